@@ -1,0 +1,31 @@
+# make demo · make test · make lint · make bench: each sets up .venv by itself, from the versions in constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+# OpenBLAS and MKL pools in one process fight over the cores.
+export OMP_NUM_THREADS ?= 2
+export OPENBLAS_NUM_THREADS ?= 2
+
+.PHONY: demo test test-deep lint clean
+
+demo: .venv/ready
+	$(BIN)/nn-parity demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n 2
+
+test-deep: .venv/ready
+	$(BIN)/python -m pytest -m "deep or not deep"
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

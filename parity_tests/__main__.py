@@ -1,0 +1,143 @@
+"""`python -m parity_tests` is `nn-parity check`: what / error / limit / verdict, row by row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command, check the whole table."""
+    if context.invoked_subcommand is None:
+        check()
+
+
+@app.command()
+def check(
+    pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
+    dtype: Annotated[str, typer.Option(help="float32, float64, or both")] = "both",
+    device: Annotated[str, typer.Option(help="where torch computes: cpu or cuda (TF32 off)")] = "cpu",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write every result to this file")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")] = False,
+) -> None:
+    """Run the parity table. Exit 1 if anything differs, 2 if the question makes no sense."""
+    import torch  # noqa: PLC0415
+
+    from parity_tests.check import DTYPES  # noqa: PLC0415
+    from parity_tests.pairs import select  # noqa: PLC0415
+
+    rows = select(pattern)
+    if not rows:
+        _refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check` without a pattern lists all rows.")
+    if dtype not in (*DTYPES, "both"):
+        _refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            _refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Leave the option out to use the CPU.")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    elif device != "cpu":
+        _refuse(f"check: --device must be cpu or cuda, got {device!r}.")
+    if json_file is not None and not json_file.parent.is_dir():
+        _refuse(f"check: --json {json_file}: the folder {json_file.parent} does not exist.")
+    dtypes = DTYPES if dtype == "both" else (dtype,)
+    results = run(rows, dtypes, device, verbose)
+    if json_file is not None:
+        json_file.write_text(json.dumps({"environment": environment(device), "results": results}, indent=1) + "\n")
+    raise typer.Exit(0 if all(result["ok"] for result in results) else 1)
+
+
+@app.command()
+def seeds() -> None:
+    """Print which of torch's random functions give the same bits in NumPy."""
+    from parity_tests.seeds import print_table  # noqa: PLC0415
+
+    raise typer.Exit(0 if print_table() else 1)
+
+
+def run(rows: Sequence[Any], dtypes: Sequence[str], device: str, verbose: bool) -> list[dict[str, Any]]:
+    """Check rows one by one with a progress bar, print the table, return every result as a dict."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import track  # noqa: PLC0415
+
+    from parity_tests.check import check  # noqa: PLC0415
+
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    reports = []
+    for row in track(rows, "checking", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
+        results = check(row, dtypes, device)
+        reports.append((row, results))
+    console.print(_table(reports, verbose))
+    results = [result for _, results in reports for result in results]
+    failures = [result for result in results if not result.ok]
+    for result in failures[:20]:
+        console.print(f"[red]{result.row}: {result.what} {result.dtype}[/]: {_number(result.error)} ulp, limit "
+                      f"{_number(result.limit)}. {result.note}", markup=True)
+    tf32 = ", TF32 off" if device == "cuda" else ""
+    env = environment(device)
+    console.print(
+        f"{len(reports)} rows, {len(results)} results, {len(failures)} failed "
+        f"(scratch: NumPy {env['numpy']}; torch {env['torch']} on {env['device']}{tf32})"
+    )
+    return [result.as_dict() for result in results]
+
+
+def _table(reports: Sequence[Any], verbose: bool) -> Any:
+    """One line a row, its worst result relative to the limit; with `verbose` one line a result."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("row", "what", "dtype", "error / ulp", "limit / ulp", "verdict", box=box.SIMPLE_HEAD)
+    for column in table.columns[3:5]:
+        column.justify = "right"
+    for row, results in reports:
+        for result in results if verbose else [max(results, key=_badness)]:
+            verdict = "[green]ok[/]" if result.ok else "[red]FAILED[/]"
+            what = result.what if verbose or not result.ok else f"{len(results)} results, worst {result.what}"
+            table.add_row(_plain(row.label), _plain(what), result.dtype, _number(result.error), _number(result.limit), verdict)
+    return table
+
+
+def _badness(result: Any) -> tuple[bool, float]:
+    return not result.ok, result.error / result.limit if result.limit else result.error
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3g}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def environment(device: str) -> dict[str, str]:
+    """What a reader needs to know about the machine that made the figures."""
+    import platform  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": where,
+    }
+
+
+def _refuse(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m parity_tests")

@@ -1,0 +1,45 @@
+"""Names, order and defaults of arguments are torch's to the letter, except what is listed here."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+# Arguments of torch that say how to execute, not what to compute. scratch leaves them out, or accepts and ignores them.
+LEFT_OUT = {
+    "device": "NumPy computes on the CPU",
+    "inplace": "accepted and ignored where torch has it: scratch never overwrites its input",
+    "foreach": "the optimizers work on flat buffers, which is what foreach approximates",
+    "fused": "the same",
+    "capturable": "about CUDA graphs",
+    "differentiable": "about autograd through the optimizer",
+    "size_average": "deprecated in torch since 0.4 in favor of reduction",
+    "reduce": "deprecated in torch since 0.4 in favor of reduction",
+    "verbose": "deprecated in torch's schedulers",
+}
+
+# Arguments of scratch that torch does not have, or that torch reads from a global.
+ADDED = {
+    "dtype": "torch's, with float32 as the visible default instead of a global one",
+    "generator": "None means the global one; torch's layers always draw from the global one",
+}
+
+
+def arguments(function: Any) -> list[tuple[str, Any]]:
+    """(name, default) of every argument that counts, in order; *args and **kwargs by their names."""
+    skipped = LEFT_OUT.keys() | ADDED.keys() | {"self"}
+    return [
+        (name, None if parameter.default is inspect.Parameter.empty else (parameter.default,))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in skipped
+    ]
+
+
+def difference(ours: Any, theirs: Any) -> str:
+    """What differs between the two signatures, or an empty string."""
+    mine, torchs = arguments(ours), arguments(theirs)
+    return "" if mine == torchs else f"scratch has {_text(mine)}; torch has {_text(torchs)}"
+
+
+def _text(arguments: list[tuple[str, Any]]) -> str:
+    return ", ".join(name if default is None else f"{name}={default[0]!r}" for name, default in arguments)

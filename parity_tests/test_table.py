@@ -1,0 +1,77 @@
+"""The table holds, row by row; and nothing is missing from it."""
+
+import inspect
+
+import pytest
+import torch
+
+import scratch
+import torch_impl
+from parity_tests.check import check
+from parity_tests.pairs import TABLE
+from parity_tests.pairs.row import Pair
+from parity_tests.sides import find
+from parity_tests.signatures import difference
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.label)
+def test_row(row, device):
+    failures = [result for result in check(row, device=device) if not result.ok]
+    assert not failures, "\n".join(
+        f"{r.what} {r.dtype}: {r.error:.3g} ulp, limit {r.limit:.3g}. {r.note}" for r in failures
+    )
+
+
+def components(package, prefix):
+    """Public classes and functions of a package of scratch, with their dotted names."""
+    return [
+        f"{prefix}.{name}"
+        for name in package.__all__
+        if inspect.isclass(getattr(package, name)) or inspect.isfunction(getattr(package, name))
+    ]
+
+
+INFRASTRUCTURE = {"nn.Module", "nn.Parameter", "optim.Optimizer", "optim.lr_scheduler.LRScheduler"}
+COMPONENTS = [
+    name
+    for package, prefix in (
+        (scratch.nn, "nn"),
+        (scratch.nn.init, "nn.init"),
+        (scratch.optim, "optim"),
+        (scratch.optim.lr_scheduler, "optim.lr_scheduler"),
+    )
+    for name in components(package, prefix)
+    if name not in INFRASTRUCTURE
+]
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_every_component_has_a_row_and_a_twin(name):
+    assert find(torch_impl, name) is not None
+    assert any(isinstance(row, Pair) and row.name == name for row in TABLE) or name in NO_ROW, (
+        f"{name} has no row in the table: add a Pair to parity_tests/pairs"
+    )
+
+
+NO_ROW = {
+    "nn.ModuleList": "has no forward; test_module.py compares it with torch's",
+    "nn.init.calculate_gain": "a function of a name to a number; test_optim.py compares all values",
+}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_signature_is_torchs(name):
+    assert difference(find(scratch, name), find(torch_impl, name)) == ""
+
+
+def test_both_tables_of_contents_list_the_same_names_in_the_same_order():
+    assert scratch.nn.__all__ == torch_impl.nn.__all__
+    assert scratch.optim.__all__ == torch_impl.optim.__all__
+
+
+def test_labels_are_unique():
+    labels = [row.label for row in TABLE]
+    assert sorted(labels) == sorted(set(labels))

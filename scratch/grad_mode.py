@@ -1,0 +1,34 @@
+"""Whether forward remembers what backward needs."""
+
+import threading
+from contextlib import ContextDecorator
+
+
+class _GradMode(threading.local):
+    enabled = True
+
+
+_mode = _GradMode()
+
+
+def is_grad_enabled() -> bool:
+    """True unless the current thread is inside `no_grad()`."""
+    return _mode.enabled
+
+
+class no_grad(ContextDecorator):  # noqa: N801 - torch's name
+    """Inside, forward saves nothing, so it needs less memory and backward is refused.
+
+        with scratch.no_grad():
+            accuracy = (model(images).argmax(axis=1) == labels).mean()
+
+    Also a decorator. The setting belongs to the thread, as in torch.
+    """
+
+    def __enter__(self) -> "no_grad":
+        self.before = _mode.enabled
+        _mode.enabled = False
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.enabled = self.before

@@ -1,0 +1,58 @@
+"""Sequential: layers one after another."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scratch.nn.module import Module
+
+
+class Sequential(Module):
+    """The composition of its layers: each output is the next layer's input.
+
+        y = f_n(... f_2(f_1(x)))
+
+    Backward  the chain rule, read from the right: dx = f_1'(f_2'(... f_n'(dy))), so the layers' backwards in reverse.
+    Saves     nothing of its own; each layer keeps what it needs. One layer object may therefore stand in it only once.
+    Torch     torch.nn.Sequential; layers are named "0", "1", ..., or by the keys of a dict.
+    Raises    TypeError for anything that is not a Module.
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        named = layers[0].items() if len(layers) == 1 and isinstance(layers[0], Mapping) else enumerate(layers)
+        for name, layer in named:
+            self.add_module(str(name), layer)
+
+    def add_module(self, name: str, layer: Module) -> None:
+        if not isinstance(layer, Module):
+            raise TypeError(
+                f"{type(self).__name__}: layer {name!r} must be a scratch Module, got {type(layer).__name__}. "
+                "Did you pass the class without calling it, or a list without the star?"
+            )
+        if name in vars(self):
+            raise KeyError(f"{type(self).__name__}: there is already an attribute {name!r}.")
+        setattr(self, name, layer)
+
+    def append(self, layer: Module) -> "Sequential":
+        self.add_module(str(len(self)), layer)
+        return self
+
+    def forward(self, x: Any) -> Any:
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        for layer in reversed(list(self)):
+            dy = layer.backward(dy)
+        return dy
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+    def __getitem__(self, index: int | slice) -> Module:
+        if isinstance(index, slice):
+            return Sequential(dict(list(self.named_children())[index]))
+        return list(self.children())[index]

@@ -1,0 +1,326 @@
+"""Parameter and Module: what every layer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratch.grad_mode import is_grad_enabled
+
+
+class Parameter:
+    """An array that training changes, and the gradient of the loss with respect to it.
+
+    `data` and `grad` are float arrays of one shape and dtype; `grad` is None until a backward reaches the parameter.
+    Sharing one Parameter between two layers ties their weights: both add into the same gradient.
+
+    An optimizer moves `data` into its flat buffer and sets `grad_buffer` to the matching slice of its gradient buffer.
+    The first gradient after `zero_grad()` is then written there rather than added, which saves a pass to clear it.
+    """
+
+    __slots__ = ("data", "grad", "grad_buffer", "requires_grad")
+
+    def __init__(self, data: np.ndarray, requires_grad: bool = True) -> None:
+        data = np.asarray(data)
+        if data.dtype.kind != "f":
+            raise RuntimeError(f"Parameter: only floating point arrays can have gradients, got dtype {data.dtype}.")
+        self.data = data
+        self.grad: np.ndarray | None = None
+        self.grad_buffer: np.ndarray | None = None
+        self.requires_grad = requires_grad
+
+    def accumulate(self, gradient: np.ndarray) -> None:
+        """Add `gradient`, which must have the shape and dtype of `data`, into `grad`."""
+        if not self.requires_grad:
+            return
+        if gradient.shape != self.data.shape or gradient.dtype != self.data.dtype:
+            raise RuntimeError(
+                f"Parameter.accumulate: the gradient must be {self.data.dtype}{list(self.data.shape)} like the "
+                f"parameter, got {gradient.dtype}{list(gradient.shape)}. The layer's backward is wrong."
+            )
+        if self.grad is not None:
+            self.grad += gradient
+        elif self.grad_buffer is not None:
+            self.grad_buffer[...] = gradient
+            self.grad = self.grad_buffer
+        else:
+            self.grad = np.array(gradient)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.data!r})"
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict(strict=False)` could not match."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Saved(NamedTuple):
+    """What one forward left for its backward: the kind of cotangent to expect, and the values."""
+
+    output: Any  # (shape, dtype) of the output, nested as the output is
+    values: tuple[Any, ...]
+
+
+class Module:
+    """A function with parameters that knows its own derivative.
+
+    A layer is two methods that stand next to each other:
+
+        def forward(self, x):                  def backward(self, dy):
+            y = ...                                x = self.take(dy)
+            return self.save(y, x)                 self.weight.accumulate(...)
+                                                   return dx
+
+    `forward` ends by saving what `backward` needs in the one slot `self.saved`. `backward` takes dL/dy, one cotangent per
+    output, adds dL/dw into each `Parameter.grad`, and returns dL/dx, one gradient per floating input. The slot is
+    emptied by `take`, so one forward serves one backward, and memory is returned as the backward pass proceeds.
+
+    Registration needs no magic: a Parameter, a Module, or an array passed to `register_buffer`, is found among the
+    instance's attributes, in the order in which they were set. That order is torch's, so names and `state_dict` match.
+
+    Finite numbers never make NumPy warn here. NaN and infinity in the input travel as in torch, and whether NumPy warns
+    of them is for the caller's np.errstate to say.
+    """
+
+    training: bool = True
+    saved: Saved | None = None
+    _buffer_names: tuple[str, ...] = ()
+    _not_persistent: tuple[str, ...] = ()
+
+    # --- computing ------------------------------------------------------------------------------------------------
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        for x in inputs:
+            if not isinstance(x, _ACCEPTED):
+                raise TypeError(
+                    f"{self}: inputs must be NumPy arrays, got {type(x).__module__}.{type(x).__name__}. "
+                    "Convert it with np.asarray(x, dtype=np.float32)."
+                )
+        return self.forward(*inputs, **options)
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: define forward(self, x).")
+
+    def backward(self, *cotangents: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: define backward(self, dy).")
+
+    def save(self, output: Any, *values: Any) -> Any:
+        """Keep `values` for backward, note the output's shape and dtype, and return the output.
+
+        Inside `no_grad()` nothing is kept, and what an earlier forward kept is dropped.
+        """
+        self.saved = Saved(_kind(output), values) if is_grad_enabled() else None
+        return output
+
+    def take(self, cotangent: Any = None) -> Any:
+        """Empty the slot and return what `save` kept: one value as it is, several as a tuple.
+
+        A cotangent, if given, must have the shape and dtype of the output (None stands for zero).
+        """
+        saved = self.saved
+        if saved is None:
+            raise RuntimeError(
+                f"{self}.backward: there is nothing saved. Either no forward ran, or it ran inside no_grad(), or this "
+                "is the second backward of one forward. Call the layer again before each backward."
+            )
+        if cotangent is not None:
+            self._check_cotangent(cotangent, saved.output)
+        self.saved = None
+        return saved.values[0] if len(saved.values) == 1 else saved.values
+
+    def _check_cotangent(self, cotangent: Any, expected: Any) -> None:
+        if cotangent is None:
+            return
+        if isinstance(expected, list):
+            if not isinstance(cotangent, tuple | list) or len(cotangent) != len(expected):
+                raise RuntimeError(
+                    f"{self}.backward: it has {len(expected)} outputs and needs one cotangent for each (None for zero), "
+                    f"got {type(cotangent).__name__}."
+                )
+            for part, kind in zip(cotangent, expected, strict=True):
+                self._check_cotangent(part, kind)
+        elif expected is not None and _kind(cotangent) != expected:
+            shape, dtype = expected
+            raise RuntimeError(
+                f"{self}.backward: the cotangent must be {dtype}{list(shape)} like the output, "
+                f"got {_describe(cotangent)}. Pass dL/dy, not a sum or mean of it."
+            )
+
+    # --- finding parameters, buffers and submodules -------------------------------------------------------------------
+
+    def register_buffer(self, name: str, tensor: np.ndarray | None, persistent: bool = True) -> None:
+        """An array that is state but not trained, such as a running mean. Update it in place."""
+        self._buffer_names = (*self._buffer_names, name)
+        if not persistent:
+            self._not_persistent = (*self._not_persistent, name)
+        setattr(self, name, tensor)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def children(self) -> Iterator[Module]:
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """Every module below this one and itself, parents first, with dotted names."""
+        seen: set[int] = set()
+        for name, module in self._walk(prefix):
+            if not (remove_duplicate and id(module) in seen):
+                seen.add(id(module))
+                yield name, module
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, Module]]:
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._walk(_join(prefix, name))
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Dotted names and parameters; a parameter shared by two layers comes once, unless told otherwise."""
+        seen: set[int] = set()
+        for path, module in self._walk(prefix) if recurse else [(prefix, self)]:
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter) and not (remove_duplicate and id(value) in seen):
+                    seen.add(id(value))
+                    yield _join(path, name), value
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, np.ndarray]]:
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name in module._buffer_names:
+                if getattr(module, name) is not None:
+                    yield _join(path, name), getattr(module, name)
+
+    def buffers(self, recurse: bool = True) -> Iterator[np.ndarray]:
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name to array, in torch's order and with torch's names. The arrays are the live ones: copy to keep them."""
+        state: dict[str, np.ndarray] = {}
+        for path, module in self._walk(""):
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    state[_join(path, name)] = value.data
+            for name in module._buffer_names:
+                if getattr(module, name) is not None and name not in module._not_persistent:
+                    state[_join(path, name)] = getattr(module, name)
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy arrays (or torch's CPU tensors) into the parameters and buffers of the same names.
+
+        All names and shapes are checked first; on an error nothing has changed.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{type(self).__name__}.load_state_dict: expected a dict, got {type(state_dict).__name__}.")
+        own = self.state_dict()
+        arrays = {name: np.asarray(state_dict[name]) for name in own if name in state_dict}
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = [
+            f"size mismatch for {name}: the model has {own[name].shape}, the state_dict has {array.shape}"
+            for name, array in arrays.items()
+            if own[name].shape != array.shape
+        ]
+        if strict and missing:
+            problems.append(f"missing key(s): {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected key(s): {', '.join(unexpected)}")
+        if problems:
+            raise RuntimeError(
+                f"{type(self).__name__}.load_state_dict: nothing was loaded.\n  " + "\n  ".join(problems) + "\n  "
+                "Was the state saved from a network of other sizes, or under another prefix?"
+            )
+        for name, array in arrays.items():
+            own[name][...] = array
+        return IncompatibleKeys(missing, unexpected)
+
+    # --- modes ------------------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Module:
+        """Set training mode, here and below. It changes what dropout and batch normalization compute."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"{type(self).__name__}.train: mode must be True or False, got {mode!r}.")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: every `grad` becomes None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` on every module, children first."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    # --- printing -----------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the layer's repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        inside = "\n" + "\n".join(lines) + "\n" if lines else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
+
+
+_ACCEPTED = (np.ndarray, np.generic, tuple, type(None))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _kind(output: Any) -> Any:
+    """(shape, dtype) of an array, a list of them for several, None for None."""
+    if isinstance(output, np.ndarray | np.generic):
+        return output.shape, output.dtype
+    if isinstance(output, tuple | list):
+        return [_kind(part) for part in output]
+    return None
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray | np.generic):
+        return f"{value.dtype}{list(value.shape)}"
+    return type(value).__name__

@@ -1,0 +1,3 @@
+"""torch.optim."""
+
+from torch.optim import *  # noqa: F403
