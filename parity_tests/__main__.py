@@ -69,7 +69,7 @@ def run(rows: Sequence[Any], dtypes: Sequence[str], device: str, verbose: bool) 
 
     from parity_tests.check import check  # noqa: PLC0415
 
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
     reports = []
     for row in track(rows, "checking", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
         results = check(row, dtypes, device)

@@ -84,7 +84,8 @@ class ScratchSide:
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         kind = component or find(scratch, row.name)
         scratch.manual_seed(seed)
-        self.module = kind(*_call_nested(args, scratch), **_call_nested(_with_dtype(kind, kwargs, self.dtype), scratch))
+        args, kwargs = _built((args, _with_dtype(kind, kwargs, self.dtype)), scratch, self.dtype)
+        self.module = kind(*args, **kwargs)
 
     def state(self) -> Numbers:
         return dict(self.module.state_dict())
@@ -104,7 +105,7 @@ class ScratchSide:
         output = self.forward(inputs, call, training, seed)
         numbers = {numbered("output", i): np.asarray(y) for i, y in enumerate(leaves(output)) if y is not None}
         count = iter(range(len(numbers)))
-        dy = map_nest(lambda y: self._cotangent(next(count), y), output)
+        dy = map_nest(lambda y: None if y is None else self._cotangent(next(count), y), output)
         dx = self.module.backward(*(dy if isinstance(output, tuple | list) else (dy,)))
         gradients = iter(leaves(dx))
         inputs_flat = list(leaves(inputs))
@@ -136,10 +137,8 @@ class TorchSide:
         before = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, self.dtype.name))
         try:
-            self.module = kind(
-                *_call_nested(map_nest(self._tensor, args), torch_impl),
-                **_call_nested(map_nest(self._tensor, kwargs), torch_impl),
-            ).to(device)
+            args, kwargs = _built(map_nest(self._tensor, (args, kwargs)), torch_impl, torch.get_default_dtype())
+            self.module = kind(*args, **kwargs).to(device)
         finally:
             torch.set_default_dtype(before)
 
@@ -209,6 +208,6 @@ def _with_dtype(kind: Any, kwargs: dict[str, Any], dtype: np.dtype) -> dict[str,
     return {**kwargs, "dtype": dtype} if takes_dtype and "dtype" not in kwargs else kwargs
 
 
-def _call_nested(nest: Any, package: Any) -> Any:
-    """An argument that is itself a component is written as a function of the package: lambda lib: lib.nn.ReLU()."""
-    return map_nest(lambda leaf: leaf(package) if getattr(leaf, "__name__", "") == "<lambda>" else leaf, nest)
+def _built(nest: Any, package: Any, dtype: Any) -> Any:
+    """An argument that is itself a component is written as a function of the package and the dtype."""
+    return map_nest(lambda leaf: leaf(package, dtype) if getattr(leaf, "__name__", "") == "<lambda>" else leaf, nest)

@@ -11,7 +11,8 @@ import torch.utils.data
 import scratch
 import scratch.data
 
-TORCH, SCRATCH = torch.utils.data, scratch.data
+TORCH: Any = torch.utils.data
+SCRATCH: Any = scratch.data
 EPOCHS = 3
 WEIGHTS = [0.1, 0.9, 0.4, 0.7, 3.0, 0.6, 0.0]
 
@@ -99,8 +100,7 @@ def test_draws_in_between_and_epochs_broken_off(name: str) -> None:
 
 def test_sixty_thousand_items() -> None:
     tg, sg = seeded(1)
-    theirs, ours = torch.arange(60000), np.arange(60000)
-    theirs, ours = TORCH.TensorDataset(theirs), SCRATCH.TensorDataset(ours)
+    theirs, ours = TORCH.TensorDataset(torch.arange(60000)), SCRATCH.TensorDataset(np.arange(60000))
     numbers = TORCH.BatchSampler(TORCH.RandomSampler(theirs, generator=tg), 64, False)  # spares torch its item loop
     theirs = TORCH.DataLoader(theirs, batch_size=None, sampler=numbers, generator=tg)
     ours = SCRATCH.DataLoader(ours, 64, shuffle=True, generator=sg)
@@ -178,7 +178,7 @@ def assert_same_nest(theirs: Any, ours: Any) -> None:
 
 
 def test_a_dataset_with_items_of_its_own_is_asked_for_each() -> None:
-    class Doubled(SCRATCH.TensorDataset):  # type: ignore[name-defined, misc]
+    class Doubled(SCRATCH.TensorDataset):
         def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
             return tuple(2 * item for item in super().__getitem__(index))
 

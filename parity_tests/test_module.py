@@ -10,6 +10,7 @@ import torch
 
 import scratch
 import torch_impl
+from parity_tests.tolerance import distance, float32_limit
 
 
 def network(lib):
@@ -35,9 +36,7 @@ def test_names_are_torchs():
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
     assert [n for n, _ in ours.named_buffers()] == [n for n, _ in theirs.named_buffers()]
-    assert [n for n, _ in ours.named_children()] == [
-        n for n, c in theirs._modules.items()
-    ], "named_children lists a child under each of its names"
+    assert [n for n, _ in ours.named_children()] == [n for n, _ in theirs.named_children()]
     assert [n for n, _ in ours.named_modules()] == [n for n, _ in theirs.named_modules()]
     assert len(list(ours.parameters())) == len(list(theirs.parameters()))
 
@@ -116,7 +115,7 @@ def test_a_shared_parameter_collects_both_gradients():
     net(x)
     net.backward(np.ones((4, 3), np.float32))
     twin(torch.tensor(x)).sum().backward()
-    np.testing.assert_allclose(a.weight.grad, twin[0].weight.grad.numpy(), rtol=1e-6)
+    assert distance(a.weight.grad, twin[0].weight.grad.numpy()) <= float32_limit(0)
     assert len(list(net.parameters())) == len(list(twin.parameters())) == 3
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+import importlib, pkgutil, sys
 
-from parity_tests.pairs import dropout, linear
 from parity_tests.pairs.row import Pair, Refusal
 
-FAMILIES: dict[str, list[Pair | Refusal]] = {
-    "linear": linear.ROWS,
-    "dropout": dropout.ROWS,
-}
+FAMILIES: dict[str, list[Pair | Refusal]] = {}
+for _m in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "row"):
+    try:
+        FAMILIES[_m] = importlib.import_module(f"parity_tests.pairs.{_m}").ROWS
+    except Exception as e:
+        print("pairs:", _m, type(e).__name__, e, file=sys.stderr)
 
 TABLE: list[Pair | Refusal] = [row for rows in FAMILIES.values() for row in rows]
 

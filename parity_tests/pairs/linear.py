@@ -29,7 +29,11 @@ ROWS = [
     Refusal("nn.Unflatten", (1, 15), (), "a size that is no tuple"),
     Pair(
         "nn.Sequential",
-        (lambda lib: lib.nn.Linear(5, 7), lambda lib: lib.nn.ReLU(), lambda lib: lib.nn.Linear(7, 3)),
+        (
+            lambda lib, dtype: lib.nn.Linear(5, 7, dtype=dtype),
+            lambda lib, _: lib.nn.Tanh(),
+            lambda lib, dtype: lib.nn.Linear(7, 3, dtype=dtype),
+        ),
         (normal(11, 5),),
     ),
     Refusal("nn.Sequential", (3,), (), "a layer that is no module"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -180,46 +180,51 @@ class Module:
         setattr(self, name, tensor)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+        """The modules directly below, each once."""
+        yield from _unique((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def children(self) -> Iterator[Module]:
         return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """Every module below this one and itself, parents first, with dotted names."""
-        seen: set[int] = set()
-        for name, module in self._walk(prefix):
-            if not (remove_duplicate and id(module) in seen):
-                seen.add(id(module))
-                yield name, module
+        modules = self._walk(prefix)
+        yield from _unique(modules) if remove_duplicate else modules
 
     def modules(self) -> Iterator[Module]:
         return (module for _, module in self.named_modules())
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, Module]]:
         yield prefix, self
-        for name, child in self.named_children():
-            yield from child._walk(_join(prefix, name))
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield from value._walk(_join(prefix, name))
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
         """Dotted names and parameters; a parameter shared by two layers comes once, unless told otherwise."""
-        seen: set[int] = set()
-        for path, module in self._walk(prefix) if recurse else [(prefix, self)]:
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and not (remove_duplicate and id(value) in seen):
-                    seen.add(id(value))
-                    yield _join(path, name), value
+        parameters = (
+            (_join(path, name), value)
+            for path, module in (self._walk(prefix) if recurse else [(prefix, self)])
+            for name, value in vars(module).items()
+            if isinstance(value, Parameter)
+        )
+        yield from _unique(parameters) if remove_duplicate else parameters
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, np.ndarray]]:
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name in module._buffer_names:
-                if getattr(module, name) is not None:
-                    yield _join(path, name), getattr(module, name)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        buffers = (
+            (_join(path, name), getattr(module, name))
+            for path, module in (self._walk(prefix) if recurse else [(prefix, self)])
+            for name in module._buffer_names
+            if getattr(module, name) is not None
+        )
+        yield from _unique(buffers) if remove_duplicate else buffers
 
     def buffers(self, recurse: bool = True) -> Iterator[np.ndarray]:
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
@@ -299,12 +304,25 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        children = [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in children]
         inside = "\n" + "\n".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
 
 
 _ACCEPTED = (np.ndarray, np.generic, tuple, type(None))
+
+
+T = TypeVar("T")
+
+
+def _unique(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+    """Each object once, under the first of its names."""
+    seen: set[int] = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
 
 
 def _join(path: str, name: str) -> str:

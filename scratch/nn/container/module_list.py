@@ -44,15 +44,15 @@ class ModuleList(Module):
         self._replace(elements)
 
     def _replace(self, elements: list[Module]) -> None:
-        for name in [name for name, _ in self.named_children()]:
-            delattr(self, name)
+        for index in range(len(self)):
+            delattr(self, str(index))
         self.extend(elements)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return sum(name.isdecimal() for name in vars(self))
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return (getattr(self, str(index)) for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> "Module | ModuleList":
         elements = list(self)[index]

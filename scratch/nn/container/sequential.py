@@ -46,13 +46,16 @@ class Sequential(Module):
             dy = layer.backward(dy)
         return dy
 
+    def _named(self) -> list[tuple[str, Module]]:
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return len(self._named())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return (layer for _, layer in self._named())
 
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
-            return Sequential(dict(list(self.named_children())[index]))
-        return list(self.children())[index]
+            return Sequential(dict(self._named()[index]))
+        return self._named()[index][1]

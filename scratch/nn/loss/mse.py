@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, check_target
+from scratch.nn.loss.loss import Loss, ieee, real_target
 
 
 class MSELoss(Loss):
@@ -21,11 +21,12 @@ class MSELoss(Loss):
     Raises    RuntimeError for unequal shapes or dtypes.
     """
 
+    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        check_target(self, x, target)
-        d = x - target
+        d = x - real_target(self, x, target)
         return self.save(self.reduce(d * d), d)
 
+    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         d = self.take(dloss)
         return d * (2 * self.spread(dloss, d.size, d.dtype))

@@ -1,0 +1,1 @@
+"""Training with both engines: data, models, Lightning, plots, and the command line."""

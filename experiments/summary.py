@@ -1,0 +1,62 @@
+"""The end of a run, as a table in the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments.train import VISIBLE, Comparison, RunResult
+
+
+def console() -> Console:
+    """Standard output; a file or pipe gets lines of 120 columns, as there is no terminal to ask."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+
+def table(title: str, *columns: str) -> Table:
+    return Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+
+
+def mark(ok: bool) -> str:
+    return "[green]ok[/]" if ok else "[red]FAILED[/]"
+
+
+def show(result: RunResult) -> None:
+    """What each engine reached, how far apart the two are, and where the files lie."""
+    c = result.config
+    figures = table(
+        f"{c.model} on {c.data}, {c.dtype}, seed {c.seed}", "engine", "steps", "seconds", "loss", "accuracy"
+    )
+    for name, run in result.runs.items():
+        loss, accuracy = f"{run.test_loss:.4f}", f"{run.test_accuracy:.2%}"
+        figures.add_row(name, str(len(run.losses)), f"{run.seconds:.1f}", loss, accuracy)
+    out = console()
+    out.print(figures)
+    out.print("Loss and accuracy are those of the test set.")
+    if result.comparison:
+        comparison = table("scratch against torch, nothing copied", "what", "result", "verdict")
+        for what, value, ok in comparison_rows(result.comparison):
+            comparison.add_row(what, value, mark(ok) if ok is not None else "")
+        out.print(comparison)
+    out.print(
+        f"Written to {result.output}: curves.png, metrics.json, config.yaml; for each engine steps, logs, checkpoints."
+    )
+
+
+def comparison_rows(c: Comparison) -> list[tuple[str, str, bool | None]]:
+    """What was compared, what came of it, and whether it is right; None where rounding has the last word."""
+    visible = f"step {c.first_visible_step}" if c.first_visible_step else "never"
+    return [
+        ("initial weights", _same_bits(c.same_initial_weights), c.same_initial_weights),
+        ("training batches", _same_bits(c.same_batches), c.same_batches),
+        ("largest relative difference of the loss, first 100 steps", f"{c.largest_difference_first_100:.1e}", None),
+        ("largest relative difference of the loss, all steps", f"{c.largest_difference:.1e}", None),
+        (f"losses first differ by more than {VISIBLE:.0e}", visible, None),
+    ]
+
+
+def _same_bits(same: bool) -> str:
+    return "every bit equal" if same else "bits differ"

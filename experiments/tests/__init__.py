@@ -1,0 +1,1 @@
+"""Tests of experiments: data, configuration, both engines under Lightning, the command line."""

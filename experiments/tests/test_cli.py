@@ -1,0 +1,108 @@
+"""The command line: what it exits with, and that a mistake is answered in one line."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from experiments import demo
+from experiments.cli import app
+from experiments.config import Config
+from experiments.train import Comparison
+from parity_tests.pairs import select
+from parity_tests.tolerance import exactly
+
+
+def nn_parity(*arguments: Any) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    heavy = {"torch", "lightning", "matplotlib", "sklearn", "pooch", "scipy", "numpy"}
+    code = f"import sys, experiments.cli; print(*(m for m in {sorted(heavy)} if m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+    for command in ((), ("train",), ("demo",), ("check",), ("seeds",)):
+        assert nn_parity(*command, "--help").exit_code == 0
+
+
+def test_train(tmp_path: Path) -> None:
+    done = nn_parity("train", "--epochs", 1, "--hidden", "20,10", "--limit-train", 200, "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "every bit equal" in done.output
+    config = Config.from_dict(Config.values_from_yaml(tmp_path / "config.yaml"))
+    assert (config.epochs, config.hidden, config.limit_train) == (1, (20, 10), 200)
+
+
+def test_options_win_over_the_config_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("epochs: 2\nseed: 3\nlimit_train: 64\nengine: torch\n")
+    done = nn_parity("train", "--config", tmp_path / "mine.yaml", "--epochs", 1, "--output", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    config = Config.from_dict(Config.values_from_yaml(tmp_path / "run" / "config.yaml"))
+    assert (config.epochs, config.seed, config.engine) == (1, 3, "torch")
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "an engine": (["--engine", "jax"], "engine: must be one of scratch, torch, both, got 'jax'"),
+    "scratch on a GPU": (["--engine", "scratch", "--accelerator", "gpu"], "NumPy runs on the CPU"),
+    "no MNIST": (["--data", "mnist", "--data-dir", "nowhere"], "MNIST: there is no folder nowhere. Put the four .gz"),
+    "no config file": (["--config", "nowhere.yaml"], "config: nowhere.yaml cannot be read"),
+    "output": (["--output", f"{__file__}/run"], "cannot be written"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_in_one_line(mistake: str) -> None:
+    arguments, message = MISTAKES[mistake]
+    done = nn_parity("train", *arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert done.stderr.startswith("nn-parity: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_that_does_not_exist() -> None:
+    assert nn_parity("train", "--colour", "red").exit_code == 2
+
+
+def test_twins_that_differ_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Comparison, "ok", False)
+    arguments = ("train", "--epochs", 1, "--limit-train", 64)
+    assert nn_parity(*arguments, "--output", tmp_path / "both").exit_code == 1
+    assert nn_parity(*arguments, "--engine", "torch", "--output", tmp_path / "torch").exit_code == 0
+
+
+@pytest.fixture
+def small_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "TABLE", select("nn.Linear")[:2])
+
+
+@pytest.mark.usefixtures("small_table")
+def test_demo(tmp_path: Path) -> None:
+    done = nn_parity("demo", "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    for text in (
+        "components checked",
+        "worst error against its limit",
+        "after 460 steps, scratch",
+        "curves.png",
+    ):
+        assert text in done.output
+    assert "FAILED" not in done.output
+    assert (tmp_path / "curves.png").is_file()
+
+
+@pytest.mark.usefixtures("small_table")
+def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(row: Any) -> Iterable[Any]:
+        return [exactly(row.label, "output", "float32", False, "planted")]
+
+    monkeypatch.setattr(demo, "check", planted)
+    done = nn_parity("demo", "--output", tmp_path)
+    assert done.exit_code == 1
+    assert "FAILED" in done.output
+    assert "planted" in done.output

@@ -1,0 +1,98 @@
+"""Config accepts what it should, refuses the rest with one clear sentence, and survives its own YAML file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.config import ACTIVATIONS, OPTIMIZERS, Config, ConfigError
+
+
+def test_values_are_brought_into_one_form() -> None:
+    config = Config(hidden="256, 128", lr="1e-3", epochs="3", engine="Scratch", activation="relu", optimizer="ADAM")  # type: ignore[arg-type]
+    assert (config.hidden, config.lr, config.epochs) == ((256, 128), 0.001, 3)
+    assert (config.engine, config.activation, config.optimizer) == ("scratch", "ReLU", "adam")
+    assert Config(hidden=64).hidden == (64,)  # type: ignore[arg-type]
+    assert Config(hidden=[64, 32]).hidden == (64, 32)  # type: ignore[arg-type]
+    assert Config(hidden=()).hidden == ()
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    config = Config(hidden=(20, 10), dropout=0.25, limit_train=100, seed=-3, output="somewhere")
+    path = tmp_path / "config.yaml"
+    path.write_text(config.to_yaml())
+    assert Config.from_dict(Config.values_from_yaml(path)) == config
+
+
+def test_yaml_reads_1e_3_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("lr: 1e-3\nhidden: 64\n")
+    assert Config.from_dict(Config.values_from_yaml(path)) == Config(lr=1e-3, hidden=(64,))
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"data": "cifar"}, "data: must be one of digits, mnist, got 'cifar'"),
+    ({"engine": "jax"}, "engine: must be one of scratch, torch, both, got 'jax'"),
+    ({"model": None}, "model: must be one of mlp, got None"),
+    ({"optimizer": "lion"}, "optimizer: must be one of sgd, adam, adamw, got 'lion'"),
+    ({"activation": "Step"}, "activation: must be one of ReLU, .*got 'Step'"),
+    ({"dtype": "float16"}, "dtype: must be one of float32, float64, got 'float16'"),
+    ({"accelerator": "tpu"}, "accelerator: must be one of cpu, gpu, got 'tpu'"),
+    ({"epochs": 0}, "epochs: must be at least 1, got 0"),
+    ({"epochs": 1.5}, "epochs: must be a whole number, got 1.5"),
+    ({"epochs": True}, "epochs: must be a whole number, got True"),
+    ({"epochs": float("inf")}, "epochs: must be a whole number, got inf"),
+    ({"batch_size": -1}, "batch_size: must be at least 1, got -1"),
+    ({"seed": 2**64}, "seed: must be between -9223372036854775808 and 18446744073709551615"),
+    ({"seed": "seven"}, "seed: must be a whole number, got 'seven'"),
+    ({"hidden": "128,wide"}, "hidden: must be a whole number, got 'wide'"),
+    ({"hidden": (0,)}, "hidden: must be at least 1, got 0"),
+    ({"lr": 0}, "lr: must be greater than 0, got 0"),
+    ({"lr": "fast"}, "lr: must be a number, got 'fast'"),
+    ({"lr": float("nan")}, "lr: must be greater than 0, got nan"),
+    ({"dropout": 1}, "dropout: must be at least 0 and less than 1, got 1"),
+    ({"validation": -0.1}, "validation: must be at least 0 and less than 1, got -0.1"),
+    ({"limit_train": 0}, "limit_train: must be at least 1, got 0"),
+    ({"engine": "scratch", "accelerator": "gpu"}, "accelerator: NumPy runs on the CPU, got engine scratch on gpu"),
+    ({"epoch": 3}, "epoch: there is no such option. Did you mean epochs\\? The options are data, engine"),
+    ({"colour": 3}, "colour: there is no such option. The options are"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), REFUSED, ids=[str(values) for values, _ in REFUSED])
+def test_refusals(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config.from_dict(values)
+
+
+def test_yaml_files_that_make_no_sense(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    with pytest.raises(ConfigError, match=r"config: .*config.yaml cannot be read: .*No such file"):
+        Config.values_from_yaml(path)
+    path.write_text("epochs: [3\n")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        Config.values_from_yaml(path)
+    path.write_text("- epochs\n")
+    with pytest.raises(ConfigError, match="must hold lines such as 'epochs: 5', got list"):
+        Config.values_from_yaml(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Config.values_from_yaml(path)
+    path.write_text("run: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        Config.values_from_yaml(path)
+
+
+def test_every_optimizer_and_activation_exists_on_both_sides() -> None:
+    import scratch
+    import torch_impl
+
+    for lib in (scratch, torch_impl):
+        assert all(hasattr(lib.optim, name) for name in OPTIMIZERS.values())
+        assert all(hasattr(lib.nn, name) for name in ACTIVATIONS)
+
+
+def test_replace_checks_again() -> None:
+    with pytest.raises(ConfigError):
+        replace(Config(), epochs=0)

@@ -1,0 +1,27 @@
+"""The main job in short, on the real MNIST: collected where NN_PARITY_DATA names a folder that has it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import data
+from experiments.config import Config
+from experiments.train import train
+
+
+def test_the_files() -> None:
+    mnist = data.mnist()
+    assert (mnist.train.images.shape, mnist.test.images.shape) == ((60000, 28, 28), (10000, 28, 28))
+    assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert mnist.train.images.std() == pytest.approx(data.SOURCES["mnist"][1], abs=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-6), ("float64", 1e-13)])
+def test_twins(dtype: str, limit: float, tmp_path: Path) -> None:
+    result = train(Config(data="mnist", engine="both", epochs=1, limit_train=9600, dtype=dtype, output=str(tmp_path)))
+    assert result.ok
+    assert result.comparison is not None
+    assert result.comparison.largest_difference_first_100 <= limit
+    assert all(len(run.losses) == 150 and run.test_accuracy > 0.9 for run in result.runs.values())

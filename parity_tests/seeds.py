@@ -1,0 +1,244 @@
+"""Same seed, same bits: every random function drawn on both sides, and the table of what came out.
+
+`table()` returns the rows, `print_table()` prints them. The tests go through the same DRAWS.
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from scratch import random
+from scratch.nn import init
+
+SIZES = (0, 1, 15, 16, 17, 63, 1000, 60000, 10**6)
+FLOATS = ("float32", "float64")
+INTEGERS = ("int64", "int32", "uint8", "bool")
+
+
+class Torch:
+    """PyTorch, its in-place methods as functions of a tensor."""
+
+    init = torch.nn.init
+
+    def __getattr__(self, name: str) -> Any:
+        if name.endswith("_"):
+            return lambda x, *arguments: getattr(x, name)(*arguments)
+        return getattr(torch, name)
+
+
+class Scratch:
+    """scratch.random under the same names."""
+
+    init = init
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(random, name)
+
+
+LAYOUTS: dict[str, Callable[[int, str], np.ndarray]] = {
+    "contiguous": lambda n, dtype: np.empty(n, dtype),
+    "transposed": lambda n, dtype: np.empty((n // 3, 3), dtype).T,
+    "every second": lambda n, dtype: np.empty(2 * n, dtype)[::2],
+    "channels last": lambda n, dtype: np.empty((2, n // 10, 5, 1), dtype).transpose(0, 2, 3, 1),
+}
+CONTIGUOUS = ("contiguous",)
+
+
+def arranged(n: int, dtype: str, layout: str) -> np.ndarray:
+    """About n numbers from [0, 1), always the same: an array to fill, or of probabilities, means, stds, weights."""
+    x = LAYOUTS[layout](n, dtype)
+    x[...] = np.random.default_rng(n).random(x.shape)
+    return x
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A call on a side (Torch or Scratch) with x of a size, dtype and layout; returns what was drawn."""
+
+    name: str
+    call: Callable[[Any, Any], Any]
+    dtypes: tuple[str, ...] = FLOATS
+    layouts: tuple[str, ...] = CONTIGUOUS
+    smallest: int = 0
+    largest: int = 10**6
+    exact: bool = True
+
+    def both(self, n: int, dtype: str, layout: str) -> tuple[np.ndarray, np.ndarray]:
+        """What torch draws and what scratch draws, each from its global generator as it stands."""
+        theirs = self.call(Torch(), torch.from_numpy(arranged(n, dtype, layout))).numpy()
+        return theirs, self.call(Scratch(), arranged(n, dtype, layout))
+
+
+def rows_of_7(x: Any) -> Any:
+    return x[: x.shape[0] // 7 * 7].reshape(-1, 7)
+
+
+def in_place(name: str, *arguments: float, dtypes: tuple[str, ...] = FLOATS) -> Draw:
+    call = lambda side, x: getattr(side, name)(x, *arguments)  # noqa: E731
+    return Draw(shown(name, arguments), call, dtypes, tuple(LAYOUTS))
+
+
+def initializer(name: str, *arguments: float, exact: bool = True) -> Draw:
+    call = lambda side, x: getattr(side.init, name)(rows_of_7(x), *arguments)  # noqa: E731
+    return Draw(shown(f"init.{name}", arguments), call, smallest=15, largest=60000, exact=exact)
+
+
+def shown(name: str, arguments: tuple[float, ...]) -> str:
+    return f"{name}({', '.join(f'{argument:.3g}' for argument in arguments)})"
+
+
+DRAWS = [
+    Draw("rand", lambda side, x: side.rand(x.shape, dtype=x.dtype)),
+    Draw("rand_like", lambda side, x: side.rand_like(x), layouts=tuple(LAYOUTS)),
+    in_place("uniform_", -0.1, 0.1),
+    in_place("uniform_", 0.3, 17.7),
+    Draw("randn", lambda side, x: side.randn(x.shape, dtype=x.dtype)),
+    Draw("randn_like", lambda side, x: side.randn_like(x), layouts=tuple(LAYOUTS)),
+    in_place("normal_"),
+    in_place("normal_", 0.3, 1.7),
+    Draw("normal(0.3, 1.7, size)", lambda side, x: side.normal(0.3, 1.7, x.shape, dtype=x.dtype)),
+    Draw("normal(means, stds)", lambda side, x: side.normal(x, x), layouts=tuple(LAYOUTS)),
+    Draw("normal(means, 1.7)", lambda side, x: side.normal(x, 1.7), layouts=tuple(LAYOUTS)),
+    Draw("normal(0.3, stds)", lambda side, x: side.normal(0.3, x), layouts=tuple(LAYOUTS)),
+    Draw("randint(-5, 12)", lambda side, x: side.randint(-5, 12, x.shape, dtype=x.dtype), ("int64", *FLOATS)),
+    Draw("randint(2^28)", lambda side, x: side.randint(2**28, x.shape), ("int64",)),
+    Draw("randint(-2^62, 2^62)", lambda side, x: side.randint(-(2**62), 2**62, x.shape), ("int64",)),
+    Draw("randint_like", lambda side, x: side.randint_like(x, 100), layouts=tuple(LAYOUTS)),
+    in_place("random_", dtypes=(*INTEGERS, *FLOATS)),
+    in_place("random_", 0, 2, dtypes=(*INTEGERS, *FLOATS)),
+    Draw("randperm", lambda side, x: side.randperm(x.shape[0]), ("int64",)),
+    in_place("bernoulli_", 0.3, dtypes=("int64", *FLOATS)),
+    Draw("bernoulli(P)", lambda side, x: side.bernoulli(x), layouts=tuple(LAYOUTS)),
+    in_place("exponential_", 1.7),
+    in_place("log_normal_", 0.5, 0.7),
+    in_place("cauchy_", 0.5, 0.7),
+    in_place("geometric_", 0.2, dtypes=("int64", *FLOATS)),
+    Draw("multinomial(w, 50, True)", lambda side, x: side.multinomial(x, 50, True), smallest=1),
+    Draw("multinomial(w, 10)", lambda side, x: side.multinomial(x, 10), smallest=15),
+    Draw("multinomial(rows, 5, True)", lambda side, x: side.multinomial(rows_of_7(x), 5, True), smallest=15),
+    Draw("multinomial(rows, 5)", lambda side, x: side.multinomial(rows_of_7(x), 5), smallest=15),
+    initializer("uniform_", -0.1, 0.3),
+    initializer("normal_", 0.1, 0.3),
+    initializer("trunc_normal_"),
+    initializer("trunc_normal_", 0.0, 1.0, 1.0, 2.0),
+    initializer("xavier_uniform_"),
+    initializer("xavier_normal_"),
+    initializer("kaiming_uniform_", 5**0.5),
+    initializer("kaiming_normal_"),
+    initializer("sparse_", 0.3),
+    initializer("orthogonal_", exact=False),
+]
+
+
+def seed_both(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.manual_seed(seed)
+
+
+def same_state() -> bool:
+    return bool(np.array_equal(torch.get_rng_state().numpy(), random.get_rng_state()))
+
+
+def same_bits(theirs: np.ndarray, ours: np.ndarray) -> bool:
+    """Equal dtype, shape and bytes, signs of zeros and NaNs included."""
+    return (theirs.dtype, theirs.shape, theirs.tobytes()) == (ours.dtype, ours.shape, ours.tobytes())
+
+
+def random_program(seed: int, calls: int = 25) -> Iterator[tuple[str, bool]]:
+    """Random calls in a row from one seed, states handed over now and then; yields each call and whether it agreed."""
+    rng = np.random.default_rng(seed)
+    seed_both(seed)
+    programmable = [draw for draw in DRAWS if draw.exact]
+    for _ in range(calls):
+        draw = programmable[rng.integers(len(programmable))]
+        n = int(rng.choice([n for n in (0, 1, 7, 15, 16, 17, 33, 63, 200) if n >= draw.smallest]))
+        dtype, layout = str(rng.choice(draw.dtypes)), str(rng.choice(draw.layouts))
+        yield f"{draw.name}, n={n}, {dtype}, {layout}", same_bits(*draw.both(n, dtype, layout))
+        if rng.random() < 0.1:
+            random.set_rng_state(torch.get_rng_state())
+        elif rng.random() < 0.1:
+            torch.set_rng_state(torch.from_numpy(random.get_rng_state()))
+    yield "the states at the end", same_state()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what `values` numbers of a function and dtype came to."""
+
+    function: str
+    dtype: str
+    verdict: str
+    values: int
+
+
+def table(sizes: tuple[int, ...] = SIZES, programs: int = 150) -> list[Row]:
+    """Every function, dtype and layout at every size, many seeds at the small ones; then programs of mixed calls."""
+    rows = [row(draw, dtype, sizes) for draw in DRAWS for dtype in draw.dtypes]
+    outcomes = [same for seed in range(programs) for _, same in random_program(seed)]
+    verdict = "bit-identical" if all(outcomes) else f"{outcomes.count(False)} calls differ"
+    return [*rows, Row(f"{programs} programs of random calls", "mixed", verdict, len(outcomes))]
+
+
+def row(draw: Draw, dtype: str, sizes: tuple[int, ...]) -> Row:
+    values = differing = 0
+    largest, states = 0.0, True
+    for n in sizes:
+        if not draw.smallest <= n <= draw.largest:
+            continue
+        for seed in range(20 if n <= 1000 else 1):
+            for layout in draw.layouts:
+                seed_both(seed)
+                theirs, ours = draw.both(n, dtype, layout)
+                states &= same_state()
+                values += theirs.size
+                if not same_bits(theirs, ours):
+                    apart = distance_in_ulp(theirs, ours)
+                    differing += int(np.count_nonzero(apart))
+                    largest = max(largest, float(apart.max()))
+    if not states:
+        return Row(draw.name, dtype, "the generator's states differ", values)
+    if not differing:
+        return Row(draw.name, dtype, "bit-identical", values)
+    share = f"{1 - differing / values:.1%} identical"
+    return Row(draw.name, dtype, f"{share}, the others up to {largest:.3g} ulp of 1", values)
+
+
+def distance_in_ulp(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """How far apart, in units of the last place of 1; infinite where dtype or shape differ."""
+    if (theirs.dtype, theirs.shape) != (ours.dtype, ours.shape):
+        return np.full(theirs.shape, np.inf)
+    unit = np.finfo(theirs.dtype).eps if theirs.dtype.kind == "f" else 1
+    return np.abs(theirs.astype(np.float64) - ours) / unit
+
+
+def environment() -> list[str]:
+    """What the verdicts depend on: versions, processor capability, the machine reproduced, whether a GPU took part."""
+    if torch.cuda.is_available():
+        gpu = f"CUDA stream: run the suite to compare it with this {torch.cuda.get_device_name()}"
+    else:
+        gpu = "CUDA stream: unverified on a GPU, none here"
+    return [
+        f"torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.machine()}",
+        f"torch's CPU capability {torch.backends.cpu.get_cpu_capability()}, scratch reproduces '{random.get_arch()}'",
+        gpu,
+    ]
+
+
+def print_table(rows: list[Row] | None = None, console: Console | None = None) -> None:
+    """Print the rows (by default those of `table()`) and the environment."""
+    printed = Table("function", "dtype", "verdict", title="Same seed, same bits: scratch beside torch")
+    printed.add_column("values", justify="right")
+    for line in table() if rows is None else rows:
+        printed.add_row(line.function, line.dtype, line.verdict, f"{line.values:,}")
+    printed.caption = "\n".join(environment())
+    (console or Console()).print(printed)
+
+
+if __name__ == "__main__":
+    print_table()

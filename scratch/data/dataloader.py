@@ -1,0 +1,98 @@
+"""DataLoader: the batches of an epoch."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from scratch.data.collate import default_collate
+from scratch.data.dataset import Subset, TensorDataset
+from scratch.data.sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
+from scratch.random import Generator
+
+
+class DataLoader:
+    """The batches of a dataset, epoch after epoch, in torch's order.
+
+        for images, labels in DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True):
+
+    A batch of a TensorDataset, or of a Subset of one, is gathered in one indexing statement an array. Any other dataset
+    is read item by item and collated. `batch_size=None` yields what the dataset gives for each number of the sampler.
+
+    Draws     Every `iter(loader)` takes one 64-bit number from `generator` (None: the global stream), even where
+              nothing is shuffled; torch seeds its workers with it. Then the sampler draws, at the first batch.
+    Torch     torch.utils.data.DataLoader; same arguments less those of execution.
+    Raises    ValueError for arguments that exclude each other, IndexError for a number outside the dataset.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[list[Any]] | None = None,
+        collate_fn: Callable[[Any], Any] | None = None,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: shuffle=True makes a sampler of its own. Pass either shuffle or sampler.")
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+            raise ValueError("DataLoader: a batch_sampler excludes batch_size, shuffle, sampler and drop_last.")
+        if batch_size is None and drop_last:
+            raise ValueError("DataLoader: batch_size=None makes no batches, so there is no last one to drop.")
+        if sampler is None:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if batch_sampler is not None:
+            batch_size = None
+        elif batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.collate_fn = collate_fn
+        self.drop_last = drop_last
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[Any]:
+        numbers = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
+        draw_seed(self.generator)
+        return map(self._fetch_one if self.batch_sampler is None else self._fetch, numbers)
+
+    def __len__(self) -> int:
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+
+    def _fetch(self, numbers: list[Any]) -> Any:
+        if self.collate_fn is None:
+            source, rows = _rows(self.dataset, numbers)
+            if source is not None:
+                return _gather(source, rows)
+        return (self.collate_fn or default_collate)([self.dataset[i] for i in numbers])
+
+    def _fetch_one(self, number: Any) -> Any:
+        item = self.dataset[number]
+        if self.collate_fn is not None:
+            return self.collate_fn(item)
+        return list(item) if type(item) is tuple else item
+
+
+def _gather(source: TensorDataset, rows: list[int]) -> list[np.ndarray]:
+    try:
+        return [tensor[rows] for tensor in source.tensors]
+    except IndexError:
+        n = len(source)
+        outside = next(row for row in rows if not -n <= row < n)
+        raise IndexError(f"DataLoader: the sampler asked for item {outside} of a dataset with {n} items.") from None
+
+
+def _rows(dataset: Any, numbers: list[Any]) -> tuple[TensorDataset | None, list[Any]]:
+    """The TensorDataset at the bottom of nested Subsets, and its rows behind these numbers; None if it is another kind.
+
+    A subclass with its own `__getitem__` is another kind: its items must be asked for one by one.
+    """
+    while type(dataset) is Subset:
+        dataset, numbers = dataset.dataset, [dataset.indices[i] for i in numbers]
+    plain = isinstance(dataset, TensorDataset) and type(dataset).__getitem__ is TensorDataset.__getitem__
+    return (dataset if plain else None), numbers

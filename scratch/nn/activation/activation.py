@@ -1,0 +1,36 @@
+"""Activation: what all activations share."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.module import Module
+
+
+class Activation(Module):
+    """A function of floating point numbers, of one array, without parameters.
+
+    Torch     integers have no gradient, and here they are refused. torch agrees for most activations; but ReLU, ReLU6,
+              Hardtanh and Threshold give integers back there, and Sigmoid, Tanh, Tanhshrink and Softsign float32.
+    Raises    NotImplementedError unless the input is floating point.
+    """
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        for x in inputs:
+            if isinstance(x, np.ndarray | np.generic) and x.dtype.kind != "f":
+                raise NotImplementedError(
+                    f"{self}: the input must be floating point, got {x.dtype}. Convert it with x.astype(np.float32)."
+                )
+        return super().__call__(*inputs, **options)
+
+    def axis(self, x: np.ndarray, dim: Any) -> int:
+        """`dim` as an axis of x, counted from the front; a scalar has one axis, as in torch."""
+        if not isinstance(dim, int | np.integer):
+            raise TypeError(f"{self}: dim must be an integer, got {dim!r}.")
+        ndim = max(x.ndim, 1)
+        if not -ndim <= dim < ndim:
+            raise IndexError(
+                f"{self}: dim must be in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}. "
+                "Was the batch dimension left out?"
+            )
+        return int(dim) % ndim

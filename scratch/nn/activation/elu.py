@@ -1,0 +1,109 @@
+"""ELU, CELU and SELU: linear for positive numbers, an exponential that saturates for negative ones."""
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.select import choose
+
+
+class _ExponentialLinear(Activation):
+    """What the three share; they differ in three numbers.
+
+        y = s x                          x > 0
+        y = s α (exp(r x) - 1)           x <= 0
+
+    Backward  dx = dy s where x > 0, else dy s α r exp(r x)
+    Why       (exp(r x))' = r exp(r x). At 0 the left slope s α r counts, as in torch.
+    Numerics  the sum of both branches, each with the other's half of the line clipped to 0. exp(x) - 1 would keep no
+              digits of a small x; expm1 keeps all. The slope is an exponential of its own: from y it would be
+              y + s α, which cancels where exp(r x) is small.
+    """
+
+    def __init__(self, s: float, alpha: float, r: float, r_backward: float | None = None) -> None:
+        self._s, self._alpha, self._r = s, alpha, r
+        self._r_backward = r if r_backward is None else r_backward
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        y = x.clip(-np.inf, 0)
+        y *= self._r
+        y = np.expm1(y)
+        y *= self._s * self._alpha
+        y += x.clip(0, np.inf) * self._s
+        return self.save(y, x)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self.take(dy)
+        slope = x.clip(-np.inf, 0)
+        slope *= self._r_backward
+        slope = np.exp(slope)
+        slope *= self._s * self._alpha * self._r_backward
+        return dy * choose(x > 0, self._s, slope, x.dtype)
+
+
+class ELU(_ExponentialLinear):
+    """Exponential linear unit.
+
+        y = x                       x > 0
+        y = α (exp(x) - 1)          x <= 0
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy where x > 0, else dy α exp(x)
+    Why       the slope of exp is exp. At 0 it is α, the left one, as in torch.
+    Saves     x.
+    Torch     torch.nn.ELU; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few elements of
+              an array, which its vector loop leaves over; in all others, and here, it is NaN.
+    Source    Clevert, Unterthiner, Hochreiter 2016, arXiv:1511.07289, section 3.
+    """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(1.0, alpha, 1.0)
+        self.alpha = alpha
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
+
+
+class CELU(_ExponentialLinear):
+    """ELU whose argument is divided by α, so that its slope is 1 on both sides of 0 for every α.
+
+        y = x                         x > 0
+        y = α (exp(x/α) - 1)          x <= 0
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy where x > 0, else dy exp(x/α)
+    Why       the α in front and the 1/α within cancel in the derivative.
+    Saves     x.
+    Torch     torch.nn.CELU; `inplace` is accepted and ignored. NaN as in ELU. torch's backward divides by α rounded to
+              float32, in float64 too: 4e-8 off where α is no float32 number. So does this.
+    Raises    RuntimeError for alpha = 0.
+    Source    Barron 2017, arXiv:1704.07483.
+    """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        if alpha == 0:
+            raise RuntimeError("CELU: alpha must not be 0, since the input is divided by it. For α towards 0 use ReLU.")
+        super().__init__(1.0, alpha, 1 / alpha, 1 / float(np.float32(alpha)))
+        self.alpha = alpha
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
+
+
+class SELU(_ExponentialLinear):
+    """ELU, scaled so that layer after layer keeps mean 0 and variance 1.
+
+        y = s x                       x > 0        s = 1.0507009873554805
+        y = s α (exp(x) - 1)          x <= 0       α = 1.6732632423543772
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy s where x > 0, else dy s α exp(x)
+    Why       as ELU. s and α solve E[y] = 0, E[y²] = 1 for x ~ N(0, 1).
+    Saves     x.
+    Torch     torch.nn.SELU; `inplace` is accepted and ignored. NaN as in ELU.
+    Source    Klambauer et al. 2017, arXiv:1706.02515, section 2.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)

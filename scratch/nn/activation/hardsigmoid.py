@@ -1,0 +1,74 @@
+"""Hardsigmoid and Hardswish: sigmoid and SiLU with straight lines for exponentials."""
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.select import keep
+
+SIXTH = float(np.float32(1 / 6))  # torch's slope of Hardsigmoid, in either precision
+
+
+class Hardsigmoid(Activation):
+    """Sigmoid by three straight lines.
+
+        y = min(max(x + 3, 0), 6) / 6
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy / 6 where -3 < x < 3, else 0
+    Why       the slope is 1/6 inside and 0 outside; at both ends torch takes 0.
+    Saves     x.
+    Numerics  the gradient of NaN is 0.
+    Torch     torch.nn.Hardsigmoid; `inplace` is accepted and ignored. torch's kernel has the slope 1/6 in float32 only,
+              3e-8 too steep in float64; so has this.
+    Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return self.save(hardsigmoid(x), x)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self.take(dy)
+        return keep((x > -3) & (x < 3), dy * SIXTH)
+
+
+class Hardswish(Activation):
+    """SiLU with a hard sigmoid.
+
+        y = x h(x)        h(x) = min(max(x + 3, 0), 6) / 6
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy (h + x h')        h' = 1/6 where -3 < x < 3, else 0
+    Why       the product rule. So the slope is 0 on the left, 1 on the right and x/3 + ½ between: a parabola that meets
+              the lines at an angle, with slopes -½ and 3/2. At ±3 torch takes the slopes of the lines, 0 and 1.
+    Saves     x, h.
+    Numerics  -inf gives -inf * 0 = NaN, as in torch.
+    Torch     torch.nn.Hardswish; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few
+              elements of an array, which its vector loop leaves over; in all others, and here, it is NaN.
+    Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+    @np.errstate(invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        h = hardsigmoid(x)
+        return self.save(x * h, x, h)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, h = self.take(dy)
+        dx = keep((x > -3) & (x < 3), x)
+        dx /= 6
+        dx += h
+        dx *= dy
+        return dx
+
+
+def hardsigmoid(x: np.ndarray) -> np.ndarray:
+    """min(max(x + 3, 0), 6) / 6."""
+    y = (x + 3).clip(0, 6)
+    y /= 6
+    return y

@@ -1,0 +1,28 @@
+"""keep and choose: np.where without a branch."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+def keep(mask: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return x where mask is true, 0 elsewhere.
+
+    np.where asks an `if` for every element. The signs of activations are as good as random, so the processor guesses
+    wrong half the time and a `where` costs as much as 30 multiplications. Multiplying the bits of x by 0 or 1 asks
+    nothing; and unlike the product x * mask it turns NaN and infinity into 0 too, as a selection must.
+    """
+    return np.multiply(x.view(f"i{x.itemsize}"), mask).view(x.dtype)
+
+
+def choose(mask: np.ndarray, a: Any, b: Any, dtype: DTypeLike) -> np.ndarray:
+    """Return a where mask is true, b elsewhere; a and b are arrays or numbers, taken in the given dtype.
+
+    The bits in which a and b differ, multiplied by 0 or 1, turn b into a or leave it: b ^ ((a ^ b) * mask).
+    """
+    dtype = np.dtype(dtype)
+    bits_a, bits_b = (np.asarray(value, dtype).view(f"i{dtype.itemsize}") for value in (a, b))
+    chosen = np.multiply(bits_a ^ bits_b, mask)
+    chosen ^= bits_b
+    return chosen.view(dtype)

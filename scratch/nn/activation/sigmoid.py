@@ -1,0 +1,124 @@
+"""Sigmoid, SiLU and GLU: the logistic function, and what it gates."""
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+
+
+@np.errstate(over="ignore")
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """σ(x) = 1 / (1 + exp(-x)).
+
+    On the far left exp(-x) overflows to infinity, and 1 / inf = 0 is right: σ is below the smallest normal number
+    there. Until then small values keep all their digits, which ½ + ½ tanh(x/2) would lose.
+    """
+    y = np.exp(-x)
+    y += 1
+    return 1 / y
+
+
+class Sigmoid(Activation):
+    """The logistic function.
+
+        y = σ(x) = 1 / (1 + exp(-x))
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy y (1 - y)
+    Why       with e = exp(-x): σ' = e / (1 + e)² = σ · e / (1 + e), and e / (1 + e) = 1 - σ.
+    Saves     y.
+    Torch     torch.nn.Sigmoid.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        y = sigmoid(x)
+        return self.save(y, y)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y = self.take(dy)
+        dx = 1 - y
+        dx *= y
+        dx *= dy
+        return dx
+
+
+class SiLU(Activation):
+    """The input, gated by its own sigmoid; also called swish.
+
+        y = x σ(x)
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy (σ + y (1 - σ))
+    Why       the product rule: σ + x σ', with σ' = σ (1 - σ) and x σ = y.
+    Saves     y, σ.
+    Numerics  an infinite x gives inf * 0 = NaN somewhere, as in torch: y is NaN at -inf, dx is NaN at both ends.
+    Torch     torch.nn.SiLU; `inplace` is accepted and ignored.
+    Source    Elfwing, Uchibe, Doya 2017, arXiv:1702.03118; Hendrycks, Gimpel 2016, arXiv:1606.08415.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+    @np.errstate(invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        s = sigmoid(x)
+        y = x * s
+        return self.save(y, y, s)
+
+    @np.errstate(invalid="ignore")
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y, s = self.take(dy)
+        dx = 1 - s
+        dx *= y
+        dx += s
+        dx *= dy
+        return dx
+
+
+class GLU(Activation):
+    """Gated linear unit: the second half of the channels decides how much of the first half passes.
+
+        y = a σ(b)        a, b the halves of x along dim
+
+    Shapes    x (..., 2H, ...), y (..., H, ...), 2H and H along dim.
+    Backward  da = dy σ        db = dy y (1 - σ)        dx holds both, as x holds a and b
+    Why       y is linear in a. σ' = σ (1 - σ), and a σ = y.
+    Saves     y, σ.
+    Torch     torch.nn.GLU.
+    Raises    RuntimeError for a scalar, or an odd length along dim; IndexError if there is no such dim.
+    Source    Dauphin et al. 2017, arXiv:1612.08083, section 2.
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    @np.errstate(invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        a, b = self._halves(x)
+        s = sigmoid(b)
+        y = a * s
+        return self.save(y, y, s)
+
+    @np.errstate(invalid="ignore")
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y, s = self.take(dy)
+        axis = self.dim % y.ndim
+        dx = np.empty((*y.shape[:axis], 2 * y.shape[axis], *y.shape[axis + 1 :]), y.dtype)
+        da, db = self._halves(dx)
+        np.multiply(dy, s, out=da)
+        np.subtract(1, s, out=db)
+        db *= y
+        db *= dy
+        return dx
+
+    def _halves(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Views of the first and the second half along dim."""
+        if x.ndim == 0:
+            raise RuntimeError(f"{self}: a scalar has no halves. The input needs a dimension of even length.")
+        axis = self.axis(x, self.dim)
+        if x.shape[axis] % 2:
+            raise RuntimeError(f"{self}: dimension {axis} must be of even length to be halved, got shape {x.shape}.")
+        before, middle = (slice(None),) * axis, x.shape[axis] // 2
+        return x[(*before, slice(None, middle))], x[(*before, slice(middle, None))]
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

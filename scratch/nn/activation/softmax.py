@@ -1,0 +1,148 @@
+"""Softmax, Softmin, Softmax2d and LogSoftmax: numbers along a dimension become probabilities."""
+
+import warnings
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+
+
+@np.errstate(invalid="ignore")
+def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """exp(x_i) / Σ_j exp(x_j) along an axis; the largest x is subtracted first, so no exponential exceeds 1."""
+    y = x - x.max(axis, keepdims=True, initial=-np.inf)
+    y = np.exp(y)
+    y /= y.sum(axis, keepdims=True)
+    return y
+
+
+def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
+    """dx_i = y_i (dy_i - Σ_j dy_j y_j), from the output y."""
+    dx = dy - (dy * y).sum(axis, keepdims=True)
+    dx *= y
+    return dx
+
+
+class _AlongDim(Activation):
+    """What the four share: the choice of the dimension.
+
+    Without dim, torch takes dimension 0 of inputs with 0, 1 or 3 dimensions and dimension 1 of others, and warns; so
+    does this. A scalar counts as one number along one dimension.
+    """
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def rows(self, x: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return x with at least one dimension, and the axis along which its numbers belong together."""
+        if self.dim is None:
+            warnings.warn(
+                f"{self}: dim should be given. Without it, it is 0 for 0, 1 or 3 dimensions, else 1.", stacklevel=5
+            )
+            return np.atleast_1d(x), 0 if x.ndim in (0, 1, 3) else 1
+        return np.atleast_1d(x), self.axis(x, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongDim):
+    """Probabilities in the ratio of exponentials.
+
+        y_i = exp(x_i) / Σ_j exp(x_j)        along dim
+
+    Shapes    x, y (...), any shape; i and j run along dim.
+    Backward  dx_i = y_i (dy_i - Σ_j dy_j y_j)
+    Why       ∂y_j/∂x_i = y_j (δ_ij - y_i): raising x_i raises y_i, and lowers all in proportion since they sum to 1. A
+              constant added to all x changes nothing, so the dx sum to 0.
+    Saves     y.
+    Numerics  the largest x is subtracted first: no overflow, and at least one term of the sum is 1. All -inf: NaN.
+    Torch     torch.nn.Softmax; without dim, torch's choice and its warning.
+    Raises    IndexError if there is no such dim, TypeError if it is not an integer.
+    Source    Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        rows, axis = self.rows(x)
+        y = softmax(rows, axis)
+        return self.save(y.reshape(x.shape), y, axis)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y, axis = self.take(dy)
+        return softmax_backward(y, dy.reshape(y.shape), axis).reshape(dy.shape)
+
+
+class Softmin(_AlongDim):
+    """Softmax of the negatives: the smallest number gets the largest share.
+
+        y_i = exp(-x_i) / Σ_j exp(-x_j)        along dim
+
+    Backward  dx_i = -y_i (dy_i - Σ_j dy_j y_j)
+    Why       softmax of -x: the chain rule adds the sign.
+    Saves     y.
+    Torch     torch.nn.Softmin. Shapes, numerics and errors as Softmax.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        rows, axis = self.rows(x)
+        y = softmax(-rows, axis)
+        return self.save(y.reshape(x.shape), y, axis)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y, axis = self.take(dy)
+        return softmax_backward(y, -dy.reshape(y.shape), axis).reshape(dy.shape)
+
+
+class Softmax2d(Softmax):
+    """Softmax over the channels of every pixel.
+
+        y_c = exp(x_c) / Σ_k exp(x_k)        at each place of an image
+
+    Shapes    x, y (N, C, H, W) or (C, H, W).
+    Backward  as Softmax along C.
+    Torch     torch.nn.Softmax2d.
+    Raises    ValueError for other than 3 or 4 dimensions.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(-3)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        if x.ndim not in (3, 4):
+            raise ValueError(f"{self}: the input must be (N, C, H, W) or (C, H, W), got shape {x.shape}.")
+        return super().forward(x)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class LogSoftmax(_AlongDim):
+    """The logarithm of softmax.
+
+        y_i = x_i - log Σ_j exp(x_j)        along dim
+
+    Shapes    x, y (...), any shape; i and j run along dim.
+    Backward  dx_i = dy_i - p_i Σ_j dy_j        p = softmax(x) = exp(x - max) / n
+    Why       ∂y_j/∂x_i = δ_ij - p_i: x_i enters its own y directly, and every y by the logarithm, whose slope is p_i.
+    Saves     exp(x - max) and its sum n along dim.
+    Numerics  log(softmax(x)) would give log(0) where a share underflows. Here the largest x is subtracted, and the
+              logarithm is that of a sum of at least 1.
+    Torch     torch.nn.LogSoftmax; without dim, torch's choice and its warning.
+    Raises    IndexError if there is no such dim, TypeError if it is not an integer.
+    """
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        rows, axis = self.rows(x)
+        y = rows - rows.max(axis, keepdims=True, initial=-np.inf)
+        e = np.exp(y)
+        n = e.sum(axis, keepdims=True)
+        y -= np.log(n)
+        return self.save(y.reshape(x.shape), e, n, axis)
+
+    @np.errstate(invalid="ignore")
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        e, n, axis = self.take(dy)
+        rows = dy.reshape(e.shape)
+        dx = e * (rows.sum(axis, keepdims=True) / n)
+        return np.subtract(rows, dx, out=dx).reshape(dy.shape)

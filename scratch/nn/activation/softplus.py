@@ -1,0 +1,103 @@
+"""Softplus, LogSigmoid and Mish: log(1 + exp(x)) and what is made of it."""
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.select import choose
+from scratch.nn.activation.sigmoid import sigmoid
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """ζ(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), whose exponential cannot overflow."""
+    y = np.abs(x)
+    y = np.exp(-y)
+    y = np.log1p(y)
+    y += x.clip(0, np.inf)
+    return y
+
+
+class Softplus(Activation):
+    """A smooth ReLU.
+
+        y = ζ(beta x) / beta        ζ(z) = log(1 + exp(z));        y = x where beta x > threshold
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy σ(beta x), or dy where beta x > threshold
+    Why       ζ' = exp(z) / (1 + exp(z)) = σ(z), and beta cancels.
+    Saves     z = beta x.
+    Numerics  torch's exp overflows if a threshold above 88 lets it (709 in float64), and y is infinite; here it is not.
+    Torch     torch.nn.Softplus.
+    Source    Dugas et al. 2001, Incorporating second-order functional knowledge for better option pricing.
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta = beta
+        self.threshold = threshold
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        z = x * self.beta
+        y = softplus(z)
+        y /= self.beta
+        return self.save(choose(z > self.threshold, x, y, x.dtype), z)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        z = self.take(dy)
+        return dy * choose(z > self.threshold, 1, sigmoid(z), dy.dtype)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class LogSigmoid(Activation):
+    """The logarithm of the logistic function.
+
+        y = log σ(x) = -ζ(-x)        ζ(z) = log(1 + exp(z))
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy σ(-x)
+    Why       ζ' = σ, and the two signs cancel.
+    Saves     x.
+    Numerics  log(sigmoid(x)) would give log(0) from x = -104 on; -ζ(-x) = min(x, 0) - log1p(exp(-|x|)) gives x.
+    Torch     torch.nn.LogSigmoid.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return self.save(-softplus(-x), x)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self.take(dy)
+        return dy * sigmoid(-x)
+
+
+class Mish(Activation):
+    """The input, gated by the tanh of its softplus.
+
+        y = x t        t = tanh(ζ(x)),  ζ(x) = log(1 + exp(x))
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy (t + x σ(x) (1 - t²))
+    Why       the product rule: t + x t', with t' = (1 - t²) ζ' and ζ' = σ.
+    Saves     x, t.
+    Numerics  an infinite x gives inf * 0 = NaN somewhere, as in torch: y is NaN at -inf, dx is NaN at both ends.
+    Torch     torch.nn.Mish; `inplace` is accepted and ignored.
+    Source    Misra 2019, arXiv:1908.08681.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+    @np.errstate(invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        t = np.tanh(softplus(x))
+        return self.save(x * t, x, t)
+
+    @np.errstate(invalid="ignore")
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, t = self.take(dy)
+        dx = 1 - t * t
+        dx *= sigmoid(x)
+        dx *= x
+        dx += t
+        dx *= dy
+        return dx

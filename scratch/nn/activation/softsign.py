@@ -1,0 +1,35 @@
+"""Softsign: a sigmoid without an exponential."""
+
+import numpy as np
+
+from scratch.nn.activation.activation import Activation
+
+
+class Softsign(Activation):
+    """The input over one plus its size.
+
+        y = x / d        d = 1 + |x|
+
+    Shapes    x, y (...), any shape.
+    Backward  dx = dy (1 - |y|) / d
+    Why       d' = sign(x), so y' = 1/d - x sign(x) / d² = (1 - |x|/d) / d = 1/d², and |x|/d = |y|. At 0 both sides have
+              slope 1.
+    Saves     y, d.
+    Numerics  infinity gives inf / inf = NaN, in y and in dx, as in torch; 1/d² would hide it from the gradient.
+    Torch     torch.nn.Softsign.
+    Source    Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section 3.
+    """
+
+    @np.errstate(invalid="ignore")
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        d = np.abs(x)
+        d += 1
+        y = x / d
+        return self.save(y, y, d)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        y, d = self.take(dy)
+        dx = 1 - np.abs(y)
+        dx /= d
+        dx *= dy
+        return dx

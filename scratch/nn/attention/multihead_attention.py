@@ -1,0 +1,286 @@
+"""MultiheadAttention: several attentions side by side, on projections of the input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratch.nn import init
+from scratch.nn.attention.scaled_dot_product import additive, attend, attend_backward, causal_mask
+from scratch.nn.linear import Linear
+from scratch.nn.module import Module, Parameter
+from scratch.nn.reduction import sum_leading
+from scratch.random import Generator
+
+
+class MultiheadAttention(Module):
+    """Project queries, keys and values, let H heads attend, each on its slice of E / H features, and project back.
+
+        q = query Wq^T + bq        k = key Wk^T + bk        v = value Wv^T + bv
+        y = concat_h(softmax(q_h k_h^T / sqrt(E / H) + mask) v_h) Wo^T + bo
+
+    Shapes    query (L, N, E), key (S, N, kdim), value (S, N, vdim), y (L, N, E); (N, L, E) and so on with batch_first; no
+              N without a batch. in_proj_weight (3E, E) holds Wq, Wk, Wv; with other kdim or vdim there are
+              q_proj_weight (E, E), k_proj_weight (E, kdim), v_proj_weight (E, vdim). in_proj_bias (3E,).
+    Masks     True = blocked, the opposite of scaled_dot_product_attention; floats are added. key_padding_mask (N, S);
+              attn_mask (L, S) or (N·H, L, S). is_causal is a hint that needs attn_mask; with it, no weights and no
+              key_padding_mask, torch takes the causal mask without looking at attn_mask, and so does this.
+    Returns   forward: y and the weights after dropout, averaged over the heads (N, L, S), or of each (N, H, L, S) with
+              average_attn_weights=False; None with need_weights=False.
+              backward(dy, dweights): dquery, dkey, dvalue. If one array was passed as all three, its gradient is their
+              sum.
+    Backward  each projection as in Linear, the heads as in ScaledDotProductAttention. bias_k and bias_v, one more key
+              and value for everyone, collect the sums of their gradients over the batch.
+    Saves     query, key, value, what attention saves, and its output before Wo.
+    Numerics  y lies in memory as (L, N, E) even with batch_first, as torch's does: a dropout after it draws its mask in
+              the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros without, as in torch.
+    Init      Wo and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier uniform;
+              bias_k, bias_v Xavier normal: torch's draws to the bit.
+    Torch     torch.nn.MultiheadAttention.
+    Raises    AssertionError for dimensions that do not fit (torch's class), RuntimeError for masks of a wrong shape.
+    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        dtype: DTypeLike = np.float32,
+        generator: Generator | None = None,
+    ) -> None:
+        if embed_dim <= 0 or num_heads <= 0:
+            raise ValueError(f"MultiheadAttention: embed_dim and num_heads must be positive, got {embed_dim}, {num_heads}.")
+        if embed_dim % num_heads:
+            raise AssertionError(f"MultiheadAttention: embed_dim {embed_dim} is not a multiple of num_heads {num_heads}.")
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.head_dim = embed_dim // num_heads
+        self.dropout = dropout
+        self.add_zero_attn = add_zero_attn
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self.batch_first = batch_first
+
+        def parameter(*shape: int) -> Parameter:
+            return Parameter(np.empty(shape, dtype))
+
+        self.packed = self.kdim == embed_dim and self.vdim == embed_dim
+        if self.packed:
+            self.in_proj_weight = parameter(3 * embed_dim, embed_dim)
+        else:
+            self.q_proj_weight = parameter(embed_dim, embed_dim)
+            self.k_proj_weight = parameter(embed_dim, self.kdim)
+            self.v_proj_weight = parameter(embed_dim, self.vdim)
+        self.in_proj_bias = parameter(3 * embed_dim) if bias else None
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, generator)
+        self.bias_k = parameter(1, 1, embed_dim) if add_bias_kv else None
+        self.bias_v = parameter(1, 1, embed_dim) if add_bias_kv else None
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        for weight in self._in_weights():
+            init.xavier_uniform_(weight, generator=generator)
+        if self.in_proj_bias is not None and self.out_proj.bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+        if self.bias_k is not None and self.bias_v is not None:
+            init.xavier_normal_(self.bias_k, generator=generator)
+            init.xavier_normal_(self.bias_v, generator=generator)
+
+    def _in_weights(self) -> list[Parameter]:
+        return [self.in_proj_weight] if self.packed else [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+
+    def _projections(self) -> list[np.ndarray]:
+        """Wq, Wk, Wv."""
+        if self.packed:
+            return np.split(self.in_proj_weight.data, 3)
+        return [weight.data for weight in self._in_weights()]
+
+    # --- forward ----------------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        query: np.ndarray,
+        key: np.ndarray,
+        value: np.ndarray,
+        key_padding_mask: np.ndarray | None = None,
+        need_weights: bool = True,
+        attn_mask: np.ndarray | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        hint_alone = is_causal and not need_weights and key_padding_mask is None and attn_mask is not None
+        self._check(query, key, value, key_padding_mask, attn_mask, is_causal, hint_alone)
+        x = [self._batch_first(part) for part in (query, key, value)]
+        q, k, v = self._project(x)
+        mask = causal_mask(q.shape[2], k.shape[2], q.dtype) if hint_alone else self._mask(q, k, key_padding_mask, attn_mask)
+        p = self.dropout if self.training else 0.0
+        empty_rows = np.nan if need_weights else 0.0
+        heads, saved = attend(q, k, v, mask, p, math.sqrt(1 / self.head_dim), empty_rows)
+        joined = heads.transpose(2, 0, 1, 3).reshape(heads.shape[2], heads.shape[0], self.embed_dim)
+        y = joined @ self.out_proj.weight.data.T
+        if self.out_proj.bias is not None:
+            y += self.out_proj.bias.data
+        weights = None
+        if need_weights:
+            weights = saved.weights if saved.kept is None else saved.weights * saved.kept
+            weights = weights.mean(axis=1) if average_attn_weights else weights.copy()
+            weights = weights if query.ndim == 3 else weights[0]
+        output = self._restore(y, query.ndim), weights
+        return self.save(output, x, saved, joined, query.ndim, average_attn_weights)
+
+    def _batch_first(self, x: np.ndarray) -> np.ndarray:
+        """To (N, L, E)."""
+        if x.ndim == 2:
+            return x[np.newaxis]
+        return x if self.batch_first else x.swapaxes(0, 1)
+
+    def _restore(self, y: np.ndarray, ndim: int) -> np.ndarray:
+        """From (L, N, E)."""
+        if ndim == 2:
+            return y[:, 0]
+        return y.swapaxes(0, 1) if self.batch_first else y
+
+    def _project(self, x: list[np.ndarray]) -> list[np.ndarray]:
+        """q, k, v as (N, H, L, E / H), with the extra key and value of the options at the end of k and v."""
+        biases = [None] * 3 if self.in_proj_bias is None else np.split(self.in_proj_bias.data, 3)
+        projected = []
+        for part, weight, bias in zip(x, self._projections(), biases, strict=True):
+            y = part @ weight.T
+            if bias is not None:
+                y += bias
+            projected.append(y)
+        for i, extra in ((1, self.bias_k), (2, self.bias_v)):
+            if extra is not None:
+                row = np.broadcast_to(extra.data, (len(x[i]), 1, self.embed_dim))
+                projected[i] = np.concatenate([projected[i], row], axis=1)
+        heads = [self._split(part) for part in projected]
+        if self.add_zero_attn:
+            heads[1:] = [np.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in heads[1:]]
+        return heads
+
+    def _split(self, x: np.ndarray) -> np.ndarray:
+        """(N, L, E) to (N, H, L, E / H)."""
+        return x.reshape(*x.shape[:2], self.num_heads, self.head_dim).swapaxes(1, 2)
+
+    def _join(self, heads: np.ndarray) -> np.ndarray:
+        """(N, H, L, E / H) to (N, L, E)."""
+        N, H, L, D = heads.shape
+        return heads.swapaxes(1, 2).reshape(N, L, H * D)
+
+    def _mask(
+        self,
+        q: np.ndarray,
+        k: np.ndarray,
+        key_padding_mask: np.ndarray | None,
+        attn_mask: np.ndarray | None,
+    ) -> np.ndarray | None:
+        """One mask to add, (N or 1, H or 1, L or 1, S); the extra keys of the options are open to all."""
+        (N, H), S = q.shape[:2], k.shape[2]
+        masks = []
+        if attn_mask is not None:
+            masks.append(attn_mask.reshape(*((1, 1) if attn_mask.ndim == 2 else (N, H)), *attn_mask.shape[-2:]))
+        if key_padding_mask is not None:
+            masks.append(key_padding_mask.reshape(N, 1, 1, -1))
+        added = [additive(~m if m.dtype == bool else m, q.dtype) for m in masks]
+        padded = [np.pad(m, ((0, 0), (0, 0), (0, 0), (0, S - m.shape[-1]))) for m in added if m is not None]
+        return sum(padded[1:], padded[0]) if padded else None
+
+    # --- backward ---------------------------------------------------------------------------------------------------
+
+    def backward(
+        self, dy: np.ndarray | None, dweights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, saved, joined, ndim, averaged = self.take((dy, dweights))
+        L, N, E = joined.shape
+        dy = np.zeros_like(joined) if dy is None else self._batch_first(dy).swapaxes(0, 1)
+        rows = dy.reshape(-1, E)
+        self.out_proj.weight.accumulate(rows.T @ joined.reshape(-1, E))
+        if self.out_proj.bias is not None:
+            self.out_proj.bias.accumulate(sum_leading(rows))
+        if dweights is not None:
+            dweights = dweights if ndim == 3 else dweights[np.newaxis]
+            dweights = dweights[:, np.newaxis] / dy.dtype.type(self.num_heads) if averaged else dweights
+        djoined = dy @ self.out_proj.weight.data
+        dheads = djoined.reshape(L, N, self.num_heads, self.head_dim).transpose(1, 2, 0, 3)
+        heads = attend_backward(dheads, saved, dweights)
+        lengths = [part.shape[1] for part in x]
+        gradients = [self._join(part) for part in heads]
+        for gradient, length, extra in zip(gradients[1:], lengths[1:], (self.bias_k, self.bias_v), strict=True):
+            if extra is not None:
+                extra.accumulate(sum_leading(gradient[:, length]).reshape(1, 1, E))
+        gradients = [part[:, :length] for part, length in zip(gradients, lengths, strict=True)]
+        self._accumulate(gradients, x)
+        dx = [part @ weight for part, weight in zip(gradients, self._projections(), strict=True)]
+        dquery, dkey, dvalue = (self._restore(part.swapaxes(0, 1), ndim) for part in dx)
+        return dquery, dkey, dvalue
+
+    def _accumulate(self, gradients: list[np.ndarray], x: list[np.ndarray]) -> None:
+        """Weights and biases of the three projections."""
+        rows = [g.reshape(-1, self.embed_dim) for g in gradients]
+        dw = [g.T @ part.reshape(-1, part.shape[-1]) for g, part in zip(rows, x, strict=True)]
+        for weight, gradient in zip(self._in_weights(), [np.concatenate(dw)] if self.packed else dw, strict=True):
+            weight.accumulate(gradient)
+        if self.in_proj_bias is not None:
+            self.in_proj_bias.accumulate(np.concatenate([sum_leading(g) for g in rows]))
+
+    # --- refusals ---------------------------------------------------------------------------------------------------
+
+    def _check(
+        self,
+        query: np.ndarray,
+        key: np.ndarray,
+        value: np.ndarray,
+        key_padding_mask: np.ndarray | None,
+        attn_mask: np.ndarray | None,
+        is_causal: bool,
+        hint_alone: bool,
+    ) -> None:
+        shapes = f"got query {query.shape}, key {key.shape}, value {value.shape}"
+        if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
+            raise AssertionError(f"{self}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")
+        if (query.shape[-1], key.shape[-1], value.shape[-1]) != (self.embed_dim, self.kdim, self.vdim):
+            raise AssertionError(
+                f"{self}: the inputs must end in {self.embed_dim}, {self.kdim} and {self.vdim} features; {shapes}."
+            )
+        if key.shape[:-1] != value.shape[:-1]:
+            raise AssertionError(f"{self}: key and value must have the same length and batch; {shapes}.")
+        batch = 0 if self.batch_first else 1
+        if query.ndim == 3 and query.shape[batch] != key.shape[batch]:
+            raise RuntimeError(f"{self}: query and key must have the same batch; {shapes}.")
+        if not query.dtype == key.dtype == value.dtype == self.out_proj.weight.dtype:
+            raise RuntimeError(f"{self}: all inputs must be {self.out_proj.weight.dtype}, got {query.dtype}.")
+        N = query.shape[batch] if query.ndim == 3 else 1
+        L, S = (part.shape[1 - batch] if query.ndim == 3 else len(part) for part in (query, key))
+        if is_causal and attn_mask is None:
+            raise RuntimeError(f"{self}: is_causal is a hint that needs attn_mask; make one with causal_mask(L, S, dtype).")
+        for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
+            if mask is not None and mask.dtype.kind not in "bf":
+                raise AssertionError(f"{self}: {name} must be boolean or floating point, got {mask.dtype}.")
+        expected = (N, S) if query.ndim == 3 else (S,)
+        if key_padding_mask is not None and key_padding_mask.ndim != len(expected):
+            raise AssertionError(f"{self}: key_padding_mask must be {expected}, got {key_padding_mask.shape}.")
+        if attn_mask is not None and not hint_alone:
+            if attn_mask.ndim not in (2, 3):
+                raise AssertionError(f"{self}: attn_mask must have 2 or 3 dimensions, got shape {attn_mask.shape}.")
+            fitting = (L, S) if attn_mask.ndim == 2 else (N * self.num_heads, L, S)
+            if attn_mask.shape != fitting:
+                error = AssertionError if query.ndim == 2 and attn_mask.ndim == 3 else RuntimeError
+                raise error(f"{self}: attn_mask must be {fitting}, got {attn_mask.shape}.")
+        if key_padding_mask is not None and key_padding_mask.shape != expected:
+            raise AssertionError(f"{self}: key_padding_mask must be {expected}, got {key_padding_mask.shape}.")
+
+    def extra_repr(self) -> str:
+        return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
+
+    def __repr__(self) -> str:
+        return f"MultiheadAttention({self.extra_repr()})"

@@ -1,0 +1,167 @@
+"""Attention itself: weighted means of values, weighted by how well a query fits each key."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from scratch import random
+from scratch.nn.module import Module
+
+
+class Attention(NamedTuple):
+    """What one evaluation of attention leaves for its backward."""
+
+    q: np.ndarray  # (..., L, E), scaled
+    k: np.ndarray  # (..., S, E)
+    v: np.ndarray  # (..., S, V)
+    weights: np.ndarray  # (..., L, S), rows sum to 1
+    kept: np.ndarray | None  # dropout's factors, like weights
+    scale: float
+
+
+def attend(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, p: float, scale: float, empty_rows: float
+) -> tuple[np.ndarray, Attention]:
+    """softmax(scale q k^T + mask) v, and what backward needs. See ScaledDotProductAttention.
+
+    A row whose mask is -inf throughout has no softmax: it becomes `empty_rows`, 0 or NaN.
+    """
+    q = q * q.dtype.type(scale)
+    scores = q @ k.swapaxes(-1, -2)
+    if mask is not None:
+        scores = scores + mask
+    weights = masked_softmax(scores, empty_rows)
+    kept = None
+    if p > 0:
+        kept = random.bernoulli_(np.empty(weights.shape, weights.dtype), 1 - p)
+        if p < 1:
+            kept /= kept.dtype.type(1 - p)
+    dropped = weights if kept is None else weights * kept
+    return dropped @ v, Attention(q, k, v, weights, kept, scale)
+
+
+def attend_backward(
+    dy: np.ndarray, saved: Attention, dweights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of q, k and v. `dweights` is the cotangent of the weights after dropout, if they were an output too."""
+    q, k, v, weights, kept, scale = saved
+    dropped = weights if kept is None else weights * kept
+    dv = dropped.swapaxes(-1, -2) @ dy
+    dw = dy @ v.swapaxes(-1, -2)
+    if dweights is not None:
+        dw += dweights
+    if kept is not None:
+        dw *= kept
+    dscores = weights * (dw - np.sum(dw * weights, axis=-1, keepdims=True))
+    return dscores @ k * q.dtype.type(scale), dscores.swapaxes(-1, -2) @ q, dv
+
+
+def masked_softmax(scores: np.ndarray, empty_rows: float) -> np.ndarray:
+    """Softmax over the last axis; rows of -inf alone become `empty_rows`."""
+    if scores.shape[-1] == 0:
+        return scores
+    largest = scores.max(axis=-1, keepdims=True)
+    empty = largest == -np.inf
+    weights = np.exp(scores - np.where(empty, 0, largest))
+    total = weights.sum(axis=-1, keepdims=True)
+    weights /= np.where(empty, 1, total)
+    if empty_rows != 0 and empty.any():
+        weights[empty[..., 0]] = empty_rows
+    return weights
+
+
+def causal_mask(L: int, S: int, dtype: np.dtype) -> np.ndarray:
+    """(L, S): -inf where a position would look at a later one, 0 elsewhere."""
+    mask = np.zeros((L, S), dtype)
+    mask[np.triu_indices(L, 1, S)] = -np.inf
+    return mask
+
+
+class ScaledDotProductAttention(Module):
+    """Each query takes a mean of the values, weighted by the softmax of its products with the keys.
+
+        y = softmax(s q k^T + mask) v        s = 1 / sqrt(E) unless given
+
+    Shapes    q (..., L, E), k (..., S, E), v (..., S, V), y (..., L, V). The mask broadcasts to (..., L, S): booleans say
+              where attention may go (True = attend), floats are added.
+    Backward  with w the weights, d the factors of dropout (1 without it) and <.> the sum over S:
+                  dv = (w d)^T dy        dw = (dy v^T) d        dscores = w (dw - <dw w>)
+                  dq = s dscores k       dk = s dscores^T q
+    Why       y is linear in v, and in w. The softmax of a row is unmoved by a constant added to the row, so its scores'
+              gradient sums to zero: <dw w> is what has to go.
+    Options   dropout_p zeroes weights with torch's mask (not in eval mode, where torch's function leaves that to the
+              caller); is_causal masks what comes later; enable_gqa repeats each head of k and v for a group of queries.
+    Returns   dq, dk, dv.
+    Saves     s q, k, v, w, d.
+    Numerics  the largest score is subtracted first. A row that may attend to nothing gives zeros, as torch on the CPU.
+    Torch     torch.nn.functional.scaled_dot_product_attention, here a module because it has a backward.
+    Raises    RuntimeError for shapes that do not fit, and for a mask together with is_causal.
+    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
+    """
+
+    def __init__(
+        self, dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False
+    ) -> None:
+        if not 0 <= dropout_p <= 1:
+            raise RuntimeError(f"ScaledDotProductAttention: dropout_p must be in [0, 1], got {dropout_p}.")
+        self.dropout_p = dropout_p
+        self.is_causal = is_causal
+        self.scale = scale
+        self.enable_gqa = enable_gqa
+
+    def forward(
+        self, query: np.ndarray, key: np.ndarray, value: np.ndarray, attn_mask: np.ndarray | None = None
+    ) -> np.ndarray:
+        self._check(query, key, value)
+        L, S, E = query.shape[-2], key.shape[-2], query.shape[-1]
+        if self.is_causal and attn_mask is not None:
+            raise RuntimeError(f"{self}: is_causal brings its own mask; attn_mask must be None.")
+        mask = causal_mask(L, S, query.dtype) if self.is_causal else additive(attn_mask, query.dtype)
+        groups = 1
+        if self.enable_gqa:
+            groups = query.shape[-3] // key.shape[-3]
+            key, value = np.repeat(key, groups, axis=-3), np.repeat(value, groups, axis=-3)
+        scale = 1 / math.sqrt(E) if self.scale is None else self.scale
+        y, saved = attend(query, key, value, mask, self.dropout_p if self.training else 0.0, scale, 0.0)
+        return self.save(y, saved, groups)
+
+    def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        saved, groups = self.take(dy)
+        dq, dk, dv = attend_backward(dy, saved)
+        if groups > 1:
+            dk, dv = (_sum_groups(g, groups) for g in (dk, dv))
+        return dq, dk, dv
+
+    def _check(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+        if min(q.ndim, k.ndim, v.ndim) < 2:
+            raise RuntimeError(f"{self}: inputs need at least 2 dimensions, got {q.shape}, {k.shape}, {v.shape}.")
+        if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+            raise RuntimeError(
+                f"{self}: queries (..., L, E), keys (..., S, E) and values (..., S, V) do not fit: {q.shape}, {k.shape}, "
+                f"{v.shape}."
+            )
+        if not q.dtype == k.dtype == v.dtype:
+            raise RuntimeError(f"{self}: all inputs need one dtype, got {q.dtype}, {k.dtype}, {v.dtype}.")
+        if not self.enable_gqa and not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+            raise RuntimeError(f"{self}: leading dimensions differ: {q.shape}, {k.shape}, {v.shape}.")
+        if self.enable_gqa and q.shape[-3] % k.shape[-3]:
+            raise RuntimeError(f"{self}: {q.shape[-3]} query heads are not a multiple of {k.shape[-3]} key heads.")
+
+    def extra_repr(self) -> str:
+        return f"dropout_p={self.dropout_p}, is_causal={self.is_causal}"
+
+
+def additive(mask: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
+    """A mask to add: booleans become 0 where True (attend) and -inf where False."""
+    if mask is None or mask.dtype != bool:
+        return mask
+    return np.where(mask, np.zeros((), dtype), np.full((), -np.inf, dtype))
+
+
+def _sum_groups(gradient: np.ndarray, groups: int) -> np.ndarray:
+    """(..., H, S, E) to (..., H / groups, S, E)."""
+    *leading, H, S, E = gradient.shape
+    return gradient.reshape(*leading, H // groups, groups, S, E).sum(axis=-3)

@@ -1,0 +1,132 @@
+"""What convolutions and transposed convolutions share: options, parameters, their initial values, the bias."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratch.nn import init
+from scratch.nn.conv.correlation import Correlation
+from scratch.nn.conv.windows import Windows, per_axis
+from scratch.nn.module import Module, Parameter
+from scratch.nn.reduction import sum_leading
+from scratch.random import Generator
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class _Convolution(Module):
+    """A Correlation with parameters.
+
+    Init      weight and bias ~ U(-1/√fan, 1/√fan) with fan = weight[0].size, torch's draws from the same seed to the bit.
+    """
+
+    axes: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        *,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        output_padding: Any,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        transposed: bool,
+        dtype: DTypeLike,
+        generator: Generator | None,
+    ) -> None:
+        name = type(self).__name__
+        if groups <= 0:
+            raise ValueError(f"{name}: groups must be positive, got {groups}.")
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{name}: groups must divide the channels, got {in_channels} in, {out_channels} out, {groups} groups."
+            )
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"{name}: padding_mode must be one of {', '.join(PADDING_MODES)}, got {padding_mode!r}.")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes)
+        self.stride = self._for_each_axis("stride", stride)
+        self.padding = padding if isinstance(padding, str) else self._for_each_axis("padding", padding)
+        self.dilation = self._for_each_axis("dilation", dilation)
+        self.output_padding = self._for_each_axis("output_padding", output_padding)
+        self.groups = groups
+        self.padding_mode = padding_mode
+        if min(self.kernel_size) < 0:
+            raise RuntimeError(f"{name}: kernel_size must be positive, got {self.kernel_size}.")
+        outer, inner = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        self.weight = Parameter(np.empty((outer, inner // groups, *self.kernel_size), dtype))
+        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        self.reset_parameters(generator)
+
+    def _for_each_axis(self, option: str, value: Any) -> tuple[int, ...]:
+        """Like torch's, these options may be one int, one int in a tuple, or an int for each axis."""
+        if isinstance(value, tuple | list) and len(value) == 1:
+            (value,) = value
+        return per_axis(type(self).__name__, option, value, self.axes)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
+        if self.bias is not None:
+            fan_in = math.prod(self.weight.shape[1:])
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound, generator)
+
+    def _windows(self) -> Windows:
+        return Windows(self.kernel_size, self.stride, self.dilation)
+
+    def _correlation(self) -> Correlation:
+        return Correlation(self._windows(), self.groups)
+
+    def _with_batch(self, x: np.ndarray) -> np.ndarray:
+        return x if x.ndim == self.axes + 2 else x[np.newaxis]
+
+    def _bias_column(self) -> np.ndarray | float:
+        """The bias in the shape that adds to (N, C, *S)."""
+        return 0.0 if self.bias is None else self.bias.data.reshape(-1, *(1,) * self.axes)
+
+    def _accumulate_bias(self, dy: np.ndarray) -> None:
+        """db = Σ dy over samples and positions: each plane first, then plane by plane."""
+        if self.bias is not None:
+            self.bias.accumulate(sum_leading(dy.sum(axis=tuple(range(2, dy.ndim)))))
+
+    def check_input(self, x: np.ndarray) -> None:
+        if x.ndim not in (self.axes + 1, self.axes + 2):
+            raise RuntimeError(
+                f"{self}: the input must have {self.axes + 1} dimensions, or {self.axes + 2} with a batch, "
+                f"got shape {x.shape}."
+            )
+        channels, *sizes = x.shape[-self.axes - 1 :]
+        if channels != self.in_channels:
+            raise RuntimeError(f"{self}: the input must have {self.in_channels} channels, got shape {x.shape}.")
+        if x.dtype != self.weight.dtype:
+            raise RuntimeError(f"{self}: the input must be {self.weight.dtype} like the weight, got {x.dtype}.")
+        if self.weight.size == 0 or 0 in sizes:
+            raise RuntimeError(
+                f"{self}: only the batch may be empty, got input {x.shape} and weight {self.weight.shape}."
+            )
+        if min(*self.stride, *self.dilation) < 1:
+            raise RuntimeError(f"{self}: stride and dilation must be positive.")
+
+    def extra_repr(self) -> str:
+        options = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+        if isinstance(self.padding, str) or any(self.padding):
+            options.append(f"padding={self.padding}")
+        if any(d != 1 for d in self.dilation):
+            options.append(f"dilation={self.dilation}")
+        if any(self.output_padding):
+            options.append(f"output_padding={self.output_padding}")
+        if self.groups != 1:
+            options.append(f"groups={self.groups}")
+        if self.bias is None:
+            options.append("bias=False")
+        if self.padding_mode != "zeros":
+            options.append(f"padding_mode={self.padding_mode}")
+        return ", ".join(options)

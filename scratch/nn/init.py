@@ -1,0 +1,295 @@
+"""torch.nn.init: fill a parameter in place, with torch's draws from the same seed, and return it.
+
+Every function takes a Parameter or an array. Bounds and deviations are computed in Python floats, in the order of
+operations that torch uses, since another order changes the last bit of every weight.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TypeVar
+
+import numpy as np
+
+from scratch import random
+from scratch.nn.module import Parameter
+from scratch.random import Generator
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+T = TypeVar("T", Parameter, np.ndarray)
+
+_GAINS = {"sigmoid": 1, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
+_GAINS |= dict.fromkeys(["linear", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3))], 1)
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much to widen the initial weights so that a layer followed by this nonlinearity keeps its variance.
+
+    1 for linear, convolutions and sigmoid; 5/3 for tanh; √2 for relu; √(2 / (1 + slope²)) for leaky_relu, whose slope
+    is `param` (0.01 if None); 3/4 for selu, an empirical value.
+    """
+    if nonlinearity != "leaky_relu":
+        if nonlinearity not in _GAINS:
+            known = ", ".join(sorted([*_GAINS, "leaky_relu"]))
+            raise ValueError(f"calculate_gain: unsupported nonlinearity {nonlinearity!r}; it must be one of {known}.")
+        return _GAINS[nonlinearity]
+    slope = 0.01 if param is None else param
+    if isinstance(slope, bool) or not isinstance(slope, int | float):
+        raise ValueError(f"calculate_gain: the negative slope must be a number, got {param!r}.")
+    return math.sqrt(2.0 / (1 + slope**2))
+
+
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
+    """Draw every value from U(a, b)."""
+    random.uniform_(_array("uniform_", tensor), a, b, generator=generator)
+    return tensor
+
+
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
+    """Draw every value from N(mean, std²)."""
+    random.normal_(_array("normal_", tensor), mean, std, generator=generator)
+    return tensor
+
+
+def trunc_normal_(
+    tensor: T,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> T:
+    """Draw every value from N(mean, std²) restricted to [a, b], by rejection.
+
+    Where [a, b] holds more than 0.3 of the normal distribution, normal values are drawn and those outside are drawn
+    again. Else a uniform value x on [a, b] is accepted with probability pdf(x) / max pdf. Either way each round draws
+    the whole array and uses only the places still open: that is torch's stream, from release 2.12 on.
+    """
+    x = _array("trunc_normal_", tensor)
+    mean, std, a, b = float(mean), float(std), float(a), float(b)
+    if std == 0:
+        raise ZeroDivisionError("trunc_normal_: std must not be 0. Use constant_ to give every weight one value.")
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            f"trunc_normal_: mean {mean} is more than 2 std from [{a}, {b}]. Nearly all values come from the "
+            "edge of the interval.",
+            stacklevel=2,
+        )
+    if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
+        _redraw_outside(x, mean, std, a, b, generator)
+    else:
+        _accept_by_density(x, mean, std, a, b, generator)
+    return tensor
+
+
+def _redraw_outside(x: np.ndarray, mean: float, std: float, a: float, b: float, generator: Generator | None) -> None:
+    low, high = x.dtype.type(a), x.dtype.type(b)
+    random.normal_(x, mean, std, generator=generator)
+    fresh = np.empty_like(x)
+    while (outside := (x < low) | (x > high)).any():
+        random.normal_(fresh, mean, std, generator=generator)
+        np.copyto(x, fresh, where=outside)
+
+
+def _accept_by_density(x: np.ndarray, mean: float, std: float, a: float, b: float, generator: Generator | None) -> None:
+    log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    fresh, u = np.empty_like(x), np.empty_like(x)
+    pending = np.ones(x.shape, bool)
+    while pending.any():
+        random.uniform_(fresh, a, b, generator=generator)
+        np.copyto(x, fresh, where=pending)
+        log_density = np.square((fresh - mean) / std) * -0.5 - log_peak
+        random.uniform_(u, generator=generator)
+        with np.errstate(divide="ignore"):  # log 0 = -inf accepts
+            pending &= np.log(u, dtype=np.float64).astype(x.dtype) > log_density
+
+
+def _normal_cdf(x: float) -> float:
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def constant_(tensor: T, val: float) -> T:
+    """Set every value to `val`."""
+    x = _array("constant_", tensor)
+    if x.dtype.kind == "f" and np.finfo(x.dtype).max < abs(val) < math.inf:
+        raise RuntimeError(f"constant_: {val} does not fit into {x.dtype}.")
+    x.fill(val)
+    return tensor
+
+
+def ones_(tensor: T) -> T:
+    """Set every value to 1."""
+    _array("ones_", tensor).fill(1)
+    return tensor
+
+
+def zeros_(tensor: T) -> T:
+    """Set every value to 0."""
+    _array("zeros_", tensor).fill(0)
+    return tensor
+
+
+def eye_(tensor: T) -> T:
+    """The identity matrix, so that a Linear layer passes on as many of its inputs as it can."""
+    x = _matrix("eye_", tensor)
+    x.fill(0)
+    np.fill_diagonal(x, 1)
+    return tensor
+
+
+def dirac_(tensor: T, groups: int = 1) -> T:
+    """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on."""
+    x = _array("dirac_", tensor)
+    if x.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_: only the weights of convolutions, of 3, 4 or 5 dimensions, got shape {x.shape}.")
+    if groups < 1 or x.shape[0] % groups:
+        raise ValueError(f"dirac_: dimension 0 must be divisible by groups, got {x.shape[0]} filters, {groups} groups.")
+    if 0 in x.shape[2:]:
+        raise IndexError(f"dirac_: a kernel without elements has no middle, got shape {x.shape}.")
+    x.fill(0)
+    per_group = x.shape[0] // groups
+    middle: list[int] = [size // 2 for size in x.shape[2:]]
+    channel = np.arange(min(per_group, x.shape[1]))
+    for group in range(groups):
+        x[(group * per_group + channel, channel, *middle)] = 1
+    return tensor
+
+
+def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """U(-a, a) with a = gain √(6 / (fan_in + fan_out)): keeps the variance of both passes. Glorot, Bengio 2010."""
+    bound = math.sqrt(3.0) * _xavier_std("xavier_uniform_", tensor, gain)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """N(0, std²) with std = gain √(2 / (fan_in + fan_out)). Glorot, Bengio 2010."""
+    return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain), generator)
+
+
+def kaiming_uniform_(
+    tensor: T,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> T:
+    """U(-bound, bound) with bound = gain √(3 / fan), for layers followed by a rectifier of negative slope `a`.
+
+    mode "fan_in" keeps the variance of the forward pass, "fan_out" that of the backward pass. With a = √5 the bound
+    is 1/√fan_in, torch's default for Linear and convolutions. He et al. 2015, arXiv:1502.01852.
+    """
+    if _warned_empty("kaiming_uniform_", tensor):
+        return tensor
+    bound = math.sqrt(3.0) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: T,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> T:
+    """N(0, std²) with std = gain / √fan; options as in `kaiming_uniform_`. He et al. 2015, arXiv:1502.01852."""
+    if _warned_empty("kaiming_normal_", tensor):
+        return tensor
+    return normal_(tensor, 0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) -> T:
+    """A random (semi-)orthogonal matrix times gain; further dimensions are flattened into the columns.
+
+    Q of a QR decomposition of normal values, each column times the sign of R's diagonal, which makes Q uniform
+    (Mezzadri 2007, arXiv:math-ph/0609050). The normal values are torch's to the bit. Q is not, in its last bits: it
+    depends on the LAPACK at hand, as torch's own does between machines and thread counts. Saxe et al. 2013.
+    """
+    x = _array("orthogonal_", tensor)
+    if x.ndim < 2:
+        raise ValueError(f"orthogonal_: only arrays of 2 or more dimensions, got shape {x.shape}.")
+    if x.size == 0:
+        return tensor
+    rows = x.shape[0]
+    flat = random.normal_(np.empty((rows, x.size // rows), x.dtype), generator=generator)
+    wide = rows < flat.shape[1]
+    q, r = np.linalg.qr(flat.T if wide else flat)
+    q *= np.sign(np.diagonal(r))
+    x[...] = (q.T if wide else q).reshape(x.shape)
+    x *= gain
+    return tensor
+
+
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
+    """N(0, std²), then in every column the fraction `sparsity` of the rows, picked at random, is set to 0.
+
+    As in torch the rows come from the default generator even if `generator` is given. Martens 2010.
+    """
+    x = _matrix("sparse_", tensor)
+    zeros = math.ceil(sparsity * x.shape[0])
+    random.normal_(x, 0, std, generator=generator)
+    for column in x.T:
+        column[random.randperm(x.shape[0])[:zeros]] = 0
+    return tensor
+
+
+def _array(call: str, tensor: Parameter | np.ndarray) -> np.ndarray:
+    x = tensor.data if isinstance(tensor, Parameter) else tensor
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{call}: expected a Parameter or an array to fill, got {type(tensor).__name__}.")
+    return x
+
+
+def _matrix(call: str, tensor: Parameter | np.ndarray) -> np.ndarray:
+    x = _array(call, tensor)
+    if x.ndim != 2:
+        raise ValueError(f"{call}: only arrays of 2 dimensions, got shape {x.shape}.")
+    return x
+
+
+def _fans(call: str, tensor: Parameter | np.ndarray) -> tuple[int, int]:
+    """How many inputs reach an output, and how many outputs an input, of a weight (out, in, *kernel)."""
+    shape = _array(call, tensor).shape
+    if len(shape) < 2:
+        raise ValueError(f"{call}: fan in and fan out need a weight of 2 or more dimensions, got shape {shape}.")
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def _xavier_std(call: str, tensor: Parameter | np.ndarray, gain: float) -> float:
+    fan_in, fan_out = _fans(call, tensor)
+    if fan_in + fan_out == 0:
+        raise ZeroDivisionError(f"{call}: fan in and fan out are both 0, got shape {tensor.shape}.")
+    return gain * math.sqrt(2.0 / float(fan_in + fan_out))
+
+
+def _kaiming_std(call: str, tensor: Parameter | np.ndarray, a: float, mode: str, nonlinearity: str) -> float:
+    if mode.lower() not in ("fan_in", "fan_out"):
+        raise ValueError(f"{call}: mode must be 'fan_in' or 'fan_out', got {mode!r}.")
+    fan_in, fan_out = _fans(call, tensor)
+    fan = fan_in if mode.lower() == "fan_in" else fan_out
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def _warned_empty(call: str, tensor: Parameter | np.ndarray) -> bool:
+    empty = 0 in _array(call, tensor).shape
+    if empty:
+        warnings.warn(f"{call}: an array of shape {tensor.shape} has nothing to initialize.", stacklevel=3)
+    return empty

@@ -1,0 +1,157 @@
+"""CTCLoss: a sequence of labels whose positions in time are unknown."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.loss.loss import Loss, check_labels, check_prediction, ieee
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: the log-likelihood of a label sequence, summed over all its alignments.
+
+        An alignment walks through the positions 0 ... 2S of the sequence with a blank before, between and after its S
+        labels; each time step it stays, goes on by one, or by two, past a blank that stands between different labels.
+        e_ts = log_probs[t, class of position s]. It starts at 0 or 1 and ends at 2S or 2S - 1, so
+
+        α_ts = e_ts + log(exp α_t-1,s + exp α_t-1,s-1 + [s may be reached by two] exp α_t-1,s-2)
+        l    = -log(exp α_T-1,2S + exp α_T-1,2S-1)            mean:  y = mean of l_n / max(S_n, 1)
+
+    Shapes    log_probs (T, N, C) or (T, C); targets (N, S) padded, or concatenated (ΣS_n,); input_lengths and
+              target_lengths (N,), or of any shape with one element without a batch; y () or (N,).
+    Backward  β_ts = log Σ_s' exp(e_t+1,s' + β_t+1,s')  over the s' that follow s;  0 at both ends at T - 1
+              γ_ts = exp(α_ts + β_ts + l), the probability that the alignment is at s at time t, given the labels
+              dlog_probs_tc = (exp(log_probs_tc) - Σ_{s of class c} γ_ts) dl    for t < T, else 0
+    Why       α_ts + β_ts is the log-likelihood of all alignments through s at t, so dl/de_ts = -γ_ts. torch adds
+              exp(log_probs) and so returns the gradient of the logits, ready made: a log-softmax takes g to g - p Σ g,
+              and both -γ and p - γ become p - γ. It is the derivative only where a log-softmax comes before.
+    Saves     log_probs, e, α, l, the positions' classes, which are reached by two, and the lengths.
+    Numerics  all in logarithms, with each sum's largest term taken out. Labels that fit into no alignment have the
+              likelihood 0, the loss inf and the gradient NaN; with zero_infinity both are 0.
+    Torch     torch.nn.CTCLoss. It does not check the labels; here one out of range is refused.
+    Raises    RuntimeError for shapes, lengths, labels or a blank that do not fit, and for an empty batch.
+    Source    Graves et al. 2006, Connectionist temporal classification, equations 6 to 16.
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return super().__call__(*(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs), **options)
+
+    @ieee
+    def forward(
+        self, log_probs: np.ndarray, targets: np.ndarray, input_lengths: np.ndarray, target_lengths: np.ndarray
+    ) -> Any:
+        lp = self._batched(log_probs)
+        T, S = self._lengths("input_lengths", input_lengths, lp), self._lengths("target_lengths", target_lengths, lp)
+        classes = self._classes(lp, targets, S)
+        by_two = np.zeros(classes.shape, bool)
+        by_two[:, 2:] = classes[:, 2:] != classes[:, :-2]
+
+        e = np.take_along_axis(lp, classes[np.newaxis], 2)
+        steps, batch, positions = e.shape
+        e[np.arange(steps)[:, np.newaxis] >= T] = -np.inf
+        np.copyto(e, -np.inf, where=np.arange(positions) > 2 * S[:, np.newaxis])
+        alpha = np.full((steps + 1, batch, positions + 2), -np.inf, e.dtype)  # [t + 1, n, s + 2], before s = 0 -inf
+        alpha[0, :, 2] = 0  # without any time it is at position 0
+        alpha[1, :, 2:4] = e[0, :, :2]
+        for t in range(1, steps):
+            before = alpha[t]
+            reached = _log_sum(before[:, 2:], before[:, 1:-1], np.where(by_two, before[:, :-2], -np.inf))
+            np.add(e[t], reached, out=alpha[t + 1, :, 2:])
+
+        blank, label = alpha[T, np.arange(batch), 2 * S + 2], alpha[T, np.arange(batch), 2 * S + 1]
+        nll = -np.where(S == 0, blank, _log_sum(blank, label))
+        losses = np.where(nll == np.inf, 0, nll) if self.zero_infinity else nll
+        if self.reduction == "mean":
+            losses = losses / np.maximum(S, 1).astype(e.dtype)
+        y = self.reduce(losses if log_probs.ndim == 3 else losses[0])
+        return self.save(y, log_probs.shape, lp, e, alpha, nll, classes, by_two, T, S)
+
+    @ieee
+    def backward(self, dloss: Any = None) -> np.ndarray:
+        shape, lp, e, alpha, nll, classes, by_two, T, S = self.take(dloss)
+        steps, batch, positions = e.shape
+        gamma = np.empty_like(e)
+        after = np.full((batch, positions + 2), -np.inf, e.dtype)  # e + beta one step later; past 2S there is -inf
+        leaves_by_two = np.zeros_like(by_two)
+        leaves_by_two[:, :-2] = by_two[:, 2:]
+        for t in reversed(range(steps)):
+            beta = _log_sum(after[:, :-2], after[:, 1:-1], np.where(leaves_by_two, after[:, 2:], -np.inf))
+            last = np.flatnonzero(t + 1 == T)
+            beta[last, 2 * S[last]] = beta[last, np.maximum(2 * S[last] - 1, 0)] = 0
+            np.add(alpha[t + 1, :, 2:] + nll[:, np.newaxis], beta, out=gamma[t])
+            np.add(e[t], beta, out=after[:, :-2])
+        gamma[np.isposinf(e)] = np.nan
+        np.exp(gamma, out=gamma)
+
+        dlp = np.exp(lp)
+        np.subtract.at(dlp, (*np.ogrid[:steps, :batch, :1][:2], classes), gamma)
+        dlp[np.isneginf(lp)] = np.nan
+        dlp[:, np.isnan(nll)] = np.nan
+        dlp[:, nll == np.inf] = 0 if self.zero_infinity else np.nan
+        dlp[np.arange(steps)[:, np.newaxis] >= T] = 0
+        dl = self.spread(dloss, batch, e.dtype)
+        if self.reduction == "mean":
+            dl = dl / np.maximum(S, 1).astype(e.dtype)
+        dlp *= np.reshape(dl, (-1, 1))
+        return dlp.reshape(shape)
+
+    def _batched(self, log_probs: np.ndarray) -> np.ndarray:
+        check_prediction(self, log_probs)
+        if log_probs.ndim not in (2, 3) or log_probs.size == 0:
+            raise RuntimeError(f"{self}: log_probs must be (T, N, C) or (T, C), not empty, got {log_probs.shape}.")
+        if not 0 <= self.blank < log_probs.shape[-1]:
+            raise RuntimeError(f"{self}: blank must be in [0, {log_probs.shape[-1]}), one of the classes.")
+        return log_probs if log_probs.ndim == 3 else log_probs[:, np.newaxis]
+
+    def _lengths(self, name: str, lengths: np.ndarray, lp: np.ndarray) -> np.ndarray:
+        steps, batch, _ = lp.shape
+        if lengths.dtype.kind not in "iu" or lengths.size != batch:
+            raise RuntimeError(
+                f"{self}: {name} must be {batch} integers, one for each sequence, "
+                f"got {lengths.dtype}{list(lengths.shape)}."
+            )
+        most = steps if name == "input_lengths" else np.inf
+        if lengths.min() < 0 or lengths.max() > most:
+            raise RuntimeError(
+                f"{self}: {name} must be in [0, {most}], got from {lengths.min()} to {lengths.max()}. "
+                "log_probs has the time in its first dimension."
+            )
+        return lengths.reshape(-1).astype(np.int64)
+
+    def _classes(self, lp: np.ndarray, targets: np.ndarray, S: np.ndarray) -> np.ndarray:
+        """The class of each position, (N, 2 max S + 1): blanks at even ones, labels at odd ones, blanks after 2S."""
+        longest = int(S.max())
+        concatenated, padded = targets.shape == (S.sum(),), targets.ndim == 2 and len(targets) == len(S)
+        if not (concatenated or (padded and targets.shape[1] >= longest)):
+            raise RuntimeError(
+                f"{self}: targets must be ({len(S)}, {longest} or more), padded, or ({S.sum()},), concatenated; "
+                f"got {targets.shape}. target_lengths says how many of its labels each sequence has."
+            )
+        if targets.dtype.kind not in "iu" and targets.size:
+            raise RuntimeError(f"{self}: targets must be integers, got {targets.dtype}. Use .astype(np.int64).")
+        used = np.arange(longest) < S[:, np.newaxis]
+        labels = targets if concatenated else targets[:, :longest][used]
+        check_labels(self, labels, lp.shape[2], RuntimeError)
+        classes = np.full((len(S), 2 * longest + 1), self.blank)
+        classes[:, 1::2][used] = labels
+        return classes
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, blank={self.blank}, zero_infinity={self.zero_infinity}"
+
+
+def _log_sum(*terms: np.ndarray) -> np.ndarray:
+    """The logarithm of Σ exp(term); -inf if all terms are."""
+    largest = terms[0]
+    for term in terms[1:]:
+        largest = np.maximum(largest, term)
+    largest = np.where(largest == -np.inf, 0, largest)
+    total = np.exp(terms[0] - largest)
+    for term in terms[1:]:
+        total += np.exp(term - largest)
+    return np.log(total) + largest

@@ -1,0 +1,127 @@
+"""L1Loss, SmoothL1Loss and HuberLoss: the absolute error, and two that round off its kink."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.loss.loss import Loss, ieee, real_target
+
+
+class L1Loss(Loss):
+    """Mean absolute error.
+
+        l_i = |x_i - t_i|        y = mean, sum or none of l
+
+    Shapes    x, target (...), the same; y () or (...).
+    Backward  dx = sign(x - t) dl
+    Why       |d| rises with slope 1 right of 0 and falls with slope 1 left of it. At 0 torch takes the slope 0, so a
+              perfect prediction stays where it is.
+    Saves     d = x - t.
+    Numerics  exact. The sign of NaN is 0 in torch: a NaN in x is seen in the loss, but not in the gradient.
+    Torch     torch.nn.L1Loss; torch broadcasts unequal shapes and warns, here they are refused.
+    Raises    RuntimeError for unequal shapes or dtypes.
+    """
+
+    @ieee
+    def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
+        d = x - real_target(self, x, target)
+        return self.save(self.reduce(np.abs(d)), d)
+
+    @ieee
+    def backward(self, dloss: Any = None) -> np.ndarray:
+        d = self.take(dloss)
+        return _sign(d) * self.spread(dloss, d.size, d.dtype)
+
+
+class SmoothL1Loss(Loss):
+    """The absolute error with a parabola of width beta in place of the kink.
+
+        l_i = d_i² / (2 beta)    if |d_i| < beta        d = x - t
+              |d_i| - beta / 2   otherwise
+
+    Shapes    x, target (...), the same; y () or (...).
+    Backward  dx = clip(d / beta, -1, 1) dl
+    Why       the parabola's slope is d / beta, the line's is ±1; they meet at |d| = beta in value and in slope.
+              beta = 0 leaves no parabola: then it is L1Loss.
+    Saves     d.
+    Numerics  both branches are c (|d| - c / 2) / beta with c = min(|d|, beta): no choice, and no overflow.
+    Torch     torch.nn.SmoothL1Loss; torch broadcasts unequal shapes and warns, here they are refused.
+    Raises    RuntimeError for negative beta, unequal shapes or dtypes.
+    Source    Girshick 2015, Fast R-CNN, arXiv:1504.08083, equation 3.
+    """
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if beta < 0:
+            raise RuntimeError(f"SmoothL1Loss: beta must not be negative, got {beta}.")
+        self.beta = float(beta)
+
+    @ieee
+    def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
+        d = x - real_target(self, x, target)
+        size = np.abs(d)
+        if self.beta == 0:
+            return self.save(self.reduce(size), d)
+        capped = np.minimum(size, self.beta)
+        losses = size - 0.5 * capped
+        losses *= capped
+        losses /= self.beta
+        return self.save(self.reduce(losses), d)
+
+    @ieee
+    def backward(self, dloss: Any = None) -> np.ndarray:
+        d = self.take(dloss)
+        dl = self.spread(dloss, d.size, d.dtype)
+        return _sign(d) * dl if self.beta == 0 else np.clip(d, -self.beta, self.beta) * (dl / self.beta)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, beta={self.beta}"
+
+
+class HuberLoss(Loss):
+    """Squared where the error is small, absolute where it is large: delta times SmoothL1Loss(beta=delta).
+
+        l_i = d_i² / 2                    if |d_i| < delta        d = x - t
+              delta (|d_i| - delta / 2)   otherwise
+
+    Shapes    x, target (...), the same; y () or (...).
+    Backward  dx = clip(d, -delta, delta) dl
+    Why       the parabola's slope is d, and the line continues it with the slope ±delta it had at |d| = delta.
+    Saves     d.
+    Numerics  both branches are c (|d| - c / 2) with c = min(|d|, delta): no choice, and no overflow.
+    Torch     torch.nn.HuberLoss; torch broadcasts unequal shapes and warns, here they are refused.
+    Raises    RuntimeError unless delta > 0, and for unequal shapes or dtypes; TypeError if delta is not a number.
+    Source    Huber 1964, Robust estimation of a location parameter.
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not isinstance(delta, float | int):
+            raise TypeError(f"HuberLoss: delta must be a float or an int, got {type(delta).__name__}.")
+        if not delta > 0:
+            raise RuntimeError(f"HuberLoss: delta must be positive, got {delta}.")
+        self.delta = float(delta)
+
+    @ieee
+    def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
+        d = x - real_target(self, x, target)
+        size = np.abs(d)
+        capped = np.minimum(size, self.delta)
+        losses = size - 0.5 * capped
+        losses *= capped
+        return self.save(self.reduce(losses), d)
+
+    @ieee
+    def backward(self, dloss: Any = None) -> np.ndarray:
+        d = self.take(dloss)
+        return np.clip(d, -self.delta, self.delta) * self.spread(dloss, d.size, d.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, delta={self.delta}"
+
+
+def _sign(d: np.ndarray) -> np.ndarray:
+    """-1, 0 or 1, and 0 for NaN, where np.sign gives NaN."""
+    sign = (d > 0).astype(d.dtype)
+    sign -= d < 0
+    return sign

@@ -1,0 +1,129 @@
+"""NLLLoss, and what it shares with CrossEntropyLoss: class labels, their weights, and labels to ignore."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, ieee
+
+
+class LabelLoss(Loss):
+    """Losses of class labels: label y_n has the weight w_n = weight[y_n], and 0 if it is `ignore_index`.
+
+        mean:  y = Σ_n l_n / Σ_n w_n
+
+    A mean therefore does not change when every weight is doubled, or when ignored labels are added; where no weight is
+    left it is 0 / 0 = NaN. The class axis stands at 1 (at 0 without a batch), as in an image with C channels; inside it
+    is moved last, so that `logp[at(labels)]` picks one number for each label.
+    """
+
+    weight: np.ndarray | None
+
+    def __init__(self, weight: np.ndarray | None, ignore_index: int, reduction: str) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", as_weight(self, "weight", weight))
+        self.ignore_index = ignore_index
+
+    def label_weights(self, labels: np.ndarray, classes: int, dtype: np.dtype) -> tuple[np.ndarray, Any, Any]:
+        """The labels with 0 for the ignored ones, w, and where they are ignored (None if nowhere)."""
+        ignored = labels == self.ignore_index
+        if ignored.any():
+            labels = np.where(ignored, 0, labels)
+            check_labels(self, labels, classes)
+            return labels, np.where(ignored, 0, self._weights_of(labels, dtype)), ignored
+        check_labels(self, labels, classes)
+        return labels, self._weights_of(labels, dtype), None
+
+    def _weights_of(self, labels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        return np.ones(labels.shape, dtype) if self.weight is None else self.weight[labels]
+
+    def check_shapes(self, x: np.ndarray, target: np.ndarray) -> None:
+        check_prediction(self, x)
+        if x.ndim == 0:
+            raise ValueError(f"{self}: the input needs a class dimension, got a scalar.")
+        expected = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+        if target.shape != expected:
+            batch_differs = target.shape[:1] != x.shape[:1] if x.ndim > 1 else target.ndim == 1 and target.size != 1
+            raise (ValueError if batch_differs else RuntimeError)(
+                f"{self}: the target of an input of shape {x.shape}, classes in dimension {min(x.ndim - 1, 1)}, must "
+                f"be class labels of shape {expected}, got {target.shape}."
+            )
+        if target.dtype not in (np.int64, np.uint8):
+            raise RuntimeError(
+                f"{self}: class labels must be int64 or uint8, got {target.dtype}. Convert them with .astype(np.int64)."
+            )
+
+    def check_class_weight(self, x: np.ndarray) -> None:
+        classes = x.shape[min(x.ndim - 1, 1)]
+        if self.weight is None:
+            return
+        if self.weight.shape != (classes,):
+            raise RuntimeError(
+                f"{self}: weight must have one number for each of the {classes} classes, got shape {self.weight.shape}."
+            )
+        if self.weight.dtype != x.dtype:
+            raise RuntimeError(f"{self}: weight must be {x.dtype} like the input, got {self.weight.dtype}. Convert it.")
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, ignore_index={self.ignore_index}"
+
+
+class NLLLoss(LabelLoss):
+    """Negative log-likelihood: the log-probability of the right class, with the sign changed.
+
+        l_n = -w_n x_n,y_n        w_n = weight[y_n], 0 where y_n = ignore_index; mean divides by Σ w_n
+
+    Shapes    x (N, C, ...) or (C,), log-probabilities; target (N, ...) or (), labels in [0, C); weight (C,);
+              y () or like target.
+    Backward  dx_nc = -w_n dl_n if c = y_n, else 0
+    Why       l_n is linear in one element of its row. The other elements only matter through the log-softmax before.
+    Saves     the labels, w, Σ w and x's shape.
+    Numerics  exact but for the sum. What stands in an ignored row is not read, so NaN there does no harm.
+    Torch     torch.nn.NLLLoss; labels int64 or uint8 as there.
+    Raises    IndexError for a label out of range; ValueError if the batch sizes differ; RuntimeError for other shapes
+              and dtypes.
+    """
+
+    def __init__(
+        self, weight: np.ndarray | None = None, ignore_index: int = -100, reduction: str = "mean"
+    ) -> None:
+        super().__init__(weight, ignore_index, reduction)
+
+    @ieee
+    def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
+        self.check_shapes(x, target)
+        self.check_class_weight(x)
+        logp = class_last(x)
+        labels, w, ignored = self.label_weights(target, logp.shape[-1], x.dtype)
+        losses = w * -logp[at(labels)]
+        if ignored is not None:
+            losses = np.where(ignored, 0, losses)
+        total = w.sum()
+        return self.save(self.reduce(losses, total), labels, w, ignored, total, logp.shape)
+
+    @ieee
+    def backward(self, dloss: Any = None) -> np.ndarray:
+        labels, w, ignored, total, shape = self.take(dloss)
+        step = w * self.spread(dloss, total, w.dtype)
+        if ignored is not None:
+            step = np.where(ignored, 0, step)  # 0 also where the mean divided by 0
+        dlogp = np.zeros(shape, w.dtype)
+        dlogp[at(labels)] = -step
+        return class_second(dlogp)
+
+
+class NLLLoss2d(NLLLoss):
+    """torch's former name of NLLLoss for images; NLLLoss takes any number of dimensions."""
+
+
+def class_last(x: np.ndarray) -> np.ndarray:
+    return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
+
+
+def class_second(x: np.ndarray) -> np.ndarray:
+    return x if x.ndim <= 2 else np.moveaxis(x, -1, 1)
+
+
+def at(labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The index that picks, from an array with classes last, the element of each label's class."""
+    return (*np.indices(labels.shape, sparse=True), labels)

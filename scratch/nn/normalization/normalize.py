@@ -1,0 +1,138 @@
+"""Mean 0 and variance 1 over a set of axes, then a scale and a shift: what batch, layer, group and instance norm share.
+
+Each of them is a view of its input as (N, G, P, L), in which every group g of every sample n has a mean and a variance
+over its p and l, and every (g, p) a weight and a bias:
+
+    LayerNorm      (rows, 1, D, 1)      a weight for each element of a row
+    GroupNorm      (N, G, C/G, L)       a weight for each channel; L is the product of the spatial sizes
+    InstanceNorm   (N, C, 1, L)         each channel is a group of its own
+    BatchNorm      (N, C, 1, L)         the same, with one mean and one variance for all n
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scratch.nn.module import Module, Parameter
+from scratch.nn.reduction import sum_leading
+
+BLOCK = 4096  # the longest dot product left to BLAS in one piece: in float32 1 ulp at 4096 terms, 25 ulp at 2^20
+
+
+class Normalized(NamedTuple):
+    """What the backward needs."""
+
+    d: np.ndarray  # x - μ (N, G, P, L)
+    r: np.ndarray  # 1 / sqrt(σ² + eps) (N, G, 1, 1), or (1, G, 1, 1) if all n share it
+    scale: np.ndarray  # r * weight
+    constant: bool  # whether μ and r came from outside, so that they do not depend on x
+
+
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
+def normalize(
+    x: np.ndarray,
+    weight: Parameter | None,
+    bias: Parameter | None,
+    eps: float,
+    *,
+    over_batch: bool = False,
+    running: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, Normalized, np.ndarray, np.ndarray]:
+    """y (N, G, P, L), what to save, and the mean and the biased variance (N, G), or (1, G) `over_batch` or if `running`.
+
+        y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)        μ = <x>        σ² = <(x - μ)²>
+
+    <.> is the mean over p and l, and over n as well `over_batch`; `running` gives μ and σ² from outside.
+
+    Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by up
+    to 3e-5, so what is left of the mean is taken out too, which makes y exact to an ulp.
+    """
+    if running is not None:
+        mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
+        d = x - mean
+    else:
+        mean = _mean(x, None, over_batch)
+        d = x - mean
+        rest = _mean(d, None, over_batch)
+        var = _mean(d, d, over_batch)
+        if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else the shift is below an ulp of x̂
+            d -= rest
+            mean += rest
+            var = _mean(d, d, over_batch)
+    r = 1 / np.sqrt(var + float(eps))
+    scale = r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1)
+    y = d * scale
+    if bias is not None:
+        y += bias.data.reshape(*x.shape[1:3], 1)
+    return y, Normalized(d, r, scale, running is not None), mean[..., 0, 0], var[..., 0, 0]
+
+
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
+def normalize_backward(
+    dy: np.ndarray, saved: Normalized, weight: Parameter | None, bias: Parameter | None
+) -> np.ndarray:
+    """dx (N, G, P, L); adds dweight = Σ dy * x̂ and dbias = Σ dy, summed over n and l.
+
+    With g = dy * weight, the gradient of x̂:
+
+        dx = r * (g - <g> - x̂ * <g * x̂>)        or r * g, if μ and r are constants
+
+    From x̂ = (x - μ) r follows dx̂ = (dx - dμ) r + (x - μ) dr. Here dμ = <dx>, and dσ² = 2 <(x - μ) dx> gives
+    dr = -r³ dσ²/2 = -r² <x̂ dx>, so dx̂ = r (dx - <dx> - x̂ <x̂ dx>). This linear map is its own transpose. In words:
+    shifting x changes nothing, so g loses its mean; stretching x changes nothing, so g loses its part along x̂.
+
+    With x̂ = d r, every sum needed is a small sum over Σ_l dy and Σ_l dy * d, so dy and d are read twice, not four times.
+    """
+    d, r, scale, constant = saved
+    n, groups, per_group, length = dy.shape
+    sum_dy, sum_dyd = _dots(dy), _dots(dy, d)  # (N, G, P)
+    if weight is not None:
+        weight.accumulate(sum_leading((sum_dyd * r[..., 0]).reshape(n, weight.size)).reshape(weight.shape))
+    if bias is not None:
+        bias.accumulate(sum_leading(sum_dy.reshape(n, bias.size)).reshape(bias.shape))
+    dx = dy * scale
+    if constant:
+        return dx
+    w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
+    sum_g, sum_gd = _dots(sum_dy, w), _dots(sum_dyd, w)  # (N, G)
+    terms = per_group * length
+    if len(r) == 1:
+        sum_g, sum_gd, terms = sum_leading(sum_g), sum_leading(sum_gd), terms * n
+    along = d * (r**3 * sum_gd.reshape(r.shape) / terms)
+    along += r * sum_g.reshape(r.shape) / terms
+    dx -= along
+    return dx
+
+
+def _mean(a: np.ndarray, b: np.ndarray | None, over_batch: bool) -> np.ndarray:
+    """<a b>, or <a> without b: (N, G, 1, 1), or (1, G, 1, 1) `over_batch`."""
+    n, groups, per_group, length = a.shape
+    rows = (n, groups, per_group * length)
+    total = _dots(a.reshape(rows), None if b is None else b.reshape(rows))
+    if over_batch:
+        return (sum_leading(total) / (n * per_group * length)).reshape(1, groups, 1, 1)
+    return (total / (per_group * length)).reshape(n, groups, 1, 1)
+
+
+def _dots(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+    """Σ a b over the last axis, or Σ a without b: by BLAS for up to BLOCK terms, then pairwise sums of those."""
+    length = a.shape[-1]
+    if length == 1:
+        return (a if b is None else a * b)[..., 0]
+    if length > BLOCK:
+        whole = length // BLOCK * BLOCK
+        blocks = [None if z is None else z[..., :whole].reshape(*z.shape[:-1], whole // BLOCK, BLOCK) for z in (a, b)]
+        return _dots(*blocks).sum(axis=-1) + _dots(*(None if z is None else z[..., whole:] for z in (a, b)))
+    return np.vecdot(a, np.ones(length, a.dtype) if b is None else b)
+
+
+def check_dtype(layer: Module, x: np.ndarray, *references: np.ndarray | Parameter | None) -> None:
+    """x must be floating point, and of the dtype of the layer's parameters and buffers, if it has any."""
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{layer}: the input must be floating point, got {x.dtype}.")
+    for reference in references:
+        if reference is not None and reference.dtype != x.dtype:
+            raise RuntimeError(
+                f"{layer}: the input must be {reference.dtype} like the layer's arrays, got {x.dtype}. "
+                "Convert it, or build the layer with that dtype."
+            )

@@ -1,0 +1,48 @@
+"""CircularPad: continue x periodically."""
+
+import numpy as np
+
+from scratch.nn.padding.padding import _IndexPadding
+
+
+class _CircularPad(_IndexPadding):
+    """Continue x periodically, as on a ring.
+
+        y_j = x_{a_j}        a = ... 1 2 3 | 0 1 2 3 | 0 1 2 ...
+
+    Shapes    x (N, C, *S) or (C, *S); y the same with every size S_i grown by left + right.
+    Backward  dx_i = Σ_{j: a_j = i} dy_j
+    Why       x_i stands in y wherever a_j = i, so it collects the gradients of all its copies.
+    Saves     the shape of x.
+    Numerics  forward is exact. A negative width cuts x before it is continued.
+    Torch     torch.nn.CircularPad1d/2d/3d. Where a side is cut so far that the other side would continue what is gone,
+              torch returns uninitialized memory or complains of overlapping memory; here that is refused.
+    Raises    RuntimeError for a width above what there is to continue; ValueError for another number of dimensions.
+    """
+
+    mode = "circular"
+
+    def check_input(self, x: np.ndarray) -> None:
+        if x.ndim not in (self.dims + 1, self.dims + 2):
+            raise ValueError(
+                f"{self}: the input must have {self.dims + 1} or {self.dims + 2} dimensions, got shape {x.shape}."
+            )
+        super().check_input(x)
+
+
+class CircularPad1d(_CircularPad):
+    """Pad the last axis: padding = (left, right). See _CircularPad."""
+
+    dims = 1
+
+
+class CircularPad2d(_CircularPad):
+    """Pad the last two axes: padding = (left, right, top, bottom). See _CircularPad."""
+
+    dims = 2
+
+
+class CircularPad3d(_CircularPad):
+    """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _CircularPad."""
+
+    dims = 3

@@ -1,0 +1,57 @@
+"""What all padding layers share: their argument, and the order in which torch writes it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.module import Module
+from scratch.nn.padding.index_map import Widths, check_widths, pad, pad_adjoint
+
+
+class _Padding(Module):
+    """Reads `padding`: one int for every side, or torch's (left, right, top, bottom, front, back), last axis first."""
+
+    dims: int
+
+    def __init__(self, padding: Any) -> None:
+        self.padding = tuple(padding) if isinstance(padding, Iterable) else (padding,) * (2 * self.dims)
+        if not all(isinstance(width, int | np.integer) for width in self.padding):
+            raise TypeError(f"{type(self).__name__}: padding must be an int or a tuple of ints, got {padding!r}.")
+        if len(self.padding) % 2:
+            raise RuntimeError(
+                f"{type(self).__name__}: padding needs two widths for every axis, (left, right, top, bottom, ...), "
+                f"got {self.padding}."
+            )
+
+    def _widths(self) -> Widths:
+        """(left, right) pairs in the order of the axes."""
+        pairs = list(zip(self.padding[::2], self.padding[1::2], strict=True))
+        return pairs[::-1]
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class _IndexPadding(_Padding):
+    """Padding with elements of x itself: y_j = x_{a_j}, with the index map a of the mode. See index_map.py."""
+
+    mode: str
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.check_input(x)
+        return self.save(pad(x, self._widths(), self.mode), x.shape)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        shape = self.take(dy)
+        widths = self._widths()
+        return pad_adjoint(dy, widths, self.mode, shape[-len(widths) :])
+
+    def check_input(self, x: np.ndarray) -> None:
+        axes = len(self.padding) // 2
+        if x.ndim not in (axes + 1, axes + 2):
+            raise NotImplementedError(
+                f"{self}: the input needs a channel dimension and {axes} to pad, with or without a batch dimension "
+                f"before them, got shape {x.shape}."
+            )
+        check_widths(self, x, self._widths(), self.mode)

@@ -1,0 +1,39 @@
+"""ReplicationPad: repeat the elements at the edges of x."""
+
+from scratch.nn.padding.padding import _IndexPadding
+
+
+class _ReplicationPad(_IndexPadding):
+    """Repeat the first and the last element of x.
+
+        y_j = x_{a_j}        a = ... 0 0 0 | 0 1 2 3 | 3 3 3 ...
+
+    Shapes    x (N, C, *S) or (C, *S); y the same with every size S_i grown by left + right.
+    Backward  dx_i = Σ_{j: a_j = i} dy_j
+    Why       x_i stands in y wherever a_j = i, so it collects the gradients of all its copies.
+    Saves     the shape of x.
+    Numerics  forward is exact. A negative width cuts the result.
+    Torch     torch.nn.ReplicationPad1d/2d/3d.
+    Raises    RuntimeError for an empty dimension other than the batch, and if nothing is left; NotImplementedError for
+              another number of dimensions.
+    """
+
+    mode = "replicate"
+
+
+class ReplicationPad1d(_ReplicationPad):
+    """Pad the last axis: padding = (left, right). See _ReplicationPad."""
+
+    dims = 1
+
+
+class ReplicationPad2d(_ReplicationPad):
+    """Pad the last two axes: padding = (left, right, top, bottom). See _ReplicationPad."""
+
+    dims = 2
+
+
+class ReplicationPad3d(_ReplicationPad):
+    """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ReplicationPad."""
+
+    dims = 3

@@ -1,0 +1,154 @@
+"""MaxPool1d, MaxPool2d, MaxPool3d: the largest value of every window."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.module import Module
+from scratch.nn.pooling.windows import Windows, check_images, pooling_windows
+
+
+class _MaxPool(Module):
+    """The largest value of every window.
+
+        y_o = max_k x_(o s - p + d k)        k over the kernel's positions, stride s, padding p, dilation d
+
+    Shapes    x (N, C, I, ...) or (C, I, ...); y with O instead of I on every spatial axis (see sliding_windows).
+              return_indices adds i, of y's shape: where each maximum lies in its flattened image.
+    Backward  dx_i = Σ_o dy_o over the windows o whose maximum is at i
+    Why       y_o is one of its inputs, so it moves with that one and with no other. Of equal inputs torch takes the
+              first in its scan, row by row, and so does this. Overlapping windows may share a maximum: their dy add.
+    Saves     i.
+    Numerics  exact. Padding is -infinity, so it never wins: windows are cut off at the border instead. NaN is larger
+              than everything, and of several NaN torch's scan keeps the last.
+    Speed     the scan goes over the kernel's positions, each for all outputs at once.
+    Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d; integers are accepted too.
+    Raises    RuntimeError for another number of dimensions, an empty image, a window that does not fit, or a padding
+              of more than half a window; TypeError for options that are not ints.
+    """
+
+    dimensions: int
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, x: np.ndarray) -> Any:
+        y, index = largest(x, self.windows(x))
+        return self.save((y, index) if self.return_indices else y, index, x.shape)
+
+    def backward(self, dy: np.ndarray, dindices: None = None) -> np.ndarray:
+        index, shape = self.take((dy, dindices) if self.return_indices else dy)
+        return add_at(dy, index, shape, self.dimensions)
+
+    def windows(self, x: np.ndarray) -> list[Windows]:
+        check_images(self, x, self.dimensions)
+        if x.dtype.kind not in "fiu":
+            raise NotImplementedError(f"{self}: the input must be made of numbers, got {x.dtype}.")
+        sizes = x.shape[-self.dimensions :]
+        return pooling_windows(self, sizes, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool1d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    dimensions = 1
+
+
+class MaxPool2d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    dimensions = 2
+
+
+class MaxPool3d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    dimensions = 3
+
+
+def largest(x: np.ndarray, windows: Sequence[Windows]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest value of every window, and where it lies in its flattened image."""
+    tables = [window.table() for window in windows]
+    has_nan = x.dtype.kind == "f" and bool(np.isnan(x.min(initial=0)))
+    y, winner = first_largest(read(x, tables), math.prod(t.shape[1] for t in tables), has_nan)
+    positions = flat_positions(tables, x.shape[-len(windows) :])
+    outputs = positions.shape[1]
+    index = winner.astype(np.intp)
+    index *= outputs
+    index += np.arange(outputs).reshape(y.shape[-len(windows) :])
+    return y, np.take(positions, index)
+
+
+def read(x: np.ndarray, tables: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """For each position of the kernel, row by row, what it reads for all outputs."""
+    if not tables:
+        yield x
+        return
+    axis = x.ndim - len(tables)
+    for positions in tables[0].T:
+        steps = np.diff(positions)
+        if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+            part = x[(*[slice(None)] * axis, slice(positions[0], positions[-1] + 1, steps[0]))]
+        else:
+            part = np.take(x, positions, axis)
+        yield from read(part, tables[1:])
+
+
+def first_largest(candidates: Iterable[np.ndarray], count: int, has_nan: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of `count` candidates, element by element, and the number of the first that equals it.
+
+    The numbers rise, so the last one that was larger than all before it is the largest of those that were: it is kept
+    by a maximum, which is ten times faster than an assignment under a mask.
+    """
+    best = winner = np.empty(0)
+    for number, candidate in enumerate(candidates):
+        if number == 0:
+            best, winner = np.array(candidate), np.zeros(candidate.shape, np.min_scalar_type(count - 1))
+            continue
+        larger = candidate > best
+        if has_nan:
+            larger |= candidate != candidate
+        np.maximum(best, candidate, out=best)
+        np.maximum(winner, larger * winner.dtype.type(number), out=winner)
+    return best, winner
+
+
+def flat_positions(tables: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+    """(K, O): what each position of the kernel reads for each output, as an index into the flattened image."""
+    flat = np.zeros((1, 1), np.int64)
+    for table, size in zip(tables, sizes, strict=True):
+        flat = flat[:, np.newaxis, :, np.newaxis] * size + table.T[:, np.newaxis, :]
+        flat = flat.reshape(flat.shape[0] * flat.shape[1], -1)
+    return flat
+
+
+def in_all_images(index: np.ndarray, shape: Sequence[int], n: int) -> np.ndarray:
+    """1-D indices into the flattened array of all images, from indices into each flattened image of n dimensions."""
+    images, pixels = math.prod(shape[:-n]), math.prod(shape[-n:])
+    starts = np.arange(images) * pixels
+    return (index.reshape(images, math.prod(index.shape[-n:])) + starts[:, np.newaxis]).reshape(-1)
+
+
+def add_at(dy: np.ndarray, index: np.ndarray, shape: tuple[int, ...], n: int) -> np.ndarray:
+    """The gradient of the input: zero but for the dy that are added at their index of each flattened image."""
+    dx = np.zeros(shape, dy.dtype)
+    np.add.at(dx.reshape(-1), in_all_images(index, shape, n), dy.reshape(-1))
+    return dx

@@ -1,0 +1,33 @@
+"""What encoder and decoder layers share: their activation, and the feed-forward block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scratch.nn.activation import GELU, ReLU
+from scratch.nn.dropout import Dropout
+from scratch.nn.linear import Linear
+from scratch.nn.module import Module
+
+ACTIVATIONS: dict[str, Callable[[], Module]] = {"relu": ReLU, "gelu": GELU}
+
+
+def make_activation(layer: str, activation: str | Module) -> Module:
+    """A module of its own for each layer: it keeps what its backward needs."""
+    if isinstance(activation, Module):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise RuntimeError(f"{layer}: activation must be 'relu', 'gelu' or a scratch Module, got {activation!r}.")
+    return ACTIVATIONS[activation]()
+
+
+def feed_forward(x: np.ndarray, linear1: Linear, activation: Module, dropout: Dropout, linear2: Linear) -> np.ndarray:
+    return linear2(dropout(activation(linear1(x))))
+
+
+def feed_forward_backward(
+    dy: np.ndarray, linear1: Linear, activation: Module, dropout: Dropout, linear2: Linear
+) -> np.ndarray:
+    return linear1.backward(activation.backward(dropout.backward(linear2.backward(dy))))

@@ -1,0 +1,161 @@
+"""L-BFGS: a quasi-Newton method with the memory of the last steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from scratch.optim.flat import Flat
+from scratch.optim.inplace import add_
+from scratch.optim.optimizer import Optimizer, check_range
+from scratch.optim.strong_wolfe import Point, strong_wolfe
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS, for objectives without noise: call step(closure).
+
+        d = -H g                       H approximates the inverse Hessian, from pairs s = θ' - θ, y = g' - g
+        θ = θ + t d                    t = lr, or from a line search; in the first iteration t = min(1, 1/|g|_1) lr
+
+    One step is up to max_iter iterations or max_eval evaluations. The closure clears the gradients, computes the loss
+    and the gradients, and returns the loss. A step ends early when max |g| <= tolerance_grad, or when θ or the loss
+    change, or would change, by less than tolerance_change.
+
+    State     of the first parameter: func_evals and n_iter; d, t and H_diag; the memory old_dirs (y), old_stps (s) and
+              ro (1 / y·s); al, prev_flat_grad and prev_loss.
+    Why       H is never formed: two loops over the pairs apply it (Nocedal's two-loop recursion), starting from the
+              multiple H_diag = y·s / y·y of the identity. Pairs with y·s <= 1e-10 would make H lose definiteness and
+              are skipped.
+    Differs   without line_search_fn="strong_wolfe" nothing guards against a step that is too long. SciPy's L-BFGS-B
+              always searches.
+    Torch     torch.optim.LBFGS; same names and defaults.
+    Raises    ValueError for a negative lr, several groups or dtypes; RuntimeError for an unknown line search; TypeError
+              without a closure.
+    Source    Nocedal 1980; Liu, Nocedal 1989; Schmidt's minFunc.
+    """
+
+    scalars = ()
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        check_range("LBFGS", "lr", lr)
+        if line_search_fn not in (None, "strong_wolfe"):
+            raise RuntimeError(f"LBFGS: line_search_fn must be None or 'strong_wolfe', got {line_search_fn!r}.")
+        defaults = {
+            "lr": lr,
+            "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad,
+            "tolerance_change": tolerance_change,
+            "history_size": history_size,
+            "line_search_fn": line_search_fn,
+        }
+        super().__init__(params, defaults)
+        if len(self.flats) != 1 or len(self.flats[0]) != 1:
+            raise ValueError("LBFGS: all parameters must be in one group and of one dtype.")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Up to max_iter iterations. Returns the loss of the first evaluation."""
+        if closure is None:
+            raise TypeError("LBFGS.step: it evaluates the loss several times; pass a closure that returns it.")
+        self.stepped = True
+        with np.errstate(all="ignore"):
+            return self._iterate(closure, self.flats[0][0], self.param_groups[0])
+
+    def _iterate(self, closure: Callable[[], Any], flat: Flat, group: dict[str, Any]) -> Any:
+        state = self.state.setdefault(flat.parameters[0], {"func_evals": 0, "n_iter": 0})
+        theta, lr, tolerance_change = flat.theta, group["lr"], group["tolerance_change"]
+        first_loss = closure()
+        loss, g = float(first_loss), self._gather(flat)
+        evaluations = 1
+        state["func_evals"] += 1
+        if np.abs(g).max() <= group["tolerance_grad"]:
+            return first_loss
+        memory = dict(state)
+        for iteration in range(1, group["max_iter"] + 1):
+            state["n_iter"] += 1
+            self._set_direction(memory, g, group["history_size"], state["n_iter"] == 1)
+            d, previous_loss = memory["d"], loss
+            memory["prev_flat_grad"], memory["prev_loss"] = g, loss
+            memory["t"] = t = min(1.0, 1.0 / np.abs(g).sum()) * lr if state["n_iter"] == 1 else lr
+            slope = np.dot(g, d)
+            if slope > -tolerance_change:
+                break
+            used = 0
+            if group["line_search_fn"] is not None:
+                evaluate = self._along(closure, flat, d)
+                found, used = strong_wolfe(evaluate, t, d, Point(0, loss, g, slope), group["max_eval"] - evaluations)
+                loss, g, memory["t"] = found.f, found.g, found.t
+                add_(theta, d, found.t, np.empty_like(d))
+            else:
+                add_(theta, d, t, np.empty_like(d))
+                if iteration != group["max_iter"]:
+                    loss, g = float(closure()), self._gather(flat)
+                    used = 1
+            evaluations += used
+            state["func_evals"] += used
+            if evaluations >= group["max_eval"] or np.abs(g).max() <= group["tolerance_grad"]:
+                break
+            if np.abs(d * memory["t"]).max() <= tolerance_change or abs(loss - previous_loss) < tolerance_change:
+                break
+        counts = {name: state[name] for name in ("func_evals", "n_iter")}
+        state.update({**memory, **counts})
+        return first_loss
+
+    def _set_direction(self, memory: dict[str, Any], g: np.ndarray, history_size: int, first: bool) -> None:
+        """Put the newest pair into the memory, and -H g into d."""
+        if first:
+            memory.update(d=-g, old_dirs=[], old_stps=[], ro=[], H_diag=1)
+            return
+        ys, ss, ro = memory["old_dirs"], memory["old_stps"], memory["ro"]
+        y, s = g - memory["prev_flat_grad"], memory["d"] * memory["t"]
+        curvature = np.dot(y, s)
+        if curvature > 1e-10:
+            for entries, new in ((ys, y), (ss, s), (ro, 1.0 / curvature)):
+                if len(entries) == history_size:
+                    entries.pop(0)
+                entries.append(new)
+            memory["H_diag"] = curvature / np.dot(y, y)
+        alpha = memory.setdefault("al", [None] * history_size)
+        q, tmp = -g, np.empty_like(g)
+        for i in reversed(range(len(ys))):
+            alpha[i] = np.dot(ss[i], q) * ro[i]
+            add_(q, ys[i], -alpha[i], tmp)
+        r = q * memory["H_diag"]
+        for i in range(len(ys)):
+            beta = np.dot(ys[i], r) * ro[i]
+            add_(r, ss[i], alpha[i] - beta, tmp)
+        memory["d"] = r
+
+    def _gather(self, flat: Flat) -> np.ndarray:
+        """A copy of the flat gradient, with zeros where a parameter has none."""
+        flat.collect("LBFGS.step")
+        for parameter, buffer in zip(flat.parameters, flat.buffers, strict=True):
+            if parameter.grad is None:
+                buffer.fill(0)
+        return flat.grad.copy()
+
+    def _along(
+        self, closure: Callable[[], Any], flat: Flat, d: np.ndarray
+    ) -> Callable[[Any], tuple[float, np.ndarray]]:
+        """Loss and gradient at theta + t d as a function of t, which leaves theta as it is."""
+        start = flat.theta.copy()
+
+        def evaluate(t: Any) -> tuple[float, np.ndarray]:
+            add_(flat.theta, d, t, np.empty_like(d))
+            loss, g = float(closure()), self._gather(flat)
+            flat.theta[...] = start
+            return loss, g
+
+        return evaluate

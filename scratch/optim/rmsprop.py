@@ -1,0 +1,69 @@
+"""RMSprop: the gradient in units of its root mean square."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from scratch.optim.flat import Run
+from scratch.optim.inplace import add_, addcdiv_, addcmul_, lerp_
+from scratch.optim.optimizer import Optimizer, check_range
+
+
+class RMSprop(Optimizer):
+    """Root mean square propagation.
+
+        g = grad + weight_decay θ                  (grad negated if maximize)
+        v = α v + (1 - α) g²                       mean square of the gradients
+        a = a + (1 - α) (g - a)                    their mean, if centered
+        d = sqrt(v) + eps                          sqrt(v - a²) + eps if centered
+        θ = θ - lr g / d                           with momentum: b = momentum b + g / d,  θ = θ - lr b
+
+    State     step; square_avg: v; momentum_buffer: b with momentum; grad_avg: a if centered.
+    Differs   eps 1e-8 stands outside the root; Keras and TensorFlow have it inside, sqrt(v + 1e-7), which is larger in
+              effect, and rho = 0.9 where α = 0.99 here. autograd starts v at 1.
+    Torch     torch.optim.RMSprop; same names and defaults.
+    Raises    ValueError for a negative hyperparameter.
+    Source    Hinton 2012, lecture 6e of Neural networks for machine learning; centered: Graves 2013, arXiv:1308.0850.
+    """
+
+    vectors = ("square_avg", "momentum_buffer", "grad_avg")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        for name, value in defaults.items():
+            check_range("RMSprop", name, value)
+        super().__init__(params, {**defaults, "centered": centered, "maximize": maximize})
+
+    def update(self, group: dict[str, Any], run: Run) -> None:
+        g, tmp = self.gradient(group, run), run.scratch("tmp")
+        lr, alpha, momentum = group["lr"], group["alpha"], group["momentum"]
+        run.count()
+        v = run.vector("square_avg")
+        v *= alpha
+        addcmul_(v, g, g, 1 - alpha, tmp)
+        d = run.scratch("d")
+        d[...] = v
+        if group["centered"]:
+            a = run.vector("grad_avg")
+            lerp_(a, g, 1 - alpha, tmp)
+            addcmul_(d, a, a, -1, tmp)
+        np.sqrt(d, out=d)
+        d += group["eps"]
+        if momentum > 0:
+            b = run.vector("momentum_buffer")
+            b *= momentum
+            addcdiv_(b, g, d, 1, tmp)
+            add_(run.theta, b, -lr, tmp)
+        else:
+            addcdiv_(run.theta, g, d, -lr, tmp)

@@ -1,0 +1,61 @@
+"""Rprop: steps by the sign of the gradient, each weight at a pace of its own."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from scratch.optim.flat import Run
+from scratch.optim.inplace import addcmul_
+from scratch.optim.optimizer import Optimizer, check_range
+
+
+class Rprop(Optimizer):
+    """Resilient backpropagation, for gradients of the whole data set.
+
+        e = η+ where g and the previous g have one sign, η- where they differ, 1 where either is 0
+        Δ = e Δ, kept within step_sizes
+        g = 0 where the signs differ: no step, and none is reversed next time
+        θ = θ - Δ sign(g)
+
+    The gradient is negated if maximize.
+
+    State     step; prev: the previous g; step_size: Δ, which starts at lr.
+    Why       the gradient's size says little about the distance to the minimum; a change of sign says it was passed.
+    Differs   this is the variant iRprop-. The sign of NaN is 0 in torch, so a NaN gradient makes no step, and here too.
+    Torch     torch.optim.Rprop; same names and defaults.
+    Raises    ValueError for a negative lr and unless 0 < η- < 1 < η+.
+    Source    Riedmiller, Braun 1993; Igel, Hüsken 2000.
+    """
+
+    vectors = ("prev", "step_size")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        maximize: bool = False,
+    ) -> None:
+        check_range("Rprop", "lr", lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Rprop: etas must be one factor between 0 and 1 and one greater than 1, got {etas}.")
+        super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})
+
+    def update(self, group: dict[str, Any], run: Run) -> None:
+        g, tmp = self.gradient(group, run), run.scratch("tmp")
+        shrink, grow = group["etas"]
+        run.count()
+        previous, pace = run.vector("prev"), run.vector("step_size", fill=group["lr"])
+        np.multiply(g, previous, out=tmp)
+        opposite = tmp < 0
+        np.multiply(pace, grow, out=pace, where=tmp > 0)
+        np.multiply(pace, shrink, out=pace, where=opposite)
+        np.clip(pace, *group["step_sizes"], out=pace)
+        previous[...] = g
+        previous[opposite] = 0
+        sign = np.sign(previous, out=run.scratch("sign"))
+        sign[np.isnan(sign)] = 0
+        addcmul_(run.theta, sign, pace, -1, tmp)

@@ -1,0 +1,79 @@
+"""SGD: stochastic gradient descent, with momentum."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from scratch.optim.flat import Run
+from scratch.optim.inplace import add_
+from scratch.optim.optimizer import Optimizer, check_range
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent.
+
+        g = grad + weight_decay θ                  (grad negated if maximize)
+        v = momentum v + (1 - dampening) g         v = g in the first step, without dampening
+        θ = θ - lr (g + momentum v) if nesterov, else θ - lr v
+
+    With momentum 0 there is no v, and θ = θ - lr g.
+
+    State     momentum_buffer: v. None with momentum 0.
+    Differs   lr stands outside the velocity. Keras and scikit-learn keep it inside, v = momentum v - lr g: the same
+              numbers while lr is constant, other ones after lr changes. Sutskever's form is theirs.
+              Nesterov's gradient is taken at θ, not at a point ahead of it, as in every deep learning library.
+              Keras' weight_decay is decoupled from the gradient, here it is L2.
+    Torch     torch.optim.SGD; same names and defaults.
+    Raises    ValueError for a negative lr, momentum or weight_decay; for nesterov without momentum or with dampening.
+    Source    Polyak 1964; Nesterov 1983; Sutskever, Martens, Dahl, Hinton 2013.
+    """
+
+    scalars = ()
+    vectors = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        check_range("SGD", "lr", lr)
+        check_range("SGD", "momentum", momentum)
+        check_range("SGD", "weight_decay", weight_decay)
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum > 0 and dampening 0, got momentum={momentum}, dampening={dampening}."
+            )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def update(self, group: dict[str, Any], run: Run) -> None:
+        g, tmp = self.gradient(group, run), run.scratch("tmp")
+        momentum = group["momentum"]
+        if momentum != 0:
+            first = not run.has("momentum_buffer")
+            v = run.vector("momentum_buffer")
+            if first:
+                v[...] = g
+            else:
+                v *= momentum
+                add_(v, g, 1 - group["dampening"], tmp)
+            if group["nesterov"]:
+                np.multiply(v, momentum, out=tmp)
+                g = np.add(g, tmp, out=run.scratch("g"))
+            else:
+                g = v
+        add_(run.theta, g, -group["lr"], tmp)

@@ -1,0 +1,62 @@
+"""PyTorch's random streams in NumPy: the same seed gives the same bits.
+
+    scratch.manual_seed(0); scratch.randn(3)        # the numbers of torch.manual_seed(0); torch.randn(3)
+
+Engines:        mersenne.py (CPU), philox.py (CUDA); generator.py holds them and the global one, seeding.py seeds all.
+Distributions:  uniform.py, integers.py, normals.py, coins.py, transforms.py, weights.py, permutation.py.
+Arithmetic:     vector_math.py and scalar_math.py (float32 log, sin, cos), library_math.py (float64), rounding.py (fused
+                multiply-add); arch.py chooses whose, memory_order.py in which order an array is filled.
+"""
+
+from scratch.random.arch import get_arch, set_arch
+from scratch.random.coins import bernoulli, bernoulli_, dropout_mask
+from scratch.random.generator import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from scratch.random.integers import randint, randint_like, random_
+from scratch.random.normals import normal, normal_, randn, randn_like
+from scratch.random.permutation import randperm
+from scratch.random.seeding import seed_everything
+from scratch.random.transforms import cauchy_, exponential_, geometric_, log_normal_
+from scratch.random.uniform import rand, rand_like, uniform_
+from scratch.random.weights import multinomial
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "bernoulli_",
+    "cauchy_",
+    "default_generator",
+    "dropout_mask",
+    "exponential_",
+    "fork_rng",
+    "geometric_",
+    "get_arch",
+    "get_rng_state",
+    "initial_seed",
+    "log_normal_",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "normal_",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "random_",
+    "randperm",
+    "seed",
+    "seed_everything",
+    "set_arch",
+    "set_rng_state",
+    "uniform_",
+]

@@ -1,0 +1,142 @@
+"""Generators, the global one, and seeding."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, SupportsInt
+
+import numpy as np
+
+from scratch.random.mersenne import MersenneTwister
+from scratch.random.philox import Philox
+
+DEFAULT_SEED = 67280421310721
+
+
+class Generator:
+    """A stream of random numbers, torch's to the bit.
+
+        g = Generator().manual_seed(1)
+        rand(3, generator=g)
+
+    Unseeded it starts as torch's does, from 67280421310721.
+
+    device="cuda" is the stream that torch draws on a GPU; the two numbers describe the GPU model, whose launches they
+    shape (132 and 2048 for an H100 or H200; `torch.cuda.get_device_properties` knows them as multi_processor_count and
+    max_threads_per_multi_processor).
+
+    Torch     torch.Generator; same methods. The state is an array of bytes where torch has a tensor of them.
+    Raises    RuntimeError for another device.
+    """
+
+    def __init__(
+        self, device: str = "cpu", *, multiprocessors: int = 132, threads_per_multiprocessor: int = 2048
+    ) -> None:
+        kind = str(device).partition(":")[0]
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(f"Generator: no stream for device {device!r}; there are 'cpu' and 'cuda'.")
+        self.engine: MersenneTwister | Philox
+        if kind == "cpu":
+            self.engine = MersenneTwister(DEFAULT_SEED)
+        else:
+            self.engine = Philox(DEFAULT_SEED, multiprocessors, threads_per_multiprocessor)
+
+    @property
+    def device(self) -> str:
+        return self.engine.device
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Start the stream of this seed, an integer in [-2^63, 2^64); a negative one counts from 2^64 down.
+
+        Raises    RuntimeError if it is no int, TypeError for one of NumPy's, ValueError outside the range; as torch.
+        """
+        if isinstance(seed, np.integer):
+            raise TypeError(f"Generator.manual_seed: takes a Python int, got {type(seed).__name__}. Pass int(seed).")
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise RuntimeError(f"Generator.manual_seed: takes an int, got {type(seed).__name__}. Pass int(seed).")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"Generator.manual_seed: a seed lies in [-2^63, 2^64), got {seed}. Reduce it modulo 2^64.")
+        self.engine.seed(seed % 2**64)
+        return self
+
+    def seed(self) -> int:
+        """Start from a seed of the operating system's choice (53 bits, as torch) and return it."""
+        seed = int.from_bytes(os.urandom(8), "little") % 2**53
+        self.engine.seed(seed)
+        return seed
+
+    def initial_seed(self) -> int:
+        """The seed that started the stream, in [0, 2^64)."""
+        return self.engine.initial_seed
+
+    def get_state(self) -> np.ndarray:
+        """The state as torch's own bytes, an array of uint8."""
+        return self.engine.get_state()
+
+    def set_state(self, new_state: Any) -> "Generator":
+        """Continue from a state: bytes, an array of uint8, or torch's own tensor of them.
+
+        Raises    TypeError if it is none of these, RuntimeError if they are not a state of this kind of generator.
+        """
+        if not isinstance(new_state, (bytes, bytearray)):
+            new_state = np.asarray(new_state)
+            if new_state.dtype != np.uint8:
+                raise TypeError(f"set_state: a state is bytes or an array of uint8, got {new_state.dtype}.")
+            new_state = new_state.tobytes()
+        self.engine.set_state(bytes(new_state))
+        return self
+
+    def __repr__(self) -> str:
+        return f"Generator(device={self.device!r}, seed={self.initial_seed()})"
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: SupportsInt | str) -> Generator:
+    """Seed the global generator and return it; like torch, anything that int() takes is a seed."""
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Seed the global generator from the operating system and return the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed of the global generator."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> np.ndarray:
+    """The global generator's state, torch's own 5056 bytes."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Continue the global stream from a state, scratch's or torch's."""
+    default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
+    """Whatever is drawn inside, the global stream goes on afterwards as if nothing had been; devices is not used."""
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)
+
+
+def engine_of(generator: Generator | None) -> MersenneTwister | Philox:
+    """The engine of a generator; None is the global one."""
+    return (generator or default_generator).engine
+
+
+def mersenne(call: str, generator: Generator | None) -> MersenneTwister:
+    """The engine, for a call that the CPU stream alone serves."""
+    engine = engine_of(generator)
+    if not isinstance(engine, MersenneTwister):
+        raise NotImplementedError(f"{call}: not drawn from the CUDA stream. Pass a generator of device 'cpu'.")
+    return engine
