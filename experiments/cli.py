@@ -43,7 +43,8 @@ def _option(name: str) -> Any:
     """The option of a Config field, with the field's own explanation and default."""
     (item,) = (item for item in fields(Config) if item.name == name)
     default = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
-    return typer.Option(help=item.metadata["help"], show_default=str(default) if default is not None else False)
+    usual = "" if default is None else f" (default {default})"
+    return typer.Option(help=item.metadata["help"] + usual, show_default=False)
 
 
 @app.command()

@@ -77,6 +77,10 @@ class Config:
                 setattr(self, name, str(getattr(self, name)))
         if self.engine == "scratch" and self.accelerator == "gpu":
             raise ConfigError("accelerator: NumPy runs on the CPU, got engine scratch on gpu. Use torch, or cpu.")
+        if self.engine == "both" and self.accelerator == "gpu" and self.dropout:
+            raise ConfigError(
+                "dropout: must be 0 for both engines on gpu, where torch draws its masks from another stream."
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:

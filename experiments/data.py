@@ -68,7 +68,11 @@ def split(part: Part, fraction: float) -> tuple[Part, Part]:
     """Hold back this fraction of every class; the same images each time, whatever is seeded elsewhere."""
     from sklearn.model_selection import train_test_split
 
-    kept, held = train_test_split(np.arange(len(part.labels)), test_size=fraction, stratify=part.labels, random_state=0)
+    every = np.arange(len(part.labels))
+    try:
+        kept, held = train_test_split(every, test_size=fraction, stratify=part.labels, random_state=0)
+    except ValueError as error:
+        raise DataError(f"{fraction} of {len(every)} images do not make two parts with every class: {error}") from error
     return tuple(Part(part.images[i], part.labels[i]) for i in (kept, held))  # type: ignore[return-value]
 
 

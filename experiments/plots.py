@@ -21,7 +21,7 @@ def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, p
     styles = [{"color": "0.7", "linewidth": 3.0}, {"color": "black", "linewidth": 0.7}]
     for (name, losses), style in zip(curves.items(), styles[-len(curves) :], strict=True):
         axes[0].plot(_steps(losses), running_mean(losses, window), label=name, **style)
-    what = f"training loss, running mean of {window} steps" if window > 1 else "training loss"
+    what = f"training loss, mean of {window} steps" if window > 1 else "training loss"
     axes[0].set(ylabel=what, title=title, yscale="log")
     axes[0].legend(loc="upper right")
     if twins:

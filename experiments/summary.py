@@ -8,7 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.train import VISIBLE, Comparison, RunResult
+from experiments.train import FIRST, VISIBLE, RunResult
+
+Row = tuple[str, str, bool | None]  # what, result, verdict if there is one
 
 
 def console() -> Console:
@@ -20,8 +22,8 @@ def table(title: str, *columns: str) -> Table:
     return Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
 
 
-def mark(ok: bool) -> str:
-    return "[green]ok[/]" if ok else "[red]FAILED[/]"
+def mark(ok: bool | None) -> str:
+    return {True: "[green]ok[/]", False: "[red]FAILED[/]", None: ""}[ok]
 
 
 def show(result: RunResult) -> None:
@@ -38,23 +40,23 @@ def show(result: RunResult) -> None:
     out.print("Loss and accuracy are those of the test set.")
     if result.comparison:
         comparison = table("scratch against torch, nothing copied", "what", "result", "verdict")
-        for what, value, ok in comparison_rows(result.comparison):
-            comparison.add_row(what, value, mark(ok) if ok is not None else "")
+        for what, value, ok in comparison_rows(result):
+            comparison.add_row(what, value, mark(ok))
         out.print(comparison)
-    out.print(
-        f"Written to {result.output}: curves.png, metrics.json, config.yaml; for each engine steps, logs, checkpoints."
-    )
+    files = "curves.png, metrics.json, config.yaml; for each engine steps, logs, checkpoints"
+    out.print(f"Written to {result.output}: {files}.")
 
 
-def comparison_rows(c: Comparison) -> list[tuple[str, str, bool | None]]:
+def comparison_rows(result: RunResult) -> list[Row]:
     """What was compared, what came of it, and whether it is right; None where rounding has the last word."""
-    visible = f"step {c.first_visible_step}" if c.first_visible_step else "never"
+    c, dtype = result.comparison, result.config.dtype
+    assert c is not None
     return [
         ("initial weights", _same_bits(c.same_initial_weights), c.same_initial_weights),
         ("training batches", _same_bits(c.same_batches), c.same_batches),
-        ("largest relative difference of the loss, first 100 steps", f"{c.largest_difference_first_100:.1e}", None),
-        ("largest relative difference of the loss, all steps", f"{c.largest_difference:.1e}", None),
-        (f"losses first differ by more than {VISIBLE:.0e}", visible, None),
+        (f"largest relative difference of the loss, {dtype}", f"{c.largest_difference:.1e}", None),
+        (f"the same, first {FIRST} steps", f"{c.largest_difference_first_100:.1e}", None),
+        (f"first step with more than {VISIBLE:.0e}", str(c.first_visible_step or "none"), None),
     ]
 
 

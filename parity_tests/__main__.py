@@ -6,9 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from parity_tests.sides import Row
+    from parity_tests.tolerance import Result
 
 app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
 
@@ -50,8 +54,29 @@ def check(
     dtypes = DTYPES if dtype == "both" else (dtype,)
     results = run(rows, dtypes, device, verbose)
     if json_file is not None:
-        json_file.write_text(json.dumps({"environment": environment(device), "results": results}, indent=1) + "\n")
-    raise typer.Exit(0 if all(result["ok"] for result in results) else 1)
+        json_file.write_text(json.dumps({"environment": environment(device), "results": [r.as_dict() for r in results]}, indent=1) + "\n")
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+@app.command()
+def table(
+    write: Annotated[Path, typer.Option(help="the file whose component table is rewritten")] = Path("README.md"),
+    check: Annotated[bool, typer.Option("--check", help="only say whether the file's table is stale")] = False,
+) -> None:
+    """Write the README's table of components from a run of all checks, or say whether it is stale."""
+    from parity_tests import coverage  # noqa: PLC0415
+    from parity_tests.check import DTYPES  # noqa: PLC0415
+    from parity_tests.pairs import TABLE  # noqa: PLC0415
+
+    if not write.is_file():
+        _refuse(f"table: there is no file {write}.")
+    if check:
+        if coverage.stale(write):
+            typer.echo(f"{write} is stale: run `nn-parity table --write {write}`.", err=True)
+            raise typer.Exit(1)
+        return
+    reports = check_rows(TABLE, DTYPES, "cpu")
+    coverage.write(write, [result for _, results in reports for result in results])
 
 
 @app.command()
@@ -62,31 +87,42 @@ def seeds() -> None:
     raise typer.Exit(0 if print_table() else 1)
 
 
-def run(rows: Sequence[Any], dtypes: Sequence[str], device: str, verbose: bool) -> list[dict[str, Any]]:
-    """Check rows one by one with a progress bar, print the table, return every result as a dict."""
+def check_rows(rows: Sequence[Row], dtypes: Sequence[str], device: str) -> list[tuple[Row, list[Result]]]:
+    """Check rows one by one under a progress bar."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import track  # noqa: PLC0415
 
     from parity_tests.check import check  # noqa: PLC0415
 
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
-    reports = []
-    for row in track(rows, "checking", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
-        results = check(row, dtypes, device)
-        reports.append((row, results))
+    bar = Console(stderr=True)
+    moving = track(rows, "checking", console=bar, transient=True, disable=not sys.stderr.isatty())
+    return [(row, check(row, dtypes, device)) for row in moving]
+
+
+def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) -> list[Result]:
+    """Check rows, print the table and what failed, return every result."""
+    from rich.console import Console  # noqa: PLC0415
+
+    reports = check_rows(rows, dtypes, device)
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
     console.print(_table(reports, verbose))
     results = [result for _, results in reports for result in results]
     failures = [result for result in results if not result.ok]
     for result in failures[:20]:
-        console.print(f"[red]{result.row}: {result.what} {result.dtype}[/]: {_number(result.error)} ulp, limit "
-                      f"{_number(result.limit)}. {result.note}", markup=True)
+        console.print(
+            f"[red]{_plain(result.row)}: {_plain(result.what)} {result.dtype}[/]: {_number(result.error)} ulp, "
+            f"limit {_number(result.limit)}. {_plain(result.note)}"
+        )
+    for row in rows:
+        for what, reason in getattr(row, "notes", {}).items():
+            console.print(f"{_plain(row.label)}: {what} not checked: {_plain(reason)}")
     tf32 = ", TF32 off" if device == "cuda" else ""
     env = environment(device)
     console.print(
         f"{len(reports)} rows, {len(results)} results, {len(failures)} failed "
         f"(scratch: NumPy {env['numpy']}; torch {env['torch']} on {env['device']}{tf32})"
     )
-    return [result.as_dict() for result in results]
+    return results
 
 
 def _table(reports: Sequence[Any], verbose: bool) -> Any:

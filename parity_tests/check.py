@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from parity_tests import check_optim
 from parity_tests.check_layer import DTYPES, LayerCheck, check_refusal
 from parity_tests.pairs.row import Refusal
 from parity_tests.sides import Row
@@ -20,10 +21,11 @@ __all__ = ["DTYPES", "check"]
 def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", component: Any = None) -> list[Result]:
     """All results of one row. `component` stands in for scratch's class: that is how planted bugs are tried.
 
-    Both engines may warn a user (UserWarning); a warning from NumPy's arithmetic is a failure.
+    Both engines may warn a user (UserWarning, FutureWarning); a warning from NumPy's arithmetic is a failure.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("error", RuntimeWarning)
         return _check(row, tuple(dtypes), device, component)
 

@@ -43,8 +43,8 @@ def run(pair: Pair, package: Any, dtype: str, number: int) -> Numbers:
         model = scratch.nn.Sequential(scratch.nn.Linear(5, 3, dtype=dtype), scratch.nn.BatchNorm1d(3, dtype=dtype))
     else:
         model = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.BatchNorm1d(3)).to(getattr(torch, dtype))
-    batches = [_noise(pair, number, 99 + i, (7, 5)).astype(dtype) for i in range(3)]
-    batches = batches if package is scratch else [torch.tensor(batch) for batch in batches]
+    noise = [_noise(pair, number, 99 + i, (7, 5)).astype(dtype) for i in range(3)]
+    batches: list[Any] = noise if package is scratch else [torch.tensor(batch) for batch in noise]
     if pair.name.endswith("update_bn"):
         _set(model, pair, number, 0)
         find(package, pair.name)([batches[0], (batches[1], "label"), [batches[2]]], model)

@@ -177,7 +177,7 @@ class LayerCheck:
         """
         if "nonfinite" in self.pair.notes:
             return
-        dtype = self.dtypes[-1]
+        dtype = "float64"  # some of torch's float32 kernels lose an infinity that its float64 kernels keep
         for i, wanted in enumerate(differentiable(self.pair)):
             for planted in (np.nan, np.inf, -np.inf):
                 inputs, call = self.sample(0, dtype)
@@ -245,7 +245,7 @@ class LayerCheck:
                 rounding = 16 * float(np.finfo(np.float64).eps) * size / h
                 limit = abs(wide - narrow) + rounding
                 scale = float(np.abs(terms).sum()) + rounding
-                if ok := error <= limit <= 1e-2 * scale:
+                if ok := error <= limit <= max(1e-2 * scale, 2 * rounding):
                     break
             note = "" if ok else f"backward gives {float(terms.sum()):.9g}, differences give {expected:.9g}"
             unit = ulp(np.array([scale]), np.float64)

@@ -12,7 +12,6 @@ that rounding, and in float64 so is scratch's.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,14 +23,14 @@ import numpy as np
 import torch
 
 import scratch
-import torch_impl
 from parity_tests.check_averaging import check_averaging
 from parity_tests.check_clip import check_clip
 from parity_tests.check_init import check_init
 from parity_tests.check_scheduler import check_scheduler
+from parity_tests.engines import ENGINES, array_of, to_engine
 from parity_tests.pairs.row import Pair
 from parity_tests.sides import Numbers, find
-from parity_tests.tolerance import DRAWS, Result, distance, float32_limit, float64_limit, ulp
+from parity_tests.tolerance import DRAWS, Result, distance, float32_limit, float64_limit
 
 STEPS, LBFGS_STEPS = 25, 8
 DROP = 0.4  # the rates drop when this share of the steps is over,
@@ -39,15 +38,18 @@ HANDOVER = 0.5  # and the state changes engines here
 Trajectory = list[Numbers]
 
 
-def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64")) -> list[Result]:
-    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils."""
+def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64"), component: Any = None) -> list[Result]:
+    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils.
+
+    `component` stands in for scratch's optimizer: that is how planted bugs are tried.
+    """
     if row.name.startswith("optim.lr_scheduler.") or row.name == "optim.swa_utils.SWALR":
         return check_scheduler(row)
     checkers = {"nn.init": check_init, "nn.utils": check_clip, "optim.swa_utils": check_averaging}
     package = row.name.rpartition(".")[0]
     if package in checkers:
         return [result for dtype in dtypes for result in checkers[package](row, dtype)]
-    optimizer = OptimizerCheck(row)
+    optimizer = OptimizerCheck(row, component)
     return [result for dtype in dtypes for result in optimizer.results(dtype)]
 
 
@@ -83,8 +85,8 @@ OBJECTIVE = [Weight("normal", (5, 3), size=1.0), Weight("near zero", (7,), 1e-3)
 class OptimizerCheck:
     """Trajectories against the rule, and runs that change engines in the middle."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, pair: Pair, component: Any = None) -> None:
+        self.pair, self.component = pair, component
         self.torch_runs: dict[Any, Trajectory] = {}
         self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(pair.name, WEIGHTS)
         self.steps = LBFGS_STEPS if pair.name == "optim.LBFGS" else STEPS
@@ -141,13 +143,14 @@ class Side:
 
     def __init__(self, owner: OptimizerCheck, engine: str, values: Numbers) -> None:
         self.pair, self.weights, self.engine = owner.pair, owner.weights, engine
-        package: Any = scratch if engine == "scratch" else torch_impl
+        package = ENGINES[engine]
         self.parameters = {name: package.nn.Parameter(to_engine(engine, value)) for name, value in values.items()}
         groups: Any = [{"params": [*self.parameters.values()][::2]}]
         groups.append({"params": [*self.parameters.values()][1::2], **self.pair.call})
         if self.pair.name == "optim.LBFGS":
             groups = self.parameters.values()
-        self.optimizer = find(package, self.pair.name)(groups, *self.pair.args, **self.pair.kwargs)
+        kind = owner.component if engine == "scratch" and owner.component else find(package, self.pair.name)
+        self.optimizer = kind(groups, *self.pair.args, **self.pair.kwargs)
 
     def scale_rates(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
@@ -161,34 +164,34 @@ class Side:
         for weight in self.weights:
             parameter = self.parameters[weight.name]
             if step not in weight.absent:
-                gradient = weight.values(number, step).astype(_array(parameter).dtype)
+                gradient = weight.values(number, step).astype(array_of(parameter).dtype)
                 parameter.grad = to_engine(self.engine, gradient)
         self.optimizer.step()
 
     def objective(self) -> float:
         """Σ a x²/2 + x⁴/4 + (Σ x)²/2 with a between 1 and 30; evaluated by NumPy on both engines."""
-        x = np.concatenate([_array(p).ravel() for p in self.parameters.values()])
+        x = np.concatenate([array_of(p).ravel() for p in self.parameters.values()])
         a = np.geomspace(1, 30, x.size).astype(x.dtype)
         gradient = a * x + x**3 + x.sum()
-        parts = np.split(gradient, np.cumsum([_array(p).size for p in self.parameters.values()]))
+        parts = np.split(gradient, np.cumsum([array_of(p).size for p in self.parameters.values()]))
         for parameter, part in zip(self.parameters.values(), parts, strict=False):
             parameter.grad = to_engine(self.engine, part.reshape(parameter.shape))
         return float((a * x**2 / 2 + x**4 / 4).sum() + x.sum() ** 2 / 2)
 
     def values(self) -> Numbers:
-        return {name: _array(parameter).copy() for name, parameter in self.parameters.items()}
+        return {name: array_of(parameter).copy() for name, parameter in self.parameters.items()}
 
     def numbers(self) -> Numbers:
         """Parameters and state by name, copied. A list is one array; Python's numbers take the parameter's dtype."""
         numbers = {f"theta {name}": value for name, value in self.values().items()}
         for name, parameter in self.parameters.items():
-            dtype = _array(parameter).dtype
+            dtype = array_of(parameter).dtype
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, list):
-                    value = [_array(part) for part in value if part is not None]
+                    value = [array_of(part) for part in value if part is not None]
                 if not isinstance(value, list) or value:
                     plain = isinstance(value, int | float | list)
-                    numbers[f"{key} {name}"] = np.array(value if plain else _array(value), dtype if plain else None)
+                    numbers[f"{key} {name}"] = np.array(value if plain else array_of(value), dtype if plain else None)
         return numbers
 
 
@@ -202,46 +205,30 @@ def _unrounded() -> Iterator[None]:
         yield
 
 
-def to_engine(engine: str, nest: Any) -> Any:
-    """A copy of nested arrays or tensors, as arrays for scratch and as tensors for torch."""
-    if isinstance(nest, dict):
-        return {key: to_engine(engine, value) for key, value in nest.items()}
-    if isinstance(nest, list):
-        return [to_engine(engine, value) for value in nest]
-    if isinstance(nest, np.ndarray | torch.Tensor):
-        return torch.tensor(_array(nest)) if engine == "torch" else np.array(_array(nest))
-    return copy.deepcopy(nest)
-
-
-def _array(value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
-        return value.detach().numpy()
-    return value.data if isinstance(value, scratch.nn.Parameter) else np.asarray(value)
-
-
 def _distances(ours: Trajectory, truth: Trajectory, like: Trajectory, notes: dict[str, str]) -> dict[str, float]:
-    """For every quantity its worst distance over all steps; infinite, with a note, where a name or dtype differs.
+    """For every quantity the distance of its whole history; infinite, with a note, where presence or kind differ.
 
-    The unit is that of the quantity's largest value so far, since an error made then stays.
+    The unit is that of the quantity's largest value in the run: an error that was made once stays.
     """
-    worst: dict[str, float] = {}
-    unit: dict[str, float] = {}
-    for step, (mine, exact, same) in enumerate(zip(ours, truth, like, strict=True)):
-        for what in mine.keys() | exact.keys():
-            if what not in mine or what not in exact:
-                error, note = np.inf, "missing" if what in exact else "torch has no such entry"
-            elif mine[what].dtype != same[what].dtype:
-                error, note = np.inf, f"{mine[what].dtype}, torch has {same[what].dtype}"
-            elif mine[what].dtype.kind != "f":
-                error, note = distance(mine[what], exact[what]), ""
-            else:
-                present = ulp(exact[what], mine[what].dtype)
-                unit[what] = max(unit.get(what, 0.0), present)
-                error, note = distance(mine[what], exact[what]) * (present / unit[what]), ""
-            if note:
-                notes[what] = f"{note}, step {step}"
-            worst[what] = max(worst.get(what, 0.0), error)
-    return worst
+    distances = {}
+    for what in dict.fromkeys(what for numbers in (*truth, *ours) for what in numbers):
+        kinds = zip(_kinds(ours, what), _kinds(like, what), strict=True)
+        different = [f"{a}, torch has {b}, step {step}" for step, (a, b) in enumerate(kinds) if a != b]
+        if different:
+            distances[what], notes[what] = np.inf, different[0]
+        else:
+            distances[what] = distance(_history(ours, what), _history(truth, what))
+    return distances
+
+
+def _kinds(trajectory: Trajectory, what: str) -> list[str]:
+    """Dtype and shape in every step, or that there is no such entry."""
+    values = [numbers.get(what) for numbers in trajectory]
+    return ["nothing" if x is None else f"{x.dtype}{list(x.shape)}" for x in values]
+
+
+def _history(trajectory: Trajectory, what: str) -> np.ndarray:
+    return np.concatenate([numbers[what].ravel() for numbers in trajectory if what in numbers])
 
 
 def _raise_to(largest: dict[str, float], values: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
 """Check a schedule: the rate, and the momentum where it is cycled, of every group after every step.
 
-The row's arguments follow the optimizer. An argument that is itself a schedule, or a list of them, is written as
-(name, kwargs). ReduceLROnPlateau gets a metric that falls, then stays.
+The row's arguments follow the optimizer. An argument that is itself a schedule is written as (name, kwargs).
+ReduceLROnPlateau gets a metric that falls, then stays.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
-import scratch
-import torch_impl
+from parity_tests.engines import ENGINES, to_engine
 from parity_tests.pairs.row import Pair
 from parity_tests.sides import find
 from parity_tests.tolerance import FLOOR, Result, distance, exactly
@@ -40,9 +38,10 @@ def _results(pair: Pair) -> Iterator[Result]:
     ours, theirs = Side(pair, "scratch"), Side(pair, "torch")
     keys = sorted(ours.scheduler.state_dict()), sorted(theirs.scheduler.state_dict())
     yield exactly(pair.label, "state_dict keys", None, keys[0] == keys[1], f"{keys[0]}, torch {keys[1]}")
-    if hasattr(ours.scheduler, "closed_form"):
+    restarts = pair.name.endswith("WarmRestarts")
+    if restarts or hasattr(ours.scheduler, "closed_form"):
         for side in (ours, theirs):
-            for epoch in (7, 3, 40):
+            for epoch in (7, 3.5 if restarts else 3, 40):
                 side.scheduler.step(epoch)
                 side.record()
         for what, exact in theirs.numbers().items():
@@ -66,26 +65,25 @@ class Side:
 
     def __init__(self, pair: Pair, engine: str) -> None:
         self.pair, self.engine = pair, engine
-        package: Any = scratch if engine == "scratch" else torch_impl
-        value = np.zeros(2, np.float32)
-        weights = [package.nn.Parameter(value if engine == "scratch" else torch.tensor(value)) for _ in RATES]
+        self.package = package = ENGINES[engine]
+        weights = [package.nn.Parameter(to_engine(engine, np.zeros(2, np.float32))) for _ in RATES]
         groups = [{"params": [weight], "lr": lr} for weight, lr in zip(weights, RATES, strict=True)]
         kind = pair.call.get("optimizer", "SGD")
         self.optimizer = getattr(package.optim, kind)(groups, **({"momentum": 0.9} if kind == "SGD" else {}))
-        args, kwargs = copy.deepcopy((pair.args, pair.kwargs))
-        self.package = package
-        kwargs = {name: self.nested(value) for name, value in kwargs.items()}
-        first = () if pair.name.endswith("ChainedScheduler") else (self.optimizer,)
-        self.scheduler = find(package, pair.name)(*first, *args, **kwargs)
+        self.scheduler = self.build(pair.name, copy.deepcopy(pair.kwargs))
         self.values: dict[str, list[float]] = {}
 
-    def nested(self, value: Any) -> Any:
-        """Build the schedules among the arguments."""
+    def build(self, name: str, kwargs: dict[str, Any]) -> Any:
+        """The schedule of this name on the optimizer, with those among its arguments."""
+        kwargs = {key: self.built(value) for key, value in kwargs.items()}
+        optimizer = () if name.endswith("ChainedScheduler") else (self.optimizer,)
+        return find(self.package, name)(*optimizer, **kwargs)
+
+    def built(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self.nested(part) for part in value]
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
-            kwargs = {name: self.nested(part) for name, part in value[1].items()}
-            return find(self.package, f"optim.lr_scheduler.{value[0]}")(self.optimizer, **kwargs)
+            return [self.built(part) for part in value]
+        if isinstance(value, tuple):
+            return self.build(f"optim.lr_scheduler.{value[0]}", value[1])
         return value
 
     def step(self, step: int) -> None:
@@ -107,7 +105,7 @@ class Side:
 
     def handed_to(self, engine: str) -> Side:
         other = Side(self.pair, engine)
-        other.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
+        other.optimizer.load_state_dict(to_engine(engine, self.optimizer.state_dict()))
         other.scheduler.load_state_dict(copy.deepcopy(self.scheduler.state_dict()))
         other.values = self.values
         return other

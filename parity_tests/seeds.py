@@ -69,10 +69,16 @@ class Draw:
     largest: int = 10**6
     exact: bool = True
 
+    def theirs(self, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
+        """What torch draws, from its global generator as it stands."""
+        return self.call(Torch(), torch.from_numpy(arranged(n, dtype, layout))).numpy()
+
+    def ours(self, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
+        """What scratch draws, from its global generator as it stands."""
+        return self.call(Scratch(), arranged(n, dtype, layout))
+
     def both(self, n: int, dtype: str, layout: str) -> tuple[np.ndarray, np.ndarray]:
-        """What torch draws and what scratch draws, each from its global generator as it stands."""
-        theirs = self.call(Torch(), torch.from_numpy(arranged(n, dtype, layout))).numpy()
-        return theirs, self.call(Scratch(), arranged(n, dtype, layout))
+        return self.theirs(n, dtype, layout), self.ours(n, dtype, layout)
 
 
 def rows_of_7(x: Any) -> Any:

@@ -16,7 +16,11 @@ LEFT_OUT = {
     "size_average": "deprecated in torch since 0.4 in favor of reduction",
     "reduce": "deprecated in torch since 0.4 in favor of reduction",
     "verbose": "deprecated in torch's schedulers",
+    "options": "how LinearCrossEntropyLoss trades time for memory",
 }
+
+# torch wraps these to print that they are deprecated, and the wrapper shows (*args, **kwargs).
+WRAPPED = {"nn.NLLLoss2d"}
 
 # Arguments of scratch that torch does not have, or that torch reads from a global.
 ADDED = {
@@ -26,13 +30,18 @@ ADDED = {
 
 
 def arguments(function: Any) -> list[tuple[str, Any]]:
-    """(name, default) of every argument that counts, in order; *args and **kwargs by their names."""
+    """(name, default) of every argument that counts, in order. torch writes (*args, **kwargs) for no arguments."""
     skipped = LEFT_OUT.keys() | ADDED.keys() | {"self"}
     return [
-        (name, None if parameter.default is inspect.Parameter.empty else (parameter.default,))
+        (name, None if parameter.default is inspect.Parameter.empty else (_plain(parameter.default),))
         for name, parameter in inspect.signature(function).parameters.items()
-        if name not in skipped
+        if name not in skipped and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
+
+
+def _plain(default: Any) -> Any:
+    """torch's Transformer has the function relu as a default, scratch its name."""
+    return getattr(default, "__name__", default)
 
 
 def difference(ours: Any, theirs: Any) -> str:

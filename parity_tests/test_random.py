@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,62 +115,52 @@ def test_normals_of_any_mean_and_std(dtype: str, n: int, data: st.DataObject) ->
 def test_fused_multiply_add_rounds_once(dtype: str) -> None:
     """Against exact fractions: no neighbor is nearer, and of two equally near the even one is taken."""
     digits = np.finfo(dtype).nmant + 1
-    rng = np.random.default_rng(0)
-    half = 2.0 ** -(digits + 1)
-    for y, z in [(1 + 2.0 ** (1 - digits), half), (1 + 2.0 ** (1 - digits), -half), (3.0, 1 / 3), (-0.7, 1e-9)]:
-        y, z = float(np.dtype(dtype).type(y)), float(np.dtype(dtype).type(z))
-        x = (rng.integers(0, 2**digits, 300) * 2.0**-digits).astype(dtype)
-        x[:100] = 1 + rng.integers(0, 2**10, 100) * 2.0 ** (1 - digits)
+    odd = 2.0**12 + 1 if dtype == "float32" else 2.0**27 - 1  # odd² has digits + 1 digits: half way between two numbers
+    x = (np.random.default_rng(0).integers(0, 2**digits, 300) * 2.0**-digits).astype(dtype)
+    x[:10] = odd * 2.0**-27
+    half_way = [(odd, 2.0**-99), (odd, -(2.0**-99)), (odd, 2.0**-27)]
+    subnormal = [(factor * 1e-309, 1e-309) for factor in range(1, 9)]
+    for factor, term in [*half_way, *subnormal, (3, 1 / 3), (-0.7, 1e-9)]:
+        y, z = float(np.dtype(dtype).type(factor)), float(np.dtype(dtype).type(term))
         fused = x.copy()
         random.rounding.multiply_add(fused, y, z)
-        for factor, result in zip(x, fused, strict=True):
-            exact = Fraction(float(factor)) * Fraction(y) + Fraction(z)
+        for number, result in zip(x, fused, strict=True):
+            exact = Fraction(float(number)) * Fraction(y) + Fraction(z)
             near = [result, np.nextafter(result, -np.inf), np.nextafter(result, np.inf)]
             distances = [abs(Fraction(float(value)) - exact) for value in near]
-            assert distances[0] == min(distances)
+            assert distances[0] == min(distances), (y, z)
             if distances.count(distances[0]) > 1:
                 assert result.view("i4" if dtype == "float32" else "i8") % 2 == 0
 
 
-PROGRAM = """
-import sys, numpy as np, torch
-torch.manual_seed(11)
-drawn = [f(n) for n in (9, 1000) for f in (
-    lambda n: torch.randn(n), lambda n: torch.randn(n, dtype=torch.float64),
-    lambda n: torch.empty(n).uniform_(-0.1, 0.3), lambda n: torch.empty(n).normal_(0.3, 1.7),
-    lambda n: torch.empty(n, dtype=torch.float64).normal_(0.3, 1.7),
-    lambda n: torch.empty(n, dtype=torch.float64).uniform_(-0.1, 0.3), lambda n: torch.empty(n).cauchy_(0.5, 0.7))]
-np.savez(sys.argv[1], *[t.numpy() for t in drawn])
-"""
 MACHINES = {"default": "aarch64"} if platform.machine() == "aarch64" else {"default": "scalar", "avx2": "avx2"}
+PROGRAM = """
+import sys, numpy, torch
+from parity_tests.test_random import everything
+torch.manual_seed(11)
+numpy.savez(sys.argv[1], *everything("theirs"))
+"""
+
+
+def everything(side: str) -> list[np.ndarray]:
+    return [getattr(draw, side)(n, dtype) for draw in DRAWS if draw.exact for dtype in draw.dtypes for n in (15, 999)]
 
 
 @pytest.mark.parametrize(("capability", "arch"), MACHINES.items())
-def test_the_setting_reproduces_the_other_machine(capability: str, arch: str, tmp_path) -> None:
+def test_the_setting_reproduces_the_other_machine(capability: str, arch: str, tmp_path: Path) -> None:
     """In one process torch has one capability, so another process draws; `set_arch` alone has to follow it."""
     saved = tmp_path / "drawn.npz"
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability}
-    subprocess.run([sys.executable, "-c", PROGRAM, saved], env=environment, check=True, timeout=120)
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", PROGRAM, saved], cwd=root, env=environment, check=True, timeout=300)
     random.set_arch(arch)
     try:
         random.manual_seed(11)
-        ours = [
-            drawn
-            for n in (9, 1000)
-            for drawn in (
-                random.randn(n),
-                random.randn(n, dtype=np.float64),
-                random.uniform_(np.empty(n, np.float32), -0.1, 0.3),
-                random.normal_(np.empty(n, np.float32), 0.3, 1.7),
-                random.normal_(np.empty(n), 0.3, 1.7),
-                random.uniform_(np.empty(n), -0.1, 0.3),
-                random.cauchy_(np.empty(n, np.float32), 0.5, 0.7),
-            )
-        ]
+        ours = everything("ours")
     finally:
         random.set_arch(None)
-    theirs = np.load(saved)
-    assert [same_bits(theirs[f"arr_{i}"], drawn) for i, drawn in enumerate(ours)] == [True] * len(ours)
+    with np.load(saved) as theirs:
+        assert [i for i, drawn in enumerate(ours) if not same_bits(theirs[f"arr_{i}"], drawn)] == []
 
 
 def test_the_default_machine_is_the_one_torch_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def erfc(x: np.ndarray) -> np.ndarray:
                   erfc(x) = exp(-x²) (1 + q(s)) / 2x        s = (x - 1.5)/(x + 1.5)
               exp(-x²)/2x carries the decay, and s folds the half line into [-0.31, 0.9), where one polynomial of degree
               23 is enough for what remains, a curve between -0.22 and 0.13.
-    Numerics  at most 2.5 ulp from the exact value, until it underflows near x = 26.5. exp would multiply the rounding
+    Numerics  at most 3 ulp from the exact value, until it underflows near x = 26.5. exp would multiply the rounding
               error of x² by x²; so x² = h² - (h - x)(h + x) is split at h, x rounded to 24 bits, whose square is exact.
               1 - erf is summed as ½ + ((½ - x) - x A), whose first difference is exact where cancellation would hurt.
     Source    the fold s is that of Shepherd, Laframboise 1981, Chebyshev approximation of (1 + 2x) exp(x²) erfc x in

@@ -1,8 +1,8 @@
 """The command line: what it exits with, and that a mistake is answered in one line."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 from experiments import demo
 from experiments.cli import app
 from experiments.config import Config
+from experiments.table import check_row, check_rows
 from experiments.train import Comparison
-from parity_tests.pairs import select
+from parity_tests.pairs import TABLE
 from parity_tests.tolerance import exactly
 
 
@@ -76,33 +77,46 @@ def test_twins_that_differ_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert nn_parity(*arguments, "--engine", "torch", "--output", tmp_path / "torch").exit_code == 0
 
 
-@pytest.fixture
-def small_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "TABLE", select("nn.Linear")[:2])
+LINEAR = [number for number, row in enumerate(TABLE) if row.label.startswith("nn.Linear")][:2]
 
 
-@pytest.mark.usefixtures("small_table")
+@pytest.fixture(autouse=True)
+def short_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "check_rows", lambda: map(check_row, LINEAR))
+    monkeypatch.setattr(demo, "EPOCHS", 2)
+
+
 def test_demo(tmp_path: Path) -> None:
     done = nn_parity("demo", "--output", tmp_path)
     assert done.exit_code == 0, done.output
-    for text in (
-        "components checked",
-        "worst error against its limit",
-        "after 460 steps, scratch",
-        "curves.png",
-    ):
+    for text in ("components checked", "worst error against its limit", "after 46 steps, scratch", "curves.png"):
         assert text in done.output
     assert "FAILED" not in done.output
     assert (tmp_path / "curves.png").is_file()
 
 
-@pytest.mark.usefixtures("small_table")
 def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def planted(row: Any) -> Iterable[Any]:
-        return [exactly(row.label, "output", "float32", False, "planted")]
-
-    monkeypatch.setattr(demo, "check", planted)
+    monkeypatch.setattr(demo, "check_rows", lambda: [[exactly("nn.Linear", "output", "float32", False, "planted")]])
     done = nn_parity("demo", "--output", tmp_path)
     assert done.exit_code == 1
     assert "FAILED" in done.output
     assert "planted" in done.output
+
+
+def test_demo_exits_1_if_the_losses_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "LIMIT", 0.0)
+    assert nn_parity("demo", "--output", tmp_path).exit_code == 1
+
+
+def test_the_table_in_several_processes_is_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    several, one = (
+        [
+            sorted((result.row, result.what, result.dtype, result.ok) for result in results)
+            for results in check_rows(LINEAR, n)
+        ]
+        for n in (2, 1)
+    )
+    assert several == one
+    assert len(one) == len(LINEAR)
+    assert os.environ["OMP_NUM_THREADS"] == "7"

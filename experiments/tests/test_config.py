@@ -55,6 +55,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"validation": -0.1}, "validation: must be at least 0 and less than 1, got -0.1"),
     ({"limit_train": 0}, "limit_train: must be at least 1, got 0"),
     ({"engine": "scratch", "accelerator": "gpu"}, "accelerator: NumPy runs on the CPU, got engine scratch on gpu"),
+    ({"accelerator": "gpu", "dropout": 0.5}, "dropout: must be 0 for both engines on gpu"),
     ({"epoch": 3}, "epoch: there is no such option. Did you mean epochs\\? The options are data, engine"),
     ({"colour": 3}, "colour: there is no such option. The options are"),
 ]

@@ -73,6 +73,11 @@ def test_a_split_keeps_every_image_once() -> None:
     np.testing.assert_array_equal(np.bincount(held.labels), 3)
 
 
+def test_a_split_too_small_for_the_classes_is_refused() -> None:
+    with pytest.raises(DataError, match=r"0.01 of 50 images do not make two parts with every class"):
+        data.split(Part(np.arange(50), np.repeat(np.arange(5), 10)), 0.01)
+
+
 def test_an_unknown_data_set_is_refused() -> None:
     with pytest.raises(DataError, match=r"must be one of digits, mnist, got 'cifar'"):
         data.load("cifar")

@@ -17,7 +17,8 @@ from experiments.engines import Engine, ScratchEngine, TorchEngine
 from experiments.lit import Images, LitClassifier
 from experiments.train import RunResult, compare, prepare, quiet_and_deterministic, train
 
-CONFIG = Config(data="digits", engine="both", epochs=3, hidden=(48, 32), dropout=0.2, lr=3e-3, seed=7)
+# SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
+CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)
 ENGINES = [ScratchEngine(), TorchEngine()]
 
 
@@ -38,7 +39,7 @@ def test_both_engines_start_and_read_alike_and_their_losses_agree(twins: RunResu
 
 
 def test_float64_agrees_to_its_own_last_digits(tmp_path: Path) -> None:
-    result = train(replace(CONFIG, dtype="float64", output=str(tmp_path)))
+    result = train(replace(CONFIG, activation="ReLU", dtype="float64", output=str(tmp_path)))
     assert result.ok
     assert result.comparison is not None
     assert result.comparison.largest_difference <= 1e-13

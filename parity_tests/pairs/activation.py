@@ -119,7 +119,7 @@ ROWS = [
     *elementwise("nn.PReLU", kinks=(0,)),
     Pair("nn.PReLU", (5,), (normal(7, 5),), "5 weights", smooth=False),
     Pair("nn.PReLU", (5, -0.5), (normal(7, 5, 3, 2),), "5 weights, images", smooth=False),
-    Pair("nn.PReLU", (3,), (normal(131, 3, 11),), "long sums", smooth=False),
+    Pair("nn.PReLU", (3,), (normal(16381, 3),), "long sums", smooth=False),
     Refusal("nn.PReLU", (5,), (normal(7, 3),), "other channels"),
     Refusal("nn.PReLU", (5,), (normal(5),), "no channel dimension"),
     Refusal("nn.PReLU", (5,), (normal(),), "a scalar"),

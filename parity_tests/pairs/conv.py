@@ -23,9 +23,20 @@ def convolutions(axes: int, x) -> list[Pair | Refusal]:
         Pair(name, (4, 5, 3), (x,), "reflect", {"padding": 1, "padding_mode": "reflect"}),
         Pair(name, (4, 5, 3, 2), (x,), "replicate", {"padding": padding, "padding_mode": "replicate"}),
         Pair(name, (4, 5, 2), (x,), "circular", {"padding": "same", "padding_mode": "circular"}),
-        Pair(name, (4, 6, kernel), (x,), "everything", {
-            "stride": 2, "padding": 3, "dilation": dilation, "groups": 2, "bias": False, "padding_mode": "replicate",
-        }),
+        Pair(
+            name,
+            (4, 6, kernel),
+            (x,),
+            "everything",
+            {
+                "stride": 2,
+                "padding": 3,
+                "dilation": dilation,
+                "groups": 2,
+                "bias": False,
+                "padding_mode": "replicate",
+            },
+        ),
         Refusal(name, (4, 5, 17), (x,), "too large a kernel"),
         Refusal(name, (3, 5, 2), (x,), "other channels"),
         Refusal(name, (4, 5, 2), (normal(*(4, 5, 3, 2, 2, 2)[: axes + 3]),), "too many dimensions"),

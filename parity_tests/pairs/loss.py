@@ -31,7 +31,9 @@ def answers(*shape: int) -> Recipe:
     return fixed(uniform(*shape))
 
 
-def takes(name: str, inputs: tuple, case: str = "", notes: dict | None = None, smooth: bool = True, **options: Any) -> Pair:
+def takes(
+    name: str, inputs: tuple, case: str = "", notes: dict | None = None, smooth: bool = True, **options: Any
+) -> Pair:
     return Pair(name, (), inputs, case, options, notes=notes or {}, smooth=smooth)
 
 
@@ -67,7 +69,7 @@ def regression(name: str, edges: list[float], options: tuple[dict[str, Any], ...
 
 COUNTS = (normal(7, 5), integers(7, 5, high=3))
 
-REGRESSION = [
+REGRESSION: list[Pair | Refusal] = [
     *regression("nn.MSELoss", [0.0, 1.0, -1.0, INF, -INF, NAN]),
     *regression("nn.L1Loss", [0.0, 1.0, -1.0, INF, -INF, NAN]),
     *regression("nn.SmoothL1Loss", [0.0, 1.0, -1.0, 2.0, -2.0, INF, -INF, NAN], ({"beta": 2.0}, {"beta": 0.0})),
@@ -99,11 +101,12 @@ FAR_SIGNS = (
     fixed(given([1.0, 1.0, 1.0, -1.0, 1.0, 1.0, 0.0, 1.0, -1.0])),
 )
 
-BINARY = [
+BINARY: list[Pair | Refusal] = [
     *reduced(BCE, SURE),
     *reduced(BCE, SURE, "weight", weight=WEIGHT),
     takes(BCE, SURE, "weight of rows", weight=uniform(7, 1)),
     takes(BCE, (uniform(low=0.1, high=0.9), answers()), "scalar"),
+    takes(BCE, (uniform(7, 5, low=1e-7, high=1e-6), fixed(uniform(7, 5, high=0.0))), "nearly certain", smooth=False),
     kinks(BCE, CERTAIN, "certainties"),
     takes(BCE, CERTAIN, "certainties, mean", smooth=False),
     refuses(BCE, (given([0.5, 1.1]), given([0.0, 1.0])), "an input above 1"),
@@ -118,8 +121,9 @@ BINARY = [
     takes(BCE_LOGITS, LOGITS, "weight", weight=WEIGHT),
     takes(BCE_LOGITS, LOGITS, "pos_weight", pos_weight=WEIGHT),
     *reduced(BCE_LOGITS, LOGITS, "both weights", weight=uniform(7, 1), pos_weight=WEIGHT),
-    takes(BCE_LOGITS, (normal(7, 5, 3), answers(7, 5, 3)), "extra dimension", weight=uniform(7, 1, 3), pos_weight=uniform(5, 1)),
+    takes(BCE_LOGITS, (normal(7, 5, 3), answers(7, 5, 3)), "extra dimension", pos_weight=uniform(5, 1)),
     takes(BCE_LOGITS, (normal(7, 5, scale=30), answers(7, 5)), "large"),
+    takes(BCE_LOGITS, (uniform(7, 5, low=15, high=25), fixed(uniform(7, 5, low=1.0))), "nearly certain"),
     takes(BCE_LOGITS, (normal(), answers()), "scalar", pos_weight=given(3.0)),
     kinks(BCE_LOGITS, FAR, "nonfinite"),
     kinks(BCE_LOGITS, FAR, "nonfinite, pos_weight", pos_weight=given([3.0] * 12)),
@@ -145,13 +149,13 @@ KL, POISSON, GAUSSIAN = "nn.KLDivLoss", "nn.PoissonNLLLoss", "nn.GaussianNLLLoss
 LOGARITHMS = given([[-INF, -INF, -1.0, -1.0, -INF, NAN, INF]])
 RATES = (uniform(7, 5, low=0.1, high=3.0), fixed(uniform(7, 5, high=7.0)))
 FAR_RATES = (
-    given([0.0, 0.0, 100.0, -1.0, INF, -INF, NAN, 0.5, 0.5, 0.5]),
+    given([0.0, 0.0, 1000.0, -1.0, INF, -INF, NAN, 0.5, 0.5, 0.5]),
     fixed(given([0.0, 3.0, 0.0, 1.0, 1.0, 1.0, 1.0, NAN, INF, -1.0])),
 )
 PREDICTED, VARIANCE = (normal(7, 5), target(7, 5)), uniform(7, 5, low=0.5, high=2.0)
 FAR_VARIANCE = (given([INF, -INF, NAN, 0.0, 0.0, 0.0]), target(6), given([1.0, 1.0, 1.0, INF, NAN, 0.0]))
 
-LIKELIHOOD = [
+LIKELIHOOD: list[Pair | Refusal] = [
     *(
         takes(KL, (log_probabilities(7, 5), fixed(draw(7, 5))), f"{r}{case}", reduction=r, log_target=bool(case))
         for draw, case in ((probabilities, ""), (log_probabilities, ", log_target"))
@@ -160,7 +164,7 @@ LIKELIHOOD = [
     takes(KL, (log_probabilities(3, 5, 7), fixed(probabilities(3, 5, 7))), "extra dimension", reduction="batchmean"),
     takes(KL, (normal(), answers()), "scalar", reduction="batchmean"),
     kinks(KL, (LOGARITHMS, fixed(given([[0.5, 0.0, 0.0, -0.5, 0.0, 0.5, 0.5]]))), "nonfinite"),
-    kinks(KL, (LOGARITHMS, fixed(given([[0.5, 0.0, -INF, INF, -INF, 0.5, 0.5]]))), "nonfinite, log_target", log_target=True),
+    kinks(KL, (LOGARITHMS, fixed(given([[0.5, 0.0, -INF, INF, 0.0, 0.5, 0.5]]))), "log, nonfinite", log_target=True),
     refuses(KL, (normal(7, 5), uniform(7, 3)), "a target of another shape"),
     refuses(KL, (normal(7, 5), integers(7, 5, high=2)), "an integer target"),
     refuses(KL, LOGITS, "unknown reduction", reduction="batchsum"),
@@ -192,4 +196,4 @@ LIKELIHOOD = [
     refuses(GAUSSIAN, (normal(7, 5), normal(7, 3), uniform(7, 5)), "a target of another shape"),
 ]
 
-ROWS: list[Pair | Refusal] = [*REGRESSION, *BINARY, *LIKELIHOOD]
+ROWS = [*REGRESSION, *BINARY, *LIKELIHOOD]

@@ -79,13 +79,13 @@ def logits(*shape: int, axis: int = 1) -> Recipe:
 
 
 NLL, CE = "nn.NLLLoss", "nn.CrossEntropyLoss"
-SMOOTH = {"label_smoothing": 0.1}
+SMOOTH: dict[str, Any] = {"label_smoothing": 0.1}
 SOFT, SOFT_IMAGE = (normal(7, 5), fixed(probabilities(7, 5))), (normal(2, 5, 3, 7), fixed(probabilities(2, 5, 3, 7)))
 SOME = (normal(7, 5), given([0, 4, -100, 2, 2, -100, 1]))
 EDGES = given([[0.0, -INF], [2.0, INF], [NAN, 1.0], [-INF, -INF], [300.0, -300.0], [NAN, 1.0]])
 EDGES_SOFT = fixed(given([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
 
-CLASSES = [
+CLASSES: list[Pair | Refusal] = [
     *of_labels(NLL, log_probabilities, ONE_ORDER),
     *of_labels(CE, logits, {}),
     takes("nn.NLLLoss2d", (log_probabilities(2, 5, 3, 7), labels(2, 3, 7)), "", ONE_ORDER, weight=WEIGHT),
@@ -119,7 +119,7 @@ def linear(kind: Any, inputs: tuple, case: str = "", **options: Any) -> Any:
     return kind(LINEAR_CE, (3, 5), inputs, case, options)
 
 
-LINEAR = [
+LINEAR: list[Pair | Refusal] = [
     linear(Pair, (normal(7, 3), labels(7))),
     linear(Pair, (normal(7, 3), labels(7)), "bias, none", bias=True, reduction="none"),
     linear(Pair, (normal(7, 3), labels(7)), "bias, sum", bias=True, reduction="sum"),
@@ -141,11 +141,12 @@ LINEAR = [
 MULTI, LABELS = "nn.MultiMarginLoss", "nn.MultiLabelMarginLoss"
 SCORES = [[0.0, 0.5, 1.0, -0.5], [1.0, 1.0, 1.0, 1.0], [NAN, 1.0, 2.0, 3.0], [1.0, NAN, 2.0, 3.0]]
 FAR = [[INF, 0.0, 0.0, 0.0], [0.0, INF, 0.0, 0.0], [INF, INF, 0.0, 0.0], [-INF, -INF, 0.0, 0.0]]
-RIGHT = [[0, -1, 0, 0], [3, 1, -1, 0], [0, -1, 0, 0], [0, -1, 0, 0], [0, -1, 0, 0], [0, -1, 0, 0], [2, 3, -1, 0], [0, 2, -1, 0]]
+RIGHT = [[0, -1, 0, 0], [3, 1, -1, 0], *[[0, -1, 0, 0]] * 4, [2, 3, -1, 0], [0, 2, -1, 0]]
+EDGE_SCORES = (given(SCORES + FAR), given([0, 1, 0, 0, 0, 0, 0, 0]))
 LISTED = (normal(3, 5), given([[3, 0, -1, 1, 2], [-1, 0, 1, 2, 3], [4, 1, 2, 0, 3]]))
 TWICE = (normal(3, 5), given([[0, 0, 1, -1, -1], [2, 2, 2, 2, -1], [4, -1, -1, 0, 0]]))
 
-MARGIN = [
+MARGIN: list[Pair | Refusal] = [
     *(row for p in (1, 2) for row in reduced(MULTI, (normal(7, 5), labels(7)), f"p={p}", UNINITIALIZED, p=p)),
     *(
         takes(MULTI, (normal(7, 5), labels(7)), f"p={p}, weight", p=p, weight=WEIGHT, margin=0.7, reduction="none")
@@ -154,7 +155,7 @@ MARGIN = [
     takes(MULTI, (normal(5), given(3)), "unbatched", reduction="none"),
     takes(MULTI, (normal(5), given([3])), "one label in a list", reduction="none"),
     takes(MULTI, (normal(), given(0)), "scalar"),
-    *(kinks(MULTI, (given(SCORES + FAR), given([0, 1, 0, 0, 0, 0, 0, 0])), f"kinks, p={p}", p=p, margin=0.5) for p in (1, 2)),
+    *(kinks(MULTI, EDGE_SCORES, f"kinks, p={p}", p=p, margin=0.5) for p in (1, 2)),
     refuses(MULTI, (normal(3, 5), given([0, 5, 1])), "a label too large"),
     refuses(MULTI, (normal(3, 5), given([0, -1, 1])), "a negative label"),
     refuses(MULTI, (normal(3, 5), given([0, 1])), "another batch size"),
@@ -179,19 +180,20 @@ MARGIN = [
 CTC = "nn.CTCLoss"
 SPOKEN, PADDED = log_probabilities(11, 3, 5, axis=2), given([[1, 2, 3, 1], [4, 4, 2, 0], [1, 1, 1, 1]])
 TIMES, COUNTS = given([11, 7, 10]), given([4, 3, 0])
+SPEECH = log_probabilities(11, 5)
 SHORT, NO_TIME = given([11, 3, 10]), given([0, 7, 0])
 INT32 = [given(np.array(x, np.int32)) for x in ([[1, 2, 3, 1], [4, 4, 2, 0], [1, 1, 1, 1]], [11, 7, 10], [4, 3, 0])]
 LONG = (log_probabilities(131, 2, 7, axis=2), integers(2, 23, low=1, high=7), given([131, 101]), given([23, 17]))
 NAMED = given([[1, 0, 3, 1], [4, 4, 2, 0], [1, 1, 1, 1]])
 FILLED = given([[1, 2, -1, 99], [4, 4, 2, -7], [-1, -1, -1, -1]])
 
-SEQUENCES = [
+SEQUENCES: list[Pair | Refusal] = [
     *reduced(CTC, (SPOKEN, PADDED, TIMES, COUNTS), "", READY_MADE),
     takes(CTC, (SPOKEN, given([1, 2, 3, 1, 4, 4, 2]), TIMES, COUNTS), "concatenated", READY_MADE | OFFSETS),
     takes(CTC, (SPOKEN, PADDED, (11, 7, 10), (4, 3, 0)), "tuples of lengths", READY_MADE),
     takes(CTC, (SPOKEN, PADDED, [11, 7, 10], [4, 3, 0]), "lists of lengths", READY_MADE),
     takes(CTC, (SPOKEN, *INT32), "int32", READY_MADE),
-    takes(CTC, (SPOKEN, given([[0, 1, 3, 0], [4, 4, 1, 2], [1, 1, 1, 1]]), TIMES, COUNTS), "blank=2", READY_MADE, blank=2),
+    takes(CTC, (SPOKEN, given([[0, 1, 3, 0], [4, 4, 1, 2], [1] * 4]), TIMES, COUNTS), "blank=2", READY_MADE, blank=2),
     takes(CTC, (SPOKEN, NAMED, TIMES, COUNTS), "a blank as label", READY_MADE, reduction="none"),
     takes(CTC, (SPOKEN, FILLED, TIMES, given([2, 3, 0])), "any padding", READY_MADE),
     takes(CTC, (SPOKEN, PADDED, SHORT, COUNTS), "too short", smooth=False, reduction="none"),
@@ -199,8 +201,8 @@ SEQUENCES = [
     takes(CTC, (SPOKEN, PADDED, NO_TIME, COUNTS), "no time", smooth=False, reduction="none"),
     kinks(CTC, (SPOKEN, PADDED, NO_TIME, COUNTS), "no time, zero_infinity", zero_infinity=True),
     takes(CTC, (SPOKEN, given(np.zeros((3, 0), np.int64)), TIMES, given([0, 0, 0])), "no labels", READY_MADE),
-    takes(CTC, (log_probabilities(11, 5), given([1, 2, 2]), given(9), given(3)), "unbatched", READY_MADE, reduction="none"),
-    takes(CTC, (log_probabilities(11, 5), given([[1, 2, 2, 4]]), (9,), (3,)), "unbatched, padded", READY_MADE),
+    takes(CTC, (SPEECH, given([1, 2, 2]), given(9), given(3)), "unbatched", READY_MADE, reduction="none"),
+    takes(CTC, (SPEECH, given([[1, 2, 2, 4]]), (9,), (3,)), "unbatched, padded", READY_MADE),
     takes(CTC, LONG, "long", READY_MADE),
     takes(CTC, (normal(11, 3, 5), PADDED, TIMES, COUNTS), "not normalized", READY_MADE, reduction="none"),
     refuses(CTC, (SPOKEN, PADDED, given([12, 7, 10]), COUNTS), "more time than there is"),
@@ -218,7 +220,7 @@ SEQUENCES = [
 RARE, SIZES = "nn.AdaptiveLogSoftmaxWithLoss", (17, 23, [5, 11])
 HEAD_BIAS = {"head_bias": True, "div_value": 2.0}
 
-ADAPTIVE = [
+ADAPTIVE: list[Pair | Refusal] = [
     Pair(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3]))),
     Pair(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3])), "head_bias", HEAD_BIAS),
     Pair(RARE, (17, 23, (7,)), (normal(7, 17), labels(7, classes=7)), "shortlist only", smooth=False),
@@ -239,4 +241,4 @@ ADAPTIVE = [
     Refusal(RARE, (17, 23, [5, 11.5]), (), "half a cutoff"),
 ]
 
-ROWS: list[Pair | Refusal] = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]
+ROWS = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]

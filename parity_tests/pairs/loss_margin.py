@@ -18,7 +18,7 @@ TIED = (
 )
 ANGLES = (
     given([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [3.0, 4.0], [NAN, 0.0], [INF, 1.0], [1.0, 2.0], [1.0, 2.0]]),
-    given([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 2.0], [3.0, 4.0], [1.0, 1.0], [1.0, 0.0], [2.0, 1.0], [0.0, 0.0]]),
+    given([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 2.0], [3.0, 4.0], [1.0, 1.0], [1.0, 0.0], [2.0, 1.0], [0, 0]]),
     fixed(given([-1.0, -1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 0.0, -1.0])),
 )
 
@@ -74,6 +74,7 @@ ROWS: list[Pair | Refusal] = [
         swap=True,
     ),
     kinks(WITH_DISTANCE, EQUAL, swap=True),
+    kinks(WITH_DISTANCE, EQUAL, "kinks, eps=0", distance_function=lambda lib, dtype: lib.nn.PairwiseDistance(eps=0.0)),
     refuses(WITH_DISTANCE, TRIPLE, "negative margin", margin=-1.0),
     refuses(WITH_DISTANCE, (normal(7, 5), normal(7, 5), normal(5)), "other dimensions"),
 ]

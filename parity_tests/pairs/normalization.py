@@ -5,6 +5,10 @@ from parity_tests.pairs.row import Pair, Refusal, given, integers, normal
 CROSS_MAP_BACKWARD = {
     "finite differences": "torch's backward sums a window that lies too low by a channel or two; it is followed"
 }
+LOCAL_RESPONSE_STEEP = {
+    "noncontiguous": "torch refuses five dimensions in Fortran order, for want of a view; they are accepted here",
+    "nonfinite": "for beta > 1 torch's rule for powers makes 0 * inf = NaN beside an infinity, where the gradient is 0",
+}
 
 ROWS = [
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5),)),
@@ -14,7 +18,7 @@ ROWS = [
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5),), "no tracking", {"track_running_stats": False}),
     Pair("nn.BatchNorm1d", (5, 1e-3, 0.3), (normal(7, 5),), "positional"),
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5),), "no bias", {"bias": False}),
-    Pair("nn.BatchNorm1d", (5,), (normal(7, 5), ), "plain", {"affine": False, "track_running_stats": False}),
+    Pair("nn.BatchNorm1d", (5,), (normal(7, 5),), "plain", {"affine": False, "track_running_stats": False}),
     Pair("nn.BatchNorm1d", (3,), (normal(61, 3, loc=1000),), "offset"),
     Pair("nn.BatchNorm1d", (3,), (normal(1031, 3),), "long sums"),
     Pair("nn.BatchNorm1d", (3,), (given([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]]),), "equal values", smooth=False),
@@ -27,7 +31,6 @@ ROWS = [
     Refusal("nn.BatchNorm1d", (-5,), (), "a negative size"),
     Pair("nn.BatchNorm2d", (5,), (normal(7, 5, 3, 2),)),
     Pair("nn.BatchNorm2d", (3,), (normal(11, 3, 5, 7, loc=1000),), "offset"),
-    Pair("nn.BatchNorm2d", (2,), (normal(3, 2, 67, 71),), "long rows"),
     Refusal("nn.BatchNorm2d", (5,), (normal(7, 5, 3),), "three dimensions"),
     Pair("nn.BatchNorm3d", (5,), (normal(7, 5, 3, 2, 2),)),
     Refusal("nn.BatchNorm3d", (5,), (normal(7, 5, 3, 2),), "four dimensions"),
@@ -67,7 +70,10 @@ ROWS = [
     Refusal("nn.InstanceNorm1d", (5,), (normal(5),), "one dimension"),
     Refusal("nn.InstanceNorm1d", (5,), (normal(7, 3, 2),), "another number of channels, affine", {"affine": True}),
     Refusal(
-        "nn.InstanceNorm1d", (5,), (normal(7, 3, 2),), "another number of channels, tracking",
+        "nn.InstanceNorm1d",
+        (5,),
+        (normal(7, 3, 2),),
+        "another number of channels, tracking",
         {"track_running_stats": True},
     ),
     Pair("nn.InstanceNorm2d", (5,), (normal(7, 5, 3, 2),), "", {"affine": True}),
@@ -90,8 +96,9 @@ ROWS = [
     Refusal("nn.LayerNorm", (-11,), (), "a negative size"),
     Refusal("nn.LayerNorm", (11,), (integers(7, 11, high=9),), "integers"),
     Pair("nn.LocalResponseNorm", (3,), (normal(2, 7, 3, 5),)),
-    Pair("nn.LocalResponseNorm", (4, 0.7, 1.3, 2.0), (normal(2, 7, 3),), "even size"),
-    Pair("nn.LocalResponseNorm", (5, 0.7), (normal(2, 11, 3, 2, 2),), "strong"),
+    Pair("nn.LocalResponseNorm", (4, 0.7, 0.6, 2.0), (normal(2, 7, 3),), "even size"),
+    Pair("nn.LocalResponseNorm", (5, 0.7), (normal(2, 11, 3, 2),), "strong"),
+    Pair("nn.LocalResponseNorm", (3, 0.7, 1.3), (normal(2, 7, 3, 2, 2),), "steep", notes=LOCAL_RESPONSE_STEEP),
     Pair("nn.LocalResponseNorm", (9, 0.7), (normal(2, 3, 5),), "wider than the channels"),
     Pair("nn.LocalResponseNorm", (1, 0.7), (normal(2, 3, 5),), "size 1"),
     Refusal("nn.LocalResponseNorm", (3,), (normal(2, 7),), "two dimensions"),
@@ -99,7 +106,7 @@ ROWS = [
     Pair("nn.RMSNorm", (11,), (normal(7, 11),)),
     Pair("nn.RMSNorm", ((3, 5), 1e-3), (normal(7, 2, 3, 5),), "two dimensions"),
     Pair("nn.RMSNorm", (11,), (normal(7, 11),), "not affine", {"elementwise_affine": False}),
-    Pair("nn.RMSNorm", (11,), (normal(7, 11, scale=1e-4),), "small values"),
+    Pair("nn.RMSNorm", (11,), (normal(7, 11, scale=1e-4),), "small values", smooth=False),
     Pair("nn.RMSNorm", (8209,), (normal(3, 8209),), "long rows"),
     Pair("nn.RMSNorm", (3,), (given([[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]]),), "a row of zeros", smooth=False),
     Refusal("nn.RMSNorm", (11,), (normal(7, 5),), "another width"),

@@ -87,6 +87,8 @@ def trunc_normal_(
     mean, std, a, b = float(mean), float(std), float(a), float(b)
     if std == 0:
         raise ZeroDivisionError("trunc_normal_: std must not be 0. Use constant_ to give every weight one value.")
+    if a > b:
+        raise RuntimeError(f"trunc_normal_: the interval [a, b] needs a <= b, got [{a}, {b}]. Swap them?")
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             f"trunc_normal_: mean {mean} is more than 2 std from [{a}, {b}]. Nearly all values come from the "
@@ -129,7 +131,7 @@ def _normal_cdf(x: float) -> float:
 def constant_(tensor: T, val: float) -> T:
     """Set every value to `val`."""
     x = _array("constant_", tensor)
-    if x.dtype.kind == "f" and np.finfo(x.dtype).max < abs(val) < math.inf:
+    if x.dtype.kind == "f" and float(np.finfo(x.dtype).max) < abs(val) < math.inf:
         raise RuntimeError(f"constant_: {val} does not fit into {x.dtype}.")
     x.fill(val)
     return tensor

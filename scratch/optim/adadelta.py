@@ -44,9 +44,7 @@ class Adadelta(Optimizer):
         check_range("Adadelta", "rho", rho, 0, 1)
         check_range("Adadelta", "eps", eps)
         check_range("Adadelta", "weight_decay", weight_decay)
-        super().__init__(
-            params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-        )
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize})
 
     def update(self, group: dict[str, Any], run: Run) -> None:
         g, tmp = self.gradient(group, run), run.scratch("tmp")

@@ -95,4 +95,6 @@ def _full(g: np.ndarray, state: dict[str, Any], weight: float) -> np.ndarray:
 
 
 def _rms(x: np.ndarray) -> float:
+    if x.size == 0:
+        raise ZeroDivisionError(f"Adafactor: a parameter of shape {x.shape} has no mean. Leave it out.")
     return float(np.linalg.norm(x)) / x.size**0.5

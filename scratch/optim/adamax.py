@@ -27,6 +27,7 @@ class Adamax(Optimizer):
     """
 
     vectors = ("exp_avg", "exp_inf")
+    fading = ("exp_avg",)
 
     def __init__(
         self,

@@ -44,6 +44,17 @@ class Flat:
             self.vectors[name] = np.zeros_like(self.theta)
         return self.vectors[name]
 
+    def flush(self, names: Sequence[str]) -> None:
+        """Set float32 state below 1e-34 to 0. It would decay into subnormal numbers, and stay there.
+
+        Many processors compute with those fifty times slower, and inputs that are mostly zero, as the border of images,
+        make many of them. An average with factor 0.9 loses three digits in the 64 steps from one flush to the next.
+        """
+        for name in names:
+            vector = self.vectors.get(name)
+            if vector is not None and vector.dtype == np.float32:
+                vector[np.abs(vector) < 1e-34] = 0
+
     def collect(self, call: str) -> None:
         """Copy gradients that were computed elsewhere into `grad`, and check that the parameters are still ours."""
         for parameter, view, buffer in zip(self.parameters, self.views, self.buffers, strict=True):

@@ -12,8 +12,11 @@ Array = np.ndarray
 
 def add_(x: Array, y: Array, alpha: float, tmp: Array) -> None:
     """Do x += alpha * y."""
-    np.multiply(y, alpha, out=tmp)
-    x += tmp
+    if alpha == 1:
+        x += y
+    else:
+        np.multiply(y, alpha, out=tmp)
+        x += tmp
 
 
 def lerp_(x: Array, end: Array, weight: float, tmp: Array) -> None:

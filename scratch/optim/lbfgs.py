@@ -69,7 +69,9 @@ class LBFGS(Optimizer):
         """Up to max_iter iterations. Returns the loss of the first evaluation."""
         if closure is None:
             raise TypeError("LBFGS.step: it evaluates the loss several times; pass a closure that returns it.")
-        self.stepped = True
+        if self.flats[0][0].theta.size == 0:
+            raise RuntimeError("LBFGS.step: the parameters have no elements. Is the model empty?")
+        self.steps_taken += 1
         with np.errstate(all="ignore"):
             return self._iterate(closure, self.flats[0][0], self.param_groups[0])
 

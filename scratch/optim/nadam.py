@@ -28,6 +28,7 @@ class NAdam(Optimizer):
 
     scalars = ("step", "mu_product")
     vectors = ("exp_avg", "exp_avg_sq")
+    fading = ("exp_avg",)
 
     def __init__(
         self,

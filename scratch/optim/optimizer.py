@@ -28,24 +28,25 @@ class Optimizer:
     state         parameter -> name -> array or number; arrays are views of the flat buffers
     scalars       names of the state that has one number per parameter
     vectors       names of the state that has one value per weight
+    fading        those of them that decay towards 0 where there is no gradient, and may as well be 0
 
     Execution options of torch's (foreach, fused, capturable, differentiable, tensor lr, hooks) have no counterpart.
     """
 
     scalars: tuple[str, ...] = ("step",)
     vectors: tuple[str, ...] = ()
+    fading: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Parameter | np.ndarray):
+        if isinstance(params, Parameter | np.ndarray) or not isinstance(params, Iterable):
             raise TypeError(
-                f"{self._name}: params must be an iterable of Parameters or dicts, got one {type(params).__name__}. "
-                "Put it into a list."
+                f"{self._name}: params must be a list or iterable of Parameters or dicts, got {type(params).__name__}."
             )
         self.defaults = defaults
         self.state: State = {}
         self.param_groups: list[dict[str, Any]] = []
         self.flats: list[list[Flat]] = []  # for each group, one per dtype
-        self.stepped = False  # a scheduler warns if it steps before the optimizer
+        self.steps_taken = 0
         groups = list(params)
         if not groups:
             raise ValueError(f"{self._name}: got an empty parameter list. Is the model without parameters?")
@@ -63,7 +64,7 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient. A closure, if given, computes loss and gradients first."""
         loss = None if closure is None else closure()
-        self.stepped = True
+        self.steps_taken += 1
         with np.errstate(all="ignore"):  # infinities and NaN travel silently, as in torch
             for group, flats in zip(self.param_groups, self.flats, strict=True):
                 group["lr"] = float(group["lr"])  # an np.float64 would promote whole arrays
@@ -71,6 +72,8 @@ class Optimizer:
                     flat.collect(f"{self._name}.step")
                     for run in flat.runs(self.state, self.scalars):
                         self.update(group, run)
+                    if self.steps_taken % 64 == 0:
+                        flat.flush(self.fading)
         return loss
 
     def update(self, group: dict[str, Any], run: Run) -> None:
@@ -112,6 +115,8 @@ class Optimizer:
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(f"{self._name}: a set has no order that lasts from run to run. Pass a list of parameters.")
+        if not isinstance(params, Parameter | Iterable):
+            raise TypeError(f"{self._name}: 'params' must be a list of Parameters, got {type(params).__name__}.")
         entries = [params] if isinstance(params, Parameter) else list(params)
         names = [entry[0] for entry in entries if isinstance(entry, tuple)]
         parameters = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]

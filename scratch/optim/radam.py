@@ -31,6 +31,7 @@ class RAdam(Optimizer):
     """
 
     vectors = ("exp_avg", "exp_avg_sq")
+    fading = ("exp_avg",)
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class SGD(Optimizer):
 
     scalars = ()
     vectors = ("momentum_buffer",)
+    fading = vectors
 
     def __init__(
         self,

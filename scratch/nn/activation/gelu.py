@@ -48,8 +48,8 @@ class GELU(Activation):
         t *= x
         t = np.tanh(t)
         y = 1 + t
-        y *= x
         y *= 0.5
+        y *= x
         return self.save(y, x, t)
 
     @np.errstate(over="ignore", invalid="ignore")

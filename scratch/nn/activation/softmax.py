@@ -10,10 +10,15 @@ from scratch.nn.activation.activation import Activation
 @np.errstate(invalid="ignore")
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """exp(x_i) / Σ_j exp(x_j) along an axis; the largest x is subtracted first, so no exponential exceeds 1."""
-    y = x - x.max(axis, keepdims=True, initial=-np.inf)
+    y = below_maximum(x, axis)
     y = np.exp(y)
     y /= y.sum(axis, keepdims=True)
     return y
+
+
+def below_maximum(x: np.ndarray, axis: int) -> np.ndarray:
+    """Return x - max x along an axis, C-ordered whatever x is, so that sums along the last axis are pairwise."""
+    return np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), order="C")
 
 
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
@@ -21,6 +26,15 @@ def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
     dx = dy - (dy * y).sum(axis, keepdims=True)
     dx *= y
     return dx
+
+
+def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The logarithm of softmax, and from what a backward gets softmax itself: e = exp(x - max) and its sum n."""
+    y = x - x.max(axis, keepdims=True, initial=-np.inf)
+    e = np.exp(y)
+    n = e.sum(axis, keepdims=True)
+    y -= np.log(n)
+    return y, e, n
 
 
 class _AlongDim(Activation):
@@ -131,13 +145,13 @@ class LogSoftmax(_AlongDim):
     Raises    IndexError if there is no such dim, TypeError if it is not an integer.
     """
 
-    @np.errstate(divide="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         rows, axis = self.rows(x)
-        y = rows - rows.max(axis, keepdims=True, initial=-np.inf)
-        e = np.exp(y)
-        n = e.sum(axis, keepdims=True)
-        y -= np.log(n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = below_maximum(rows, axis)
+            e = np.exp(y)
+            n = e.sum(axis, keepdims=True)
+            y -= np.log(n)
         return self.save(y.reshape(x.shape), e, n, axis)
 
     @np.errstate(invalid="ignore")

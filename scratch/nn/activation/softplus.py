@@ -34,7 +34,7 @@ class Softplus(Activation):
         self.beta = beta
         self.threshold = threshold
 
-    @np.errstate(divide="ignore", invalid="ignore")
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         z = x * self.beta
         y = softplus(z)

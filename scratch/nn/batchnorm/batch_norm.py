@@ -1,4 +1,4 @@
-"""BatchNorm1d, 2d and 3d: standardize each channel over the batch and its positions."""
+"""BatchNorm1d, 2d and 3d: normalize each channel over the batch and its positions."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,9 +16,9 @@ class _BatchNorm(NormBase):
     Backward  with g = dy * weight and <.> the mean over the batch and the positions of a channel:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
               in eval mode, where μ and r are constants:  dx = r * g
-    Why       shifting a channel changes nothing, so g loses its mean; stretching it changes nothing, so g loses its part
-              along x̂. The derivation is in standardize.py.
-    Saves     x̂ and r.
+    Why       shifting a channel changes nothing, so g loses its mean; stretching it changes nothing, so g loses its
+              part along x̂. The derivation is in normalize.py.
+    Saves     x - μ, r and r * weight.
     Numerics  centers first, then squares. The output uses the biased variance (divided by n), the running variance
               is the unbiased one (by n - 1). momentum=None averages all batches alike: momentum = 1 / batches so far.
     Init      weight 1, bias 0, running mean 0, running variance 1.
@@ -28,6 +28,8 @@ class _BatchNorm(NormBase):
               RuntimeError for another number of channels or another dtype.
     Source    Ioffe, Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
+
+    over_batch = True
 
     def __init__(
         self,
@@ -42,22 +44,19 @@ class _BatchNorm(NormBase):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def sharing_a_mean(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return shape
-
-    def update_running_stats(self, mean: np.ndarray, var: np.ndarray, shape: tuple[int, int, int]) -> None:
-        self.num_batches_tracked += 1  # type: ignore[operator]
-        n = shape[0] * shape[2]
-        if n and mean.size:
-            momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum  # type: ignore[arg-type]
-            self.blend(mean, var * (n / (n - 1)), momentum)
+    def update_running_stats(self, mean: np.ndarray, var: np.ndarray, n: int, length: int) -> None:
+        self.num_batches_tracked += 1
+        values = n * length
+        if values:
+            momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.blend(mean[0], var[0] * (values / (values - 1)), momentum)
 
     def check_input(self, x: np.ndarray) -> tuple[int, int, int]:
         if x.ndim not in self.dimensions:
             wanted = " or ".join(str(d) for d in self.dimensions)
             raise ValueError(f"{self}: the input must have {wanted} dimensions, (N, C, ...), got shape {x.shape}.")
         shape = flat_positions(x)
-        own = self.training or self.running_mean is None
+        own = self.uses_own_statistics()
         if own and shape[0] * shape[2] == 1:
             raise ValueError(f"{self}: one value per channel has no variance to train with, got shape {x.shape}.")
         if self.eps < 0 or (own and self.eps == 0):

@@ -22,15 +22,16 @@ class _Conv(_Convolution):
               dx = what padding's adjoint makes of dxp
     Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form: see Correlation.
               Adding b at every place sends every dy to it.
-    Saves     x, neither padded nor as columns: gathering anew costs a tenth of the products, columns K times the memory.
-    Numerics  a correlation: the kernel is not flipped. Sums run over tiles of about 4 MiB, in BLAS.
+    Saves     x, neither padded nor as columns: gathering anew costs about a tenth of the products, while columns would
+              take K times the memory.
+    Numerics  a correlation: the kernel is not flipped. Sums run in BLAS, tile by tile of the batch.
     Init      weight and bias ~ U(-1/√fan, 1/√fan), fan = I / groups * K, torch's draws from the same seed to the bit.
     Torch     torch.nn.Conv1d/2d/3d; same names, layouts and defaults. padding may be 'same' (with stride 1; an odd
               margin is wider at the end) or 'valid'; padding_mode zeros, reflect, replicate or circular. y is always
               contiguous, where torch keeps a channels_last order.
     Raises    ValueError for an unknown padding or padding_mode, for 'same' with a stride, and for groups that do not
-              divide the channels; RuntimeError for input of other dimensions, channels or dtype, smaller than the kernel,
-              or too small for its padding, and for options that are not positive.
+              divide the channels; RuntimeError for input of other dimensions, channels or dtype, smaller than the
+              kernel or too small for its padding, and for options that are not positive.
     Source    Dumoulin, Visin 2016, arXiv:1603.07285; Chellapilla, Puri, Simard 2006 for the columns.
     """
 
@@ -88,10 +89,8 @@ class _Conv(_Convolution):
     def _padded(self, x: np.ndarray) -> np.ndarray:
         x = self._with_batch(x)
         if self.padding_mode == "zeros":
-            xp = pad_constant(x, self._widths())
-        else:
-            xp = pad(x, self._widths(), self.padding_mode)
-        return np.ascontiguousarray(xp)
+            return pad_constant(x, self._widths())
+        return pad(x, self._widths(), self.padding_mode)
 
     def _widths(self) -> Widths:
         if self.padding == "same":

@@ -21,14 +21,15 @@ class _ConvTranspose(_Convolution):
               S = (P - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
               With G groups, input channels i of group g reach the output channels of group g alone.
     Backward  with dz = dy padded, and cut where output_padding lengthened y:
-                  dx[n, i, p] = Σ_{o,k} w[i, o, k] dz[n, o, stride p + dilation k]        dw = Σ_{n,p} x dz        db = Σ dy
+                  dx[n, i, p] = Σ_{o,k} w[i, o, k] dz[n, o, stride p + dilation k]
+                  dw[i, o, k] = Σ_{n,p} x[n, i, p] dz[n, o, stride p + dilation k]        db = Σ dy
     Why       the map from x to z is the transpose of the convolution with the same weight, so its gradient is that
               convolution: see Correlation, whose three derivatives serve both layers with x and y exchanged.
     Saves     x.
     Numerics  padding removes outputs; it is the padding of the convolution that this layer transposes.
     Init      weight and bias ~ U(-1/√fan, 1/√fan), fan = O / groups * K as torch counts it, torch's draws to the bit.
-    Torch     torch.nn.ConvTranspose1d/2d/3d; same names, layouts and defaults. output_size, an argument of forward, picks
-              one of the `stride` sizes that a convolution maps to P.
+    Torch     torch.nn.ConvTranspose1d/2d/3d; same names, layouts and defaults. output_size, an argument of forward,
+              picks one of the `stride` sizes that a convolution maps to P.
     Raises    ValueError for a padding_mode other than zeros, for groups that do not divide the channels, and for an
               output_size out of range; RuntimeError for input of other dimensions, channels or dtype, for an output of
               negative size, an output_padding not below stride or dilation, and options that are not positive.
@@ -80,7 +81,7 @@ class _ConvTranspose(_Convolution):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, widths = self.take(dy)
         xb, dy, correlation = self._with_batch(x), self._with_batch(dy), self._correlation()
-        dz = np.ascontiguousarray(pad_constant(dy, opposite(widths)))
+        dz = pad_constant(dy, opposite(widths))
         self.weight.accumulate(correlation.weigh(dz, xb))
         self._accumulate_bias(dy)
         return correlation.correlate(dz, self.weight.data).reshape(x.shape)
@@ -88,10 +89,8 @@ class _ConvTranspose(_Convolution):
     def _widths(self, x: np.ndarray, output_size: Sequence[int] | None) -> Widths:
         """By how much y is wider than z on both sides of each axis."""
         extra = self.output_padding
-        smallest = [
-            size - 2 * p
-            for size, p in zip(self._windows().sizes(x.shape[-self.axes :]), self.padding, strict=True)
-        ]
+        sizes = self._windows().sizes(x.shape[-self.axes :])
+        smallest = [size - 2 * p for size, p in zip(sizes, self.padding, strict=True)]
         if output_size is not None:
             extra = self._extra(x, output_size, smallest)
         elif any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, self.stride, self.dilation, strict=True)):

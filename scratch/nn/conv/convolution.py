@@ -17,12 +17,10 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Convolution(Module):
-    """A Correlation with parameters.
-
-    Init      weight and bias ~ U(-1/√fan, 1/√fan) with fan = weight[0].size, torch's draws from the same seed to the bit.
-    """
+    """A Correlation with parameters, which are drawn from U(-1/√fan, 1/√fan), fan = the size of weight[0]."""
 
     axes: int
+    padding: Any  # an int for each axis, 'same' or 'valid'
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class _Convolution(Module):
         return 0.0 if self.bias is None else self.bias.data.reshape(-1, *(1,) * self.axes)
 
     def _accumulate_bias(self, dy: np.ndarray) -> None:
-        """db = Σ dy over samples and positions: each plane first, then plane by plane."""
+        """The gradient db = Σ dy over samples and positions: within each plane first, then over the planes."""
         if self.bias is not None:
             self.bias.accumulate(sum_leading(dy.sum(axis=tuple(range(2, dy.ndim)))))
 

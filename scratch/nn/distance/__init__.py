@@ -1,5 +1,6 @@
-"""Distances between rows."""
+"""Distance and similarity of vectors."""
 
+from scratch.nn.distance.cosine_similarity import CosineSimilarity
 from scratch.nn.distance.pairwise_distance import PairwiseDistance
 
-__all__ = ["PairwiseDistance"]
+__all__ = ["CosineSimilarity", "PairwiseDistance"]

@@ -55,9 +55,7 @@ class _Blocks(Module):
             raise NotImplementedError(f"{self}: the input must be floating point, got {x.dtype}.")
 
     def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
-        )
+        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
 class Unfold(_Blocks):
@@ -72,8 +70,9 @@ class Unfold(_Blocks):
     Saves     the size of x.
     Numerics  forward copies; backward adds KH KW terms at most.
     Torch     torch.nn.Unfold.
-    Raises    RuntimeError for another number of dimensions, an empty dimension other than the batch, and a kernel larger
-              than the padded input; IndexError for fewer than three dimensions; NotImplementedError for integers.
+    Raises    RuntimeError for another number of dimensions, an empty dimension other than the batch, and a kernel
+              larger than the padded input; IndexError for fewer than three dimensions; NotImplementedError for
+              integers.
     """
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
@@ -113,11 +112,13 @@ class Fold(_Blocks):
     Numerics  Fold(Unfold(x)) is x times the number of windows that cover each element. Where x is added to the padding,
               it is dropped, and its gradient is 0.
     Torch     torch.nn.Fold.
-    Raises    RuntimeError for another number of dimensions, an empty dimension other than the batch, rows that are not a
-              multiple of KH KW, and a number of columns other than L; NotImplementedError for integers.
+    Raises    RuntimeError for another number of dimensions, an empty dimension other than the batch, rows that are not
+              a multiple of KH KW, and a number of columns other than L; NotImplementedError for integers.
     """
 
-    def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
+    def __init__(
+        self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+    ) -> None:
         self.output_size = output_size
         super().__init__(kernel_size, dilation, padding, stride)
         self.sizes = per_axis("Fold", "output_size", output_size, 2)

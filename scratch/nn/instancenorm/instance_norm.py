@@ -1,4 +1,4 @@
-"""InstanceNorm1d, 2d and 3d: standardize each channel of each sample over its positions."""
+"""InstanceNorm1d, 2d and 3d: normalize each channel of each sample over its positions."""
 
 import warnings
 
@@ -19,8 +19,8 @@ class _InstanceNorm(NormBase):
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
               with running statistics, which are constants:  dx = r * g
     Why       as in BatchNorm, with one channel of one sample in place of a channel of the batch; the derivation is in
-              standardize.py.
-    Saves     x̂ and r.
+              normalize.py.
+    Saves     x - μ, r and r * weight.
     Numerics  centers first, then squares. With track_running_stats, eval mode uses running statistics, the mean over
               the batch of μ and of σ² L / (L - 1), L being the number of positions.
     Init      weight 1, bias 0, running mean 0, running variance 1.
@@ -44,15 +44,11 @@ class _InstanceNorm(NormBase):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def sharing_a_mean(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        n, channels, length = shape
-        return 1, n * channels, length
-
-    def update_running_stats(self, mean: np.ndarray, var: np.ndarray, shape: tuple[int, int, int]) -> None:
-        n, channels, length = shape
+    @np.errstate(invalid="ignore")
+    def update_running_stats(self, mean: np.ndarray, var: np.ndarray, n: int, length: int) -> None:
         if length:
-            means = [sum_leading(statistic.reshape(n, channels)) for statistic in (mean, var)]
-            self.blend(*means, (1 / n, length / (length - 1)), self.momentum or 0.0)
+            unbiased = var * (length / (length - 1))
+            self.blend(sum_leading(mean) / n, sum_leading(unbiased) / n, self.momentum or 0.0)
 
     def check_input(self, x: np.ndarray) -> tuple[int, int, int]:
         unbatched, batched = self.dimensions
@@ -64,7 +60,7 @@ class _InstanceNorm(NormBase):
             if self.affine:
                 raise ValueError(text)
             warnings.warn(f"{text} Without affine it makes no difference.", stacklevel=4)
-        if length == 1 and (self.training or not self.track_running_stats):
+        if length == 1 and self.uses_own_statistics():
             raise ValueError(f"{self}: one position per channel has no variance, got shape {x.shape}.")
         self.check_arrays(x, channels)
         if self.affine and not batch:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from scratch.nn.container.module_list import ModuleList
 from scratch.nn.container.sequential import Sequential
 from scratch.nn.linear.linear import Linear
-from scratch.nn.loss.cross_entropy import log_softmax
+from scratch.nn.activation.softmax import log_softmax
 from scratch.nn.loss.loss import check_labels, check_prediction, ieee
 from scratch.nn.loss.nll import at
 from scratch.nn.module import Module

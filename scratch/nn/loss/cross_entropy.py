@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.activation.softmax import log_softmax
 from scratch.nn.loss.loss import check_prediction, check_target, ieee
 from scratch.nn.loss.nll import LabelLoss, at, class_last, class_second
 
@@ -117,12 +118,3 @@ class CrossEntropyLoss(LabelLoss):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, label_smoothing={self.label_smoothing}"
-
-
-def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The logarithm of softmax, and from what a backward gets softmax itself: e = exp(x - max) and its sum n."""
-    logp = x - x.max(axis, keepdims=True, initial=-np.inf)
-    e = np.exp(logp)
-    n = e.sum(axis, keepdims=True)
-    logp -= np.log(n)
-    return logp, e, n

@@ -28,7 +28,8 @@ class CTCLoss(Loss):
     Saves     log_probs, e, α, l, the positions' classes, which are reached by two, and the lengths.
     Numerics  all in logarithms, with each sum's largest term taken out. Labels that fit into no alignment have the
               likelihood 0, the loss inf and the gradient NaN; with zero_infinity both are 0.
-    Torch     torch.nn.CTCLoss. It does not check the labels; here one out of range is refused.
+    Torch     torch.nn.CTCLoss. It does not check the labels; here one out of range is refused. A blank among the labels
+              is computed as in torch, except that torch's gradient misses one of two final positions of the same class.
     Raises    RuntimeError for shapes, lengths, labels or a blank that do not fit, and for an empty batch.
     Source    Graves et al. 2006, Connectionist temporal classification, equations 6 to 16.
     """
@@ -53,8 +54,11 @@ class CTCLoss(Loss):
 
         e = np.take_along_axis(lp, classes[np.newaxis], 2)
         steps, batch, positions = e.shape
-        e[np.arange(steps)[:, np.newaxis] >= T] = -np.inf
-        np.copyto(e, -np.inf, where=np.arange(positions) > 2 * S[:, np.newaxis])
+        n, s = np.arange(batch), np.arange(positions)
+        final = s >= 2 * S[:, np.newaxis] - 1
+        e[np.arange(steps)[:, np.newaxis] >= T] = -np.inf  # a sequence is nowhere after its time,
+        np.copyto(e, -np.inf, where=s > 2 * S[:, np.newaxis])  # nor past its last position,
+        e[T - 1, n] = np.where(final, e[T - 1, n], -np.inf)  # and in the end at one of the last two
         alpha = np.full((steps + 1, batch, positions + 2), -np.inf, e.dtype)  # [t + 1, n, s + 2], before s = 0 -inf
         alpha[0, :, 2] = 0  # without any time it is at position 0
         alpha[1, :, 2:4] = e[0, :, :2]
@@ -63,8 +67,9 @@ class CTCLoss(Loss):
             reached = _log_sum(before[:, 2:], before[:, 1:-1], np.where(by_two, before[:, :-2], -np.inf))
             np.add(e[t], reached, out=alpha[t + 1, :, 2:])
 
-        blank, label = alpha[T, np.arange(batch), 2 * S + 2], alpha[T, np.arange(batch), 2 * S + 1]
+        blank, label = alpha[T, n, 2 * S + 2], alpha[T, n, 2 * S + 1]
         nll = -np.where(S == 0, blank, _log_sum(blank, label))
+        alpha[T, n, 2:] = np.where(final, alpha[T, n, 2:], -np.inf)
         losses = np.where(nll == np.inf, 0, nll) if self.zero_infinity else nll
         if self.reduction == "mean":
             losses = losses / np.maximum(S, 1).astype(e.dtype)

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from scratch.nn.linear.linear import Linear
 from scratch.nn.loss.cross_entropy import CrossEntropyLoss
+from scratch.nn.loss.loss import ieee
 from scratch.random import Generator
 
 
@@ -54,6 +55,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
         self.labels_only = ignore_index is not None
         self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, dtype, generator)
 
+    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         features = self.linear.in_features
         if x.ndim not in (1, 2) or x.shape[-1] != features or (x.ndim == 1 and self.out_features):
@@ -66,6 +68,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
             )
         return super().forward(logits, target)
 
+    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         dlogits = super().backward(dloss)
         batch = dlogits.shape[: dlogits.ndim - 1 - len(self.out_features)]

@@ -8,18 +8,17 @@ from scratch.nn.module import Module
 class CrossMapLRN2d(Module):
     """Divide each value by a power of the mean square of the channels around it.
 
-        y_c = x_c / s_c^beta        s_c = k + (alpha / size) Σ_j x_j²        j from c - p + 1 to c + p - 1, and j = 0
+        y_c = x_c / s_c^beta        s_c = k + (alpha / size) Σ_j x_j²        j from c - p + 1 to c + p - 1, and 0
 
     Shapes    x, y (N, C, H, W). p = int((size - 1) / 2 + 1), so the window of an even size is one channel narrower.
-    Backward  dx_c = dy_c / s_c^beta - (2 alpha beta / size) x_c Σ_j dy_j y_j / s_j        j from c - q to c - q + size - 1
-              q = int(size - (size - 1) / 2)
-    Why       as in LocalResponseNorm, where j runs over the channels whose window holds c. torch sums a window that lies
-              one or two channels too low, so this gradient is the derivative only where no window meets the edge it was
-              shifted over. It is followed here, since the promise is torch's numbers: use LocalResponseNorm for the
-              true gradient.
+    Backward  dx_c = dy_c / s_c^beta - (2 alpha beta / size) x_c Σ_j dy_j y_j / s_j
+              j from c - q to c - q + size - 1, with q = int(size - (size - 1) / 2)
+    Why       as in LocalResponseNorm, where j runs over the channels whose window holds c. torch's sum runs over a
+              window that lies too low by a channel or so: this is not the derivative of the forward. It is followed,
+              since the promise is torch's numbers; LocalResponseNorm has the true gradient.
     Saves     x, y, s and s^-beta.
-    Numerics  running sums, as in torch: a NaN in one channel spoils the later ones. One square is never taken out of the
-              running sum, that of channel 0, which therefore counts for every later channel.
+    Numerics  running sums, as in torch: a NaN in one channel spoils the later ones. The square of channel 0 is never
+              taken out of the running sum, and so counts for every channel from p on.
     Torch     torch.nn.CrossMapLRN2d, with the two oddities above. Its backward refuses size 1, and so does this.
     Raises    ValueError unless x has 4 dimensions; ZeroDivisionError for size 0; IndexError without channels;
               RuntimeError for a negative size, and in the backward for size 1.

@@ -1,4 +1,4 @@
-"""GroupNorm: standardize groups of channels, sample by sample."""
+"""GroupNorm: normalize groups of channels, sample by sample."""
 
 import math
 
@@ -7,13 +7,7 @@ from numpy.typing import DTypeLike
 
 from scratch.nn import init
 from scratch.nn.module import Module, Parameter
-from scratch.nn.normalization.standardize import (
-    check_dtype,
-    scale_and_shift,
-    scale_and_shift_backward,
-    standardize,
-    standardize_backward,
-)
+from scratch.nn.normalization.normalize import check_dtype, normalize, normalize_backward
 
 
 class GroupNorm(Module):
@@ -25,8 +19,8 @@ class GroupNorm(Module):
               channels that follow each other, with all their positions.
     Backward  with g = dy * weight and <.> the mean over a group:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
-    Why       as in LayerNorm, with a group in place of a row; the derivation is in standardize.py.
-    Saves     x̂ and r.
+    Why       as in LayerNorm, with a group in place of a row; the derivation is in normalize.py.
+    Saves     x - μ, r and r * weight.
     Init      weight 1, bias 0.
     Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as there.
     Raises    ValueError if G does not divide C, or the whole batch holds a single value per group; RuntimeError for an
@@ -64,16 +58,15 @@ class GroupNorm(Module):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)
-        n, channels, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
-        groups = x.reshape(1, n * self.num_groups, channels // self.num_groups * length)
-        x_hat, r, _, _ = standardize(groups, self.eps)
-        y = scale_and_shift(x_hat.reshape(n, channels, length), self.weight, self.bias)
-        return self.save(y.reshape(x.shape), x_hat, r, (n, channels, length))
+        n, channels = x.shape[:2]
+        groups = x.reshape(n, self.num_groups, channels // self.num_groups, math.prod(x.shape[2:]))
+        y, normalized, _, _ = normalize(groups, self.weight, self.bias, self.eps)
+        return self.save(y.reshape(x.shape), normalized)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x_hat, r, shape = self.take(dy)
-        g = scale_and_shift_backward(dy.reshape(shape), x_hat.reshape(shape), self.weight, self.bias)
-        return standardize_backward(g.reshape(x_hat.shape), x_hat, r).reshape(dy.shape)
+        normalized = self.take(dy)
+        dx = normalize_backward(dy.reshape(normalized.d.shape), normalized, self.weight, self.bias)
+        return dx.reshape(dy.shape)
 
     def check_input(self, x: np.ndarray) -> None:
         if x.ndim < 2:

@@ -38,14 +38,14 @@ def normalize(
     over_batch: bool = False,
     running: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, Normalized, np.ndarray, np.ndarray]:
-    """y (N, G, P, L), what to save, and the mean and the biased variance (N, G), or (1, G) `over_batch` or if `running`.
+    """Give y (N, G, P, L), what to save, and μ and σ² (N, G), which are (1, G) `over_batch` and if `running`.
 
         y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)        μ = <x>        σ² = <(x - μ)²>
 
     <.> is the mean over p and l, and over n as well `over_batch`; `running` gives μ and σ² from outside.
 
-    Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by up
-    to 3e-5, so what is left of the mean is taken out too, which makes y exact to an ulp.
+    Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by
+    up to 3e-5, so what is left of the mean in x - μ is taken out too, which makes y exact to an ulp.
     """
     if running is not None:
         mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
@@ -57,7 +57,6 @@ def normalize(
         var = _mean(d, d, over_batch)
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else the shift is below an ulp of x̂
             d -= rest
-            mean += rest
             var = _mean(d, d, over_batch)
     r = 1 / np.sqrt(var + float(eps))
     scale = r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1)
@@ -71,7 +70,7 @@ def normalize(
 def normalize_backward(
     dy: np.ndarray, saved: Normalized, weight: Parameter | None, bias: Parameter | None
 ) -> np.ndarray:
-    """dx (N, G, P, L); adds dweight = Σ dy * x̂ and dbias = Σ dy, summed over n and l.
+    """Give dx (N, G, P, L), and add dweight = Σ dy * x̂ and dbias = Σ dy, sums over n and l.
 
     With g = dy * weight, the gradient of x̂:
 
@@ -81,11 +80,11 @@ def normalize_backward(
     dr = -r³ dσ²/2 = -r² <x̂ dx>, so dx̂ = r (dx - <dx> - x̂ <x̂ dx>). This linear map is its own transpose. In words:
     shifting x changes nothing, so g loses its mean; stretching x changes nothing, so g loses its part along x̂.
 
-    With x̂ = d r, every sum needed is a small sum over Σ_l dy and Σ_l dy * d, so dy and d are read twice, not four times.
+    With x̂ = d r, every sum needed is a small sum over Σ_l dy and Σ_l dy * d: two passes over dy, not four.
     """
     d, r, scale, constant = saved
     n, groups, per_group, length = dy.shape
-    sum_dy, sum_dyd = _dots(dy), _dots(dy, d)  # (N, G, P)
+    sum_dy, sum_dyd = dots(dy), dots(dy, d)  # (N, G, P)
     if weight is not None:
         weight.accumulate(sum_leading((sum_dyd * r[..., 0]).reshape(n, weight.size)).reshape(weight.shape))
     if bias is not None:
@@ -94,7 +93,7 @@ def normalize_backward(
     if constant:
         return dx
     w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
-    sum_g, sum_gd = _dots(sum_dy, w), _dots(sum_dyd, w)  # (N, G)
+    sum_g, sum_gd = dots(sum_dy, w), dots(sum_dyd, w)  # (N, G)
     terms = per_group * length
     if len(r) == 1:
         sum_g, sum_gd, terms = sum_leading(sum_g), sum_leading(sum_gd), terms * n
@@ -108,26 +107,27 @@ def _mean(a: np.ndarray, b: np.ndarray | None, over_batch: bool) -> np.ndarray:
     """<a b>, or <a> without b: (N, G, 1, 1), or (1, G, 1, 1) `over_batch`."""
     n, groups, per_group, length = a.shape
     rows = (n, groups, per_group * length)
-    total = _dots(a.reshape(rows), None if b is None else b.reshape(rows))
+    total = dots(a.reshape(rows), None if b is None else b.reshape(rows))
     if over_batch:
         return (sum_leading(total) / (n * per_group * length)).reshape(1, groups, 1, 1)
     return (total / (per_group * length)).reshape(n, groups, 1, 1)
 
 
-def _dots(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+def dots(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Σ a b over the last axis, or Σ a without b: by BLAS for up to BLOCK terms, then pairwise sums of those."""
     length = a.shape[-1]
     if length == 1:
         return (a if b is None else a * b)[..., 0]
     if length > BLOCK:
         whole = length // BLOCK * BLOCK
-        blocks = [None if z is None else z[..., :whole].reshape(*z.shape[:-1], whole // BLOCK, BLOCK) for z in (a, b)]
-        return _dots(*blocks).sum(axis=-1) + _dots(*(None if z is None else z[..., whole:] for z in (a, b)))
+        b = np.ones(length, a.dtype) if b is None else b
+        blocks = [z[..., :whole].reshape(*z.shape[:-1], whole // BLOCK, BLOCK) for z in (a, b)]
+        return np.vecdot(*blocks).sum(axis=-1) + np.vecdot(a[..., whole:], b[..., whole:])
     return np.vecdot(a, np.ones(length, a.dtype) if b is None else b)
 
 
 def check_dtype(layer: Module, x: np.ndarray, *references: np.ndarray | Parameter | None) -> None:
-    """x must be floating point, and of the dtype of the layer's parameters and buffers, if it has any."""
+    """Refuse x unless it is floating point, and of the dtype of the layer's parameters and buffers."""
     if x.dtype.kind != "f":
         raise RuntimeError(f"{layer}: the input must be floating point, got {x.dtype}.")
     for reference in references:

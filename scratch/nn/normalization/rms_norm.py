@@ -8,7 +8,8 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module, Parameter
 from scratch.nn.normalization.layer_norm import as_shape, rows_to_normalize
-from scratch.nn.normalization.standardize import check_dtype, dots, scale_and_shift, scale_and_shift_backward
+from scratch.nn.normalization.normalize import check_dtype, dots
+from scratch.nn.reduction import sum_leading
 
 
 class RMSNorm(Module):
@@ -47,28 +48,28 @@ class RMSNorm(Module):
         if self.weight is not None:
             init.ones_(self.weight)
 
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         if x.ndim < len(self.normalized_shape):
             raise ValueError(f"{self}: the input must end in dimensions {self.normalized_shape}, got shape {x.shape}.")
-        rows, size = rows_to_normalize(self, x, self.normalized_shape)
+        rows = x.reshape(rows_to_normalize(self, x, self.normalized_shape))
         check_dtype(self, x, self.weight)
         eps = float(np.finfo(x.dtype).eps if self.eps is None else self.eps)
-        x_rows = x.reshape(1, rows, size)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            r = 1 / np.sqrt(dots(x_rows, x_rows) / size + eps)
-            x_hat = x_rows * r[:, np.newaxis]
-        y = scale_and_shift(x_hat.reshape(rows, size, 1), self.weight, None)
+        r = 1 / np.sqrt(dots(rows, rows)[:, np.newaxis] / rows.shape[1] + eps)
+        x_hat = rows * r
+        y = x_hat if self.weight is None else x_hat * self.weight.data.reshape(-1)
         return self.save(y.reshape(x.shape), x_hat, r)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x_hat, r = self.take(dy)
-        _, rows, size = x_hat.shape
-        g = scale_and_shift_backward(dy.reshape(rows, size, 1), x_hat.reshape(rows, size, 1), self.weight, None)
-        g = g.reshape(x_hat.shape)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            dx = x_hat * (dots(g, x_hat) / -size)[:, np.newaxis]
-            dx += g
-            dx *= r[:, np.newaxis]
+        g = dy.reshape(x_hat.shape)
+        if self.weight is not None:
+            self.weight.accumulate(sum_leading(g * x_hat).reshape(self.weight.shape))
+            g = g * self.weight.data.reshape(-1)
+        dx = x_hat * (dots(g, x_hat)[:, np.newaxis] / -x_hat.shape[1])
+        dx += g
+        dx *= r
         return dx.reshape(dy.shape)
 
     def extra_repr(self) -> str:

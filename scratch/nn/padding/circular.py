@@ -23,9 +23,9 @@ class _CircularPad(_IndexPadding):
     mode = "circular"
 
     def check_input(self, x: np.ndarray) -> None:
-        if x.ndim not in (self.dims + 1, self.dims + 2):
+        if x.ndim not in (self.axes + 1, self.axes + 2):
             raise ValueError(
-                f"{self}: the input must have {self.dims + 1} or {self.dims + 2} dimensions, got shape {x.shape}."
+                f"{self}: the input must have {self.axes + 1} or {self.axes + 2} dimensions, got shape {x.shape}."
             )
         super().check_input(x)
 
@@ -33,16 +33,16 @@ class _CircularPad(_IndexPadding):
 class CircularPad1d(_CircularPad):
     """Pad the last axis: padding = (left, right). See _CircularPad."""
 
-    dims = 1
+    axes = 1
 
 
 class CircularPad2d(_CircularPad):
     """Pad the last two axes: padding = (left, right, top, bottom). See _CircularPad."""
 
-    dims = 2
+    axes = 2
 
 
 class CircularPad3d(_CircularPad):
     """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _CircularPad."""
 
-    dims = 3
+    axes = 3

@@ -56,34 +56,34 @@ class _ZeroPad(_ConstantPad):
 class ConstantPad1d(_ConstantPad):
     """Pad the last axis: padding = (left, right). See _ConstantPad."""
 
-    dims = 1
+    axes = 1
 
 
 class ConstantPad2d(_ConstantPad):
     """Pad the last two axes: padding = (left, right, top, bottom). See _ConstantPad."""
 
-    dims = 2
+    axes = 2
 
 
 class ConstantPad3d(_ConstantPad):
     """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ConstantPad."""
 
-    dims = 3
+    axes = 3
 
 
 class ZeroPad1d(_ZeroPad):
     """Zeros around the last axis: padding = (left, right). See _ConstantPad."""
 
-    dims = 1
+    axes = 1
 
 
 class ZeroPad2d(_ZeroPad):
     """Zeros around the last two axes: padding = (left, right, top, bottom). See _ConstantPad."""
 
-    dims = 2
+    axes = 2
 
 
 class ZeroPad3d(_ZeroPad):
     """Zeros around the last three axes: padding = (left, right, top, bottom, front, back). See _ConstantPad."""
 
-    dims = 3
+    axes = 3

@@ -54,7 +54,7 @@ def pad_adjoint(dy: np.ndarray, widths: Widths, mode: str, sizes: Sequence[int])
 
 
 def _give_back(dy: np.ndarray, index: np.ndarray, left: int, right: int, size: int, axis: int) -> np.ndarray:
-    """dx_i = Σ_{j: a_j = i} dy_j along one axis. Inside, a_j = j - left: one slice. The margin is added line by line."""
+    """dx_i = Σ_{j: a_j = i} dy_j along one axis. Inside, a_j = j - left: one slice. The margin goes line by line."""
     start = min(max(left, 0), len(index))
     stop = max(len(index) - max(right, 0), start)
     dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
@@ -102,15 +102,12 @@ def check_widths(owner: object, x: np.ndarray, widths: Widths, mode: str) -> Non
         if 0 in x.shape[-len(widths) - 1 :]:
             raise RuntimeError(f"{owner}: only the batch may be empty, got shape {x.shape}.")
         if min(padded) < 0 or max(padded) == 0:
-            raise RuntimeError(f"{owner}: nothing would be left of the input. In the order of its axes {given}")
-    if mode == "reflect":
-        if any(max(width) >= size for size, width in zip(sizes, widths, strict=True)):
-            raise RuntimeError(
-                f"{owner}: a reflection must be narrower than its dimension. In the order of its axes {given}"
-            )
+            raise RuntimeError(f"{owner}: nothing would be left of the input. In the order of axes {given}")
+    if mode == "reflect" and any(max(width) >= size for size, width in zip(sizes, widths, strict=True)):
+        raise RuntimeError(f"{owner}: a reflection must be narrower than its dimension. In the order of axes {given}")
     if mode in ("constant", "circular"):
         kept = [size + min(left, 0) + min(right, 0) for size, (left, right) in zip(sizes, widths, strict=True)]
         if min(kept) < 0:
-            raise RuntimeError(f"{owner}: more would be cut off than there is. In the order of its axes {given}")
+            raise RuntimeError(f"{owner}: more would be cut off than there is. In the order of axes {given}")
         if mode == "circular" and any(max(width) > size for size, width in zip(kept, widths, strict=True)):
-            raise RuntimeError(f"{owner}: it cannot wrap around more than once. In the order of its axes {given}")
+            raise RuntimeError(f"{owner}: it cannot wrap around more than once. In the order of axes {given}")

@@ -12,10 +12,10 @@ from scratch.nn.padding.index_map import Widths, check_widths, pad, pad_adjoint
 class _Padding(Module):
     """Reads `padding`: one int for every side, or torch's (left, right, top, bottom, front, back), last axis first."""
 
-    dims: int
+    axes: int
 
     def __init__(self, padding: Any) -> None:
-        self.padding = tuple(padding) if isinstance(padding, Iterable) else (padding,) * (2 * self.dims)
+        self.padding = tuple(padding) if isinstance(padding, Iterable) else (padding,) * (2 * self.axes)
         if not all(isinstance(width, int | np.integer) for width in self.padding):
             raise TypeError(f"{type(self).__name__}: padding must be an int or a tuple of ints, got {padding!r}.")
         if len(self.padding) % 2:
@@ -48,10 +48,10 @@ class _IndexPadding(_Padding):
         return pad_adjoint(dy, widths, self.mode, shape[-len(widths) :])
 
     def check_input(self, x: np.ndarray) -> None:
-        axes = len(self.padding) // 2
-        if x.ndim not in (axes + 1, axes + 2):
+        padded = len(self.padding) // 2
+        if x.ndim not in (padded + 1, padded + 2):
             raise NotImplementedError(
-                f"{self}: the input needs a channel dimension and {axes} to pad, with or without a batch dimension "
+                f"{self}: the input needs a channel dimension and {padded} to pad, with or without a batch dimension "
                 f"before them, got shape {x.shape}."
             )
         check_widths(self, x, self._widths(), self.mode)

@@ -14,8 +14,8 @@ class _ReflectionPad(_IndexPadding):
     Saves     the shape of x.
     Numerics  forward is exact. A negative width cuts the result.
     Torch     torch.nn.ReflectionPad1d/2d/3d.
-    Raises    RuntimeError unless every width is smaller than its dimension, for an empty dimension other than the batch,
-              and if nothing is left; NotImplementedError for another number of dimensions.
+    Raises    RuntimeError unless every width is smaller than its dimension, for an empty dimension other than the
+              batch, and if nothing is left; NotImplementedError for another number of dimensions.
     """
 
     mode = "reflect"
@@ -24,16 +24,16 @@ class _ReflectionPad(_IndexPadding):
 class ReflectionPad1d(_ReflectionPad):
     """Pad the last axis: padding = (left, right). See _ReflectionPad."""
 
-    dims = 1
+    axes = 1
 
 
 class ReflectionPad2d(_ReflectionPad):
     """Pad the last two axes: padding = (left, right, top, bottom). See _ReflectionPad."""
 
-    dims = 2
+    axes = 2
 
 
 class ReflectionPad3d(_ReflectionPad):
     """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ReflectionPad."""
 
-    dims = 3
+    axes = 3

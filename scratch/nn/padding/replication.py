@@ -24,16 +24,16 @@ class _ReplicationPad(_IndexPadding):
 class ReplicationPad1d(_ReplicationPad):
     """Pad the last axis: padding = (left, right). See _ReplicationPad."""
 
-    dims = 1
+    axes = 1
 
 
 class ReplicationPad2d(_ReplicationPad):
     """Pad the last two axes: padding = (left, right, top, bottom). See _ReplicationPad."""
 
-    dims = 2
+    axes = 2
 
 
 class ReplicationPad3d(_ReplicationPad):
     """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ReplicationPad."""
 
-    dims = 3
+    axes = 3

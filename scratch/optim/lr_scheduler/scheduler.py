@@ -56,7 +56,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch. `epoch` jumps to that one by the closed form, deprecated as in torch."""
-        if self._step_count == 1 and not self.optimizer.stepped:
+        if self._step_count == 1 and self.optimizer.steps_taken == 0:
             warnings.warn(
                 f"{type(self).__name__}.step() came before optimizer.step(), so the first rate of the schedule is "
                 "skipped. Call them in the other order.",

@@ -1,0 +1,5 @@
+"""ChannelShuffle."""
+
+from scratch.nn.channelshuffle.channelshuffle import ChannelShuffle
+
+__all__ = ["ChannelShuffle"]

@@ -1,0 +1,71 @@
+"""CosineSimilarity: the cosine of the angle between two vectors."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.nn.distance.broadcasting import broadcast, sum_repeated
+from scratch.nn.module import Module
+
+
+class CosineSimilarity(Module):
+    """The inner product of two vectors, each divided by its length first.
+
+        u = x1 / n1        n1 = max(|x1|, eps)        v, n2 likewise from x2        y = Σ_i u_i v_i
+
+    Shapes    x1, x2 (..., D, ...) with the vectors along `dim`; sizes of 1 repeat. y has all dimensions but that one.
+    Backward  dx1 = (dy v - u (dy y) n1 / |x1|) / n1        dx2 = (dy u - v (dy y) n2 / |x2|) / n2
+              the second term is 0 where the vector is 0
+    Why       du = dy v. A longer x1 gives no other direction, so dx1 loses its part along u, the sum of u dy v = dy y.
+              Below eps the length n1 is constant, and this term should vanish; torch differentiates n1 = |x1| even
+              there, and so does this: hence the factor n1 / |x1|, which is 1 from eps on.
+    Saves     u, v, n1, n2, |x1|, |x2| and y.
+    Numerics  dividing first keeps y within [-1, 1], where the product of two large lengths would overflow.
+    Torch     torch.nn.CosineSimilarity; torch promotes unequal dtypes, here they are refused.
+    Raises    IndexError for a dim that the inputs do not have, TypeError for one that is not an int; RuntimeError for
+              shapes that do not broadcast, unequal dtypes, integers, or a negative eps.
+    """
+
+    def __init__(self, dim: int = 1, eps: float = 1e-08) -> None:
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: np.ndarray, x2: np.ndarray) -> Any:
+        shapes = x1.shape, x2.shape
+        x1, x2 = broadcast(self, x1, x2)
+        axis = self.axis(x1.ndim)
+        if self.eps < 0:
+            raise RuntimeError(f"{self}: eps must not be negative.")
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            (u, n1, length1), (v, n2, length2) = (unit(x, axis, self.eps) for x in (x1, x2))
+            y = (u * v).sum(axis, keepdims=True)
+        return self.save(y.sum(axis), (u, v, n1, length1), (v, u, n2, length2), y, axis, shapes)
+
+    def backward(self, dy: Any) -> tuple[np.ndarray, np.ndarray]:
+        first, second, y, axis, shapes = self.take(dy)
+        dy = np.expand_dims(dy, axis)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            dx1, dx2 = (
+                (dy * v - u * np.where(length == 0, 0, dy * y * (n / length))) / n
+                for u, v, n, length in (first, second)
+            )
+        return sum_repeated(dx1, shapes[0]), sum_repeated(dx2, shapes[1])
+
+    def axis(self, dimensions: int) -> tuple[int, ...]:
+        """The axis of the vectors; none for two numbers."""
+        if not isinstance(self.dim, int) or isinstance(self.dim, bool):
+            raise TypeError(f"{self}: dim must be an int.")
+        size = max(dimensions, 1)
+        if not -size <= self.dim < size:
+            raise IndexError(f"{self}: dim must be in [{-size}, {size - 1}] for inputs of {dimensions} dimensions.")
+        return (self.dim % size,) if dimensions else ()
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, eps={self.eps}"
+
+
+def unit(x: np.ndarray, axis: tuple[int, ...], eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The vectors divided by their length, but at most by 1 / eps; that divisor, and the length."""
+    length = np.sqrt((x * x).sum(axis, keepdims=True))
+    n = np.maximum(length, x.dtype.type(eps))
+    return x / n, n, length

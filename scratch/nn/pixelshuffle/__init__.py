@@ -1,0 +1,5 @@
+"""PixelShuffle and PixelUnshuffle."""
+
+from scratch.nn.pixelshuffle.pixelshuffle import PixelShuffle, PixelUnshuffle
+
+__all__ = ["PixelShuffle", "PixelUnshuffle"]

@@ -1,0 +1,79 @@
+"""Recurrence: one layer in one direction. The kinds of recurrent layers differ in their steps, and share the rest."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratch.nn.module import Parameter
+from scratch.nn.reduction import sum_leading
+
+State = tuple[np.ndarray, ...]
+Steps = list[slice]
+
+
+class Weights(NamedTuple):
+    """The parameters of one layer in one direction; G gates, hidden size H, output size P (H without projection)."""
+
+    ih: Parameter  # (G·H, I)
+    hh: Parameter  # (G·H, P)
+    b_ih: Parameter | None = None  # (G·H)
+    b_hh: Parameter | None = None  # (G·H)
+    hr: Parameter | None = None  # (P, H)
+
+
+class Recurrence:
+    """A state that is updated by one input after another.
+
+    The inputs of all time steps stand in one array of rows, (R, I), step after step. `steps` lists the rows of each step
+    in the order of computation. A step of n rows updates the first n rows of the state (N, H) and leaves the others:
+
+        a batch of sequences of one length         n = N in every step
+        packed sequences, longest first            n shrinks as the shorter ones end, and their last state stays
+        the reverse direction                      the steps in reverse; n grows, until then the initial state stays
+
+    So forward is a loop over in-place updates of the state, and backward the same loop in reverse over the gradient of
+    the state, which starts as the gradient of the final state and ends as the gradient of the initial one.
+    Everything else is done for all steps at once: x W_ih^T, dx, and one product for the gradient of each weight.
+    """
+
+    def forward_steps(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[np.ndarray, Any]:
+        """y (R, P) and what to save; `state` is updated in place."""
+        raise NotImplementedError(f"{self}: define forward_steps and backward_steps, or use RNN, LSTM or GRU.")
+
+    def backward_steps(
+        self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The gradients of x W_ih^T + b_ih and of h W_hh^T + b_hh, and h before each step; `dstate` changes in place."""
+        raise NotImplementedError
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def forward_direction(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[Any, State, Any]:
+        """y (R, P), the final state, and what to save."""
+        state = tuple(part.copy() for part in state)
+        y, saved = self.forward_steps(x, state, weights, steps)
+        return y, state, (x, saved)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def backward_direction(
+        self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
+    ) -> tuple[np.ndarray, State]:
+        """dx (R, I) and the gradient of the initial state; adds the gradients of the weights."""
+        x, saved = saved
+        dstate = tuple(part.copy() for part in dstate)
+        dx_gates, dh_gates, h_before = self.backward_steps(dy, dstate, saved, weights, steps)
+        weights.ih.accumulate(dx_gates.T @ x)
+        weights.hh.accumulate(dh_gates.T @ h_before)
+        if weights.b_ih is not None and weights.b_hh is not None:
+            db_ih = sum_leading(dx_gates)
+            weights.b_ih.accumulate(db_ih)
+            weights.b_hh.accumulate(db_ih if dh_gates is dx_gates else sum_leading(dh_gates))
+        return dx_gates @ weights.ih.data, dstate
+
+
+def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
+    """x W^T + the biases that there are."""
+    z = x @ weight.data.T
+    present = [bias.data for bias in biases if bias is not None]
+    if present:
+        z += sum(present[1:], present[0])
+    return z
