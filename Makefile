@@ -1,9 +1,9 @@
 # make demo · make test · make lint · make bench: each sets up .venv by itself, from the versions in constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-# OpenBLAS and MKL pools in one process fight over the cores.
-export OMP_NUM_THREADS ?= 2
-export OPENBLAS_NUM_THREADS ?= 2
+# One thread a process: the table and the tests run in as many processes as there are cores.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: demo test test-deep lint clean
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.config import Config, ConfigError
-from parity_tests.__main__ import check, seeds
+from parity_tests.__main__ import check, seeds, table
 
 app = typer.Typer(
     add_completion=False,
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(seeds)
+app.command()(table)
 
 
 def main() -> None:

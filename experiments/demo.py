@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
-from rich.progress import track
-
 from experiments.config import Config
 from experiments.summary import Row, comparison_rows, console, mark, table
-from experiments.table import check_rows
 from experiments.train import RunResult, train
 from parity_tests.pairs import TABLE
+from parity_tests.run import check_rows
 from parity_tests.tolerance import Result
 
 EPOCHS = 20
@@ -28,10 +25,7 @@ def demo(output: str | Path = "runs/demo") -> bool:
     out = console()
     start = time.perf_counter()
     out.print(f"Checking {len(TABLE)} rows of the parity table, then training one network with both engines.")
-    results: list[Result] = []
-    bar = {"total": len(TABLE), "console": console(), "transient": True, "disable": not sys.stdout.isatty()}
-    for of_row in track(check_rows(), "checking", **bar):  # type: ignore[arg-type]
-        results += of_row
+    results = [result for _, of_row in check_rows() for result in of_row]
     config = {"data": "digits", "engine": "both", "epochs": EPOCHS}
     single = train(Config(**config, output=str(output)))  # type: ignore[arg-type]
     double = train(Config(**config, dtype="float64", output=str(Path(output) / "float64")))  # type: ignore[arg-type]

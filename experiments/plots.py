@@ -34,7 +34,7 @@ def _difference(axes: Axes, curves: Mapping[str, Sequence[float]], dtype: str) -
     first, second = curves
     difference = relative_difference(curves[first], curves[second])
     apart = difference > 0  # a log axis has no place for zero
-    axes.plot(_steps(difference)[apart], difference[apart], "k.", markersize=2)
+    axes.plot(_steps(difference)[apart], difference[apart], "k.", markersize=3)
     axes.axhline(UNIT[dtype], color="black", linestyle="--", linewidth=1, label=f"one rounding in {dtype}")
     axes.set(ylabel=f"|{first} - {second}| / {second}", yscale="log")
     axes.set_title(

@@ -33,10 +33,10 @@ def check(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")] = False,
 ) -> None:
     """Run the parity table. Exit 1 if anything differs, 2 if the question makes no sense."""
-    import torch  # noqa: PLC0415
+    import torch
 
-    from parity_tests.check import DTYPES  # noqa: PLC0415
-    from parity_tests.pairs import select  # noqa: PLC0415
+    from parity_tests.check import DTYPES
+    from parity_tests.pairs import select
 
     rows = select(pattern)
     if not rows:
@@ -64,9 +64,7 @@ def table(
     check: Annotated[bool, typer.Option("--check", help="only say whether the file's table is stale")] = False,
 ) -> None:
     """Write the README's table of components from a run of all checks, or say whether it is stale."""
-    from parity_tests import coverage  # noqa: PLC0415
-    from parity_tests.check import DTYPES  # noqa: PLC0415
-    from parity_tests.pairs import TABLE  # noqa: PLC0415
+    from parity_tests import coverage
 
     if not write.is_file():
         _refuse(f"table: there is no file {write}.")
@@ -75,33 +73,24 @@ def table(
             typer.echo(f"{write} is stale: run `nn-parity table --write {write}`.", err=True)
             raise typer.Exit(1)
         return
-    reports = check_rows(TABLE, DTYPES, "cpu")
-    coverage.write(write, [result for _, results in reports for result in results])
+    from parity_tests.run import check_rows
+
+    coverage.write(write, [result for _, results in check_rows() for result in results])
 
 
 @app.command()
 def seeds() -> None:
     """Print which of torch's random functions give the same bits in NumPy."""
-    from parity_tests.seeds import print_table  # noqa: PLC0415
+    from parity_tests.seeds import print_table
 
     raise typer.Exit(0 if print_table() else 1)
 
 
-def check_rows(rows: Sequence[Row], dtypes: Sequence[str], device: str) -> list[tuple[Row, list[Result]]]:
-    """Check rows one by one under a progress bar."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import track  # noqa: PLC0415
-
-    from parity_tests.check import check  # noqa: PLC0415
-
-    bar = Console(stderr=True)
-    moving = track(rows, "checking", console=bar, transient=True, disable=not sys.stderr.isatty())
-    return [(row, check(row, dtypes, device)) for row in moving]
-
-
 def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) -> list[Result]:
     """Check rows, print the table and what failed, return every result."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
+
+    from parity_tests.run import check_rows
 
     reports = check_rows(rows, dtypes, device)
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
@@ -127,8 +116,8 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
 
 def _table(reports: Sequence[Any], verbose: bool) -> Any:
     """One line a row, its worst result relative to the limit; with `verbose` one line a result."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich import box
+    from rich.table import Table
 
     table = Table("row", "what", "dtype", "error / ulp", "limit / ulp", "verdict", box=box.SIMPLE_HEAD)
     for column in table.columns[3:5]:
@@ -155,10 +144,10 @@ def _plain(text: str) -> str:
 
 def environment(device: str) -> dict[str, str]:
     """What a reader needs to know about the machine that made the figures."""
-    import platform  # noqa: PLC0415
+    import platform
 
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
+    import numpy as np
+    import torch
 
     where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from parity_tests import check_optim
 from parity_tests.check_layer import DTYPES, LayerCheck, check_refusal
 from parity_tests.pairs.row import Refusal
 from parity_tests.sides import Row
@@ -35,7 +34,7 @@ def _check(row: Row, dtypes: tuple[str, ...], device: str, component: Any) -> li
         if isinstance(row, Refusal):
             return [check_refusal(row, component)]
         if row.name.startswith(("optim.", "nn.init.", "nn.utils.")):
-            from parity_tests import check_optim  # noqa: PLC0415
+            from parity_tests import check_optim
 
             return check_optim.check(row, dtypes)
         return list(LayerCheck(row, dtypes, device, component).results())

@@ -272,7 +272,7 @@ class LayerCheck:
 
 
 def check_refusal(row: Refusal, component: Any = None) -> Result:
-    """torch raises; scratch must raise the same class of error, and its text must name the component."""
+    """Torch raises; scratch must raise the same class of error, and its text must name the component."""
 
     def attempt(side: Any) -> Exception | None:
         def call() -> None:

@@ -19,8 +19,14 @@ LEFT_OUT = {
     "options": "how LinearCrossEntropyLoss trades time for memory",
 }
 
-# torch wraps these to print that they are deprecated, and the wrapper shows (*args, **kwargs).
-WRAPPED = {"nn.NLLLoss2d"}
+# torch shows (*args, **kwargs) for these, a wrapper around several overloads or a deprecation; this is what it documents.
+_RECURRENT = "num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False"
+DOCUMENTED = {
+    "nn.GRU": f"input_size, hidden_size, {_RECURRENT}",
+    "nn.LSTM": f"input_size, hidden_size, {_RECURRENT}, proj_size=0",
+    "nn.RNN": "input_size, hidden_size, " + _RECURRENT.replace("bias", "nonlinearity='tanh', bias"),
+    "nn.NLLLoss2d": "weight=None, ignore_index=-100, reduction='mean'",
+}
 
 # Arguments of scratch that torch does not have, or that torch reads from a global.
 ADDED = {
@@ -44,10 +50,11 @@ def _plain(default: Any) -> Any:
     return getattr(default, "__name__", default)
 
 
-def difference(ours: Any, theirs: Any) -> str:
-    """What differs between the two signatures, or an empty string."""
-    mine, torchs = arguments(ours), arguments(theirs)
-    return "" if mine == torchs else f"scratch has {_text(mine)}; torch has {_text(torchs)}"
+def difference(name: str, ours: Any, theirs: Any) -> str:
+    """What differs between the two signatures of a component, or an empty string."""
+    mine = _text(arguments(ours))
+    torchs = DOCUMENTED.get(name) or _text(arguments(theirs))
+    return "" if mine == torchs else f"scratch has {mine}; torch has {torchs}"
 
 
 def _text(arguments: list[tuple[str, Any]]) -> str:

@@ -3,5 +3,3 @@
 from scratch import data, nn, optim, random
 from scratch.grad_mode import is_grad_enabled, no_grad
 from scratch.random import *  # noqa: F403
-
-__all__ = ["data", "is_grad_enabled", "nn", "no_grad", "optim", "random"]

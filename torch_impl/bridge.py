@@ -90,11 +90,13 @@ class TorchModule(torch.nn.Module):
         super().__init__()
         self.scratch_module = module
         self._links: list[tuple[Parameter, torch.nn.Parameter, np.ndarray]] = []
+        self._modes: list[tuple[torch.nn.Module, Module]] = []
         self._mirror(self, module, {})
-        self.training = module.training
 
     def _mirror(self, holder: torch.nn.Module, module: Module, twins: dict[int, torch.nn.Parameter]) -> None:
         """Give `holder` the parameters, buffers and children of `module`, in its order, sharing memory."""
+        holder.training = module.training
+        self._modes.append((holder, module))
         for name, value in vars(module).items():
             if isinstance(value, Parameter):
                 if id(value) not in twins:
@@ -122,6 +124,8 @@ class TorchModule(torch.nn.Module):
         for tensor in leaves:
             if isinstance(tensor, torch.Tensor) and tensor.device.type != "cpu":
                 raise RuntimeError(f"TorchModule: NumPy computes on the CPU, got a tensor on {tensor.device}.")
+        for holder, module in self._modes:  # Lightning sets `training` part by part, without train()
+            module.training = holder.training
         twins = [twin for _, twin in self.pairs()]
         recording = torch.is_grad_enabled() and any(
             isinstance(t, torch.Tensor) and t.requires_grad for t in (*leaves, *twins)

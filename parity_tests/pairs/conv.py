@@ -98,7 +98,7 @@ ROWS = [
     *convolutions(2, IMAGE),
     Pair("nn.Conv2d", (4, 5, [3, 2], (2,)), (IMAGE,), "options as lists", {"padding": (1,)}),
     Pair("nn.Conv2d", (4, 5, 3), (IMAGE,), "cutting", {"padding": -1, "padding_mode": "circular"}),
-    Pair("nn.Conv2d", (32, 64, 3), (normal(11, 32, 13, 17),), "several tiles of samples"),
+    Pair("nn.Conv2d", (32, 64, 3), (normal(23, 32, 13, 17),), "several tiles of samples"),
     Pair("nn.Conv2d", (61, 3, (7, 5), (2, 1)), (normal(2, 61, 97, 31),), "several tiles of rows", {"padding": 2}),
     *convolutions(3, VOLUME),
     *transposed(1, LINE),

@@ -92,7 +92,7 @@ def avg_pool(n):
         Pair(name, (2, 3), x, "gaps"),
         Pair(name, (3, 2, 1), x, "padding does not count", {"count_include_pad": False}),
         Pair(name, (3, 2), x, "ceil_mode", {"ceil_mode": True}),
-        Pair(name, (3, 2, 1), x, "ceil_mode, padding", {"ceil_mode": True}),
+        Pair(name, (4, 2, 1), x, "ceil_mode, padding", {"ceil_mode": True}),
         Pair(name, (3, 3, 1, True, False), x, "ceil_mode, padding does not count"),
         *(Refusal(name, args, x, case, kwargs) for case, args, kwargs in BAD_WINDOWS + BAD_PADDING),
         *bad_dimensions(name, (2,), n),

@@ -14,8 +14,8 @@ class ModuleList(Module):
     Raises    TypeError for anything that is not a Module.
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.extend(modules)
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        self.extend(modules or ())
 
     def append(self, module: Module) -> "ModuleList":
         if not isinstance(module, Module):

@@ -7,7 +7,7 @@ import numpy as np
 
 from scratch.nn.conv.windows import Windows
 
-TILE_BYTES = 2 * 2**20
+TILE_BYTES = 4 * 2**20
 MAX_TILE_BYTES = 256 * 2**20
 
 
@@ -28,7 +28,7 @@ class Correlation:
               Y[o, (p, n)]. Each function is then one matrix product, with groups a stack of G of them:
                   correlate  Y = W X        weigh  W = Y X^T        scatter  X = W^T Y, its columns added into x.
     Memory    The columns are the only large temporary, K times x for a kernel of K elements and stride 1. They are made
-              for one tile of the batch at a time: as many samples as take 2 MiB of columns and rows, which stay in the
+              for one tile of the batch at a time: as many samples as take 4 MiB of columns and rows, which stay in the
               cache, or twice the bytes of w where that is more, so that adding up dw stays cheap; 256 MiB at most. A
               sample that is too large is cut along its first axis. No layer keeps columns.
     Layout    Samples count fastest in a tile. A row of an image is short, a dozen numbers, and NumPy is slow on short

@@ -19,7 +19,7 @@ class CosineSimilarity(Module):
     Why       du = dy v. A longer x1 gives no other direction, so dx1 loses its part along u, the sum of u dy v = dy y.
               Below eps the length n1 is constant, and this term should vanish; torch differentiates n1 = |x1| even
               there, and so does this: hence the factor n1 / |x1|, which is 1 from eps on.
-    Saves     u, v, n1, n2, |x1|, |x2| and y.
+    Saves     u, v, n1, n2, |x1|, |x2| and y; the lengths are small, u and v are as large as the inputs.
     Numerics  dividing first keeps y within [-1, 1], where the product of two large lengths would overflow.
     Torch     torch.nn.CosineSimilarity; torch promotes unequal dtypes, here they are refused.
     Raises    IndexError for a dim that the inputs do not have, TypeError for one that is not an int; RuntimeError for
@@ -39,7 +39,7 @@ class CosineSimilarity(Module):
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             (u, n1, length1), (v, n2, length2) = (unit(x, axis, self.eps) for x in (x1, x2))
             y = (u * v).sum(axis, keepdims=True)
-        return self.save(y.sum(axis), (u, v, n1, length1), (v, u, n2, length2), y, axis, shapes)
+        return self.save(np.squeeze(y, axis), (u, v, n1, length1), (v, u, n2, length2), y, axis, shapes)
 
     def backward(self, dy: Any) -> tuple[np.ndarray, np.ndarray]:
         first, second, y, axis, shapes = self.take(dy)

@@ -53,20 +53,24 @@ class PairwiseDistance(Module):
     def backward(self, dy: Any) -> tuple[np.ndarray, np.ndarray]:
         d, y, shapes = self.take(dy)
         p, dy = float(self.norm), np.reshape(dy, y.shape)
-        sign = 0 if p == 2 else np.where(np.isnan(d), 0, np.sign(d))
         if p == 2:
             dx1 = d * np.where(y == 0, 0, dy / y)
         elif p == 0:
             dx1 = np.zeros_like(d)
         elif math.isinf(p):
             attains = ((np.abs(d) == y) | np.isnan(d)).astype(d.dtype)
-            dx1 = sign * attains * (dy / attains.sum((-1,) if d.ndim else (), keepdims=True))
+            dx1 = sign(d) * attains * (dy / attains.sum((-1,) if d.ndim else (), keepdims=True))
         else:
             size = np.abs(d) ** (p - 1)
             if p < 1:
                 size = np.where(d == 0, 0, size)
-            dx1 = sign * size * (dy * np.where(y == 0, 0, y ** (1 - p)))
+            dx1 = sign(d) * size * (dy * np.where(y == 0, 0, y ** (1 - p)))
         return sum_repeated(dx1, shapes[0]), sum_repeated(-dx1, shapes[1])
 
     def extra_repr(self) -> str:
         return f"p={self.norm}, eps={self.eps}, keepdim={self.keepdim}"
+
+
+def sign(d: np.ndarray) -> np.ndarray:
+    """-1, 0 or 1, and 0 for NaN, as in torch."""
+    return np.where(np.isnan(d), 0, np.sign(d))

@@ -7,7 +7,14 @@ import numpy as np
 
 from scratch.nn.module import Module
 from scratch.nn.pooling.axis_matrix import apply_each, transposed
-from scratch.nn.pooling.windows import Windows, check_floating, check_images, per_axis, pooling_windows
+from scratch.nn.pooling.windows import (
+    Windows,
+    check_floating,
+    check_images,
+    per_axis,
+    pooling_windows,
+    window_sums,
+)
 
 
 class _AvgPool(Module):
@@ -52,7 +59,7 @@ class _AvgPool(Module):
     def forward(self, x: np.ndarray) -> np.ndarray:
         windows = self.windows(x)
         divisor = self.divisor(x, windows).astype(x.dtype)
-        sums = {axis - len(windows): w.sums(x.shape[axis - len(windows)]) for axis, w in enumerate(windows)}
+        sums = window_sums(windows, x.shape)
         y = apply_each(sums, x)
         y /= divisor
         return self.save(y, sums, divisor)

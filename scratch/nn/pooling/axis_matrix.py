@@ -63,4 +63,5 @@ def apply_each(matrices: Mapping[int, AxisMatrix], x: np.ndarray) -> np.ndarray:
 
 
 def transposed(matrices: Mapping[int, AxisMatrix]) -> dict[int, AxisMatrix]:
+    """What the backward applies: the transposed matrix of each axis, in the reverse order."""
     return {axis: matrices[axis].T for axis in reversed(list(matrices))}

@@ -9,7 +9,14 @@ from scratch.nn.module import Module
 from scratch.nn.pooling.avg_pool import outer
 from scratch.nn.pooling.axis_matrix import apply_each, transposed
 from scratch.nn.pooling.max_pool import add_at, largest
-from scratch.nn.pooling.windows import Windows, check_floating, check_images, per_axis, pooling_windows
+from scratch.nn.pooling.windows import (
+    Windows,
+    check_floating,
+    check_images,
+    per_axis,
+    pooling_windows,
+    window_sums,
+)
 
 
 class _LPPool(Module):
@@ -47,11 +54,11 @@ class _LPPool(Module):
             sign = math.copysign(1.0, p)
             y, index = largest(sign * np.abs(x), windows)
             return self.save(sign * y, x, index)
-        sums = {axis - len(windows): w.sums(x.shape[axis - len(windows)]) for axis, w in enumerate(windows)}
+        sums = window_sums(windows, x.shape)
         window = math.prod(per_axis(self, "kernel_size", self.kernel_size, self.dimensions))
         c = (window / outer([w.counts for w in windows])).astype(x.dtype)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            s = apply_each(sums, x**p)
+            s = apply_each(sums, power(x, p))
             s *= c
             return self.save(s ** (1 / p), x, s, sums, c)
 
@@ -64,7 +71,7 @@ class _LPPool(Module):
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             ds = np.where(s == 0, 0, dy * (s ** (1 / p - 1) / p * (s == s)))
             dx = apply_each(transposed(sums), ds * c)
-            dx *= p * x ** (p - 1)
+            dx *= p * power(x, p - 1)
         return dx
 
     def windows(self, x: np.ndarray) -> list[Windows]:
@@ -95,3 +102,11 @@ class LPPool2d(_LPPool):
 class LPPool3d(_LPPool):
     __doc__ = _LPPool.__doc__
     dimensions = 3
+
+
+def power(x: np.ndarray, p: float) -> np.ndarray:
+    """x^p; for negative x NumPy's own power is a hundred times slower than for positive x, so the sign goes around."""
+    if p % 1 or p in (-1, 0, 1, 2):  # NaN for negative x, or an operation of NumPy's own
+        return x**p
+    size = np.abs(x) ** p
+    return np.copysign(size, x) if p % 2 else size

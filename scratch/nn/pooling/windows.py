@@ -86,6 +86,12 @@ def pooling_windows(
     return windows
 
 
+def window_sums(windows: list[Windows], shape: tuple[int, ...]) -> dict[int, AxisMatrix]:
+    """The matrices that sum every window: one for each of the last axes, the first of them first."""
+    axes = range(-len(windows), 0)
+    return {axis: window.sums(shape[axis]) for axis, window in zip(axes, windows, strict=True)}
+
+
 def check_images(module: Module, x: np.ndarray, n: int, only_batch_empty: bool = True) -> None:
     """The input must be (N, C, ...) or (C, ...) with n more dimensions, and nothing but the batch may be empty."""
     if x.ndim not in (n + 1, n + 2):

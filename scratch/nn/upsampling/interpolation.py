@@ -83,9 +83,8 @@ def cubic(coordinate: np.ndarray, size: int) -> AxisMatrix:
 def area(size: int, outputs: int, dtype: np.dtype) -> AxisMatrix:
     """The mean of all inputs that an output's cell touches: adaptive average pooling."""
     windows = adaptive_windows(size, outputs)
-    matrix = windows.sums(size)
-    matrix.weights = (1 / windows.counts).astype(dtype)[matrix.rows]
-    return matrix
+    ones = windows.sums(size)
+    return AxisMatrix(ones.rows, ones.columns, (1 / windows.counts).astype(dtype)[ones.rows], ones.shape)
 
 
 def coordinates(size: int, outputs: int, scale_factor: float | None, aligned: bool, dtype: np.dtype) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""The vector of a layer, an activation or a loss: draw 0 of its row, with the limits that `nn-parity check` uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity_tests.check_layer import DTYPES, LayerCheck
+from parity_tests.pairs.row import Pair
+from parity_tests.sides import Numbers, TorchSide, cotangent, differentiable, draw, generator, leaves, map_nest, numbered
+from parity_tests.tolerance import DRAWS, distance
+from parity_tests.vectors.vector import PRECISIONS, Vector
+
+SEED = 0
+
+
+def layer_vector(pair: Pair) -> Vector:
+    vector = Vector(pair.label, pair.name, "layer")
+    check = LayerCheck(pair, DTYPES)
+    check.share_parameters()
+    _give(vector, check)
+    first: dict[str, tuple[Numbers, Numbers]] = {}
+    u: dict[tuple[str, str], float] = {}
+    random: dict[str, bool] = {}
+    for number in range(DRAWS):
+        for training in check.modes:
+            case = "train" if training else "eval"
+            rough, truth = (_run(check, dtype, number, training) for dtype in PRECISIONS)
+            if number == 0:
+                first[case] = rough, truth
+                random[case] = _random_numbers_were_drawn()
+            for what, value in rough.items():
+                error = 0.0 if pair.noise_per_dtype else distance(value, truth[what])
+                u[case, what] = max(u.get((case, what), 0.0), error)
+    if "eval" in first and not random["train"] and _same(first["train"][1], first["eval"][1]):
+        del first["eval"]
+    vector.facts["cases"] = {case: {"random": random[case], "seed": SEED} for case in first}
+    for case, (rough, truth) in first.items():
+        if case == "train":
+            _give_cotangents(vector, pair, rough)
+        for what, value in rough.items():
+            dtypes = {"float32": value.dtype, "float64": truth[what].dtype}
+            if pair.noise_per_dtype:
+                for precision, own in (("float32", value), ("float64", truth[what])):
+                    vector.expect_own(case, what, precision, own, u[case, what])
+            else:
+                vector.expect(case, what, truth[what], u[case, what], dtypes)
+    return vector
+
+
+def _give(vector: Vector, check: LayerCheck) -> None:
+    """Options, inputs, parameters and buffers, before anything runs."""
+    pair, side = check.pair, check.sides["float32"][1]
+    args, kwargs = draw((pair.args, pair.kwargs), generator(pair, 1), np.float32)
+    inputs, call = check.sample(0, "float32")
+    wanted = iter(differentiable(pair))
+    count = iter(range(len(differentiable(pair))))
+    vector.facts |= {
+        "args": vector.encode(args, "argument"),
+        "kwargs": vector.encode(kwargs, "option"),
+        "call": vector.encode(call, "call"),
+        "inputs": _listed(map_nest(lambda x: vector.encode(x, numbered("input", next(count))), inputs)),
+        "differentiable": [i for i, w in enumerate(wanted) if w],
+        "parameters": {
+            name: vector.give(f"parameter {name}", value.detach().numpy()) for name, value in side.module.named_parameters()
+        },
+        "buffers": {name: vector.give(f"buffer {name}", value.numpy()) for name, value in side.module.named_buffers()},
+    }
+
+
+def _give_cotangents(vector: Vector, pair: Pair, numbers: Numbers) -> None:
+    outputs = [value for what, value in numbers.items() if what.startswith("output")]
+    vector.facts["cotangents"] = [
+        vector.give(numbered("cotangent", i), cotangent(pair, i, y.shape, np.float32)) if y.dtype.kind == "f" else None
+        for i, y in enumerate(outputs)
+    ]
+
+
+def _run(check: LayerCheck, dtype: str, number: int, training: bool) -> Numbers:
+    side: TorchSide = check.sides[dtype][1]
+    return side.run(*check.sample(number, dtype), training, seed=number)
+
+
+def _random_numbers_were_drawn() -> bool:
+    """Whether the run that has just ended, from seed 0, moved torch's generator."""
+    state = torch.get_rng_state()
+    return not torch.equal(state, torch.manual_seed(SEED).get_state())
+
+
+def _same(a: Numbers, b: Numbers) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k], equal_nan=a[k].dtype.kind == "f") for k in a)
+
+
+def _listed(nest: Any) -> Any:
+    """Tuples as lists, as JSON has them, all the way down."""
+    return [_listed(part) for part in nest] if isinstance(nest, tuple | list) else nest

@@ -1,0 +1,113 @@
+"""What one row of the table becomes: tensors, a manifest that refers to them by name, and what is to be answered."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+import torch_impl
+from parity_tests.sides import Numbers
+from parity_tests.tolerance import float32_limit, float64_limit, ulp
+
+PRECISIONS = ("float32", "float64")
+Json = Any
+
+
+class VectorsError(Exception):
+    """Files or arguments that nothing can be done with. The text is for the user."""
+
+
+class NotPortable(Exception):
+    """A row that files cannot say, and why."""
+
+
+def file_name(label: str) -> str:
+    """nn.Linear[no bias] becomes nn.Linear-no-bias; no two labels of the table become the same (a test)."""
+    return re.sub(r"[^A-Za-z0-9.=_-]+", "-", label).strip("-.")
+
+
+@dataclass
+class Vector:
+    """One row. `facts` is the manifest's own part for this kind of row: options, and which tensor is what."""
+
+    label: str
+    component: str
+    kind: str
+    facts: dict[str, Json] = field(default_factory=dict)
+    tensors: Numbers = field(default_factory=dict)
+    expected: list[dict[str, Json]] = field(default_factory=list)
+
+    def give(self, name: str, value: Any) -> str:
+        """Store a tensor that the answer starts from."""
+        if name in self.tensors:
+            raise AssertionError(f"{self.label}: two tensors are called {name!r}")
+        self.tensors[name] = np.array(value, order="C")
+        return name
+
+    def encode(self, value: Any, name: str) -> Json:
+        """An option as JSON: an array becomes a tensor of this name, a part of a list or dictionary has its key added."""
+        if isinstance(value, np.ndarray | np.generic):
+            return {"tensor": self.give(name, value)}
+        if isinstance(value, dict):
+            return {key: self.encode(part, f"{name} {key}") for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.encode(part, f"{name} {i}") for i, part in enumerate(value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            return {"number": str(value)}
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        built = value(torch_impl, torch.float32) if getattr(value, "__code__", None) and value.__code__.co_argcount == 2 else None
+        if isinstance(built, torch.nn.Module):
+            return {"module": repr(built)}
+        raise NotPortable(f"{name} is a Python function")
+
+    def expect(self, case: str, what: str, truth: np.ndarray, u: float, dtypes: dict[str, Any], **facts: Json) -> None:
+        """Ask for a number in each of these precisions, in that dtype; the truth is stored once, in float64."""
+        stored = f"truth/{case}/{what}"
+        self.tensors.setdefault(stored, np.array(truth, order="C"))
+        for precision, dtype in dtypes.items():
+            limit = (float32_limit if precision == "float32" else float64_limit)(u)
+            self._expect(case, what, precision, np.dtype(dtype), stored, limit, facts)
+
+    def expect_within(self, case: str, what: str, precision: str, truth: np.ndarray, limit: float) -> None:
+        """Ask for a number in one precision, whose truth is its own and whose limit does not come from U."""
+        stored = f"truth/{case}/{what}/{precision}"
+        self.tensors[stored] = np.array(truth, order="C")
+        self._expect(case, what, precision, truth.dtype, stored, limit, {})
+
+    def _expect(
+        self, case: str, what: str, precision: str, dtype: np.dtype, truth: str, limit: float, facts: dict[str, Json]
+    ) -> None:
+        values = self.tensors[truth]
+        if not math.isfinite(limit):
+            raise AssertionError(f"{self.label}: {what} has no limit: torch's own float32 error is infinite")
+        self.expected.append(
+            {
+                "name": f"{precision}/{case}/{what}",
+                "precision": precision,
+                "case": case,
+                "what": what,
+                "truth": truth,
+                "dtype": dtype.name,
+                "shape": list(values.shape),
+                "limit_ulp": limit if dtype.kind == "f" else 0.0,
+                "limit_absolute": absolute(limit, values, dtype),
+                **facts,
+            }
+        )
+
+    def manifest(self) -> dict[str, Json]:
+        described = {name: {"dtype": x.dtype.name, "shape": list(x.shape)} for name, x in sorted(self.tensors.items())}
+        head = {"label": self.label, "component": self.component, "kind": self.kind}
+        return {**head, **self.facts, "expected": self.expected, "tensors": described}
+
+
+def absolute(limit: float, truth: np.ndarray, dtype: np.dtype) -> float:
+    """The limit in the tensor's own unit; 0 for integers, and where nothing is finite."""
+    finite = truth[np.isfinite(truth)].astype(np.float64)
+    return limit * ulp(finite, dtype) if dtype.kind == "f" and finite.size else 0.0
