@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
+
+import torch
 
 from parity_tests.check_layer import DTYPES, LayerCheck, check_refusal
 from parity_tests.pairs.row import Refusal
@@ -36,7 +39,9 @@ def _check(row: Row, dtypes: tuple[str, ...], device: str, component: Any) -> li
         if row.name.startswith(("optim.", "nn.init.", "nn.utils.")):
             from parity_tests import check_optim
 
-            return check_optim.check(row, dtypes)
+            place = torch.device(device) if row.name.startswith("optim.") else nullcontext()  # init draws on the CPU
+            with place:
+                return check_optim.check(row, dtypes, component)
         return list(LayerCheck(row, dtypes, device, component).results())
     except Exception as error:
         return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]

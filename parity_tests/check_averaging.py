@@ -39,6 +39,7 @@ def check_averaging(pair: Pair, dtype: str) -> list[Result]:
 
 def run(pair: Pair, package: Any, dtype: str, number: int) -> Numbers:
     """The state_dict of the averaged model after all updates, with those before under numbered names."""
+    model: Any
     if package is scratch:
         model = scratch.nn.Sequential(scratch.nn.Linear(5, 3, dtype=dtype), scratch.nn.BatchNorm1d(3, dtype=dtype))
     else:

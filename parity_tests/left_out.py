@@ -17,5 +17,6 @@ LEFT_OUT = {
     "nn.SyncBatchNorm": "synchronizes statistics between processes",
     "nn.UninitializedBuffer": MEMORY,
     "nn.UninitializedParameter": MEMORY,
+    "optim.swap_in_optimizer_params_and_state": "about tracing a graph",
     "optim.SparseAdam": "updates only the entries of a sparse gradient; gradients here are dense, which torch's refuses",
 }

@@ -71,13 +71,14 @@ def test_parameters_are_views_of_one_buffer_and_gradients_are_written_into_it():
 
 
 def test_a_shared_parameter_is_one_parameter():
-    model = scratch.nn.Sequential(scratch.nn.Linear(3, 3), scratch.nn.Linear(3, 3))
-    model[1].weight = model[0].weight
+    first, second = scratch.nn.Linear(3, 3), scratch.nn.Linear(3, 3)
+    second.weight = first.weight
+    model = scratch.nn.Sequential(first, second)
     optimizer = scratch.optim.SGD(model.parameters(), lr=0.1)
     model(np.ones((2, 3), np.float32))
     model.backward(np.ones((2, 3), np.float32))
     optimizer.step()
-    assert model[1].weight.data is model[0].weight.data
+    assert second.weight.data is first.weight.data
     assert optimizer.flats[0][0].theta.size == 9 + 3 + 3
 
 

@@ -1,6 +1,7 @@
 """Bad input to optimizers and schedules: the class of error that torch raises, with a text that says where."""
 
 import warnings
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from parity_tests.engines import ENGINES, assert_refused_alike, give_gradients, 
 
 P = "one parameter"  # replaced by a parameter of shape (2,) on either engine
 
-BAD_OPTIMIZERS = {
+BAD_OPTIMIZERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "no parameters": ("SGD", [], {}),
     "a bare parameter": ("SGD", P, {}),
     "a number": ("SGD", [1.0], {}),
@@ -88,7 +89,7 @@ def test_bad_state(case):
     )
 
 
-BAD_SCHEDULES = {
+BAD_SCHEDULES: dict[str, dict[str, Any]] = {
     "LambdaLR": {"lr_lambda": [abs, abs]},
     "MultiplicativeLR": {"lr_lambda": 0.5},
     "ConstantLR": {"factor": 1.1},
@@ -127,10 +128,15 @@ def test_bad_input_to_a_schedule(case):
     assert_refused_alike(build, name)
 
 
-def test_schedules_of_something_else_are_refused():
-    schedules = {"StepLR": (3,), "OneCycleLR": (0.1, 9), "CyclicLR": (0.1, 0.2), "ReduceLROnPlateau": ()}
-    for name, arguments in schedules.items():
-        assert_refused_alike(lambda lib, n=name, a=arguments: getattr(lib.optim.lr_scheduler, n)("SGD", *a), name)
+SCHEDULES = {"StepLR": (3,), "OneCycleLR": (0.1, 9), "CyclicLR": (0.1, 0.2), "ReduceLROnPlateau": ()}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_of_something_else_are_refused(name):
+    assert_refused_alike(lambda lib: getattr(lib.optim.lr_scheduler, name)("SGD", *SCHEDULES[name]), name)
+
+
+def test_a_chain_of_nothing_is_refused():
     assert_refused_alike(lambda lib: lib.optim.lr_scheduler.ChainedScheduler([]), "ChainedScheduler")
 
 
@@ -191,7 +197,10 @@ def test_averaging_refuses_bad_input():
     assert_refused_alike(
         lambda lib: lib.optim.swa_utils.AveragedModel(linear(lib), avg_fn=fn, multi_avg_fn=fn), "AveragedModel"
     )
-    for options in ({"anneal_strategy": "x"}, {"anneal_epochs": 1.5}, {"anneal_epochs": -1}):
-        assert_refused_alike(
-            lambda lib, o=options: lib.optim.swa_utils.SWALR(lib.optim.SGD(start(lib, (2,)), lr=0.1), 0.1, **o), "SWALR"
-        )
+
+
+@pytest.mark.parametrize("options", [{"anneal_strategy": "x"}, {"anneal_epochs": 1.5}, {"anneal_epochs": -1}])
+def test_swalr_refuses_bad_options(options):
+    assert_refused_alike(
+        lambda lib: lib.optim.swa_utils.SWALR(lib.optim.SGD(start(lib, (2,)), lr=0.1), 0.1, **options), "SWALR"
+    )

@@ -354,7 +354,6 @@ OPTIMIZER_BUGS = [
 
 
 @pytest.mark.parametrize(("bug", "row"), OPTIMIZER_BUGS, ids=[bug.__name__ for bug, _ in OPTIMIZER_BUGS])
-def test_a_planted_optimizer_bug_is_caught(bug, row, monkeypatch):
+def test_a_planted_optimizer_bug_is_caught(bug, row):
     assert all(result.ok for result in check(row)), "the row itself must pass"
-    monkeypatch.setattr(optim, row.name.split(".")[-1], bug)
-    assert not all(result.ok for result in check(row))
+    assert not all(result.ok for result in check(row, component=bug))

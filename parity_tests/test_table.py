@@ -69,7 +69,7 @@ def test_every_component_has_a_row_and_a_twin(name):
 
 NO_ROW = {
     "nn.ModuleList": "has no forward; test_module.py compares it with torch's",
-    "nn.init.calculate_gain": "a function of a name to a number; test_optim.py compares all values",
+    "nn.init.calculate_gain": "a function of a name to a number; test_init.py compares all values",
 }
 
 

@@ -2,4 +2,52 @@
 
 from scratch import data, nn, optim, random
 from scratch.grad_mode import is_grad_enabled, no_grad
-from scratch.random import *  # noqa: F403
+from scratch.random import (
+    Generator,
+    bernoulli,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    seed,
+    seed_everything,
+    set_rng_state,
+)
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "data",
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "is_grad_enabled",
+    "manual_seed",
+    "multinomial",
+    "nn",
+    "no_grad",
+    "normal",
+    "optim",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "random",
+    "randperm",
+    "seed",
+    "seed_everything",
+    "set_rng_state",
+]

@@ -577,10 +577,13 @@ def _laid_out(given: list[Any], args: Any, like: Any) -> Any:
 
 
 def _snapshot(part: Any) -> dict[str, Any]:
-    """Attributes, with copies of what a forward may change in place; gradients and weights by reference."""
-    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in vars(part).items()}
+    """Attributes, and copies of the arrays among them: what a forward may change in place."""
+    return {key: (value, value.copy() if isinstance(value, np.ndarray) else None) for key, value in vars(part).items()}
 
 
 def _restore(part: Any, saved: dict[str, Any]) -> None:
     vars(part).clear()
-    vars(part).update(saved)
+    for key, (value, copied) in saved.items():
+        vars(part)[key] = value
+        if copied is not None and value.flags.writeable:
+            value[...] = copied

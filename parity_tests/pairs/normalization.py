@@ -10,7 +10,7 @@ LOCAL_RESPONSE_STEEP = {
     "nonfinite": "for beta > 1 torch's rule for powers makes 0 * inf = NaN beside an infinity, where the gradient is 0",
 }
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5),)),
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5, 3),), "signals"),
     Pair("nn.BatchNorm1d", (5,), (normal(7, 5, 3),), "cumulative average", {"momentum": None}),

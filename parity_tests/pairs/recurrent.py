@@ -10,7 +10,7 @@ def states(layers: int, *batch: int, hidden: int = 5, output: int = 5):
     return normal(layers, *batch, output), normal(layers, *batch, hidden)
 
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.GRU", (3, 5), (X,)),
     Pair("nn.GRU", (3, 5), (X, normal(1, 2, 5)), "initial state"),
     Pair("nn.GRU", (3, 5), (normal(7, 3), normal(1, 5)), "unbatched"),
@@ -76,7 +76,14 @@ ROWS = [
     Pair("nn.RNN", (3, 5), (X,)),
     Pair("nn.RNN", (3, 5), (X, normal(1, 2, 5)), "initial state"),
     Pair("nn.RNN", (3, 5), (X, normal(1, 2, 5)), "relu", {"nonlinearity": "relu"}),
-    Pair("nn.RNN", (3, 5), (given([[[0.0, 0.0, 0.0]]] * 3),), "relu of zeros", {"nonlinearity": "relu", "bias": False}, smooth=False),
+    Pair(
+        "nn.RNN",
+        (3, 5),
+        (given([[[0.0, 0.0, 0.0]]] * 3),),
+        "relu of zeros",
+        {"nonlinearity": "relu", "bias": False},
+        smooth=False,
+    ),
     Pair("nn.RNN", (3, 5), (normal(7, 3), normal(1, 5)), "unbatched"),
     Pair("nn.RNN", (3, 5, 2), (X, normal(4, 2, 5)), "dropout", {"dropout": 0.3, "bidirectional": True}),
     Pair("nn.RNN", (3, 5, 2, "relu", False, True, 0.5, True), (normal(2, 7, 3), normal(4, 2, 5)), "positional"),

@@ -33,7 +33,7 @@ class MersenneTwister:
     """
 
     device = "cpu"
-    block = 8192  # values to draw at a time: temporaries of 64 KB stay in the cache and malloc reuses them; 16 divides it
+    block = 8192  # values to draw at a time: their temporaries stay in the cache, and malloc reuses them; 16 divides it
 
     def __init__(self, seed: int) -> None:
         self._numpy = np.random.RandomState(0)

@@ -70,6 +70,6 @@ def sin_cos(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     odd = (n & 1) != 0
     sin_x, cos_x = np.where(odd, cos, sin), np.where(odd, sin, cos)
-    np.negative(sin_x, out=sin_x, where=(n & 2) != 0)
-    np.negative(cos_x, out=cos_x, where=((n + 1) & 2) != 0)
+    sin_x.view(np.int32)[...] ^= (n & 2) << 30  # bit 1 of the quarter becomes the sign bit
+    cos_x.view(np.int32)[...] ^= (n + 1 & 2) << 30
     return sin_x, cos_x

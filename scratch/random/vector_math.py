@@ -104,6 +104,6 @@ def sin_cos(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     swap = (j & 2) != 0
     sin_t, cos_t = sin.astype(np.float32), cos.astype(np.float32)
     sin_x, cos_x = np.where(swap, cos_t, sin_t), np.where(swap, sin_t, cos_t)
-    np.negative(sin_x, out=sin_x, where=(j & 4) != 0)
-    np.negative(cos_x, out=cos_x, where=((j - 2) & 4) == 0)
+    sin_x.view(np.int32)[...] ^= (j & 4) << 29  # bit 2 of the octant becomes the sign bit
+    cos_x.view(np.int32)[...] ^= (~(j - 2) & 4) << 29
     return sin_x, cos_x

@@ -74,9 +74,9 @@ def pad_constant(x: np.ndarray, widths: Widths, value: float = 0) -> np.ndarray:
     source, target = [slice(None)] * x.ndim, [slice(None)] * x.ndim
     shape = list(x.shape)
     for axis, (left, right) in _axes(x, widths):
-        source[axis] = slice(max(-left, 0), shape[axis] - max(-right, 0))
+        source[axis] = slice(max(-left, 0), max(shape[axis] - max(-right, 0), 0))
         shape[axis] += left + right
-        target[axis] = slice(max(left, 0), shape[axis] - max(right, 0))
+        target[axis] = slice(max(left, 0), max(shape[axis] - max(right, 0), 0))
     kept = x[tuple(source)]
     if kept.shape == tuple(shape):
         return kept

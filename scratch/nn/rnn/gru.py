@@ -38,22 +38,22 @@ class _GRU(Recurrence):
         (h,) = state
         size = h.shape[1]
         gates = affine(x, weights.ih, weights.b_ih)
+        r, z, n = np.split(gates, 3, axis=1)
+        r_and_z = gates[:, : 2 * size]
         y, h_before, recalled = (np.empty((len(x), size), x.dtype) for _ in range(3))
         for step in steps:
-            old = h[: step.stop - step.start]
-            h_before[step] = old
-            from_h = affine(old, weights.hh, weights.b_hh)
+            now = h[: step.stop - step.start]
+            h_before[step] = now
+            from_h = affine(now, weights.hh, weights.b_hh)
             recalled[step] = from_h[:, 2 * size :]
-            r_and_z, n = gates[step, : 2 * size], gates[step, 2 * size :]
-            r_and_z += from_h[:, : 2 * size]
-            r_and_z[...] = sigmoid(r_and_z)
-            r, z = np.split(r_and_z, 2, axis=1)
-            n += r * recalled[step]
-            np.tanh(n, out=n)
-            old -= n
-            old *= z
-            old += n
-            y[step] = old
+            r_and_z[step] += from_h[:, : 2 * size]
+            r_and_z[step] = sigmoid(r_and_z[step])
+            n[step] += r[step] * recalled[step]
+            np.tanh(n[step], out=n[step])
+            now -= n[step]
+            now *= z[step]
+            now += n[step]
+            y[step] = now
         return y, _Saved(gates, recalled, h_before)
 
     def backward_steps(
@@ -75,7 +75,8 @@ class _GRU(Recurrence):
         for step in reversed(steps):
             rows = step.stop - step.start
             dh_of_step[step] += dh[:rows]
-            dh_gates[step].reshape(rows, 3, size)[...] *= dh_of_step[step, np.newaxis]
+            per_gate = dh_gates[step].reshape(rows, 3, size)
+            per_gate *= dh_of_step[step][:, np.newaxis]
             np.matmul(dh_gates[step], weights.hh.data, out=dh[:rows])
             dh[:rows] += dh_of_step[step] * z[step]
         dx_gates = dh_gates.copy()
@@ -91,8 +92,8 @@ class GRU(_GRU, RNNBase):
 
     Shapes    x (T, N, I), (N, T, I) if batch_first, (T, I), or a PackedSequence; hx (L·D, N, H), zero if left out;
               y (T, N, D·H). L layers, D directions.
-              weight_ih_l0 (3H, I), weight_hh_l0 (3H, H), bias_ih_l0, bias_hh_l0 (3H), rows in order r z n; the same with
-              _l1, ..., and with _reverse for the second direction.
+              weight_ih_l0 (3H, I), weight_hh_l0 (3H, H), bias_ih_l0, bias_hh_l0 (3H), rows in order r z n; likewise
+              with _l1, ..., and with _reverse for the second direction.
     Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions; the equations are in _GRU. None
               stands for zero. The gradient of the initial state comes also if hx was left out. For a PackedSequence dy
               may be one or its data, and dx is the gradient of its data.

@@ -39,21 +39,21 @@ class _LSTM(Recurrence):
         h, c = state
         size = c.shape[1]
         gates = affine(x, weights.ih, weights.b_ih, weights.b_hh)
+        i, f, g, o = np.split(gates, 4, axis=1)
+        i_and_f = gates[:, : 2 * size]
         tanh_c, c_before = (np.empty((len(x), size), x.dtype) for _ in range(2))
         y, h_before = (np.empty((len(x), h.shape[1]), x.dtype) for _ in range(2))
         for step in steps:
             n = step.stop - step.start
             h_before[step], c_before[step] = h[:n], c[:n]
-            z = gates[step]
-            z += h[:n] @ weights.hh.data.T
-            z[:, : 2 * size] = sigmoid(z[:, : 2 * size])
-            z[:, 3 * size :] = sigmoid(z[:, 3 * size :])
-            i, f, g, o = np.split(z, 4, axis=1)
-            np.tanh(g, out=g)
-            c[:n] *= f
-            c[:n] += i * g
+            gates[step] += h[:n] @ weights.hh.data.T
+            i_and_f[step] = sigmoid(i_and_f[step])
+            np.tanh(g[step], out=g[step])
+            o[step] = sigmoid(o[step])
+            c[:n] *= f[step]
+            c[:n] += i[step] * g[step]
             np.tanh(c[:n], out=tanh_c[step])
-            shown = o * tanh_c[step]
+            shown = o[step] * tanh_c[step]
             h[:n] = shown if weights.hr is None else shown @ weights.hr.data.T
             y[step] = h[:n]
         return y, _Saved(gates, tanh_c, h_before, c_before)
@@ -97,11 +97,11 @@ class LSTM(_LSTM, RNNBase):
 
     Shapes    x (T, N, I), (N, T, I) if batch_first, (T, I), or a PackedSequence; hx = (h, c) with h (L·D, N, P) and
               c (L·D, N, H), zero if left out; y (T, N, D·P). L layers, D directions, P = proj_size or H = hidden_size.
-              weight_ih_l0 (4H, I), weight_hh_l0 (4H, P), bias_ih_l0, bias_hh_l0 (4H), weight_hr_l0 (P, H); the same with
-              _l1, ..., and with _reverse for the second direction, whose I is D·P in layers above the first.
+              weight_ih_l0 (4H, I), weight_hh_l0 (4H, P), bias_ih_l0, bias_hh_l0 (4H), weight_hr_l0 (P, H), rows of the
+              gates in order i f g o; likewise with _l1, ..., where I is D·P, and _reverse for the second direction.
     Backward  (dx, (dh, dc)) = backward(dy, (dh', dc')): through all steps, layers and directions; equations in _LSTM.
-              None stands for zero. The gradient of the initial state comes also if hx was left out. For a PackedSequence
-              dy may be one or its data, and dx is the gradient of its data.
+              None stands for zero. The gradient of the initial state comes also if hx was left out. For a
+              PackedSequence dy may be one or its data, and dx is the gradient of its data.
     Why       c' keeps c but for a factor f, so its gradient passes many steps without shrinking.
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
     Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
@@ -109,7 +109,7 @@ class LSTM(_LSTM, RNNBase):
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTM; between layers, dropout draws torch's masks from the same seed.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.
-    Source    Hochreiter, Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000; projection: Sak et al. 2014, arXiv:1402.1128.
+    Source    Hochreiter, Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000; Sak et al. 2014, arXiv:1402.1128 (W_hr).
     """
 
     def __init__(
@@ -126,8 +126,17 @@ class LSTM(_LSTM, RNNBase):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            dtype, generator,
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            dtype,
+            generator,
         )
 
 

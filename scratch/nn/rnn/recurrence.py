@@ -24,8 +24,8 @@ class Weights(NamedTuple):
 class Recurrence:
     """A state that is updated by one input after another.
 
-    The inputs of all time steps stand in one array of rows, (R, I), step after step. `steps` lists the rows of each step
-    in the order of computation. A step of n rows updates the first n rows of the state (N, H) and leaves the others:
+    The inputs of all time steps stand in one array of rows, (R, I), step after step. `steps` lists the rows of each
+    step in the order of computation. A step of n rows updates the first n rows of the state (N, H), no others:
 
         a batch of sequences of one length         n = N in every step
         packed sequences, longest first            n shrinks as the shorter ones end, and their last state stays
@@ -37,18 +37,18 @@ class Recurrence:
     """
 
     def forward_steps(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[np.ndarray, Any]:
-        """y (R, P) and what to save; `state` is updated in place."""
+        """Give y (R, P) and what to save; `state` is updated in place."""
         raise NotImplementedError(f"{self}: define forward_steps and backward_steps, or use RNN, LSTM or GRU.")
 
     def backward_steps(
         self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The gradients of x W_ih^T + b_ih and of h W_hh^T + b_hh, and h before each step; `dstate` changes in place."""
+        """The gradients of x W_ih^T + b_ih and h W_hh^T + b_hh, and h before each step; `dstate` changes in place."""
         raise NotImplementedError
 
     @np.errstate(over="ignore", invalid="ignore")
     def forward_direction(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[Any, State, Any]:
-        """y (R, P), the final state, and what to save."""
+        """Give y (R, P), the final state, and what to save."""
         state = tuple(part.copy() for part in state)
         y, saved = self.forward_steps(x, state, weights, steps)
         return y, state, (x, saved)
@@ -57,7 +57,7 @@ class Recurrence:
     def backward_direction(
         self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
     ) -> tuple[np.ndarray, State]:
-        """dx (R, I) and the gradient of the initial state; adds the gradients of the weights."""
+        """Give dx (R, I) and the gradient of the initial state, and add the gradients of the weights."""
         x, saved = saved
         dstate = tuple(part.copy() for part in dstate)
         dx_gates, dh_gates, h_before = self.backward_steps(dy, dstate, saved, weights, steps)
@@ -71,7 +71,7 @@ class Recurrence:
 
 
 def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
-    """x W^T + the biases that there are."""
+    """Compute x W^T + the biases that there are."""
     z = x @ weight.data.T
     present = [bias.data for bias in biases if bias is not None]
     if present:

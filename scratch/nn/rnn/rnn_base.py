@@ -88,7 +88,8 @@ class RNNBase(Recurrence, Module):
     def forward(self, x: Any, hx: Any = None) -> Any:
         layout = self.check_input(x)
         state = self.check_state(hx, layout)
-        rows, kept, final = layout.rows(x), [], []
+        rows, kept = layout.rows(x), []
+        final: list[State] = []
         for layer in range(self.num_layers):
             drop = Dropout(self.dropout if layer and self.training else 0.0)
             rows = drop(rows)
@@ -162,7 +163,9 @@ class RNNBase(Recurrence, Module):
         if not packed and data.ndim not in (2, 3):
             raise ValueError(f"{self}: the input must be (T, N, {self.input_size}) or unbatched, got {data.shape}.")
         if data.dtype != self.weights(0, 0).ih.dtype:
-            raise ValueError(f"{self}: the input must be {self.weights(0, 0).ih.dtype} like the weights, got {data.dtype}.")
+            raise ValueError(
+                f"{self}: the input must be {self.weights(0, 0).ih.dtype} like the weights, got {data.dtype}."
+            )
         if data.shape[-1] != self.input_size or (packed and data.ndim != 2):
             raise RuntimeError(f"{self}: the input must end in {self.input_size} features, got shape {data.shape}.")
         layout = Layout.of(x, self.batch_first)
@@ -193,7 +196,9 @@ class RNNBase(Recurrence, Module):
         defaults = {
             "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False
         }  # fmt: skip
-        changed = [f"{name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default]
+        changed = [
+            f"{name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default
+        ]
         return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
 

@@ -26,8 +26,8 @@ class PackedSequence(NamedTuple):
     sorted_indices    (N) int64, which of the user's sequences each sorted one is; None if they came sorted
     unsorted_indices  (N) int64, the inverse: where each of the user's sequences stands among the sorted ones
 
-    Torch     torch.nn.utils.rnn.PackedSequence: the same four fields in the same layout. Make it with `pack_sequence` or
-              `pack_padded_sequence` rather than by hand.
+    Torch     torch.nn.utils.rnn.PackedSequence: the same four fields in the same layout. Make it with
+              `pack_sequence` or `pack_padded_sequence` rather than by hand.
     """
 
     data: np.ndarray
@@ -118,8 +118,7 @@ def pad_sequence(
     arrays = [np.asarray(sequence) for sequence in sequences]
     if len({array.shape[1:] for array in arrays}) != 1:
         raise RuntimeError(
-            "pad_sequence: needs sequences of one shape but for their length, got "
-            f"{[array.shape for array in arrays]}."
+            f"pad_sequence: needs sequences of one shape but for their length, got {[array.shape for array in arrays]}."
         )
     longest = max(len(array) for array in arrays)
     padded = np.full((len(arrays), longest, *arrays[0].shape[1:]), padding_value, arrays[0].dtype)

@@ -1,0 +1,201 @@
+"""What a run of one side leaves to compare the other with, and the probes that compare while the other runs.
+
+Only the right side's activations are kept, one set of them, by reference where its engine allows. The left side is
+compared layer by layer while it runs, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+
+import scratch
+from parity_tests.comparer.sides import LOSS, ROOT, Key, Probe, Side
+from parity_tests.comparer.values import cast, copied, floats, moved
+from parity_tests.tolerance import distance
+
+SAMPLE = 4096  # elements kept of a value between layers, when a further draw measures its rounding error
+
+
+@dataclass
+class Call:
+    """One call of one layer: what went in, what came out, and the gradients of both."""
+
+    key: Key
+    parents: tuple[Key, ...]
+    args: Any = ()
+    kwargs: Any = None
+    output: Any = None
+    dys: dict[int, np.ndarray] = field(default_factory=dict)
+    dxs: dict[int, np.ndarray] = field(default_factory=dict)
+    random_state: np.ndarray | None = None
+
+    def cotangents(self) -> list[np.ndarray | None]:
+        return [self.dys.get(i) for i in range(len(floats(self.output)))]
+
+
+class Order(Probe):
+    """The order in which layers are called, and which calls which."""
+
+    def __init__(self) -> None:
+        self.calls: dict[Key, Call] = {}
+        self.open: list[Key] = []
+
+    def enter(self, key: Key) -> None:
+        self.calls[key] = Call(key, tuple(self.open))
+        self.open.append(key)
+
+    def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
+        while self.open and self.open.pop() != key:
+            pass
+
+    def counts(self) -> Counter[str]:
+        return Counter(name for name, _ in self.calls)
+
+
+class Recorder(Order):
+    """Keeps the right side's activations and gradients."""
+
+    def __init__(self, side: Side) -> None:
+        super().__init__()
+        self.keep = (lambda nest: nest) if side.engine == "torch" else copied  # arrays may be reused by their owner
+        self.torch = side.engine == "torch"
+
+    def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
+        super().forward(key, args, kwargs, output)
+        call = self.calls[key]
+        call.args, call.kwargs, call.output = self.keep(args), self.keep(kwargs), self.keep(output)
+        state = torch.get_rng_state().numpy() if self.torch else scratch.get_rng_state()
+        call.random_state = np.array(state)
+
+    def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
+        self.calls[key].dys[number] = self.keep(dy)
+
+    def gradient(self, key: Key, number: int, dx: np.ndarray) -> None:
+        self.calls[key].dxs[number] = self.keep(dx)
+
+    def leaf_calls(self, other: Order) -> list[Call]:
+        """The calls that both sides make, of layers in which no other such call happens, in order."""
+        ours, theirs = self.counts(), other.counts()
+        paired = {name for name in ours if ours[name] == theirs[name]}
+        inner = {parent[0] for calls in (self.calls, other.calls) for c in calls.values()
+                 if c.key[0] in paired for parent in c.parents}
+        return [call for call in self.calls.values() if call.key[0] in paired - inner]
+
+    def forget(self, kept: list[Call]) -> None:
+        """Drop what the layers around others hold."""
+        names = {call.key for call in kept} | {(ROOT, 0)}
+        for key, call in self.calls.items():
+            if key not in names:
+                call.args = call.kwargs = call.output = None
+                call.dys, call.dxs = {}, {}
+
+
+class Follower(Order):
+    """Compares a free run with the recorded one: the error that each layer's output and gradient carry."""
+
+    def __init__(self, trace: Recorder) -> None:
+        super().__init__()
+        self.trace = trace
+        self.outputs: dict[Key, float] = {}
+        self.gradients: dict[Key, float] = {}
+
+    def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
+        super().forward(key, args, kwargs, output)
+        other = self.trace.calls.get(key)
+        if other is not None and other.output is not None:
+            self.outputs[key] = nest_distance(output, other.output)
+
+    def gradient(self, key: Key, number: int, dx: np.ndarray) -> None:
+        other = self.trace.calls.get(key)
+        if other is not None and number in other.dxs:
+            error = single_distance(dx, other.dxs[number])
+            self.gradients[key] = max(self.gradients.get(key, 0.0), error)
+
+
+Place = tuple[Key, str, int]  # a call, "input" or "cotangent", and which of them
+
+
+class StandIns(Probe):
+    """Stands in for every paired layer with the right side's values, so that only the code between layers computes.
+
+    What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
+    `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
+    """
+
+    def __init__(
+        self, leaves: list[Call], dtype: Any, draw: int = 0, against: dict[Place, Any] | None = None, torch_side: bool = False
+    ) -> None:
+        self.calls = {call.key: call for call in leaves}
+        self.dtype, self.draw, self.against = dtype, draw, against
+        self.arrived: dict[Place, float] = {}
+        self.seen: dict[Place, Any] = {}
+        self.arrays: dict[Place, tuple[np.ndarray, np.ndarray]] = {}
+        self.keep_above: dict[Place, float] | None = None
+
+    def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
+        call = self.calls.get(key)
+        if call is None or key[0] == ROOT:
+            return None
+        for i, (x, other) in enumerate(zip(floats(args), floats(call.args), strict=False)):
+            self._arrive((key, "input", i), x, other)
+        if call.random_state is not None:
+            torch.set_rng_state(torch.from_numpy(call.random_state))
+            scratch.set_rng_state(call.random_state)
+        return self._values(call.output, key, 0)
+
+    def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
+        call = self.calls.get(key)
+        if call is not None and number in call.dys:
+            self._arrive((key, "cotangent", number), dy, call.dys[number])
+
+    def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
+        call = self.calls[key]
+        return self._values([call.dxs.get(i) for i in range(len(floats(call.args)))], key, 1)
+
+    def _values(self, nest: Any, key: Key, salt: int) -> Any:
+        if self.draw:
+            nest = moved(nest, np.random.default_rng([self.draw, salt, key[1], crc32(key[0].encode())]))
+        return cast(nest, self.dtype) if self.dtype is not None else nest
+
+    def _arrive(self, place: Place, value: np.ndarray, other: np.ndarray) -> None:
+        value = np.asarray(value)
+        if self.draw == 0:
+            error = single_distance(value, other) if self.dtype is None else distance(value, other, other.dtype)
+            self.arrived[place] = max(self.arrived.get(place, 0.0), error)
+            if self.keep_above is not None and error > self.keep_above.get(place, np.inf):
+                self.arrays[place] = np.array(value), np.array(other)
+            return
+        stride = max(1, value.size // SAMPLE)
+        sample = np.array(value.ravel()[::stride])
+        largest = np.abs(value).max() if value.size else 0.0
+        if self.against is None:
+            self.seen[place] = np.append(sample, sample.dtype.type(largest))
+        elif place in self.against:
+            self.arrived[place] = distance(self.against[place], np.append(sample, largest))
+
+
+def single_distance(value: Any, truth: Any) -> float:
+    """Distance in ulp; a dtype or shape that differs is infinitely far."""
+    value, truth = np.asarray(value), np.asarray(truth)
+    if value.dtype != truth.dtype or value.shape != truth.shape:
+        return float("inf")
+    return distance(value, truth)
+
+
+def nest_distance(nest: Any, truth: Any) -> float:
+    """The largest distance between the floating leaves of two nests of the same length."""
+    ours, theirs = floats(nest), floats(truth)
+    if len(ours) < len(theirs):
+        return float("inf")
+    return max((single_distance(a, b) for a, b in zip(ours, theirs, strict=False)), default=0.0)
+
+
+def kind_of(side: Side, name: str) -> str:
+    module = side.loss if name == LOSS and side.loss is not None else side.modules.get(name)
+    return type(module).__name__

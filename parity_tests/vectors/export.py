@@ -1,0 +1,81 @@
+"""`nn-parity vectors export`: one safetensors file and one manifest a row, and an index of the folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from safetensors.numpy import save
+
+from parity_tests.pairs.row import Pair
+from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_json, write_whole
+from parity_tests.vectors.layer import layer_vector
+from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
+from parity_tests.vectors.vector import Json, NotPortable, Vector, VectorsError, file_name
+
+KINDS: dict[str, Callable[[Pair], Vector]] = {
+    "nn.utils": clip_vector,
+    "optim": optimizer_vector,
+    "optim.lr_scheduler": schedule_vector,
+    "optim.swa_utils": averaging_vector,
+}
+
+
+def vector_of(pair: Pair) -> Vector:
+    """The vector of one row, whatever its kind."""
+    package = pair.name.rpartition(".")[0]
+    if package == "nn.init":
+        raise NotPortable("an initialiser turns a seed into bits: there are no numbers to start from")
+    make = schedule_vector if pair.name == "optim.swa_utils.SWALR" else KINDS.get(package, layer_vector)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return make(pair)
+
+
+def export(folder: Path, rows: Iterable[Pair], environment: dict[str, str]) -> dict[str, Json]:
+    """Write the vectors of these rows and return the index. What an earlier export left and this one has not, goes.
+
+    The folder must be new, empty, or a vectors folder. While `complete` is false in the index, the export is under way.
+    """
+    rows = list(rows)
+    before = _earlier_names(folder)
+    names = {file_name(row.label): row.label for row in rows}
+    if len(names) != len(rows):
+        raise VectorsError("export: two rows would have one file's name: rename a case in parity_tests/pairs.")
+    folder.mkdir(parents=True, exist_ok=True)
+    head = {"format": FORMAT, "version": VERSION, "environment": environment}
+    listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]
+    write_json(folder / INDEX, {**head, "complete": False, "rows": listed, "left_out": {}})
+    left_out = {}
+    for row in rows:
+        name = file_name(row.label)
+        try:
+            vector = vector_of(row)
+        except NotPortable as reason:
+            left_out[row.label] = str(reason)
+            continue
+        write_whole(folder / f"{name}.safetensors", save(vector.tensors))
+        write_json(folder / f"{name}.json", vector.manifest())
+    written = {name: label for name, label in names.items() if label not in left_out}
+    for name in before - written.keys():
+        for ending in ("safetensors", "json"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
+    listed = [{"name": name, "label": label} for name, label in sorted(written.items())]
+    index = {**head, "complete": True, "rows": listed, "left_out": left_out}
+    write_json(folder / INDEX, index)
+    return index
+
+
+def _earlier_names(folder: Path) -> set[str]:
+    """The rows of a vectors folder that stands there. Any other folder with something in it is refused."""
+    if not folder.exists():
+        return set()
+    if not folder.is_dir():
+        raise VectorsError(f"export: {folder} is a file. Name a folder.")
+    if (folder / INDEX).exists():
+        return {row["name"] for row in read_index(folder)["rows"]}
+    if any(folder.iterdir()):
+        raise VectorsError(f"export: {folder} is not empty and no vectors folder (no {INDEX}). Name a new or empty folder.")
+    return set()

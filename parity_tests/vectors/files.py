@@ -1,0 +1,144 @@
+"""Files of a vectors folder: written whole or not at all, and read as if a stranger had written them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from parity_tests.vectors.vector import Json, VectorsError
+
+FORMAT, VERSION = "nn-parity vectors", 1
+INDEX, ANSWERS = "vectors.json", "answers"
+LARGEST_JSON = LARGEST_HEADER = 2**24
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,159}")
+DTYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "BOOL": "bool"}
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file appears under its name complete or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Json) -> None:
+    write_whole(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_index(folder: Path) -> dict[str, Json]:
+    """The folder's index, with every row's name fit to be a file's name."""
+    path = folder / INDEX
+    if not folder.is_dir():
+        raise VectorsError(f"{folder} is no folder. `nn-parity vectors export {folder}` makes one.")
+    if not path.exists():
+        raise VectorsError(f"{folder} is no vectors folder: it has no {INDEX}. `nn-parity vectors export` makes one.")
+    index = _read_json(path)
+    if index.get("format") != FORMAT or index.get("version") != VERSION:
+        raise VectorsError(f"{path}: the format is {index.get('format')!r} {index.get('version')!r}, not {FORMAT!r} {VERSION}.")
+    rows = index.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise VectorsError(f"{path}: `rows` must be a list of objects.")
+    for row in rows:
+        name, label = row.get("name"), row.get("label")
+        if not isinstance(label, str) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
+            raise VectorsError(f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here.")
+    if len({row["name"] for row in rows}) != len(rows):
+        raise VectorsError(f"{path}: a row's name stands there twice.")
+    return index
+
+
+def read_expected(folder: Path, name: str) -> tuple[list[dict[str, Json]], dict[str, np.ndarray]]:
+    """What a row asks for, checked entry by entry, and the true values by their tensors' names."""
+    path = folder / f"{name}.json"
+    expected = _read_json(path).get("expected")
+    if not isinstance(expected, list) or not expected:
+        raise VectorsError(f"{path}: `expected` must be a list of objects, and not empty.")
+    for entry in expected:
+        _check_entry(path, entry)
+    if len({entry["name"] for entry in expected}) != len(expected):
+        raise VectorsError(f"{path}: an answer's name stands there twice.")
+    shapes = {entry["truth"]: tuple(entry["shape"]) for entry in expected}
+    truths = {}
+    with open_tensors(folder / f"{name}.safetensors") as tensors:
+        for truth, shape in shapes.items():
+            if truth not in tensors.kinds:
+                raise VectorsError(f"{folder / name}.safetensors has no tensor {truth!r}.")
+            if tensors.kinds[truth][1] != shape:
+                raise VectorsError(f"{path}: {truth!r} is {list(shape)} there and {list(tensors.kinds[truth][1])} in the tensors.")
+            truths[truth] = tensors.read(truth)
+    return expected, truths
+
+
+def _check_entry(path: Path, entry: Any) -> None:
+    texts = ("name", "precision", "case", "what", "truth", "dtype")
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in texts):
+        raise VectorsError(f"{path}: an entry of `expected` needs the texts {', '.join(texts)}.")
+    shape, limit = entry.get("shape"), entry.get("limit_ulp")
+    if entry["dtype"] not in DTYPES.values() or entry["precision"] not in ("float32", "float64"):
+        raise VectorsError(f"{path}: {entry['name']!r} asks for {entry['dtype']!r} in {entry['precision']!r}.")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
+        raise VectorsError(f"{path}: the shape of {entry['name']!r} must be a list of sizes.")
+    if type(limit) not in (int, float) or not 0 <= limit < math.inf:
+        raise VectorsError(f"{path}: the limit of {entry['name']!r} must be a finite number, not {limit!r}.")
+
+
+class Tensors:
+    """An open safetensors file: dtype and shape of each tensor are known before any is read."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path, self._file = path, file
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        self.kinds = {
+            name: (DTYPES.get(part.get_dtype(), part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()
+        }
+
+    def read(self, name: str) -> np.ndarray:
+        return np.asarray(self._file.get_tensor(name))
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[Tensors]:
+    """Open a safetensors file: a plain file whose header is of reasonable size and true to the file's length."""
+    _require_plain(path)
+    with path.open("rb") as file:
+        if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
+            raise VectorsError(f"{path} is no safetensors file: its header would be longer than {LARGEST_HEADER} bytes.")
+    try:
+        with safe_open(path, "numpy") as file:
+            yield Tensors(path, file)
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
+        raise VectorsError(f"{path} is no safetensors file: {error}.") from None
+
+
+def _read_json(path: Path) -> dict[str, Json]:
+    _require_plain(path)
+    if path.stat().st_size > LARGEST_JSON:
+        raise VectorsError(f"{path} is longer than {LARGEST_JSON} bytes.")
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise VectorsError(f"{path} is no JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise VectorsError(f"{path}: the outermost value must be an object.")
+    return value
+
+
+def _require_plain(path: Path) -> None:
+    """A link could lead out of the folder, and a pipe would never end."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise VectorsError(f"{path} is a link or no plain file. Put the file itself there.")
+    if not path.exists():
+        raise VectorsError(f"{path} is missing.")

@@ -1,0 +1,137 @@
+"""The vectors of what takes steps: optimizers, schedules, clipping, averaged weights. Draw 0, limits from all draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import torch_impl
+from parity_tests import check_averaging, check_clip, check_optim, check_scheduler
+from parity_tests.engines import ENGINES
+from parity_tests.pairs.row import Pair
+from parity_tests.sides import Numbers
+from parity_tests.tolerance import DRAWS, FLOOR, distance
+from parity_tests.vectors.vector import PRECISIONS, Vector
+
+MUON = "Muon rounds to bfloat16 on its way. The truth is Muon without that rounding, and so are float64 answers."
+
+
+def optimizer_vector(pair: Pair) -> Vector:
+    """Every parameter and every state entry after every step."""
+    vector = Vector(pair.label, pair.name, "optimizer")
+    check = check_optim.OptimizerCheck(pair)
+    _give_optimizer(vector, check)
+    truths, roughs = ([check.run(["torch"], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
+    u: dict[str, float] = {}
+    for rough, truth in zip(roughs, truths, strict=True):
+        for what, value in check_optim._distances(rough, truth, rough, {}).items():
+            u[what] = max(u.get(what, 0.0), value)
+    for what, value in u.items():
+        steps = [step for step, numbers in enumerate(truths[0]) if what in numbers]
+        if not steps:
+            continue
+        shapes = [truths[0][step][what].shape for step in steps]
+        even = len(set(shapes)) == 1
+        parts = [truths[0][step][what] for step in steps]
+        facts = {"steps": steps} if even else {"steps": steps, "shapes": [list(shape) for shape in shapes]}
+        dtypes = {
+            "float32": roughs[0][steps[0]][what].dtype,
+            "float64": truths[0][steps[0]][what].dtype,
+        }
+        history = np.stack(parts) if even else np.concatenate([part.ravel() for part in parts])
+        vector.expect("run", what, history, value, dtypes, **facts)
+    return vector
+
+
+def _give_optimizer(vector: Vector, check: check_optim.OptimizerCheck) -> None:
+    pair, names = check.pair, [weight.name for weight in check.weights]
+    lbfgs = pair.name == "optim.LBFGS"
+    options = vector.encode(pair.kwargs, "option")
+    groups = [{"parameters": names[::2], "options": {}}, {"parameters": names[1::2], "options": vector.encode(pair.call, "call")}]
+    vector.facts |= {
+        "args": vector.encode(pair.args, "argument"),
+        "kwargs": options,
+        "groups": [{"parameters": names, "options": {}}] if lbfgs else groups,
+        "steps": check.steps,
+        "rates": {"step": int(check_optim.DROP * check.steps), "factor": 0.1},
+        "parameters": {w.name: vector.give(f"parameter {w.name}", w.values(0)) for w in check.weights},
+    }
+    if pair.name == "optim.Muon":
+        vector.facts["note"] = MUON
+    if lbfgs:
+        size = sum(w.values(0).size for w in check.weights)
+        vector.facts["objective"] = {"a": vector.give("objective a", np.geomspace(1, 30, size))}
+        return
+    vector.facts["gradients"] = {}
+    for weight in check.weights:
+        if steps := [step for step in range(check.steps) if step not in weight.absent]:
+            tensor = vector.give(f"gradient {weight.name}", np.stack([weight.values(0, step) for step in steps]))
+            vector.facts["gradients"][weight.name] = {"tensor": tensor, "steps": steps}
+
+
+def schedule_vector(pair: Pair) -> Vector:
+    """Rates and momenta of every group, at the start and after every step. They are Python's numbers: float64 alone."""
+    vector = Vector(pair.label, pair.name, "schedule")
+    kwargs = vector.encode(pair.kwargs, "option")
+    side, metric = check_scheduler.Side(pair, "torch"), []
+    step = side.scheduler.step
+
+    def observed(*arguments: float) -> None:
+        metric.extend(arguments)
+        step(*arguments)
+
+    side.scheduler.step = observed
+    side.record()
+    for i in range(check_scheduler.STEPS):
+        side.step(i)
+    optimizer = pair.call.get("optimizer", "SGD")
+    vector.facts |= {
+        "kwargs": kwargs,
+        "optimizer": {"name": f"optim.{optimizer}", "options": {"momentum": 0.9} if optimizer == "SGD" else {}},
+        "groups": [{"lr": lr} for lr in check_scheduler.RATES],
+        "steps": check_scheduler.STEPS,
+        "metric": vector.give("metric", metric) if metric else None,
+    }
+    for what, values in side.numbers().items():
+        vector.expect_within("run", what, "float64", values, FLOOR)
+    return vector
+
+
+def clip_vector(pair: Pair) -> Vector:
+    vector = Vector(pair.label, pair.name, "clip")
+    gradients = check_clip.gradients(pair, "float32", 0)
+    vector.facts |= {
+        "kwargs": vector.encode(pair.kwargs, "option"),
+        "gradients": [None if g is None else vector.give(f"gradient {i}", g) for i, g in enumerate(gradients)],
+    }
+    _expect_rule(vector, "call", lambda dtype, number: check_clip.torch_side(pair, dtype, number))
+    return vector
+
+
+def averaging_vector(pair: Pair) -> Vector:
+    """The averaged model's state after every update; the model is Linear(5, 3), then BatchNorm1d(3)."""
+    vector = Vector(pair.label, pair.name, "averaging", {"kwargs": {}})
+    vector.facts["kwargs"] = vector.encode(pair.kwargs, "option")
+    model = torch_impl.nn.Sequential(torch_impl.nn.Linear(5, 3), torch_impl.nn.BatchNorm1d(3))
+    updates = 1 if pair.name.endswith("update_bn") else check_averaging.UPDATES
+    vector.facts["models"] = []
+    for update in range(updates):
+        check_averaging._set(model, pair, 0, update)
+        state = check_averaging._arrays(model)
+        vector.facts["models"].append({name: vector.give(f"model {update} {name}", x) for name, x in state.items()})
+    if pair.name.endswith("update_bn"):
+        batches = [check_averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]
+        vector.facts["batches"] = [vector.give(f"batch {i}", batch) for i, batch in enumerate(batches)]
+    _expect_rule(vector, "run", lambda dtype, number: check_averaging.run(pair, ENGINES["torch"], dtype, number))
+    return vector
+
+
+def _expect_rule(vector: Vector, case: str, run: Any) -> None:
+    """Ask for all that `run(dtype, draw)` returns, with U from all draws."""
+    roughs: list[Numbers]
+    truths: list[Numbers]
+    roughs, truths = ([run(dtype, number) for number in range(DRAWS)] for dtype in PRECISIONS)
+    for what, value in roughs[0].items():
+        u = max(distance(rough[what], truth[what]) for rough, truth in zip(roughs, truths, strict=True))
+        vector.expect(case, what, truths[0][what], u, {"float32": value.dtype, "float64": truths[0][what].dtype})
