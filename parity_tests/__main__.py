@@ -30,7 +30,9 @@ def check(
     dtype: Annotated[str, typer.Option(help="float32, float64, or both")] = "both",
     device: Annotated[str, typer.Option(help="where torch computes: cpu or cuda (TF32 off)")] = "cpu",
     json_file: Annotated[Path | None, typer.Option("--json", help="write every result to this file")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
+    ] = False,
 ) -> None:
     """Run the parity table. Exit 1 if anything differs, 2 if the question makes no sense."""
     import torch
@@ -54,7 +56,9 @@ def check(
     dtypes = DTYPES if dtype == "both" else (dtype,)
     results = run(rows, dtypes, device, verbose)
     if json_file is not None:
-        json_file.write_text(json.dumps({"environment": environment(device), "results": [r.as_dict() for r in results]}, indent=1) + "\n")
+        json_file.write_text(
+            json.dumps({"environment": environment(device), "results": [r.as_dict() for r in results]}, indent=1) + "\n"
+        )
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
@@ -102,9 +106,13 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
             f"[red]{_plain(result.row)}: {_plain(result.what)} {result.dtype}[/]: {_number(result.error)} ulp, "
             f"limit {_number(result.limit)}. {_plain(result.note)}"
         )
+    exceptions: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for what, reason in getattr(row, "notes", {}).items():
-            console.print(f"{_plain(row.label)}: {what} not checked: {_plain(reason)}")
+            exceptions.setdefault((what, reason), []).append(row.label)
+    for (what, reason), labels in exceptions.items():
+        others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+        console.print(f"{_plain(labels[0])}{others}: {what} not checked: {_plain(reason)}")
     tf32 = ", TF32 off" if device == "cuda" else ""
     env = environment(device)
     console.print(
@@ -126,7 +134,9 @@ def _table(reports: Sequence[Any], verbose: bool) -> Any:
         for result in results if verbose else [max(results, key=_badness)]:
             verdict = "[green]ok[/]" if result.ok else "[red]FAILED[/]"
             what = result.what if verbose or not result.ok else f"{len(results)} results, worst {result.what}"
-            table.add_row(_plain(row.label), _plain(what), result.dtype, _number(result.error), _number(result.limit), verdict)
+            table.add_row(
+                _plain(row.label), _plain(what), result.dtype, _number(result.error), _number(result.limit), verdict
+            )
     return table
 
 

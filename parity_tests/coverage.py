@@ -12,7 +12,10 @@ from parity_tests.sides import Row
 from parity_tests.tolerance import FACTOR, FLOOR, Result
 
 BEGIN, END = "<!-- coverage: begin, written by `nn-parity table --write README.md` -->", "<!-- coverage: end -->"
-HEAD = "| component | cases | forward | backward | float32 error / torch's, ulp | verdict |\n| --- | --- | --- | --- | --- | --- |"
+HEAD = (
+    "| component | cases | forward | backward | float32 error / torch's, ulp | verdict |\n"
+    "| --- | --- | --- | --- | --- | --- |"
+)
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -38,7 +41,8 @@ def _line(name: str, rows: Sequence[Row], by_row: dict[str, list[Result]]) -> st
     forward = [r for r in results if "grad" not in r.what]
     backward = [r for r in results if "grad" in r.what]
     verdict = "" if not results else "ok" if all(r.ok for r in results) else "FAILED"
-    return f"| `{name}` | {text.replace('|', '/')} | {_mark(forward)} | {_mark(backward)} | {_errors(results)} | {verdict} |"
+    cells = [f"`{name}`", text.replace("|", "/"), _mark(forward), _mark(backward), _errors(results), verdict]
+    return f"| {' | '.join(cells)} |"
 
 
 def _mark(results: Iterable[Result]) -> str:
@@ -47,7 +51,7 @@ def _mark(results: Iterable[Result]) -> str:
 
 
 def _errors(results: Iterable[Result]) -> str:
-    """scratch's and torch's largest float32 error; torch's is what the limit was made from."""
+    """Scratch's and torch's largest float32 error; torch's is what the limit was made from."""
     judged = [r for r in results if r.dtype == "float32" and r.limit >= FLOOR]
     if not judged:
         return ""

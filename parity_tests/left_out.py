@@ -1,5 +1,6 @@
 """What torch.nn and torch.optim have and scratch has not, each with its reason. A test reads this: nothing is missing
-by accident."""
+by accident.
+"""
 
 LAZY = "lazy: it learns its sizes from the first input, and becomes the class without Lazy, which is here"
 MEMORY = "about uninitialized tensors of lazy modules"
@@ -18,5 +19,5 @@ LEFT_OUT = {
     "nn.UninitializedBuffer": MEMORY,
     "nn.UninitializedParameter": MEMORY,
     "optim.swap_in_optimizer_params_and_state": "about tracing a graph",
-    "optim.SparseAdam": "updates only the entries of a sparse gradient; gradients here are dense, which torch's refuses",
+    "optim.SparseAdam": "updates the entries of a sparse gradient; here gradients are dense, which torch's refuses",
 }

@@ -4,6 +4,7 @@
 """
 
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
-from scratch import random
-from scratch.nn import init
+from scratch import nn, random
 
 SIZES = (0, 1, 15, 16, 17, 63, 1000, 60000, 10**6)
 FLOATS = ("float32", "float64")
@@ -24,7 +25,7 @@ INTEGERS = ("int64", "int32", "uint8", "bool")
 class Torch:
     """PyTorch, its in-place methods as functions of a tensor."""
 
-    init = torch.nn.init
+    nn = torch.nn
 
     def __getattr__(self, name: str) -> Any:
         if name.endswith("_"):
@@ -35,7 +36,7 @@ class Torch:
 class Scratch:
     """scratch.random under the same names."""
 
-    init = init
+    nn = nn
 
     def __getattr__(self, name: str) -> Any:
         return getattr(random, name)
@@ -91,12 +92,23 @@ def in_place(name: str, *arguments: float, dtypes: tuple[str, ...] = FLOATS) -> 
 
 
 def initializer(name: str, *arguments: float, exact: bool = True) -> Draw:
-    call = lambda side, x: getattr(side.init, name)(rows_of_7(x), *arguments)  # noqa: E731
+    call = lambda side, x: getattr(side.nn.init, name)(rows_of_7(x), *arguments)  # noqa: E731
     return Draw(shown(f"init.{name}", arguments), call, smallest=15, largest=60000, exact=exact)
 
 
 def shown(name: str, arguments: tuple[float, ...]) -> str:
     return f"{name}({', '.join(f'{argument:.3g}' for argument in arguments)})"
+
+
+def layer(name: str, *arguments: float, shape: tuple[int, ...] = (-1,)) -> Draw:
+    """A layer that draws a mask or noise, on numbers of both signs."""
+    call = lambda side, x: getattr(side.nn, name)(*arguments)(images(x - 0.5, shape))  # noqa: E731
+    return Draw(shown(f"nn.{name}", arguments), call, smallest=0 if shape == (-1,) else 60)
+
+
+def images(x: Any, shape: tuple[int, ...]) -> Any:
+    """As many whole images as x holds numbers for."""
+    return x[: x.shape[0] // 60 * 60].reshape(shape) if len(shape) > 1 else x
 
 
 DRAWS = [
@@ -129,6 +141,13 @@ DRAWS = [
     Draw("multinomial(w, 10)", lambda side, x: side.multinomial(x, 10), smallest=15),
     Draw("multinomial(rows, 5, True)", lambda side, x: side.multinomial(rows_of_7(x), 5, True), smallest=15),
     Draw("multinomial(rows, 5)", lambda side, x: side.multinomial(rows_of_7(x), 5), smallest=15),
+    layer("Dropout", 0.3),
+    layer("Dropout1d", 0.3, shape=(-1, 5, 12)),
+    layer("Dropout2d", 0.3, shape=(-1, 5, 3, 4)),
+    layer("Dropout3d", 0.3, shape=(-1, 5, 3, 2, 2)),
+    layer("AlphaDropout", 0.3),
+    layer("FeatureAlphaDropout", 0.3, shape=(-1, 5, 12)),
+    layer("RReLU"),
     initializer("uniform_", -0.1, 0.3),
     initializer("normal_", 0.1, 0.3),
     initializer("trunc_normal_"),
@@ -181,14 +200,18 @@ class Row:
     dtype: str
     verdict: str
     values: int
+    ok: bool
 
 
 def table(sizes: tuple[int, ...] = SIZES, programs: int = 150) -> list[Row]:
     """Every function, dtype and layout at every size, many seeds at the small ones; then programs of mixed calls."""
-    rows = [row(draw, dtype, sizes) for draw in DRAWS for dtype in draw.dtypes]
+    lines = [(draw, dtype) for draw in DRAWS for dtype in draw.dtypes]
+    bar = Console(stderr=True)
+    moving = track(lines, "drawing", console=bar, transient=True, disable=not bar.is_terminal)
+    rows = [row(draw, dtype, sizes) for draw, dtype in moving]
     outcomes = [same for seed in range(programs) for _, same in random_program(seed)]
     verdict = "bit-identical" if all(outcomes) else f"{outcomes.count(False)} calls differ"
-    return [*rows, Row(f"{programs} programs of random calls", "mixed", verdict, len(outcomes))]
+    return [*rows, Row(f"{programs} programs of random calls", "mixed", verdict, len(outcomes), all(outcomes))]
 
 
 def row(draw: Draw, dtype: str, sizes: tuple[int, ...]) -> Row:
@@ -208,11 +231,11 @@ def row(draw: Draw, dtype: str, sizes: tuple[int, ...]) -> Row:
                     differing += int(np.count_nonzero(apart))
                     largest = max(largest, float(apart.max()))
     if not states:
-        return Row(draw.name, dtype, "the generator's states differ", values)
+        return Row(draw.name, dtype, "the generator's states differ", values, False)
     if not differing:
-        return Row(draw.name, dtype, "bit-identical", values)
+        return Row(draw.name, dtype, "bit-identical", values, True)
     share = f"{1 - differing / values:.1%} identical"
-    return Row(draw.name, dtype, f"{share}, the others up to {largest:.3g} ulp of 1", values)
+    return Row(draw.name, dtype, f"{share}, the others up to {largest:.3g} ulp of 1", values, not draw.exact)
 
 
 def distance_in_ulp(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
@@ -236,14 +259,16 @@ def environment() -> list[str]:
     ]
 
 
-def print_table(rows: list[Row] | None = None, console: Console | None = None) -> None:
-    """Print the rows (by default those of `table()`) and the environment."""
+def print_table(rows: list[Row] | None = None, console: Console | None = None) -> bool:
+    """Print rows (by default those of `table()`) and environment; True if all is bit-identical that should be."""
+    rows = list(table()) if rows is None else rows
     printed = Table("function", "dtype", "verdict", title="Same seed, same bits: scratch beside torch")
     printed.add_column("values", justify="right")
-    for line in table() if rows is None else rows:
+    for line in rows:
         printed.add_row(line.function, line.dtype, line.verdict, f"{line.values:,}")
     printed.caption = "\n".join(environment())
-    (console or Console()).print(printed)
+    (console or Console(width=None if sys.stdout.isatty() else 130)).print(printed)
+    return all(line.ok for line in rows)
 
 
 if __name__ == "__main__":

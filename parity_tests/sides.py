@@ -104,9 +104,7 @@ class ScratchSide:
             self.module.zero_grad()
         output = self.forward(inputs, call, training, seed)
         numbers = {numbered("output", i): np.asarray(y) for i, y in enumerate(leaves(output)) if y is not None}
-        count = iter(range(len(numbers)))
-        dy = map_nest(lambda y: None if y is None else self._cotangent(next(count), y), output)
-        dx = self.module.backward(*(dy if isinstance(output, tuple | list) else (dy,)))
+        dx = self.backward(self.cotangents(output))
         gradients = iter(leaves(dx))
         inputs_flat = list(leaves(inputs))
         for i, wanted in enumerate(differentiable(self.row)):
@@ -118,12 +116,25 @@ class ScratchSide:
             numbers[f"grad {name}"] = _or_zeros(parameter.grad, parameter.data)
         return numbers | {f"buffer {name}": np.array(buffer) for name, buffer in self.module.named_buffers()}
 
-    def _cotangent(self, number: int, y: Any) -> np.ndarray | None:
-        if not _is_float(y):
-            return None
-        dy = cotangent(self.row, number, y.shape, y.dtype)
-        dy.flags.writeable = False
-        return dy
+    def cotangents(self, output: Any, more: tuple[int, ...] = ()) -> Any:
+        """Random read-only cotangents, nested as the output; with further dimensions `more`, wrong ones."""
+        count = iter(range(sum(1 for _ in leaves(output))))
+
+        def one(y: Any) -> np.ndarray | None:
+            if y is None:
+                return None
+            number = next(count)
+            if not _is_float(y):
+                return None
+            dy = cotangent(self.row, number, (*y.shape, *more), y.dtype)
+            dy.flags.writeable = False
+            return dy
+
+        return map_nest(one, output)
+
+    def backward(self, cotangents: Any) -> Any:
+        """A module takes one argument for each output, nested as the outputs are."""
+        return self.module.backward(*(cotangents if isinstance(cotangents, tuple | list) else (cotangents,)))
 
 
 class TorchSide:
@@ -177,9 +188,11 @@ class TorchSide:
         targets = [(y, self._cotangent(i, y)) for i, y in enumerate(outputs) if y.requires_grad]
         if targets and sources:
             ys, dys = zip(*targets, strict=True)
-            gradients = torch.autograd.grad(ys, list(sources.values()), dys, allow_unused=True)
+            gradients: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+                ys, list(sources.values()), dys, allow_unused=True
+            )
         else:
-            gradients = (None,) * len(sources)
+            gradients = tuple(None for _ in sources)
         for (name, source), gradient in zip(sources.items(), gradients, strict=True):
             gradient = torch.zeros_like(source) if gradient is None else gradient
             numbers[name] = (gradient.to_dense() if gradient.is_sparse else gradient).detach().cpu().numpy()
@@ -202,7 +215,7 @@ def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
 
 
 def _with_dtype(kind: Any, kwargs: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
-    """scratch has no global default dtype: layers with parameters take it as an argument."""
+    """Scratch has no global default dtype: layers with parameters take it as an argument."""
     code = getattr(kind.__init__, "__code__", None)
     takes_dtype = code is not None and "dtype" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     return {**kwargs, "dtype": dtype} if takes_dtype and "dtype" not in kwargs else kwargs

@@ -19,7 +19,7 @@ LEFT_OUT = {
     "options": "how LinearCrossEntropyLoss trades time for memory",
 }
 
-# torch shows (*args, **kwargs) for these, a wrapper around several overloads or a deprecation; this is what it documents.
+# torch shows (*args, **kwargs) for these, a wrapper around overloads or a deprecation; this is what it documents.
 _RECURRENT = "num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False"
 DOCUMENTED = {
     "nn.GRU": f"input_size, hidden_size, {_RECURRENT}",
@@ -46,7 +46,7 @@ def arguments(function: Any) -> list[tuple[str, Any]]:
 
 
 def _plain(default: Any) -> Any:
-    """torch's Transformer has the function relu as a default, scratch its name."""
+    """Torch's Transformer has the function relu as a default, scratch its name."""
     return getattr(default, "__name__", default)
 
 

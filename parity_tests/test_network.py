@@ -91,3 +91,46 @@ def test_every_parameter_at_every_step(name):
             for ours32, _, ours64, truth in runs:
                 assert distance(ours32[step][key], truth[step][key]) <= float32_limit(u), (step, key)
                 assert distance(ours64[step][key], truth[step][key]) <= float64_limit(u), (step, key)
+
+
+def test_one_integer_decides_weights_batches_and_masks():
+    """An MLP with dropout, an epoch of digits, each engine from the seed alone, through the global stream."""
+    seed, size = 11, 64
+    scratch.manual_seed(seed)
+    torch.manual_seed(seed)
+    ours, theirs = build(scratch, np.float32), build(torch_impl, torch.float32)
+    images = (IMAGES / 16).astype(np.float32)
+    for name, value in bridge.arrays(theirs).items():
+        assert bits_equal(ours.state_dict()[name], value), name
+    our_rule = scratch.optim.Adam(ours.parameters(), lr=1e-3)
+    their_rule = torch_impl.optim.Adam(theirs.parameters(), lr=1e-3)
+    our_loss, their_loss = scratch.nn.CrossEntropyLoss(), torch_impl.nn.CrossEntropyLoss()
+    our_data = scratch.data.TensorDataset(images, LABELS)
+    their_data = torch.utils.data.TensorDataset(torch.tensor(images), torch.tensor(LABELS))
+    masks = []
+    theirs[2].register_forward_hook(lambda _module, inputs, output: masks.append((inputs[0], output)))
+    losses = []
+    loaders = (
+        scratch.data.DataLoader(our_data, size, shuffle=True),
+        torch.utils.data.DataLoader(their_data, size, shuffle=True),
+    )
+    for (x, labels), (torch_x, torch_labels) in zip(*loaders, strict=True):
+        assert bits_equal(x, torch_x.numpy())
+        assert bits_equal(labels, torch_labels.numpy())
+        our_rule.zero_grad()
+        their_rule.zero_grad()
+        loss = our_loss(ours(x), labels)
+        kept = ours[2].saved.values[0] != 0
+        torch_loss = their_loss(theirs(torch_x), torch_labels)
+        before, after = masks.pop()
+        visible = (before != 0).numpy()
+        assert np.array_equal(kept[visible], (after != 0).numpy()[visible]), "masks"
+        assert bits_equal(scratch.get_rng_state(), torch.get_rng_state().numpy()), "generators"
+        ours.backward(our_loss.backward())
+        torch_loss.backward()
+        our_rule.step()
+        their_rule.step()
+        losses.append((float(loss), torch_loss.item()))
+    assert len(losses) == 29
+    difference = max(abs(a - b) / b for a, b in losses)
+    assert difference < 1e-5, "float32 rounding, grown over 29 steps"

@@ -1,4 +1,4 @@
-"""What a row of the table cannot say about normalization: steps in sequence, warnings, and figures the docstrings claim."""
+"""What rows cannot say about normalization: steps in sequence, warnings, figures that the docstrings claim."""
 
 import warnings
 

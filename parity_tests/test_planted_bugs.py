@@ -209,7 +209,9 @@ class EpsilonOutside(nn.LayerNorm):
     def forward(self, x):
         y = super().forward(x)
         centered = x - x.mean(axis=-1, keepdims=True)
-        return (centered / (x.std(axis=-1, keepdims=True) + x.dtype.type(self.eps)) * self.weight.data + self.bias.data).astype(y.dtype)
+        return (
+            centered / (x.std(axis=-1, keepdims=True) + x.dtype.type(self.eps)) * self.weight.data + self.bias.data
+        ).astype(y.dtype)
 
 
 BUGS = [
@@ -233,7 +235,10 @@ BUGS = [
     (OtherInit, Pair("nn.Linear", (5, 3), ELEMENTWISE)),
     (UnscaledDropout, Pair("nn.Dropout", (0.2,), ELEMENTWISE)),
     (OwnMaskDropout, Pair("nn.Dropout", (0.2,), (normal(11, 13),))),
-    (CountsIgnoredRows, Pair("nn.CrossEntropyLoss", (), (normal(11, 3), integers(11, high=3)), kwargs={"ignore_index": 1})),
+    (
+        CountsIgnoredRows,
+        Pair("nn.CrossEntropyLoss", (), (normal(11, 3), integers(11, high=3)), kwargs={"ignore_index": 1}),
+    ),
     (NaNBecomesZero, Pair("nn.ReLU", (), ELEMENTWISE)),
     (ContiguousOnly, Pair("nn.Tanh", (), ELEMENTWISE)),
     (BiasedRunningVariance, Pair("nn.BatchNorm1d", (5,), ELEMENTWISE)),
@@ -260,6 +265,7 @@ class OtherOrderLinear(nn.Linear):
         self.weight.accumulate(np.einsum("no,ni->oi", dy[::-1], x[::-1]))
         self.bias.accumulate(np.cumsum(dy, axis=0)[-1] if len(dy) else dy.sum(axis=0))
         return np.einsum("...o,oi->...i", dy, self.weight.data)
+
 
 class OtherFormulaSigmoid(nn.Sigmoid):
     """Correct by another formula."""

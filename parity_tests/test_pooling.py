@@ -1,5 +1,7 @@
 """What no row can say of pooling and upsampling: integers, the random stream, every pair of sizes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,8 @@ import scratch
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
 def test_max_pool_takes_integers(dtype):
     x = np.random.default_rng(0).integers(0, 5, (2, 3, 7, 11)).astype(dtype)
-    options = {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}
-    y, index = scratch.nn.MaxPool2d(**options)(x)
-    expected, expected_index = torch.nn.MaxPool2d(**options)(torch.tensor(x))
+    y, index = scratch.nn.MaxPool2d(3, 2, 1, return_indices=True)(x)
+    expected, expected_index = torch.nn.MaxPool2d(3, 2, 1, return_indices=True)(torch.tensor(x))
     assert y.dtype == dtype
     np.testing.assert_array_equal(y, expected.numpy())
     np.testing.assert_array_equal(index, expected_index.numpy())
@@ -22,10 +23,11 @@ def test_max_pool_takes_integers(dtype):
 @pytest.mark.parametrize("seed", range(20))
 def test_fractional_max_pool_draws_torchs_windows_and_leaves_torchs_stream(seed, dtype):
     x = np.random.default_rng(seed).permutation(2 * 3 * 13 * 29).reshape(2, 3, 13, 29).astype(dtype)
-    options = {"kernel_size": (2, 3), "output_size": (5 + seed % 8, 27 - seed), "return_indices": True}
+    kernel, outputs = (2, 3), (5 + seed % 8, 27 - seed)
+    ours = scratch.nn.FractionalMaxPool2d(kernel, outputs, return_indices=True)
+    theirs = torch.nn.FractionalMaxPool2d(kernel, outputs, return_indices=True)
     scratch.manual_seed(seed)
     torch.manual_seed(seed)
-    ours, theirs = scratch.nn.FractionalMaxPool2d(**options), torch.nn.FractionalMaxPool2d(**options)
     for train in (True, False):
         ours.train(train)
         theirs.train(train)
@@ -38,7 +40,7 @@ def test_fractional_max_pool_draws_torchs_windows_and_leaves_torchs_stream(seed,
 def test_nearest_picks_torchs_pixel_for_every_pair_of_sizes(mode, dtype):
     for size in range(1, 33):
         x = np.arange(size, dtype=dtype).reshape(1, 1, size)
-        pairs = [{"size": outputs} for outputs in (*range(1, 49), 97, 301)]
+        pairs: list[dict[str, Any]] = [{"size": outputs} for outputs in (*range(1, 49), 97, 301)]
         pairs += [{"scale_factor": factor} for factor in (0.3, 0.7, 1.3, 1.5, 2.0, 3.3) if size * factor >= 1]
         for options in pairs:
             expected = torch.nn.Upsample(mode=mode, **options)(torch.tensor(x))

@@ -23,10 +23,18 @@ def same(ours, theirs):
         assert a is None or (a.dtype == b.dtype and np.array_equal(a, b))
 
 
+TIES = (1, 3, 2, 3, 1, 1, 2, 3, 3, 2, 1, 2, 3, 1, 2, 2)
+
+
 @pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize(("lengths", "enforce_sorted"), [(LENGTHS, False), ((7, 5, 5, 2), False), ((6, 6, 2, 1), True)])
+@pytest.mark.parametrize(
+    ("lengths", "enforce_sorted"),
+    [(LENGTHS, False), ((6, 6, 2, 1), True), (TIES, False)],
+    ids=["", "sorted", "ties"],
+)
 def test_packing_and_padding(lengths, enforce_sorted, batch_first):
-    padded = PADDED.swapaxes(0, 1) if batch_first else PADDED
+    padded = RNG.normal(size=(7, len(lengths), 3)).astype(np.float32)
+    padded = padded.swapaxes(0, 1) if batch_first else padded
     args = (lengths, batch_first, enforce_sorted)
     ours = scratch_rnn.pack_padded_sequence(padded, *args)
     theirs = torch_rnn.pack_padded_sequence(torch.tensor(padded), *args)
@@ -34,6 +42,16 @@ def test_packing_and_padding(lengths, enforce_sorted, batch_first):
     for options in ((batch_first,), (batch_first, -2.5), (batch_first, 0.0, 9)):
         same(scratch_rnn.pad_packed_sequence(ours, *options), torch_rnn.pad_packed_sequence(theirs, *options))
     same(scratch_rnn.unpack_sequence(ours), torch_rnn.unpack_sequence(theirs))
+
+
+def test_sequences_of_one_length_keep_their_order():
+    """Sorting in torch leaves the order of ties open, and shuffles them from 17 sequences on; padded, all is equal."""
+    lengths = RNG.integers(1, 4, 97)
+    padded = RNG.normal(size=(3, 97, 2))
+    ours = scratch_rnn.pack_padded_sequence(padded, lengths, enforce_sorted=False)
+    theirs = torch_rnn.pack_padded_sequence(torch.tensor(padded), torch.tensor(lengths), enforce_sorted=False)
+    same(ours.sorted_indices, torch.sort(torch.tensor(lengths), descending=True, stable=True).indices)
+    same(scratch_rnn.pad_packed_sequence(ours), torch_rnn.pad_packed_sequence(theirs))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -53,7 +71,6 @@ def test_lists_of_sequences(batch_first, side):
     [
         lambda lib, array: lib.pack_padded_sequence(array(PADDED), LENGTHS),
         lambda lib, array: lib.pack_padded_sequence(array(PADDED), (7, 5, 0, 0)),
-        lambda lib, array: lib.pack_padded_sequence(array(PADDED), (9, 5, 2, 1)),
         lambda lib, array: lib.pack_padded_sequence(array(PADDED), (7, 5)),
         lambda lib, array: lib.pack_padded_sequence(array(PADDED[:, :0]), ()),
         lambda lib, array: lib.pad_packed_sequence(lib.pack_sequence([array(PADDED)]), total_length=3),
@@ -62,14 +79,21 @@ def test_lists_of_sequences(batch_first, side):
         lambda lib, array: lib.pad_sequence(3),
         lambda lib, array: lib.pad_sequence([array(PADDED)], padding_side="top"),
     ],
-    ids=["unsorted", "length 0", "length 9 of 7", "two lengths for four", "no sequences", "total_length too small",
+    ids=["unsorted", "length 0", "two lengths for four", "no sequences", "total_length too small",
          "widths that differ", "an empty list", "no list", "an unknown side"],
 )  # fmt: skip
 def test_what_torch_refuses(call):
-    with pytest.raises(Exception) as theirs:  # noqa: PT011 - the class is the question
+    with pytest.raises(Exception) as theirs:
         call(torch_rnn, torch.tensor)
-    with pytest.raises(theirs.type, match="pack|pad"):
+    with pytest.raises(theirs.type, match=r"pack|pad"):
         call(scratch_rnn, np.asarray)
+
+
+def test_a_length_beyond_the_input_is_refused_where_torch_packs_less_than_it_says():
+    wrong = torch_rnn.pack_padded_sequence(torch.tensor(PADDED), [9, 5, 2, 1])
+    assert len(wrong.data) < wrong.batch_sizes.sum()
+    with pytest.raises(RuntimeError, match="lengths must be in"):
+        scratch_rnn.pack_padded_sequence(PADDED, (9, 5, 2, 1))
 
 
 LAYERS = [
@@ -130,7 +154,7 @@ def run_torch(name, options, hx_given, dtype):
     x, states, dy, dstates = inputs(name, options, hx_given, dtype)
     torch.manual_seed(5)
     layer = getattr(torch.nn, name)(3, 5, **options).to(getattr(torch, dtype))
-    packed = torch_rnn.pack_padded_sequence(torch.tensor(x), LENGTHS, enforce_sorted=False)
+    packed = torch_rnn.pack_padded_sequence(torch.tensor(x), list(LENGTHS), enforce_sorted=False)
     packed.data.requires_grad_()
     states = [torch.tensor(s, requires_grad=True) for s in states or ()]
     wrap = tuple if name == "LSTM" else (lambda parts: parts[0])

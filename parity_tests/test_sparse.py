@@ -20,7 +20,7 @@ def test_add_rows_adds_in_the_order_of_a_loop():
 
 @pytest.mark.parametrize("mode", ["sum", "mean"])
 def test_a_bag_divides_each_gradient_by_its_own_frequency(mode):
-    """Where torch 2.13 takes another index's; if this starts to agree with torch, drop the sentence in the docstring."""
+    """Where torch 2.13 takes another index's; once torch agrees, the sentence in the docstring goes."""
     x = np.array([[1, 3, 1, 0], [2, 2, 2, 1], [0, 4, 3, 3]])
     dy = np.array([[1.0], [10.0], [100.0]], np.float32)
     plain, scaled = (nn.EmbeddingBag(5, 1, mode=mode, scale_grad_by_freq=scale) for scale in (False, True))

@@ -68,7 +68,10 @@ def test_every_component_has_a_row_and_a_twin(name):
 
 
 NO_ROW = {
+    "nn.ModuleDict": "has no forward; test_container.py compares it with torch's",
     "nn.ModuleList": "has no forward; test_module.py compares it with torch's",
+    "nn.ParameterDict": "has no forward; test_container.py compares it with torch's",
+    "nn.ParameterList": "has no forward; test_container.py compares it with torch's",
     "nn.init.calculate_gain": "a function of a name to a number; test_init.py compares all values",
 }
 

@@ -1,22 +1,22 @@
 """The one rule by which everything is judged. No component has a number of its own.
 
-Distance. An error is counted in ulp of the tensor's largest value: |a - b| / (2^-23 max|truth|) in float32, with 2^-52 in
-float64. A tensor of gradients near 1e-6 is thus judged at 1e-6: a bare absolute tolerance would let zeros pass for it.
-Where one side is NaN or infinite and the other is not the same, where dtype or shape differ, the distance is infinite.
+Distance. An error is counted in ulp of the tensor's largest value: |a - b| / (2^-23 max|truth|) in float32, with 2^-52
+in float64. A tensor of gradients near 1e-6 is thus judged at 1e-6: a bare absolute tolerance would let zeros pass for
+it. Where one side is NaN or infinite and the other is not the same, where dtype or shape differ, it is infinite.
 
 Truth. float64, evaluated by torch at the same inputs, which are float32 numbers in both precisions.
 
-U. torch's own worst float32 error over DRAWS draws of the row. It measures how hard the row is: the number of roundings and
-the conditioning of the function, whatever they are, since both sides compute the same function of the same numbers.
+U. torch's own worst float32 error over DRAWS draws of the row. It measures how hard the row is: the number of roundings
+and the conditioning of the function, whatever they are, since both sides compute the same function of the same numbers.
 
 Limits.
     float32   error(scratch) <= 4 U + 4 ulp
               Another order of summation draws other roundings from the same distribution. The worst of five draws
-              estimates its scale; a factor 4 covers the tail and the order. 4 ulp stand for U = 0: a function that torch
-              happens to round exactly may take a few roundings here.
+              estimates its scale; a factor 4 covers the tail and the order. 4 ulp stand for U = 0: a function that
+              torch happens to round exactly may take a few roundings here.
     float64   |scratch - torch| <= 5 U + 4 ulp
-              An algorithm's error in ulp does not depend on the precision: the same roundings, the same conditioning. So
-              torch is within U of the exact value, scratch within 4 U + 4, and they are within 5 U + 4 of each other,
+              An algorithm's error in ulp does not depend on the precision: the same roundings, the same conditioning.
+              So torch is within U of the exact value, scratch within 4 U + 4, and they are within 5 U + 4 of each other,
               now counted in units of 2^-52. What is semantically different is off by 10^10 of them.
 """
 
@@ -94,4 +94,6 @@ class Result:
 
 def exactly(row: str, what: str, dtype: Any, same: bool, note: str = "") -> Result:
     """A result that is right or wrong, with nothing between."""
-    return Result(row, what, str(np.dtype(dtype)) if dtype else "", 0.0 if same else math.inf, 0.0, "" if same else note)
+    return Result(
+        row, what, str(np.dtype(dtype)) if dtype else "", 0.0 if same else math.inf, 0.0, "" if same else note
+    )

@@ -16,7 +16,7 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
-class no_grad(ContextDecorator):  # noqa: N801 - torch's name
+class no_grad(ContextDecorator):
     """Inside, forward saves nothing, so it needs less memory and backward is refused.
 
         with scratch.no_grad():

@@ -25,7 +25,7 @@ from scratch.nn import Module, Parameter
 AnyModule = Module | torch.nn.Module
 
 
-# --- parameters, either way ---------------------------------------------------------------------------------------------
+# --- parameters, either way -------------------------------------------------------------------------------------------
 
 
 def arrays(module: AnyModule) -> dict[str, np.ndarray]:
@@ -74,7 +74,7 @@ def _array(value: Any) -> np.ndarray:
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
-# --- a scratch Module inside torch --------------------------------------------------------------------------------------
+# --- a scratch Module inside torch ------------------------------------------------------------------------------------
 
 
 class TorchModule(torch.nn.Module):
@@ -134,18 +134,18 @@ class TorchModule(torch.nn.Module):
         outputs = _Run.apply(self, shape, recording, *leaves, *twins)
         return shape.output.fill(iter(outputs))
 
-    def train(self, mode: bool = True) -> "TorchModule":
+    def train(self, mode: bool = True) -> TorchModule:
         super().train(mode)
         self.scratch_module.train(mode)
         return self
 
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "TorchModule":
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> TorchModule:
         for tensor in (*self.parameters(), *self.buffers()):
             moved = fn(tensor)
             if moved.device != tensor.device or moved.dtype != tensor.dtype:
                 raise RuntimeError(
-                    f"TorchModule: the arrays of {type(self.scratch_module).__name__} are {tensor.dtype} on the CPU and "
-                    f"cannot become {moved.dtype} on {moved.device}. Build the scratch module with that dtype, and "
+                    f"TorchModule: the arrays of {type(self.scratch_module).__name__} are {tensor.dtype} on the CPU "
+                    f"and cannot become {moved.dtype} on {moved.device}. Build the scratch module with that dtype, and "
                     "train it with accelerator='cpu'."
                 )
         return self
@@ -155,7 +155,7 @@ class _Run(torch.autograd.Function):
     """One forward of a scratch module as a node of torch's graph."""
 
     @staticmethod
-    def forward(ctx: Any, owner: TorchModule, shape: "_Shape", recording: bool, *tensors: Any) -> Any:
+    def forward(ctx: Any, owner: TorchModule, shape: _Shape, recording: bool, *tensors: Any) -> Any:
         module = owner.scratch_module
         inputs = shape.fill(_numpy(t) for t in tensors)
         if recording:
@@ -237,7 +237,7 @@ def _tensor(value: Any) -> torch.Tensor | None:
     return None if value is None else torch.from_numpy(np.asarray(value))
 
 
-# --- a scratch optimizer inside torch -----------------------------------------------------------------------------------
+# --- a scratch optimizer inside torch ---------------------------------------------------------------------------------
 
 
 class TorchOptimizer(torch.optim.Optimizer):
@@ -254,7 +254,7 @@ class TorchOptimizer(torch.optim.Optimizer):
         groups = [{**group, "params": [twins[id(p)] for p in group["params"]]} for group in optimizer.param_groups]
         super().__init__(groups, dict(optimizer.defaults))
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
         if closure is None:

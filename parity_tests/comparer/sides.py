@@ -99,6 +99,11 @@ class Side:
     def can_backward(self) -> bool:
         return True
 
+    @property
+    def frozen(self) -> bool:
+        """Whether its parameters are its own affair, as in an ONNX file."""
+        return bool(getattr(self.model, "frozen", False))
+
     @contextmanager
     def _probed(self, probe: Probe | None) -> Iterator[None]:
         """Wrap the layers for the length of one run."""

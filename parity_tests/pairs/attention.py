@@ -45,7 +45,9 @@ ROWS = [
     Pair(SDPA, (), HEADS, "causal", {"is_causal": True}),
     Pair(SDPA, (), HEADS, "scale", {"scale": 0.3}),
     Pair(SDPA, (), HEADS, "dropout", {"dropout_p": 0.3}),
-    Pair(SDPA, (), (normal(N, 4, L, E), normal(N, 2, S, E), normal(N, 2, S, 11)), "grouped heads", {"enable_gqa": True}),
+    Pair(
+        SDPA, (), (normal(N, 4, L, E), normal(N, 2, S, E), normal(N, 2, S, 11)), "grouped heads", {"enable_gqa": True}
+    ),
     Pair(SDPA, (), HEADS, "a row fully masked", call={"attn_mask": given(np.arange(L)[:, None] != np.full(S, 2))}),
     Refusal(SDPA, (), (normal(N, L, E), normal(N, S, E + 1), normal(N, S, 11)), "keys of another width"),
     Refusal(SDPA, (), (*HEADS, open_mask(L, S)), "a mask beside is_causal", {"is_causal": True}),

@@ -41,8 +41,10 @@ ROWS = [
     Pair("nn.PairwiseDistance", (), (normal(), normal()), "numbers", {"keepdim": True}, smooth=False),
     Pair("nn.PairwiseDistance", (), (normal(7, 3, 5), normal(7, 1, 5)), "repeated rows"),
     Pair("nn.PairwiseDistance", (3.0,), (normal(7, 1), normal(3, 7, 5)), "repeated elements, missing dimension"),
-    *(Pair("nn.PairwiseDistance", (), KINKS, f"kinks {p=}", {"p": p, "eps": 0.0}, smooth=False)
-      for p in (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF, -INF)),
+    *(
+        Pair("nn.PairwiseDistance", (), KINKS, f"kinks {p=}", {"p": p, "eps": 0.0}, smooth=False)
+        for p in (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF, -INF)
+    ),
     Refusal("nn.PairwiseDistance", (), (normal(7, 5), normal(7, 3)), "other lengths"),
     Refusal("nn.PairwiseDistance", (INF,), (normal(7, 0), normal(7, 0)), "the largest of nothing"),
 ]

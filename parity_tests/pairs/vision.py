@@ -3,39 +3,33 @@
 from parity_tests.pairs.row import Pair, Refusal, integers, normal
 
 SEQUENCE, IMAGE, VOLUME = normal(2, 3, 5), normal(2, 3, 5, 7), normal(2, 3, 5, 3, 2)
-OF_MODE = {  # the inputs that a mode exists for
-    "nearest": (SEQUENCE, IMAGE, VOLUME),
-    "nearest-exact": (SEQUENCE, IMAGE, VOLUME),
-    "area": (SEQUENCE, IMAGE, VOLUME),
-    "linear": (SEQUENCE,),
-    "bilinear": (IMAGE,),
-    "bicubic": (IMAGE,),
-    "trilinear": (VOLUME,),
+ANY = {1: SEQUENCE, 2: IMAGE, 3: VOLUME}
+INPUTS = {  # what each mode exists for, by the number of spatial dimensions
+    "nearest": ANY,
+    "nearest-exact": ANY,
+    "area": ANY,
+    "linear": {1: SEQUENCE},
+    "bilinear": {2: IMAGE},
+    "bicubic": {2: IMAGE},
+    "trilinear": {3: VOLUME},
 }
 UP, DOWN, MIXED = 11, 2, {1: (13,), 2: (11, 3), 3: (7, 2, 5)}
+EMPTY = {"empty": "torch's pixel_unshuffle keeps an empty input's shape, so its gradients fail; here they have theirs"}
 
 
-def upsample(mode):
-    rows = []
-    for n, x in enumerate(OF_MODE[mode], start=1 if len(OF_MODE[mode]) > 1 else MODE_DIMENSIONS[mode]):
-        for name, size in (("up", UP), ("down", DOWN), ("both", MIXED[n]), ("one", 1)):
-            rows.append(Pair("nn.Upsample", (size,), (x,), f"{mode} {n}d {name}", {"mode": mode}))
-        for factor in (2, 1.7, 0.6, (1.3, 0.7, 2.0)[:n]):
-            kwargs = {"scale_factor": factor, "mode": mode}
-            rows.append(Pair("nn.Upsample", (), (x,), f"{mode} {n}d factor {factor}", kwargs))
-        kwargs = {"scale_factor": 1.7, "mode": mode, "recompute_scale_factor": True}
-        rows.append(Pair("nn.Upsample", (), (x,), f"{mode} {n}d factor recomputed", kwargs))
-        if mode not in ("nearest", "nearest-exact", "area"):
-            for size in (UP, DOWN, MIXED[n], 1):
-                kwargs = {"mode": mode, "align_corners": True}
-                rows.append(Pair("nn.Upsample", (size,), (x,), f"{mode} {n}d corners {size}", kwargs))
-            kwargs = {"scale_factor": 1.7, "mode": mode, "align_corners": True}
-            rows.append(Pair("nn.Upsample", (), (x,), f"{mode} {n}d corners, factor", kwargs))
+def upsample(mode, n, x):
+    def row(case, **kwargs):
+        return Pair("nn.Upsample", (), (x,), f"{mode} {n}d {case}", {**kwargs, "mode": mode})
+
+    sizes = (UP, DOWN, MIXED[n], 1)
+    rows = [row(f"to {size}", size=size) for size in sizes]
+    rows += [row(f"by {factor}", scale_factor=factor) for factor in (2, 1.7, 0.6, (1.3, 0.7, 2.0)[:n])]
+    rows.append(row("by 1.7, recomputed", scale_factor=1.7, recompute_scale_factor=True))
+    if "linear" in mode or mode == "bicubic":
+        rows += [row(f"corners to {size}", size=size, align_corners=True) for size in sizes]
+        rows.append(row("corners by 1.7", scale_factor=1.7, align_corners=True))
     return rows
 
-
-EMPTY = {"empty": "torch's pixel_unshuffle keeps an empty input's shape, so its gradients fail; here they have theirs"}
-MODE_DIMENSIONS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 ROWS = [
     Pair("nn.ChannelShuffle", (3,), (normal(2, 15, 5, 7),)),
@@ -58,7 +52,7 @@ ROWS = [
     Refusal("nn.PixelUnshuffle", (2,), (normal(2, 5, 2, 3),), "width that does not divide"),
     Refusal("nn.PixelUnshuffle", (-1,), (normal(2, 5, 2, 3),), "negative factor"),
     Refusal("nn.PixelUnshuffle", (2,), (normal(4, 2),), "two dimensions"),
-    *(row for mode in OF_MODE for row in upsample(mode)),
+    *(row for mode, inputs in INPUTS.items() for n, x in inputs.items() for row in upsample(mode, n, x)),
     Pair("nn.Upsample", (7,), (normal(2, 3, 7, 5),), "one axis stays", {"mode": "bilinear"}),
     Pair("nn.Upsample", ((7, 5),), (normal(2, 3, 7, 5),), "both axes stay", {"mode": "bilinear"}),
     Pair("nn.Upsample", (97,), (normal(2, 3, 31),), "wide", {"mode": "linear"}),

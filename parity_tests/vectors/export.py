@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors.numpy import save
 
 from parity_tests.pairs.row import Pair
@@ -28,18 +30,34 @@ def vector_of(pair: Pair) -> Vector:
     if package == "nn.init":
         raise NotPortable("an initialiser turns a seed into bits: there are no numbers to start from")
     make = schedule_vector if pair.name == "optim.swa_utils.SWALR" else KINDS.get(package, layer_vector)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
         return make(pair)
 
 
-def export(folder: Path, rows: Iterable[Pair], environment: dict[str, str]) -> dict[str, Json]:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The number of threads decides in which order torch sums: the files must not depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def export(
+    folder: Path,
+    rows: Sequence[Pair],
+    environment: dict[str, str],
+    tracked: Callable[[Sequence[Pair]], Iterable[Pair]] = iter,
+) -> dict[str, Json]:
     """Write the vectors of these rows and return the index. What an earlier export left and this one has not, goes.
 
     The folder must be new, empty, or a vectors folder. While `complete` is false in the index, the export is under way.
+    `tracked` walks over the rows and shows how far it is.
     """
-    rows = list(rows)
     before = _earlier_names(folder)
     names = {file_name(row.label): row.label for row in rows}
     if len(names) != len(rows):
@@ -49,7 +67,7 @@ def export(folder: Path, rows: Iterable[Pair], environment: dict[str, str]) -> d
     listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]
     write_json(folder / INDEX, {**head, "complete": False, "rows": listed, "left_out": {}})
     left_out = {}
-    for row in rows:
+    for row in tracked(rows):
         name = file_name(row.label)
         try:
             vector = vector_of(row)
@@ -77,5 +95,7 @@ def _earlier_names(folder: Path) -> set[str]:
     if (folder / INDEX).exists():
         return {row["name"] for row in read_index(folder)["rows"]}
     if any(folder.iterdir()):
-        raise VectorsError(f"export: {folder} is not empty and no vectors folder (no {INDEX}). Name a new or empty folder.")
+        raise VectorsError(
+            f"export: {folder} is not empty and no vectors folder (no {INDEX}). Name a new or empty folder."
+        )
     return set()

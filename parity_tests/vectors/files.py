@@ -7,7 +7,8 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,39 +48,53 @@ def read_index(folder: Path) -> dict[str, Json]:
         raise VectorsError(f"{folder} is no vectors folder: it has no {INDEX}. `nn-parity vectors export` makes one.")
     index = _read_json(path)
     if index.get("format") != FORMAT or index.get("version") != VERSION:
-        raise VectorsError(f"{path}: the format is {index.get('format')!r} {index.get('version')!r}, not {FORMAT!r} {VERSION}.")
+        raise VectorsError(
+            f"{path}: the format is {index.get('format')!r} {index.get('version')!r}, not {FORMAT!r} {VERSION}."
+        )
     rows = index.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise VectorsError(f"{path}: `rows` must be a list of objects.")
     for row in rows:
         name, label = row.get("name"), row.get("label")
         if not isinstance(label, str) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
-            raise VectorsError(f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here.")
+            raise VectorsError(
+                f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here."
+            )
     if len({row["name"] for row in rows}) != len(rows):
         raise VectorsError(f"{path}: a row's name stands there twice.")
     return index
 
 
-def read_expected(folder: Path, name: str) -> tuple[list[dict[str, Json]], dict[str, np.ndarray]]:
-    """What a row asks for, checked entry by entry, and the true values by their tensors' names."""
+@dataclass(frozen=True)
+class Asked:
+    """What one row asks for, checked entry by entry, the true values by their tensors' names, and the random cases."""
+
+    expected: list[dict[str, Json]]
+    truths: dict[str, np.ndarray]
+    random: frozenset[str]
+
+
+def read_asked(folder: Path, name: str) -> Asked:
     path = folder / f"{name}.json"
-    expected = _read_json(path).get("expected")
+    manifest = _read_json(path)
+    expected, cases = manifest.get("expected"), manifest.get("cases", {})
     if not isinstance(expected, list) or not expected:
         raise VectorsError(f"{path}: `expected` must be a list of objects, and not empty.")
+    if not isinstance(cases, dict) or not all(isinstance(case, dict) for case in cases.values()):
+        raise VectorsError(f"{path}: `cases` must be an object of objects.")
     for entry in expected:
         _check_entry(path, entry)
     if len({entry["name"] for entry in expected}) != len(expected):
         raise VectorsError(f"{path}: an answer's name stands there twice.")
-    shapes = {entry["truth"]: tuple(entry["shape"]) for entry in expected}
     truths = {}
     with open_tensors(folder / f"{name}.safetensors") as tensors:
-        for truth, shape in shapes.items():
-            if truth not in tensors.kinds:
-                raise VectorsError(f"{folder / name}.safetensors has no tensor {truth!r}.")
-            if tensors.kinds[truth][1] != shape:
-                raise VectorsError(f"{path}: {truth!r} is {list(shape)} there and {list(tensors.kinds[truth][1])} in the tensors.")
+        for entry in expected:
+            truth, (dtype, shape) = entry["truth"], tensors.kinds.get(entry["truth"], ("missing", ()))
+            if dtype not in DTYPES.values() or shape != tuple(entry["shape"]):
+                wanted = f"{entry['name']!r} is to have the shape {entry['shape']}"
+                raise VectorsError(f"{path}: {wanted}, but its truth {truth!r} is {dtype}{list(shape)}.")
             truths[truth] = tensors.read(truth)
-    return expected, truths
+    return Asked(expected, truths, frozenset(case for case, facts in cases.items() if facts.get("random") is True))
 
 
 def _check_entry(path: Path, entry: Any) -> None:
@@ -91,7 +106,7 @@ def _check_entry(path: Path, entry: Any) -> None:
         raise VectorsError(f"{path}: {entry['name']!r} asks for {entry['dtype']!r} in {entry['precision']!r}.")
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
         raise VectorsError(f"{path}: the shape of {entry['name']!r} must be a list of sizes.")
-    if type(limit) not in (int, float) or not 0 <= limit < math.inf:
+    if not isinstance(limit, int | float) or not 0 <= limit < math.inf:
         raise VectorsError(f"{path}: the limit of {entry['name']!r} must be a finite number, not {limit!r}.")
 
 
@@ -102,11 +117,13 @@ class Tensors:
         self._path, self._file = path, file
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
         self.kinds = {
-            name: (DTYPES.get(part.get_dtype(), part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()
+            name: (DTYPES.get(part.get_dtype(), part.get_dtype()), tuple(part.get_shape()))
+            for name, part in slices.items()
         }
 
     def read(self, name: str) -> np.ndarray:
-        return np.asarray(self._file.get_tensor(name))
+        with _readable(self._path):
+            return np.asarray(self._file.get_tensor(name))
 
 
 @contextmanager
@@ -115,10 +132,19 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
     _require_plain(path)
     with path.open("rb") as file:
         if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
-            raise VectorsError(f"{path} is no safetensors file: its header would be longer than {LARGEST_HEADER} bytes.")
+            raise VectorsError(
+                f"{path} is no safetensors file: its header would be longer than {LARGEST_HEADER} bytes."
+            )
+    with ExitStack() as stack:
+        with _readable(path):
+            tensors = Tensors(path, stack.enter_context(safe_open(path, "numpy")))
+        yield tensors
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, "numpy") as file:
-            yield Tensors(path, file)
+        yield
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise VectorsError(f"{path} is no safetensors file: {error}.") from None
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from parity_tests.tolerance import Result, distance, exactly
-from parity_tests.vectors.files import ANSWERS, open_tensors, read_expected
+from parity_tests.vectors.files import ANSWERS, Asked, Tensors, open_tensors, read_asked
 from parity_tests.vectors.vector import Json, VectorsError
-
-Entries = list[dict[str, Json]]
 
 
 @dataclass(frozen=True)
@@ -22,11 +20,13 @@ class Answered:
     label: str
 
 
-def judge(folder: Path, rows: Iterable[dict[str, str]]) -> list[tuple[Answered, list[Result]]]:
-    """The results of the rows that have an answer."""
-    return [
-        (Answered(row["label"]), judge_row(folder, row["name"], row["label"])) for row in rows if has_answer(folder, row["name"])
-    ]
+def judge(
+    folder: Path, rows: Iterable[dict[str, str]], all_rows: bool = False
+) -> Iterator[tuple[Answered, list[Result]]]:
+    """The results of the rows that have an answer; with `all_rows`, a row without one is a failure."""
+    for row in rows:
+        if all_rows or has_answer(folder, row["name"]):
+            yield Answered(row["label"]), judge_row(folder, row["name"], row["label"])
 
 
 def has_answer(folder: Path, name: str) -> bool:
@@ -36,32 +36,41 @@ def has_answer(folder: Path, name: str) -> bool:
 
 def judge_row(folder: Path, name: str, label: str) -> list[Result]:
     """An answer that cannot be read is a failure of its row; vectors that cannot be read are an error."""
-    expected, truths = read_expected(folder, name)
-    random = _random_cases(folder, name)
+    asked = read_asked(folder, name)
     try:
         with open_tensors(_answer(folder, name)) as tensors:
-            unknown = tensors.kinds.keys() - {entry["name"] for entry in expected}
-            results = [exactly(label, f"{what!r}", None, False, "nothing of this name is asked for") for what in sorted(unknown)]
-            for entry in _due(expected, tensors.kinds.keys(), random):
-                kind = tensors.kinds.get(entry["name"])
-                asked = entry["dtype"], tuple(entry["shape"])
-                what = f"{entry['case']} {entry['what']}"
-                if kind != asked:
-                    note = "missing" if kind is None else f"{_text(kind)}, asked for {_text(asked)}"
-                    results.append(exactly(label, what, entry["precision"], False, note))
-                else:
-                    error = distance(tensors.read(entry["name"]), truths[entry["truth"]])
-                    results.append(Result(label, what, entry["precision"], error, entry["limit_ulp"]))
+            results = list(_results(asked, tensors, label))
     except VectorsError as error:
         return [exactly(label, "answer", None, False, str(error))]
     return results or [exactly(label, "answer", None, False, "it answers nothing")]
 
 
-def _due(expected: Entries, given: Iterable[str], random: set[str]) -> Entries:
-    """A precision that is begun must be complete, but for cases of random numbers of which nothing is given."""
-    given = set(given)
-    begun = {(e["precision"], e["case"]) for e in expected if e["name"] in given}
+def _results(asked: Asked, answer: Tensors, label: str) -> Iterator[Result]:
+    for name in sorted(answer.kinds.keys() - {entry["name"] for entry in asked.expected}):
+        yield exactly(label, repr(name), None, False, "nothing of this name is asked for")
+    for entry in _due(asked, set(answer.kinds)):
+        what, precision = f"{entry['case']} {entry['what']}", entry["precision"]
+        wanted, kind = (entry["dtype"], tuple(entry["shape"])), answer.kinds.get(entry["name"])
+        if kind != wanted:
+            came = "nothing" if kind is None else f"{kind[0]}{list(kind[1])}"
+            yield exactly(label, what, precision, False, f"{came} came, {wanted[0]}{list(wanted[1])} is asked for")
+            continue
+        with np.errstate(over="ignore"):
+            error = distance(answer.read(entry["name"]), asked.truths[entry["truth"]])
+        yield Result(label, what, precision, error, entry["limit_ulp"])
+
+
+def _due(asked: Asked, given: set[str]) -> list[dict[str, Json]]:
+    """A precision that is begun must be complete, but for random cases of which nothing is given."""
+    begun = {(entry["precision"], entry["case"]) for entry in asked.expected if entry["name"] in given}
     precisions = {precision for precision, _ in begun}
     return [
-        e for e in expected if e["precision"] in precisions and (e["case"] not in random or (e["precision"], e["case"]) in begun)
+        entry
+        for entry in asked.expected
+        if entry["precision"] in precisions
+        and (entry["case"] not in asked.random or (entry["precision"], entry["case"]) in begun)
     ]
+
+
+def _answer(folder: Path, name: str) -> Path:
+    return folder / ANSWERS / f"{name}.safetensors"

@@ -63,7 +63,8 @@ def _give(vector: Vector, check: LayerCheck) -> None:
         "call": vector.encode(call, "call"),
         "inputs": _listed(map_nest(lambda x: vector.encode(x, numbered("input", next(count))), inputs)),
         "parameters": {
-            name: vector.give(f"parameter {name}", value.detach().numpy()) for name, value in side.module.named_parameters()
+            name: vector.give(f"parameter {name}", value.detach().numpy())
+            for name, value in side.module.named_parameters()
         },
         "buffers": {name: vector.give(f"buffer {name}", value.numpy()) for name, value in side.module.named_buffers()},
     }

@@ -22,7 +22,9 @@ def optimizer_vector(pair: Pair) -> Vector:
     vector = Vector(pair.label, pair.name, "optimizer")
     check = check_optim.OptimizerCheck(pair)
     _give_optimizer(vector, check)
-    truths, roughs = ([check.run(["torch"], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
+    truths, roughs = (
+        [check.run(["torch"], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32")
+    )
     u: dict[str, float] = {}
     for rough, truth in zip(roughs, truths, strict=True):
         for what, value in check_optim._distances(rough, truth, rough, {}).items():
@@ -48,7 +50,10 @@ def _give_optimizer(vector: Vector, check: check_optim.OptimizerCheck) -> None:
     pair, names = check.pair, [weight.name for weight in check.weights]
     lbfgs = pair.name == "optim.LBFGS"
     options = vector.encode(pair.kwargs, "option")
-    groups = [{"parameters": names[::2], "options": {}}, {"parameters": names[1::2], "options": vector.encode(pair.call, "call")}]
+    groups = [
+        {"parameters": names[::2], "options": {}},
+        {"parameters": names[1::2], "options": vector.encode(pair.call, "call")},
+    ]
     vector.facts |= {
         "args": vector.encode(pair.args, "argument"),
         "kwargs": options,
@@ -74,7 +79,8 @@ def schedule_vector(pair: Pair) -> Vector:
     """Rates and momenta of every group, at the start and after every step. They are Python's numbers: float64 alone."""
     vector = Vector(pair.label, pair.name, "schedule")
     kwargs = vector.encode(pair.kwargs, "option")
-    side, metric = check_scheduler.Side(pair, "torch"), []
+    side = check_scheduler.Side(pair, "torch")
+    metric: list[float] = []
     step = side.scheduler.step
 
     def observed(*arguments: float) -> None:

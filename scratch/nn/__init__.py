@@ -1,20 +1,12 @@
 """torch.nn in NumPy: the table of contents. Families as torch.nn.modules has them, names sorted within each."""
 
 from scratch.nn import init, utils
-from scratch.nn.linear import (
-    Bilinear,
-    Identity,
-    Linear,
-)
-from scratch.nn.flatten import (
-    Flatten,
-    Unflatten,
-)
 from scratch.nn.activation import (
     CELU,
     ELU,
     GELU,
     GLU,
+    SELU,
     Hardshrink,
     Hardsigmoid,
     Hardswish,
@@ -24,12 +16,11 @@ from scratch.nn.activation import (
     LogSoftmax,
     Mish,
     PReLU,
-    RReLU,
     ReLU,
     ReLU6,
-    SELU,
-    SiLU,
+    RReLU,
     Sigmoid,
+    SiLU,
     Softmax,
     Softmax2d,
     Softmin,
@@ -40,21 +31,78 @@ from scratch.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from scratch.nn.attention import (
+    MultiheadAttention,
+    ScaledDotProductAttention,
+)
+from scratch.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+)
+from scratch.nn.channelshuffle import (
+    ChannelShuffle,
+)
+from scratch.nn.container import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
+from scratch.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
+from scratch.nn.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
+from scratch.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
+from scratch.nn.flatten import (
+    Flatten,
+    Unflatten,
+)
+from scratch.nn.fold import (
+    Fold,
+    Unfold,
+)
+from scratch.nn.instancenorm import (
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from scratch.nn.linear import (
+    Bilinear,
+    Identity,
+    Linear,
+)
 from scratch.nn.loss import (
     AdaptiveLogSoftmaxWithLoss,
     BCELoss,
     BCEWithLogitsLoss,
-    CTCLoss,
     CosineEmbeddingLoss,
     CrossEntropyLoss,
+    CTCLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,
     HuberLoss,
     KLDivLoss,
     L1Loss,
     LinearCrossEntropyLoss,
-    MSELoss,
     MarginRankingLoss,
+    MSELoss,
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
@@ -66,25 +114,34 @@ from scratch.nn.loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from scratch.nn.dropout import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-    FeatureAlphaDropout,
+from scratch.nn.module import Module, Parameter
+from scratch.nn.normalization import (
+    CrossMapLRN2d,
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
 )
-from scratch.nn.conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
+from scratch.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
 )
-from scratch.nn.fold import (
-    Fold,
-    Unfold,
+from scratch.nn.pixelshuffle import (
+    PixelShuffle,
+    PixelUnshuffle,
 )
 from scratch.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -108,46 +165,12 @@ from scratch.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from scratch.nn.padding import (
-    CircularPad1d,
-    CircularPad2d,
-    CircularPad3d,
-    ConstantPad1d,
-    ConstantPad2d,
-    ConstantPad3d,
-    ReflectionPad1d,
-    ReflectionPad2d,
-    ReflectionPad3d,
-    ReplicationPad1d,
-    ReplicationPad2d,
-    ReplicationPad3d,
-    ZeroPad1d,
-    ZeroPad2d,
-    ZeroPad3d,
-)
-from scratch.nn.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-)
-from scratch.nn.instancenorm import (
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
-from scratch.nn.normalization import (
-    CrossMapLRN2d,
-    GroupNorm,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
 from scratch.nn.rnn import (
     GRU,
-    GRUCell,
     LSTM,
-    LSTMCell,
     RNN,
+    GRUCell,
+    LSTMCell,
     RNNBase,
     RNNCell,
     RNNCellBase,
@@ -156,10 +179,6 @@ from scratch.nn.sparse import (
     Embedding,
     EmbeddingBag,
 )
-from scratch.nn.attention import (
-    MultiheadAttention,
-    ScaledDotProductAttention,
-)
 from scratch.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -167,30 +186,11 @@ from scratch.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
-from scratch.nn.pixelshuffle import (
-    PixelShuffle,
-    PixelUnshuffle,
-)
-from scratch.nn.channelshuffle import (
-    ChannelShuffle,
-)
 from scratch.nn.upsampling import (
     Upsample,
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from scratch.nn.distance import (
-    CosineSimilarity,
-    PairwiseDistance,
-)
-from scratch.nn.container import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Sequential,
-)
-from scratch.nn.module import Module, Parameter
 
 __all__ = [  # noqa: RUF022 - by family
     "Module",

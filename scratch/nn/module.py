@@ -95,8 +95,8 @@ class Module:
             return self.save(y, x)                 self.weight.accumulate(...)
                                                    return dx
 
-    `forward` ends by saving what `backward` needs in the one slot `self.saved`. `backward` takes dL/dy, one cotangent per
-    output, adds dL/dw into each `Parameter.grad`, and returns dL/dx, one gradient per floating input. The slot is
+    `forward` ends by saving what `backward` needs in the one slot `self.saved`. `backward` takes dL/dy, one cotangent
+    per output, adds dL/dw into each `Parameter.grad`, and returns dL/dx, one gradient per floating input. The slot is
     emptied by `take`, so one forward serves one backward, and memory is returned as the backward pass proceeds.
 
     Registration needs no magic: a Parameter, a Module, or an array passed to `register_buffer`, is found among the
@@ -158,7 +158,7 @@ class Module:
         if isinstance(expected, list):
             if not isinstance(cotangent, tuple | list) or len(cotangent) != len(expected):
                 raise RuntimeError(
-                    f"{self}.backward: it has {len(expected)} outputs and needs one cotangent for each (None for zero), "
+                    f"{self}.backward: it has {len(expected)} outputs and needs a cotangent for each (None for zero), "
                     f"got {type(cotangent).__name__}."
                 )
             for part, kind in zip(cotangent, expected, strict=True):

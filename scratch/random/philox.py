@@ -154,7 +154,7 @@ class Philox:
         """Draw float32 units as the dropout kernel draws them: a thread fills `width` neighbors at a time.
 
         width is 16 bytes' worth, halved until it divides n. A thread draws four words for up to four neighbors; with
-        width 2 it drops the other two (pytorch/pytorch issue 68909), with width 1 the map is that of `words`.
+        width 2 it drops the other two (pytorch/pytorch#68909), with width 1 the map is that of `words`.
         """
         width = 16 // itemsize
         while n % width:

@@ -21,8 +21,8 @@ class MultiheadAttention(Module):
         q = query Wq^T + bq        k = key Wk^T + bk        v = value Wv^T + bv
         y = concat_h(softmax(q_h k_h^T / sqrt(E / H) + mask) v_h) Wo^T + bo
 
-    Shapes    query (L, N, E), key (S, N, kdim), value (S, N, vdim), y (L, N, E); (N, L, E) and so on with batch_first; no
-              N without a batch. in_proj_weight (3E, E) holds Wq, Wk, Wv; with other kdim or vdim there are
+    Shapes    query (L, N, E), key (S, N, kdim), value (S, N, vdim), y (L, N, E); (N, L, E) and so on with batch_first;
+              no N without a batch. in_proj_weight (3E, E) holds Wq, Wk, Wv; with other kdim or vdim there are
               q_proj_weight (E, E), k_proj_weight (E, kdim), v_proj_weight (E, vdim). in_proj_bias (3E,).
     Masks     True = blocked, the opposite of scaled_dot_product_attention; floats are added. key_padding_mask (N, S);
               attn_mask (L, S) or (N·H, L, S). is_causal is a hint that needs attn_mask; with it, no weights and no
@@ -35,7 +35,8 @@ class MultiheadAttention(Module):
               and value for everyone, collect the sums of their gradients over the batch.
     Saves     query, key, value, what attention saves, and its output before Wo.
     Numerics  y lies in memory as (L, N, E) even with batch_first, as torch's does: a dropout after it draws its mask in
-              the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros without, as in torch.
+              the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros
+              without, as in torch.
     Init      Wo and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier uniform;
               bias_k, bias_v Xavier normal: torch's draws to the bit.
     Torch     torch.nn.MultiheadAttention.
@@ -58,9 +59,13 @@ class MultiheadAttention(Module):
         generator: Generator | None = None,
     ) -> None:
         if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(f"MultiheadAttention: embed_dim and num_heads must be positive, got {embed_dim}, {num_heads}.")
+            raise ValueError(
+                f"MultiheadAttention: embed_dim and num_heads must be positive, got {embed_dim}, {num_heads}."
+            )
         if embed_dim % num_heads:
-            raise AssertionError(f"MultiheadAttention: embed_dim {embed_dim} is not a multiple of num_heads {num_heads}.")
+            raise AssertionError(
+                f"MultiheadAttention: embed_dim {embed_dim} is not a multiple of num_heads {num_heads}."
+            )
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
@@ -122,7 +127,11 @@ class MultiheadAttention(Module):
         self._check(query, key, value, key_padding_mask, attn_mask, is_causal, hint_alone)
         x = [self._batch_first(part) for part in (query, key, value)]
         q, k, v = self._project(x)
-        mask = causal_mask(q.shape[2], k.shape[2], q.dtype) if hint_alone else self._mask(q, k, key_padding_mask, attn_mask)
+        mask = (
+            causal_mask(q.shape[2], k.shape[2], q.dtype)
+            if hint_alone
+            else self._mask(q, k, key_padding_mask, attn_mask)
+        )
         p = self.dropout if self.training else 0.0
         empty_rows = np.nan if need_weights else 0.0
         heads, saved = attend(q, k, v, mask, p, math.sqrt(1 / self.head_dim), empty_rows)
@@ -262,7 +271,9 @@ class MultiheadAttention(Module):
         N = query.shape[batch] if query.ndim == 3 else 1
         L, S = (part.shape[1 - batch] if query.ndim == 3 else len(part) for part in (query, key))
         if is_causal and attn_mask is None:
-            raise RuntimeError(f"{self}: is_causal is a hint that needs attn_mask; make one with causal_mask(L, S, dtype).")
+            raise RuntimeError(
+                f"{self}: is_causal is a hint that needs attn_mask; make one with causal_mask(L, S, dtype)."
+            )
         for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
             if mask is not None and mask.dtype.kind not in "bf":
                 raise AssertionError(f"{self}: {name} must be boolean or floating point, got {mask.dtype}.")

@@ -85,8 +85,8 @@ class ScaledDotProductAttention(Module):
 
         y = softmax(s q k^T + mask) v        s = 1 / sqrt(E) unless given
 
-    Shapes    q (..., L, E), k (..., S, E), v (..., S, V), y (..., L, V). The mask broadcasts to (..., L, S): booleans say
-              where attention may go (True = attend), floats are added.
+    Shapes    q (..., L, E), k (..., S, E), v (..., S, V), y (..., L, V). The mask broadcasts to (..., L, S): booleans
+              say where attention may go (True = attend), floats are added.
     Backward  with w the weights, d the factors of dropout (1 without it) and <.> the sum over S:
                   dv = (w d)^T dy        dw = (dy v^T) d        dscores = w (dw - <dw w>)
                   dq = s dscores k       dk = s dscores^T q
@@ -140,8 +140,8 @@ class ScaledDotProductAttention(Module):
             raise RuntimeError(f"{self}: inputs need at least 2 dimensions, got {q.shape}, {k.shape}, {v.shape}.")
         if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
             raise RuntimeError(
-                f"{self}: queries (..., L, E), keys (..., S, E) and values (..., S, V) do not fit: {q.shape}, {k.shape}, "
-                f"{v.shape}."
+                f"{self}: queries (..., L, E), keys (..., S, E) and values (..., S, V) do not fit: {q.shape}, "
+                f"{k.shape}, {v.shape}."
             )
         if not q.dtype == k.dtype == v.dtype:
             raise RuntimeError(f"{self}: all inputs need one dtype, got {q.dtype}, {k.dtype}, {v.dtype}.")

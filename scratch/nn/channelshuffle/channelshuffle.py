@@ -27,9 +27,7 @@ class ChannelShuffle(Module):
         if not isinstance(self.groups, int) or isinstance(self.groups, bool):
             raise TypeError(f"{self}: groups must be an int.")
         if x.ndim < 3:
-            raise RuntimeError(
-                f"{self}: the input must have at least 3 dimensions, (N, C, ...), got {x.shape}."
-            )
+            raise RuntimeError(f"{self}: the input must have at least 3 dimensions, (N, C, ...), got {x.shape}.")
         if self.groups < 1 or x.shape[1] % self.groups:
             raise RuntimeError(f"{self}: groups must be at least 1 and divide the channels, got shape {x.shape}.")
         return self.save(transpose_channels(x, self.groups), None)

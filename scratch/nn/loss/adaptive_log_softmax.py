@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from scratch.nn.activation.softmax import log_softmax
 from scratch.nn.container.module_list import ModuleList
 from scratch.nn.container.sequential import Sequential
 from scratch.nn.linear.linear import Linear
-from scratch.nn.activation.softmax import log_softmax
 from scratch.nn.loss.loss import check_labels, check_prediction, ieee
 from scratch.nn.loss.nll import at
 from scratch.nn.module import Module

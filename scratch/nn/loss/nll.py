@@ -84,9 +84,7 @@ class NLLLoss(LabelLoss):
               and dtypes.
     """
 
-    def __init__(
-        self, weight: np.ndarray | None = None, ignore_index: int = -100, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, weight: np.ndarray | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(weight, ignore_index, reduction)
 
     @ieee

@@ -46,12 +46,12 @@ class AxisMatrix:
             term = np.take(lines, self.columns[entries], axis=1)
             if self.weights is not None:
                 term *= self.weights[entries, np.newaxis]
-            if len(rows) < outputs:
-                y[:, rows] += term
-            elif n > 0:
-                y += term
-            else:
+            if n == 0 and len(rows) == outputs:
                 y = term
+            elif rows[-1] - rows[0] + 1 == len(rows):
+                y[:, rows[0] : rows[-1] + 1] += term
+            else:
+                y[:, rows] += term
         return y.reshape(*before, outputs, *after)
 
 

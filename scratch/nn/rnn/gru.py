@@ -61,26 +61,25 @@ class _GRU(Recurrence):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gates, recalled, h_before = saved
         (dh,) = dstate
-        size = dh.shape[1]
         r, z, n = np.split(gates, 3, axis=1)
         factor_n = (1 - z) * (1 - n * n)
-        dh_gates = np.empty_like(gates)  # the factors, until a step multiplies them
-        for part, factor in zip(
-            np.split(dh_gates, 3, axis=1),
-            (factor_n * recalled * r * (1 - r), (h_before - n) * z * (1 - z), factor_n * r),
-            strict=True,
-        ):
-            part[...] = factor
+        dh_gates = 1 - gates  # the factors, until a step multiplies them; σ' = σ (1 - σ)
+        dh_gates *= gates
+        dr, dz, dq = np.split(dh_gates, 3, axis=1)
+        dr *= factor_n
+        dr *= recalled
+        dz *= h_before - n
+        np.multiply(factor_n, r, out=dq)
         dh_of_step = dy.copy()
         for step in reversed(steps):
             rows = step.stop - step.start
             dh_of_step[step] += dh[:rows]
-            per_gate = dh_gates[step].reshape(rows, 3, size)
-            per_gate *= dh_of_step[step][:, np.newaxis]
+            for part in (dr, dz, dq):
+                part[step] *= dh_of_step[step]
             np.matmul(dh_gates[step], weights.hh.data, out=dh[:rows])
             dh[:rows] += dh_of_step[step] * z[step]
         dx_gates = dh_gates.copy()
-        dx_gates[:, 2 * size :] = dh_of_step * factor_n
+        dx_gates[:, -dh.shape[1] :] = dh_of_step * factor_n
         return dx_gates, dh_gates, h_before
 
 

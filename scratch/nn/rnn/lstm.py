@@ -63,15 +63,16 @@ class _LSTM(Recurrence):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gates, tanh_c, h_before, c_before = saved
         dh, dc = dstate
-        size = dc.shape[1]
         i, f, g, o = np.split(gates, 4, axis=1)
-        dgates = np.empty_like(gates)  # the factors, until a step multiplies them
-        for part, factor in zip(
-            np.split(dgates, 4, axis=1),
-            (g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)),
-            strict=True,
-        ):
-            part[...] = factor
+        dgates = 1 - gates  # the factors, until a step multiplies them; σ' = σ (1 - σ)
+        dgates *= gates
+        di, df, dg, do = np.split(dgates, 4, axis=1)
+        di *= g
+        df *= c_before
+        do *= tanh_c
+        np.multiply(g, g, out=dg)
+        np.subtract(1, dg, out=dg)
+        dg *= i
         dc_dh = o * (1 - tanh_c * tanh_c)
         dh_of_step = dy.copy()
         for step in reversed(steps):
@@ -79,9 +80,9 @@ class _LSTM(Recurrence):
             dh_of_step[step] += dh[:n]
             dshown = dh_of_step[step] if weights.hr is None else dh_of_step[step] @ weights.hr.data
             dc[:n] += dshown * dc_dh[step]
-            dz = dgates[step].reshape(n, 4, size)
-            dz[:, :3] *= dc[:n, np.newaxis]
-            dz[:, 3] *= dshown
+            for part in (di, df, dg):
+                part[step] *= dc[:n]
+            do[step] *= dshown
             dc[:n] *= f[step]
             np.matmul(dgates[step], weights.hh.data, out=dh[:n])
         if weights.hr is not None:

@@ -102,7 +102,7 @@ class RNNBase(Recurrence, Module):
                 final.append(end)
                 saved.append(to_save)
             rows = outputs[0] if self.directions == 1 else np.concatenate(outputs, axis=1)
-            kept.append((drop, saved))
+            kept.append((drop, drop.saved, saved))
         y = layout.restore(rows)
         last = self.as_hx(layout.unsort_state(_stack(final)))
         self.save((y, last), layout, kept)
@@ -120,7 +120,7 @@ class RNNBase(Recurrence, Module):
         dfinal = self.check_state(dhx, layout)
         dstart: list[State] = [()] * len(dfinal[0])
         for layer in reversed(range(self.num_layers)):
-            drop, saved = kept[layer]
+            drop, drop.saved, saved = kept[layer]
             dx = []
             for direction, part in enumerate(np.split(drows, self.directions, axis=1)):
                 index = layer * self.directions + direction

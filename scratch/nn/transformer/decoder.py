@@ -1,8 +1,9 @@
-"""TransformerDecoderLayer and TransformerDecoder: the encoder's layer, with attention to the encoder's output between."""
+"""TransformerDecoderLayer and TransformerDecoder: as the encoder, with attention to its output in between."""
 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,7 +28,7 @@ class TransformerDecoderLayer(Module):
         f(z) = dropout3(linear2(dropout(activation(linear1(z)))))
 
     Shapes    tgt x, y (T, N, E), memory m (S, N, E); batch_first and no batch as in MultiheadAttention.
-    Backward  as in TransformerEncoderLayer for each shortcut; c' returns the gradients of u and, as key and as value, of m.
+    Backward  each shortcut as in TransformerEncoderLayer; c' returns the gradients of u and, as key and value, of m.
     Returns   backward: dtgt, dmemory.
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
@@ -50,7 +51,7 @@ class TransformerDecoderLayer(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        own = {"dtype": dtype, "generator": generator}
+        own: dict[str, Any] = {"dtype": dtype, "generator": generator}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
         self.linear1 = Linear(d_model, dim_feedforward, bias, **own)
@@ -76,8 +77,16 @@ class TransformerDecoderLayer(Module):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> np.ndarray:
-        own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask, "is_causal": tgt_is_causal}
-        other = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask, "is_causal": memory_is_causal}
+        own: dict[str, Any] = {
+            "attn_mask": tgt_mask,
+            "key_padding_mask": tgt_key_padding_mask,
+            "is_causal": tgt_is_causal,
+        }
+        other: dict[str, Any] = {
+            "attn_mask": memory_mask,
+            "key_padding_mask": memory_key_padding_mask,
+            "is_causal": memory_is_causal,
+        }
 
         def attend(x: np.ndarray) -> np.ndarray:
             return self.dropout1(self.self_attn(x, x, x, need_weights=False, **own)[0])
@@ -159,8 +168,8 @@ class TransformerDecoder(Module):
 
     def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         dx = dy if self.norm is None else self.norm.backward(dy)
-        dmemory = None
+        parts = []
         for layer in reversed(list(self.layers)):
-            dx, dm = layer.backward(dx)
-            dmemory = dm if dmemory is None else dmemory + dm
-        return dx, dmemory
+            dx, dmemory = layer.backward(dx)
+            parts.append(dmemory)
+        return dx, sum(parts[1:], parts[0])

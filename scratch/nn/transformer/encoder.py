@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -53,7 +54,7 @@ class TransformerEncoderLayer(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        own = {"dtype": dtype, "generator": generator}
+        own: dict[str, Any] = {"dtype": dtype, "generator": generator}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
         self.linear1 = Linear(d_model, dim_feedforward, bias, **own)
         self.dropout = Dropout(dropout)
@@ -90,7 +91,7 @@ class TransformerEncoderLayer(Module):
     def _attend(
         self, x: np.ndarray, mask: np.ndarray | None, key_padding_mask: np.ndarray | None, is_causal: bool
     ) -> np.ndarray:
-        options = {"attn_mask": mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
+        options: dict[str, Any] = {"attn_mask": mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
         return self.dropout1(self.self_attn(x, x, x, need_weights=False, **options)[0])
 
     def _attend_backward(self, dy: np.ndarray) -> np.ndarray:

@@ -85,7 +85,9 @@ class Transformer(Module):
         if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(f"Transformer: src and tgt must have the same batch, got {src.shape} and {tgt.shape}.")
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
-            raise RuntimeError(f"Transformer: src and tgt must end in {self.d_model} features, got {src.shape}, {tgt.shape}.")
+            raise RuntimeError(
+                f"Transformer: src and tgt must end in {self.d_model} features, got {src.shape}, {tgt.shape}."
+            )
         memory = self.encoder.forward(src, src_mask, src_key_padding_mask, src_is_causal)
         masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
         return self.decoder.forward(tgt, memory, *masks, tgt_is_causal, memory_is_causal)

@@ -18,7 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class PackedSequence(NamedTuple):
+class _Fields(NamedTuple):
+    data: np.ndarray
+    batch_sizes: np.ndarray
+    sorted_indices: np.ndarray | None
+    unsorted_indices: np.ndarray | None
+
+
+class PackedSequence(_Fields):
     """The rows of all sequences, time step by time step, the longest sequence first.
 
     data              (Σ lengths, ...)
@@ -30,10 +37,18 @@ class PackedSequence(NamedTuple):
               `pack_sequence` or `pack_padded_sequence` rather than by hand.
     """
 
-    data: np.ndarray
-    batch_sizes: np.ndarray
-    sorted_indices: np.ndarray | None = None
-    unsorted_indices: np.ndarray | None = None
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        data: np.ndarray,
+        batch_sizes: np.ndarray,
+        sorted_indices: np.ndarray | None = None,
+        unsorted_indices: np.ndarray | None = None,
+    ) -> PackedSequence:
+        if unsorted_indices is None:
+            unsorted_indices = invert_permutation(sorted_indices)
+        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
 
 def invert_permutation(permutation: np.ndarray | None) -> np.ndarray | None:
@@ -50,8 +65,12 @@ def pack_padded_sequence(
 ) -> PackedSequence:
     """Drop the padding of (T, N, ...), or of (N, T, ...) if `batch_first`; `lengths` (N) says what to keep.
 
+    Sequences of one length keep the user's order. torch leaves it open: on CPUs with AVX it shuffles such sequences
+    when there are more than 16 in all. Only the order of packed rows depends on it, and with it what dropout between
+    the layers of a recurrent network hits.
+
     Raises    RuntimeError for lengths that do not fit the input, are not positive, or are not sorted from long to short
-              although `enforce_sorted`.
+              although `enforce_sorted`. torch lets a length beyond T pass, and packs less data than batch_sizes says.
     """
     padded = np.moveaxis(input, 0, 1) if batch_first else input
     lengths = np.asarray(lengths, np.int64)
@@ -62,7 +81,7 @@ def pack_padded_sequence(
     _check_lengths(lengths, padded, enforce_sorted)
     present = np.arange(lengths[0])[:, np.newaxis] < lengths  # (T, N)
     data = padded[: lengths[0]][present]
-    return PackedSequence(data, present.sum(axis=1), sorted_indices, invert_permutation(sorted_indices))
+    return PackedSequence(data, present.sum(axis=1), sorted_indices)
 
 
 def _check_lengths(lengths: np.ndarray, padded: np.ndarray, enforce_sorted: bool) -> None:
@@ -108,11 +127,10 @@ def pad_sequence(
 ) -> np.ndarray:
     """Stack sequences (L_n, ...) into (T, N, ...), or (N, T, ...) if `batch_first`, T being the longest.
 
-    Raises    RuntimeError for no sequences, or sequences that differ in more than their length; ValueError for a side
-              that is neither left nor right.
+    Raises    RuntimeError for no sequences, sequences that differ in more than their length, or an unknown side.
     """
     if padding_side not in ("left", "right"):
-        raise ValueError(f"pad_sequence: padding_side must be left or right, got {padding_side!r}.")
+        raise RuntimeError(f"pad_sequence: padding_side must be left or right, got {padding_side!r}.")
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: needs several sequences, got {type(sequences).__name__}.")
     arrays = [np.asarray(sequence) for sequence in sequences]

@@ -1,0 +1,99 @@
+"""`nn-parity compare LEFT RIGHT`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Output = Annotated[Path | None, typer.Option()]
+
+
+def compare_command(
+    left: Annotated[str, typer.Argument(help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx; the function makes the model")],
+    right: Annotated[str, typer.Argument(help="the reference, given in the same way")],
+    input_: Annotated[str | None, typer.Option("--input", help=".npy, .npz or .safetensors file, or shapes: 2,8,16 or 2,8:50 for integers below 50")] = None,
+    steps: Annotated[int, typer.Option(help="optimizer steps to compare; the functions return {'model': ..., 'optimizer': ...}", min=0)] = 0,
+    parameters: Annotated[str, typer.Option(help="copy, seed, or a checkpoint (.safetensors, .pt) for both sides")] = "copy",
+    map_file: Annotated[Path | None, typer.Option("--map", help='JSON: {"left name": "right name"} or ["right name", "transpose"]')] = None,
+    seed: Annotated[int, typer.Option(help="for everything that is drawn")] = 0,
+    html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the report as JSON")] = None,
+) -> None:
+    """Find the first place where two implementations part, and the likely cause.
+
+    LEFT and RIGHT are code: loading them runs it. The right one is the reference. The functions return a model (scratch,
+    torch, or an object with forward and backward), or a dict with model, and loss, optimizer, inputs, target as needed.
+    Exit 0: parity. 1: divergence. 2: could not compare, and why.
+    """
+    from parity_tests.comparer.comparison import CompareError
+
+    for option, path in (("--html", html), ("--json", json_file)):
+        if path is not None and not path.parent.is_dir():
+            _refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
+    try:
+        report = run(left, right, input_, steps, parameters, map_file, seed)
+    except CompareError as error:
+        _refuse(" ".join(str(error).split()))
+    except Exception as error:
+        _refuse(f"compare: {type(error).__name__}: {' '.join(str(error).split())}")
+    typer.echo(str(report))
+    if html is not None:
+        html.write_text(report.to_html(), encoding="utf-8")
+    if json_file is not None:
+        json_file.write_text(report.to_json() + "\n", encoding="utf-8")
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def run(left: str, right: str, inputs: str | None, steps: int, parameters: str, map_file: Path | None, seed: int) -> Any:
+    """Load both sides, compare them, return the report."""
+    import json
+
+    import numpy as np
+    import torch
+
+    import scratch
+    from parity_tests.comparer.comparison import CompareError, compare
+    from parity_tests.comparer.load import load_arrays, load_inputs, load_side
+    from torch_impl.bridge import load_arrays as fill
+
+    made = []
+    for text in (left, right):
+        side = load_side(text)
+        if callable(side) and not hasattr(side, "forward"):
+            torch.manual_seed(seed)
+            scratch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
+            side = side()
+        made.append(side if isinstance(side, dict) else {"model": side})
+    for text, parts in zip((left, right), made, strict=True):
+        if "model" not in parts:
+            raise CompareError(f"compare: {text} returned a dict without 'model'.")
+    own = made[1] if "inputs" in made[1] else made[0]
+    given = load_inputs(inputs, seed) if inputs is not None else own.get("inputs")
+    if given is None:
+        raise CompareError("compare: give --input, or let the right function return {'model': ..., 'inputs': ...}.")
+    names: Any = "copy" if parameters in ("copy", "seed") else parameters
+    if names != "copy":
+        fill(made[1]["model"], load_arrays(Path(parameters)))
+        names = "copy"
+    if map_file is not None:
+        entries = json.loads(map_file.read_text(encoding="utf-8"))
+        names = {ours: theirs if isinstance(theirs, str) else tuple(theirs) for ours, theirs in entries.items()}
+    pair: dict[str, Any] = {}
+    for part in ("loss", "optimizer"):
+        found = [parts.get(part) for parts in made]
+        pair[part] = None if found == [None, None] else tuple(f if f is not None else found[1 - i] for i, f in enumerate(found))
+    if parameters == "seed":
+        names = "seed"
+        models: list[Any] = [lambda m=parts["model"]: m for parts in made]  # made from the seed, above
+    else:
+        models = [parts["model"] for parts in made]
+    target = made[1].get("target", made[0].get("target"))
+    return compare(*models, given, target, pair["loss"], pair["optimizer"], steps, names, seed)
+
+
+def _refuse(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,435 @@
+"""compare: where two implementations part, when, and why.
+
+Three questions are asked of every layer, in training and in eval mode:
+
+    introduced   both sides' layer gets the input and cotangent that the right side's layer got: the error is its own
+    between      every layer is replaced by the right side's values on both sides: the error is of the code in between
+    carried      the left side runs by itself: what its layers and the code between them have added up to
+
+The first two are judged, the third is reported: it is what the first two make of it. Each is in ulp of the largest value
+and has the project's limit. The truth is the right side in float64, U the right side's own float32 error over five
+draws; further draws move every number by up to 2^-12 of itself. Where the left is compared with the right's float32
+instead of the truth (between, carried), the limit is the one for two values that are both that far from it, 5 U + 4.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+
+import scratch
+from parity_tests.comparer import diagnose, steps as stepping
+from parity_tests.comparer.losses import loss_for
+from parity_tests.comparer.pairing import Pairing
+from parity_tests.comparer.report import LayerLine, Measurement, Report, first_element
+from parity_tests.comparer.sides import LOSS, ROOT, Side, side_of
+from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of, single_distance
+from parity_tests.comparer.values import array, cast, floats, moved, precision
+from parity_tests.sides import Numbers, map_nest
+from parity_tests.tolerance import DRAWS, distance, float32_limit, float64_limit
+
+OTHER_FUNCTION = 2.0**20  # ulp by which the float64 twin is no longer the same function, as when it draws other numbers
+
+
+class CompareError(Exception):
+    """The two cannot be compared, and why."""
+
+
+def compare(
+    left: Any,
+    right: Any,
+    inputs: Any,
+    target: Any = None,
+    loss: Any = None,
+    optimizer: Any = None,
+    steps: int = 0,
+    parameters: str | Mapping[str, Any] = "copy",
+    seed: int = 0,
+) -> Report:
+    """Compare two implementations; the right one is the reference.
+
+    left, right  scratch or torch Modules, objects with forward(x) and perhaps backward(dy), or functions that make one
+    inputs       an array, or a tuple of them
+    target       what the loss compares with, if there is a loss
+    loss         a loss for both sides (torch's or scratch's), its class name, or a pair; without one, gradients are those
+                 of random cotangents
+    optimizer    a function of a list of parameters, or a pair of them; `steps` says how many steps are compared
+    parameters   "copy" gives the left the right's parameters, by name; "seed" makes both sides from the same seed and
+                 copies nothing (left and right must be functions); a map {left name: right name} or
+                 {left name: (right name, "transpose")} copies by that map
+    Raises       CompareError if nothing can be compared: a side cannot be used, or the right one fails.
+    """
+    began = time.perf_counter()
+    if parameters not in ("copy", "seed") and not isinstance(parameters, Mapping):
+        raise CompareError(f"compare: parameters must be 'copy', 'seed' or a map of names, got {parameters!r}.")
+    if steps and optimizer is None:
+        raise CompareError("compare: steps need an optimizer, such as lambda parameters: torch.optim.SGD(parameters).")
+    model_l, model_r = (_build(model, seed, parameters == "seed") for model in (left, right))
+    try:
+        side_l, side_r = (side_of(model, loss_for(loss, model, i)) for i, model in enumerate((model_l, model_r)))
+        pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
+    except (TypeError, ValueError) as error:
+        raise CompareError(str(error)) from None
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    inputs, target = (map_nest(lambda x: np.array(array(x)) if isinstance(x, torch.Tensor) else x, n) for n in (inputs, target))
+    report = Report(_label(model_l), _label(model_r), seed)
+    comparison = Comparison(side_l, side_r, pairing, inputs, target, report, seed)
+    comparison.run(parameters == "seed")
+    if steps and comparison.can_step:
+        stepping.compare_steps(comparison, optimizer, steps)
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def _build(model: Any, seed: int, must: bool) -> Any:
+    """A side as it is, or made by the function given, after seeding."""
+    if callable(model) and (isinstance(model, type) or not hasattr(model, "forward")):
+        torch.manual_seed(seed)
+        scratch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        return model()
+    if must:
+        raise CompareError("compare: with parameters='seed' both sides must be functions that make the module.")
+    return model
+
+
+def _label(model: Any) -> str:
+    engine = "scratch" if isinstance(model, scratch.nn.Module) else "torch" if isinstance(model, torch.nn.Module) else "object"
+    return f"{type(model).__name__} ({engine})"
+
+
+class Comparison:
+    """Two sides and what has been found so far."""
+
+    def __init__(
+        self, left: Side, right: Side, pairing: Pairing, inputs: tuple[Any, ...], target: Any, report: Report, seed: int
+    ) -> None:
+        self.left, self.right, self.pairing = left, right, pairing
+        self.inputs, self.target, self.report, self.seed = inputs, target, report, seed
+        self.twin: Side | None = None
+        self.can_step = True
+        self.fields: dict[tuple[str, str], LayerLine] = {}
+
+    def run(self, seeded: bool) -> None:
+        for finding in self.pairing.unpaired():
+            finding.kind = kind_of(self.right, finding.where) if finding.where in self.right.modules else ""
+            self.report.measurements.append(finding)
+        if not self.pairing.shapes_agree():
+            self.report.note("nothing was run, since parameters of different shapes cannot be copied")
+            self.can_step = False
+            return
+        if seeded:
+            self._initial_values()
+        if self.left.frozen or self.right.frozen:
+            self.report.note("a side has parameters of its own that cannot be copied: both must have been made from the same ones")
+        self.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
+        self.twin = _double(self.right)
+        if self.twin is None:
+            self.report.note("the right side has no float64 twin: U is how far its output moves when its input moves by an ulp")
+        if not self.left.can_backward() or not self.right.can_backward():
+            self.report.note("one side has no backward: gradients are not compared")
+        start = self._buffers()
+        for training in (True, False):
+            self._set_buffers(start)
+            Mode(self, training).run()
+            if any(m.phase == "failure" for m in self.report.measurements):
+                self.can_step = False
+                return
+        self._set_buffers(start)
+
+    def _initial_values(self) -> None:
+        """In seed mode: the parameters as they were made."""
+        theirs = self.right.state()
+        for ours, name in self.pairing.names.items():
+            if name in theirs:
+                value = self.left.state()[ours]
+                value = value.T if name in self.pairing.transposed else value
+                layer, _, own = name.rpartition(".")
+                kind = kind_of(self.right, layer) if layer in self.right.modules else ""
+                error = single_distance(value, theirs[name])
+                m = Measurement(layer, kind, "init", own, error, float32_limit(0.0))
+                if not m.ok:
+                    m.first = first_element(value, theirs[name], m.limit)
+                    m.cause = diagnose.initial_values(value, theirs[name])
+                self.report.measurements.append(m)
+
+    def _buffers(self) -> tuple[Numbers, Numbers]:
+        def of(side: Side) -> Numbers:
+            own = set(side.parameter_names())
+            return {name: np.array(value) for name, value in side.state().items() if name not in own}
+
+        return of(self.left), of(self.right)
+
+    def _set_buffers(self, values: tuple[Numbers, Numbers]) -> None:
+        for side, buffers in zip((self.left, self.right), values, strict=True):
+            for name, value in buffers.items():
+                side.load(name, value)  # type: ignore[attr-defined]
+        if self.twin is not None:
+            for name, value in values[1].items():
+                self.twin.load(name, value)  # type: ignore[attr-defined]
+
+    def cotangent(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Random, since ones would hide a softmax backward that returns zeros; 1 for the one number of a loss."""
+        if shape == ():
+            return np.ones((), np.float32)
+        return np.random.default_rng([self.seed, number, *shape]).normal(size=shape).astype(np.float32)
+
+
+class Mode:
+    """One mode, training or eval."""
+
+    def __init__(self, owner: Comparison, training: bool) -> None:
+        self.owner, self.training, self.mode = owner, training, "train" if training else "eval"
+        self.left, self.right, self.twin, self.pairing = owner.left, owner.right, owner.twin, owner.pairing
+        self.report, self.seed = owner.report, owner.seed
+        self.backward = self.left.can_backward() and self.right.can_backward()
+        self.cotangent: Callable[..., Any] | None = owner.cotangent if self.backward else None
+        self.lines: dict[Any, LayerLine] = {}
+        self.found: list[Measurement] = []
+
+    def run_side(self, side: Side, probe: Any, dtype: Any = None) -> Numbers:
+        inputs, target = self.owner.inputs, self.owner.target
+        if dtype is not None:
+            inputs, target = cast(inputs, dtype), cast(target, dtype)
+        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe)
+
+    def run(self) -> None:
+        trace = Recorder(self.right)
+        buffers = self.owner._buffers()
+        try:
+            right = self.run_side(self.right, trace)
+        except Exception as error:
+            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
+        follower = Follower(trace)
+        try:
+            left = self.pairing.translate(self.run_side(self.left, follower))
+        except Exception as error:
+            self._failed(error, follower)
+            return
+        leaf_calls = trace.leaf_calls(follower)
+        self._structure(trace, follower)
+        for call in leaf_calls:
+            name = call.key[0]
+            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
+        self._carried(trace, follower, left, right)
+        trace.forget(leaf_calls)
+        self.owner._set_buffers(buffers)
+        between = {} if [c.key[0] for c in leaf_calls] == [ROOT] else self._between(leaf_calls, right)
+        self.owner._set_buffers(buffers)
+        backwards: list[list[Measurement]] = []
+        for i, call in enumerate(leaf_calls):
+            self.found += between.pop((call.key, "input"), [])
+            ahead, back = self._introduced(call, self.seed + 1000 + i)
+            self.found += ahead
+            backwards.append(back + between.pop((call.key, "cotangent"), []))
+        self.found += between.pop((None, "output"), [])
+        for back in reversed(backwards):  # the backward pass meets the last layer first
+            self.found += sorted(back, key=lambda m: m.what != "cotangent")
+        self.found += [m for rest in between.values() for m in rest]
+        self.report.measurements += self.found
+        self.report.layers += list(self.lines.values())
+
+    # --- structure ------------------------------------------------------------------------------------------------------
+
+    def _failed(self, error: Exception, follower: Follower) -> None:
+        where = follower.open[-1][0] if follower.open else ROOT
+        note = f"the left side raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        kind = kind_of(self.left, where) if where in self.left.modules else ""
+        self.report.measurements.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
+
+    def _structure(self, trace: Recorder, follower: Order) -> None:
+        ours, theirs = follower.counts(), trace.counts()
+        for name in theirs:
+            if name in ours and ours[name] != theirs[name]:
+                note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
+                self.report.measurements.append(
+                    Measurement(name, kind_of(self.right, name), "structure", "calls", math.inf, 0.0, self.mode, note)
+                )
+        inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
+        if inside:
+            self.report.note(f"layers that the left does not call by these names, compared within what holds them: {', '.join(inside)}")
+
+    # --- carried --------------------------------------------------------------------------------------------------------
+
+    def _carried(self, trace: Recorder, follower: Follower, left: Numbers, right: Numbers) -> None:
+        """Errors that have added up by the end of each layer. Reported, not judged."""
+        exact = Follower(trace, exact=True)
+        if self.twin is not None:
+            self.run_side(self.twin, exact, np.float64)
+        for key, line in self.lines.items():
+            line.carried = follower.outputs.get(key, 0.0)
+            line.carried_limit = float64_limit(exact.outputs.get(key, 0.0))
+            line.carried_backward = follower.gradients.get(key, 0.0)
+            line.carried_backward_limit = float64_limit(exact.gradients.get(key, 0.0))
+
+    # --- between layers -------------------------------------------------------------------------------------------------
+
+    def _between(self, calls: list[Call], right: Numbers) -> dict[Any, list[Measurement]]:
+        """The code between the layers, judged where its results arrive."""
+        u: dict[Any, float] = {}
+        ends: dict[str, float] = {}
+        truth = right
+        if self.twin is not None:
+            for draw in range(DRAWS):
+                rough = right
+                seen = None
+                if draw:
+                    probe = StandIns(calls, None, draw)
+                    rough, seen = self.run_side(self.right, probe), probe.seen
+                exact_probe = StandIns(calls, np.float64, draw, seen)
+                exact = self.run_side(self.twin, exact_probe, np.float64)
+                truth = exact if draw == 0 else truth
+                _raise_to(u, exact_probe.arrived)
+                _raise_to(ends, {what: distance(rough[what], exact[what]) for what in exact if what in rough})
+        left_probe = StandIns(calls, None)
+        left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
+        left = self.pairing.translate(self.run_side(self.left, left_probe))
+        found: dict[Any, list[Measurement]] = {}
+        previous: Call | None = None
+        before: dict[Any, Call | None] = {}
+        for call in calls:
+            before[call.key], previous = previous, call
+        for place, error in left_probe.arrived.items():
+            key, what, number = place
+            limit = left_probe.keep_above[place] if place in left_probe.keep_above else float64_limit(u.get(place, 0.0))
+            name = f"{what} {number}" if number else what
+            m = Measurement(key[0], kind_of(self.right, key[0]), "between", name, error, limit, self.mode)
+            if not m.ok:
+                value, other = left_probe.arrays.get(place, (None, None))
+                where = "arrives at" if what == "input" else "comes back to"
+                m.note = f"what {where} {key[0]} differs, though the layers before it agree: the code between layers parts"
+                if value is not None and other is not None:
+                    m.first = first_element(value, other, limit)
+                    m.cause = diagnose.between(self.right, self.left, before[key], place, value, other, limit)
+                    if value.dtype != other.dtype or value.shape != other.shape:
+                        m.note = f"{precision(value)} arrives at {key[0]}, right has {precision(other)}"
+                self.lines[key].ok = False
+            found.setdefault((key, what), []).append(m)
+        leaf_names = {call.key[0] for call in calls}
+        for what, value in truth.items():
+            head, _, name = what.partition(" ")
+            if head == "buffer" or (head == "grad" and any(name == n or name.startswith(f"{n}.") for n in leaf_names)):
+                continue
+            m = self._judge(ROOT, "between", what, left, right, value, ends.get(what, 0.0))
+            if m is not None:
+                place = (None, "output") if head == "output" else (None, "end")
+                if not m.ok:
+                    m.cause = m.cause or diagnose.relation(left.get(what), right[what], m.limit)
+                    if not m.note:
+                        m.note = "the layers agree: the code after or around them parts"
+                found.setdefault(place, []).append(m)
+        return found
+
+    @staticmethod
+    def _places(calls: list[Call]) -> list[Any]:
+        inputs = [(call.key, "input", i) for call in calls for i in range(len(floats(call.args)))]
+        return inputs + [(call.key, "cotangent", i) for call in calls for i in call.dys]
+
+    # --- introduced -----------------------------------------------------------------------------------------------------
+
+    def _introduced(self, call: Call, seed: int) -> tuple[list[Measurement], list[Measurement]]:
+        """One layer on both sides with the right side's input and cotangent."""
+        name = call.key[0]
+        dys: list[Any] | None = call.cotangents() if self.backward and (call.dys or not call.dxs) else None
+        ask = lambda side, values: side.local(name, *values, self.training, seed)  # noqa: E731
+        given = (call.args, call.kwargs, dys)
+        rough = ask(self.right, given)
+        truth, u = self._truth(ask, call, given, rough)
+        try:
+            ours = self.pairing.translate(ask(self.left, given), name)
+        except Exception as error:
+            note = f"the left raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            self.lines[call.key].ok = False
+            return [Measurement(name, kind_of(self.right, name), "forward", "call", math.inf, 0.0, self.mode, note)], []
+        line = self.lines[call.key]
+        found: list[Measurement] = []
+        for what, value in truth.items():
+            if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
+                continue
+            m = self._judge(name, "backward" if what.startswith("grad ") else what.split(" ")[0], what, ours, rough, value, u[what])
+            if m is None:
+                continue
+            found.append(m)
+            line.ok &= m.ok
+            if m.phase == "backward":
+                if m.error / m.limit >= line.backward / line.backward_limit:
+                    line.backward, line.backward_limit = m.error, m.limit
+            elif m.error / m.limit >= line.introduced / line.limit:
+                line.introduced, line.limit = m.error, m.limit
+        apart = [m for m in found if not m.ok]
+        if apart:
+            evidence = diagnose.Evidence(
+                name, self.left, self.right, self.twin, given, self.training, seed, ours, rough, truth, u,
+                [m.what for m in apart], call.output,
+            )
+            cause = diagnose.layer(evidence)
+            for m in apart:
+                m.cause = cause
+        return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
+
+    def _truth(self, ask: Any, call: Call, given: Any, rough: Numbers) -> tuple[Numbers, dict[str, float]]:
+        """The layer in float64, and for each number U, the right side's own error over the draws."""
+        u = dict.fromkeys(rough, 0.0)
+        truth = dict(rough)
+        other = set(rough)  # what float64 does not tell
+        if self.twin is not None:
+            for draw in range(DRAWS):
+                values = moved(given, self._rng(call, draw)) if draw else given
+                single = ask(self.right, values) if draw else rough
+                exact = ask(self.twin, cast(values, np.float64))
+                errors = {what: distance(single[what], exact[what]) for what in rough}
+                if draw == 0:
+                    other = {what for what in rough if errors[what] > OTHER_FUNCTION and rough[what].dtype.kind == "f"}
+                    truth = {what: rough[what] if what in other else exact[what] for what in rough}
+                _raise_to(u, {what: e for what, e in errors.items() if what not in other and math.isfinite(e)})
+        if other:
+            for draw in range(DRAWS):
+                near = ask(self.right, moved(given, self._rng(call, draw), 2.0**-23))
+                _raise_to(u, {w: d for w in other if math.isfinite(d := distance(near[w], rough[w]))})
+        return truth, u
+
+    @staticmethod
+    def _rng(call: Call, draw: int) -> np.random.Generator:
+        return np.random.default_rng([draw, call.key[1], crc32(call.key[0].encode())])
+
+    def _judge(
+        self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, u: float
+    ) -> Measurement | None:
+        kind = kind_of(self.right, where) if where in self.right.modules or where == LOSS else ""
+        m = Measurement(where, kind, phase, what, 0.0, float32_limit(u), self.mode)
+        if what not in ours:
+            if self.left.engine == "object" and what.startswith(("grad ", "buffer ")):
+                self.report.note(f"the left gives no {what} of {where or 'the whole'}: not compared")
+                return None
+            m.error, m.note = math.inf, f"the left has no {what}"
+            return m
+        value, other = ours[what], like[what]
+        if value.dtype != other.dtype or value.shape != other.shape:
+            m.error, m.note = math.inf, f"left is {precision(value)}, right {precision(other)}"
+            return m
+        m.error = distance(value, truth)
+        if not m.ok:
+            m.first = first_element(value, truth, m.limit)
+            bad = ~np.isfinite(value) & np.isfinite(other) if value.dtype.kind == "f" else np.zeros(1, bool)
+            if bad.any():
+                m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
+        return m
+
+
+def _raise_to(largest: dict[Any, float], values: Mapping[Any, float]) -> None:
+    for what, value in values.items():
+        largest[what] = max(largest.get(what, 0.0), value)
+
+
+def _double(side: Side) -> Side | None:
+    with suppress(Exception):
+        return side.double()
+    return None

@@ -1,0 +1,139 @@
+"""Sides and inputs from files: a function in a Python file or module, an ONNX file, arrays, checkpoints.
+
+Loading a Python file runs the code in it, as importing a module does. Checkpoints are read as data alone: safetensors,
+or torch's format with weights_only=True.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity_tests.comparer.comparison import CompareError
+
+
+class OnnxModel:
+    """An ONNX file, run by onnxruntime. It has its own parameters and no backward."""
+
+    frozen = True
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise CompareError(f"compare: {path} needs onnxruntime, which is not installed: pip install onnxruntime.") from None
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise CompareError(f"compare: onnxruntime cannot load {path}: {_line(error)}") from None
+
+    def forward(self, *inputs: np.ndarray) -> Any:
+        names = [value.name for value in self._session.get_inputs()]
+        if len(names) != len(inputs):
+            raise CompareError(f"compare: the ONNX model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}.")
+        outputs = self._session.run(None, dict(zip(names, inputs, strict=True)))
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def load_side(text: str) -> Any:
+    """The function that makes a side, from FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION; an ONNX file as a model."""
+    if text.endswith(".onnx"):
+        if not Path(text).is_file():
+            raise CompareError(f"compare: there is no file {text}.")
+        return OnnxModel(Path(text))
+    source, _, name = text.rpartition(":")
+    if not source or not name:
+        raise CompareError(f"compare: a side is FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx, got {text!r}.")
+    module = _from_file(Path(source)) if source.endswith(".py") else _from_package(source)
+    if not hasattr(module, name):
+        raise CompareError(f"compare: {source} has no {name!r}.")
+    return getattr(module, name)
+
+
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise CompareError(f"compare: there is no file {path}.")
+    name = f"_compared_{path.stem}_{abs(hash(str(path.resolve())))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise CompareError(f"compare: {path} cannot be loaded: {type(error).__name__}: {_line(error)}") from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _from_package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise CompareError(f"compare: {name} cannot be imported: {type(error).__name__}: {_line(error)}") from error
+
+
+def load_inputs(text: str, seed: int = 0) -> tuple[Any, ...]:
+    """Arrays from a file (.npy, .npz, .safetensors), or drawn: `2,8,16` normal, `2,8:50` integers below 50, `;` between."""
+    path = Path(text)
+    if path.suffix == ".npy":
+        return (_read(path, lambda: np.load(path, allow_pickle=False)),)
+    if path.suffix == ".npz":
+        return tuple(_read(path, lambda: dict(np.load(path, allow_pickle=False))).values())
+    if path.suffix == ".safetensors":
+        return tuple(load_arrays(path).values())
+    rng = np.random.default_rng(seed)
+    try:
+        return tuple(_drawn(part, rng) for part in text.split(";"))
+    except ValueError:
+        raise CompareError(
+            f"compare: --input is a file (.npy, .npz, .safetensors) or shapes such as 2,8,16 or 2,8:50, got {text!r}."
+        ) from None
+
+
+def _drawn(text: str, rng: np.random.Generator) -> np.ndarray:
+    sizes, _, top = text.partition(":")
+    shape = tuple(int(size) for size in sizes.split(","))
+    return rng.integers(0, int(top), shape) if top else rng.normal(size=shape).astype(np.float32)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint: safetensors, or torch's format read with weights_only=True."""
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return _read(path, lambda: load_file(path))
+
+    def read() -> dict[str, np.ndarray]:
+        import torch
+
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        return {name: value.numpy() for name, value in state.items()}
+
+    return _read(path, read)
+
+
+def _read(path: Path, read: Any) -> Any:
+    if not path.is_file():
+        raise CompareError(f"compare: there is no file {path}.")
+    try:
+        return read()
+    except Exception as error:
+        raise CompareError(f"compare: {path} cannot be read: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

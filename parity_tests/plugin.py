@@ -1,0 +1,34 @@
+"""The pytest plugin: the fixture `assert_parity` for one's own test-suite. Installing nn-parity is enough to have it.
+
+    def test_my_block(assert_parity):
+        assert_parity(MyBlock(16), torch.nn.TransformerEncoderLayer(16, 2), np.random.randn(2, 8, 16).astype("f4"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from parity_tests.comparer import Report
+
+
+@pytest.fixture
+def assert_parity() -> Callable[..., Report]:
+    """`assert_parity(left, right, inputs, ...)` takes what `parity_tests.compare` takes and fails with its report's text.
+
+    The report of two sides that agree is returned. What cannot be compared at all is a CompareError, as from `compare`.
+    """
+
+    def check(left: Any, right: Any, inputs: Any, **options: Any) -> Report:
+        __tracebackhide__ = True
+        from parity_tests import compare  # only now: a suite that never asks for it does not load torch
+
+        report = compare(left, right, inputs, **options)
+        if not report.ok:
+            pytest.fail(str(report), pytrace=False)
+        return report
+
+    return check

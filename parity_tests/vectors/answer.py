@@ -1,0 +1,135 @@
+"""scratch as if it were another language: answers computed from a vectors folder's files alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+import scratch
+from parity_tests import check_optim
+from parity_tests.pairs.row import Pair, Recipe
+from parity_tests.sides import Numbers, ScratchSide, find, map_nest, numbered
+from parity_tests.sides import _with_dtype as with_dtype
+from parity_tests.vectors.files import ANSWERS, write_whole
+from parity_tests.vectors.vector import PRECISIONS
+
+
+def answer(folder: Path, name: str) -> Numbers:
+    """Write the answer of one row, a layer's or an optimizer's, in both precisions, and return it."""
+    manifest = json.loads((folder / f"{name}.json").read_text())
+    tensors = load_file(folder / f"{name}.safetensors")
+    compute: Callable[[Any, Numbers, str], Numbers] = {"layer": run_layer, "optimizer": run_optimizer}[manifest["kind"]]
+    numbers = {}
+    for precision in PRECISIONS:
+        for what, value in compute(manifest, tensors, precision).items():
+            numbers[f"{precision}/{what}"] = np.array(value, order="C")
+    (folder / ANSWERS).mkdir(exist_ok=True)
+    write_whole(folder / ANSWERS / f"{name}.safetensors", save(numbers))
+    return numbers
+
+
+def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) -> Any:
+    """An option: what FORMAT.md writes as an object becomes what it stands for, lists become tuples."""
+    if isinstance(value, list):
+        return tuple(decoded(part, array, tensors) for part in value)
+    if not isinstance(value, dict):
+        return value
+    if "component" in value:
+        args, kwargs = decoded([value["args"], value["kwargs"]], array, tensors)
+        return lambda lib, dtype: _component(find(lib, value["component"]), args, kwargs, dtype)
+    if "tensor" in value:
+        return array(tensors[value["tensor"]])
+    return (
+        float(value["number"])
+        if "number" in value
+        else {key: decoded(part, array, tensors) for key, part in value.items()}
+    )
+
+
+def _component(kind: Any, args: Any, kwargs: Any, dtype: Any) -> Any:
+    return kind(*args, **with_dtype(kind, kwargs, dtype))
+
+
+def run_layer(manifest: Any, tensors: Numbers, precision: str) -> Numbers:
+    side = LayerSide(manifest, tensors, precision)
+    numbers = {}
+    for case, facts in manifest["cases"].items():
+        inputs, call = decoded([manifest["inputs"], manifest["call"]], side.cast, tensors)
+        for what, value in side.run(inputs, call, case == "train", facts["seed"]).items():
+            numbers[f"{case}/{what}"] = value
+    return numbers
+
+
+class LayerSide(ScratchSide):
+    """The component, its parameters, buffers and cotangents, from the files."""
+
+    def __init__(self, manifest: Any, tensors: Numbers, precision: str) -> None:
+        self.manifest, self.tensors = manifest, tensors
+        asked = {entry["what"] for entry in manifest["expected"]}
+        wanted = (Recipe(np.asarray, numbered("grad input", i) in asked) for i in range(99))
+        inputs = map_nest(lambda _: next(wanted), decoded(manifest["inputs"], np.array, tensors))
+        cast = lambda x: Recipe(lambda rng: x, False)  # noqa: E731 - ScratchSide draws its options
+        args, kwargs = (decoded(manifest[key], cast, tensors) for key in ("args", "kwargs"))
+        super().__init__(Pair(manifest["component"], args, inputs, kwargs=kwargs), precision)
+        for name, parameter in self.module.named_parameters():
+            parameter.data[...] = tensors[manifest["parameters"][name]]
+        for name, buffer in self.module.named_buffers():
+            buffer[...] = tensors[manifest["buffers"][name]]
+
+    def cast(self, x: np.ndarray) -> np.ndarray:
+        return x.astype(self.dtype) if x.dtype.kind == "f" else x
+
+    def cotangents(self, output: Any, more: tuple[int, ...] = ()) -> Any:
+        names = iter(self.manifest["cotangents"])
+        given = lambda y: None if y is None else next(names)  # noqa: E731 - one a tensor, in order
+        return map_nest(lambda name: None if name is None else self.cast(self.tensors[name]), map_nest(given, output))
+
+
+def run_optimizer(manifest: Any, tensors: Numbers, precision: str) -> Numbers:
+    side = OptimizerSide(manifest, tensors, precision)
+    trajectory = []
+    for step in range(manifest["steps"]):
+        if step == manifest["rates"]["step"]:
+            side.scale_rates(manifest["rates"]["factor"])
+        side.step(0, step)
+        trajectory.append(side.numbers())
+    numbers = {}
+    for what in trajectory[-1]:
+        parts = [values[what] for values in trajectory if what in values]
+        even = len({part.shape for part in parts}) == 1
+        numbers[f"run/{what}"] = np.stack(parts) if even else np.concatenate([part.ravel() for part in parts])
+    return numbers
+
+
+class OptimizerSide(check_optim.Side):
+    """The optimizer, its groups and gradients, from the files."""
+
+    def __init__(self, manifest: Any, tensors: Numbers, precision: str) -> None:
+        self.manifest, self.tensors, self.engine = manifest, tensors, "scratch"
+        starts = {name: tensors[tensor].astype(precision) for name, tensor in manifest["parameters"].items()}
+        self.parameters = {name: scratch.nn.Parameter(start) for name, start in starts.items()}
+        args, kwargs = (decoded(manifest[key], np.array, tensors) for key in ("args", "kwargs"))
+        groups = [
+            {
+                "params": [self.parameters[name] for name in group["parameters"]],
+                **decoded(group["options"], np.array, tensors),
+            }
+            for group in manifest["groups"]
+        ]
+        self.optimizer = find(scratch, manifest["component"])(groups, *args, **kwargs)
+
+    def step(self, number: int, step: int) -> None:
+        if "objective" in self.manifest:
+            self.optimizer.step(self.objective)
+            return
+        self.optimizer.zero_grad()
+        for name, given in self.manifest["gradients"].items():
+            if step in given["steps"]:
+                gradient = self.tensors[given["tensor"]][given["steps"].index(step)]
+                self.parameters[name].grad = np.array(gradient, self.parameters[name].data.dtype)
+        self.optimizer.step()
