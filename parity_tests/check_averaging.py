@@ -13,6 +13,7 @@ import torch
 
 import scratch
 import torch_impl
+from parity_tests.engines import array_of
 from parity_tests.pairs.row import Pair
 from parity_tests.sides import Numbers, find, generator
 from parity_tests.tolerance import DRAWS, Result, distance, exactly, float32_limit, float64_limit
@@ -79,4 +80,4 @@ def _noise(pair: Pair, number: int, update: int, shape: tuple[int, ...], i: int 
 
 
 def _arrays(model: Any) -> Numbers:
-    return {name: np.array(value) for name, value in model.state_dict().items()}
+    return {name: np.array(array_of(value)) for name, value in model.state_dict().items()}

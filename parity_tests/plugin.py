@@ -1,7 +1,7 @@
 """The pytest plugin: the fixture `assert_parity` for one's own test-suite. Installing nn-parity is enough to have it.
 
-    def test_my_block(assert_parity):
-        assert_parity(MyBlock(16), torch.nn.TransformerEncoderLayer(16, 2), np.random.randn(2, 8, 16).astype("f4"))
+def test_my_block(assert_parity):
+    assert_parity(MyBlock(16), torch.nn.TransformerEncoderLayer(16, 2), np.random.randn(2, 8, 16).astype("f4"))
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def assert_parity() -> Callable[..., Report]:
-    """`assert_parity(left, right, inputs, ...)` takes what `parity_tests.compare` takes and fails with its report's text.
+    """`assert_parity(left, right, inputs, ...)` takes what `parity_tests.compare` takes, and fails with its report.
 
     The report of two sides that agree is returned. What cannot be compared at all is a CompareError, as from `compare`.
     """

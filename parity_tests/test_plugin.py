@@ -1,10 +1,9 @@
 """The plugin in a suite of its own: what agrees passes, what parts fails with the report's text."""
 
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
-
-import pytest
 
 pytest_plugins = "pytester"
 
@@ -17,36 +16,46 @@ import scratch
 X = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
 
 
-class Layer(scratch.nn.Linear):
-    shift = 0.0
-
+class Shifted(scratch.nn.Linear):
     def forward(self, x):
-        return super().forward(x) + np.float32(self.shift)
+        return super().forward(x) + np.float32(1e-3)
 
 
 def test_same(assert_parity):
-    assert assert_parity(Layer(5, 3), torch.nn.Linear(5, 3), X).ok
+    assert assert_parity(scratch.nn.Linear(5, 3), torch.nn.Linear(5, 3), X).ok
 
 
 def test_shifted(assert_parity):
-    layer = Layer(5, 3)
-    layer.shift = 1e-3
-    assert_parity(layer, torch.nn.Linear(5, 3), X)
+    assert_parity(Shifted(5, 3), torch.nn.Linear(5, 3), X)
 
 
 def test_options_reach_compare(assert_parity):
-    assert_parity(Layer(5, 3), torch.nn.Linear(5, 3), X, parameters="no such way")
+    assert_parity(scratch.nn.Linear(5, 3), torch.nn.Linear(5, 3), X, parameters="no such way")
 """
 
 
-@pytest.fixture(scope="module")
-def text(request, tmp_path_factory):
-    """What a run of the suite prints. The plugin comes from -p, whether or not this project is installed."""
-    folder = tmp_path_factory.mktemp("suite")
-    (folder / "test_suite.py").write_text(SUITE)
-    pytester = pytest.Pytester  # a run of its own process: torch is loaded there by the fixture alone
-    del pytester
-    import subprocess
+def test_assert_parity(pytester):
+    """`-p` brings the plugin, installed or not; where it is installed, its entry point is switched off."""
+    pytester.makepyfile(SUITE)
+    result = pytester.runpytest_inprocess("-p", "no:nn_parity", "-p", "parity_tests.plugin")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "DIVERGENCE  Shifted* part at *output*",
+            "*First divergence*",
+            "*CompareError: compare: parameters must be*no such way*",
+        ]
+    )
+    assert "parity_tests/plugin.py" not in result.stdout.str().split("test_options_reach_compare")[0], (
+        "a traceback hides the report"
+    )
 
-    command = [sys.executable, "-m", "pytest", "-p", "no:nn_parity", "-p", "parity_tests.plugin", "-p", "no:cacheprovider", "."]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120).stdout
+
+def test_loading_the_plugin_does_not_load_torch():
+    code = "import sys, parity_tests.plugin; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], timeout=60).returncode == 0
+
+
+def test_the_plugin_is_an_entry_point():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["pytest11"] == {"nn_parity": "parity_tests.plugin"}

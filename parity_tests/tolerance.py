@@ -16,8 +16,8 @@ Limits.
               torch happens to round exactly may take a few roundings here.
     float64   |scratch - torch| <= 5 U + 4 ulp
               An algorithm's error in ulp does not depend on the precision: the same roundings, the same conditioning.
-              So torch is within U of the exact value, scratch within 4 U + 4, and they are within 5 U + 4 of each other,
-              now counted in units of 2^-52. What is semantically different is off by 10^10 of them.
+              So torch is within U of the exact value, scratch within 4 U + 4, and the two within 5 U + 4 of each
+              other, now counted in units of 2^-52. What is semantically different is off by 10^10 of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """The command line: what it exits with, and that a mistake is answered in one line."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ from typer.testing import CliRunner, Result
 from experiments import demo
 from experiments.cli import app
 from experiments.config import Config
-from experiments.table import check_row, check_rows
 from experiments.train import Comparison
+from parity_tests.check import check
 from parity_tests.pairs import TABLE
 from parity_tests.tolerance import exactly
 
@@ -77,12 +76,12 @@ def test_twins_that_differ_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert nn_parity(*arguments, "--engine", "torch", "--output", tmp_path / "torch").exit_code == 0
 
 
-LINEAR = [number for number, row in enumerate(TABLE) if row.label.startswith("nn.Linear")][:2]
+LINEAR = [row for row in TABLE if row.label.startswith("nn.Linear")][:2]
 
 
 @pytest.fixture(autouse=True)
 def short_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "check_rows", lambda: map(check_row, LINEAR))
+    monkeypatch.setattr(demo, "check_rows", lambda: [(row, check(row)) for row in LINEAR])
     monkeypatch.setattr(demo, "EPOCHS", 2)
 
 
@@ -96,7 +95,9 @@ def test_demo(tmp_path: Path) -> None:
 
 
 def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "check_rows", lambda: [[exactly("nn.Linear", "output", "float32", False, "planted")]])
+    monkeypatch.setattr(
+        demo, "check_rows", lambda: [(LINEAR[0], [exactly("nn.Linear", "output", "float32", False, "planted")])]
+    )
     done = nn_parity("demo", "--output", tmp_path)
     assert done.exit_code == 1
     assert "FAILED" in done.output
@@ -106,17 +107,3 @@ def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.M
 def test_demo_exits_1_if_the_losses_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "LIMIT", 0.0)
     assert nn_parity("demo", "--output", tmp_path).exit_code == 1
-
-
-def test_the_table_in_several_processes_is_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    several, one = (
-        [
-            sorted((result.row, result.what, result.dtype, result.ok) for result in results)
-            for results in check_rows(LINEAR, n)
-        ]
-        for n in (2, 1)
-    )
-    assert several == one
-    assert len(one) == len(LINEAR)
-    assert os.environ["OMP_NUM_THREADS"] == "7"

@@ -193,6 +193,7 @@ class Mode:
         self.backward = self.left.can_backward() and self.right.can_backward()
         self.cotangent: Callable[..., Any] | None = owner.cotangent if self.backward else None
         self.lines: dict[Any, LayerLine] = {}
+        self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that parts
         self.found: list[Measurement] = []
 
     def run_side(self, side: Side, probe: Any, dtype: Any = None) -> Numbers:
@@ -212,7 +213,7 @@ class Mode:
         try:
             left = self.pairing.translate(self.run_side(self.left, follower))
         except Exception as error:
-            self._failed(error, follower)
+            self._failed(error, trace, follower, buffers)
             return
         leaf_calls = trace.leaf_calls(follower)
         self._structure(trace, follower)
@@ -235,13 +236,24 @@ class Mode:
             self.found += sorted(back, key=lambda m: m.what != "cotangent")
         self.found += [m for rest in between.values() for m in rest]
         self.report.measurements += self.found
-        self.report.layers += list(self.lines.values())
+        for line in self.lines.values():
+            self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
+            self.report.layers.append(line)
+        self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
 
     # --- structure ------------------------------------------------------------------------------------------------------
 
-    def _failed(self, error: Exception, follower: Follower) -> None:
+    def _failed(self, error: Exception, trace: Recorder, follower: Follower, buffers: Any) -> None:
+        """The left cannot run through: the layers that it reached are still compared, since one of them may be the reason."""
+        self.owner._set_buffers(buffers)
+        for i, call in enumerate(trace.leaf_calls(follower)):
+            name = call.key[0]
+            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
+            ahead, back = self._introduced(call, self.seed + 1000 + i)
+            self.report.measurements += ahead + back
+        self.report.layers += list(self.lines.values())
         where = follower.open[-1][0] if follower.open else ROOT
-        note = f"the left side raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        note = f"the left side raises {_says(error)}"
         kind = kind_of(self.left, where) if where in self.left.modules else ""
         self.report.measurements.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
 
@@ -293,25 +305,31 @@ class Mode:
         left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
         left = self.pairing.translate(self.run_side(self.left, left_probe))
         found: dict[Any, list[Measurement]] = {}
-        previous: Call | None = None
-        before: dict[Any, Call | None] = {}
-        for call in calls:
-            before[call.key], previous = previous, call
+        neighbors = {call.key: (calls[i - 1] if i else None, calls[i + 1] if i + 1 < len(calls) else None) for i, call in enumerate(calls)}
         for place, error in left_probe.arrived.items():
             key, what, number = place
-            limit = left_probe.keep_above[place] if place in left_probe.keep_above else float64_limit(u.get(place, 0.0))
-            name = f"{what} {number}" if number else what
-            m = Measurement(key[0], kind_of(self.right, key[0]), "between", name, error, limit, self.mode)
+            call = left_probe.calls[key]
+            other_end = neighbors[key][0 if what == "input" else 1]
+            where = _around(call, other_end)
+            limit = left_probe.keep_above.get(place, float64_limit(u.get(place, 0.0)))
+            name = f"{what}{f' {number}' if number else ''} of {key[0]}"
+            m = Measurement(where, kind_of(self.right, where), "between", name, error, limit, self.mode)
             if not m.ok:
                 value, other = left_probe.arrays.get(place, (None, None))
-                where = "arrives at" if what == "input" else "comes back to"
-                m.note = f"what {where} {key[0]} differs, though the layers before it agree: the code between layers parts"
+                gap = (other_end.key[0] if other_end else "the input", key[0]) if what == "input" else (
+                    key[0], other_end.key[0] if other_end else "the output")  # fmt: skip
+                m.note = f"both layers agree: the code between {gap[0]} and {gap[1]} parts"
                 if value is not None and other is not None:
                     m.first = first_element(value, other, limit)
-                    m.cause = diagnose.between(self.right, self.left, before[key], place, value, other, limit)
+                    before = neighbors[key][0] if what == "input" else None
+                    m.cause = diagnose.between(self.right, self.left, before, place, value, other, limit)
                     if value.dtype != other.dtype or value.shape != other.shape:
                         m.note = f"{precision(value)} arrives at {key[0]}, right has {precision(other)}"
-                self.lines[key].ok = False
+                line = self.gaps.setdefault(gap, LayerLine(f"{gap[0]} → {gap[1]}", m.kind, self.mode, ok=False))
+                if what == "input":
+                    line.introduced, line.limit = max((line.introduced, line.limit), (error, limit))
+                else:
+                    line.backward, line.backward_limit = max((line.backward, line.backward_limit), (error, limit))
             found.setdefault((key, what), []).append(m)
         leaf_names = {call.key[0] for call in calls}
         for what, value in truth.items():
@@ -341,16 +359,20 @@ class Mode:
         dys: list[Any] | None = call.cotangents() if self.backward and (call.dys or not call.dxs) else None
         ask = lambda side, values: side.local(name, *values, self.training, seed)  # noqa: E731
         given = (call.args, call.kwargs, dys)
+        found: list[Measurement] = []
         rough = ask(self.right, given)
         truth, u = self._truth(ask, call, given, rough)
         try:
             ours = self.pairing.translate(ask(self.left, given), name)
         except Exception as error:
-            note = f"the left raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             self.lines[call.key].ok = False
-            return [Measurement(name, kind_of(self.right, name), "forward", "call", math.inf, 0.0, self.mode, note)], []
+            found = [self._raised(name, error)]
+            try:  # its forward alone may say why
+                ours = self.pairing.translate(ask(self.left, (call.args, call.kwargs, None)), name)
+            except Exception:
+                return found, []
+            truth = {what: value for what, value in truth.items() if what in ours}
         line = self.lines[call.key]
-        found: list[Measurement] = []
         for what, value in truth.items():
             if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
                 continue
@@ -364,7 +386,7 @@ class Mode:
                     line.backward, line.backward_limit = m.error, m.limit
             elif m.error / m.limit >= line.introduced / line.limit:
                 line.introduced, line.limit = m.error, m.limit
-        apart = [m for m in found if not m.ok]
+        apart = [m for m in found if not m.ok and m.what != "call"]
         if apart:
             evidence = diagnose.Evidence(
                 name, self.left, self.right, self.twin, given, self.training, seed, ours, rough, truth, u,
@@ -373,7 +395,12 @@ class Mode:
             cause = diagnose.layer(evidence)
             for m in apart:
                 m.cause = cause
+            found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
         return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
+
+    def _raised(self, name: str, error: Exception) -> Measurement:
+        note = f"the left raises {_says(error)}"
+        return Measurement(name, kind_of(self.right, name), "output", "call", math.inf, 0.0, self.mode, note)
 
     def _truth(self, ask: Any, call: Call, given: Any, rough: Numbers) -> tuple[Numbers, dict[str, float]]:
         """The layer in float64, and for each number U, the right side's own error over the draws."""
@@ -422,6 +449,22 @@ class Mode:
             if bad.any():
                 m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
         return m
+
+
+def _says(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def _around(call: Call, other: Call | None) -> str:
+    """The innermost layer that holds both calls: the code between them is its own."""
+    parents = [key[0] for key in call.parents]
+    if other is not None:
+        theirs = {key[0] for key in other.parents}
+        parents = [name for name in parents if name in theirs]
+    else:
+        parents = parents[:1]
+    return parents[-1] if parents else ROOT
 
 
 def _raise_to(largest: dict[Any, float], values: Mapping[Any, float]) -> None:

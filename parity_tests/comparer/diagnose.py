@@ -51,6 +51,8 @@ class Evidence:
     def before(self) -> float:
         """The largest absolute difference in what parted first."""
         what = self.apart[0]
+        if what not in self.ours or self.ours[what].shape != self.truth[what].shape:
+            return math.nan
         with np.errstate(all="ignore"):
             return float(np.abs(self.ours[what].astype(np.float64) - self.truth[what]).max(initial=0.0))
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import torch
 
-WIDTH, HEADS = 16, 4
+WIDTH, HEADS = 16, 2
 
 
 class Linear:

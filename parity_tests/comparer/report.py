@@ -184,24 +184,26 @@ class Report:
         return f"DIVERGENCE  {self.left} and {self.right} part at {first.place}"
 
     def _layer_table(self) -> list[str]:
-        """Layers in train mode (or eval, where they part there alone), introduced and carried error in ulp."""
-        lines = ["layer                             forward / limit      backward / limit    carried   verdict"]
+        """One line a layer and mode: introduced and carried error in ulp. Of a long network, what is near a divergence."""
         shown = self.layers
+        lines = []
         if len(shown) > 40:
             bad = [i for i, layer in enumerate(shown) if not layer.ok]
-            near = {j for i in bad[:5] for j in range(i - 2, i + 3)}
+            near = {j for i in bad[:5] for j in range(i - 2, i + 3)} or set(range(5))
+            lines.append(f"{len(self.layers)} lines; shown are {'those near a divergence' if bad else 'the first'}")
             shown = [layer for i, layer in enumerate(shown) if i in near]
-            lines.append(f"({len(self.layers)} lines; shown are those near a divergence)")
+        names = [f"{layer.name or 'the whole'} ({layer.kind})" for layer in shown]
+        width = max(map(len, names), default=5)
+        lines.append(f"  {'ulp of the largest value / limit':<{width}} {'forward':>18} {'backward':>18} {'carried':>9}")
         mode = ""
-        for layer in shown:
+        for name, layer in zip(names, shown, strict=True):
             if layer.mode != mode:
                 mode = layer.mode
                 lines.append(f"in {mode} mode")
-            name = f"{layer.name or '(whole)'} ({layer.kind})"
             forward = f"{number(layer.introduced)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
-            verdict = "ok" if layer.ok else "PARTS"
-            lines.append(f"  {name:<30} {forward:>18} {backward:>20} {number(layer.carried):>10}   {verdict}")
+            carried = "" if "→" in layer.name else number(layer.carried)
+            lines.append(f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'PARTS'}")
         return lines
 
     # --- files ----------------------------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ def first_element(value: Any, truth: Any, limit: float) -> Element | None:
     unit = ulp(exact[finite], value.dtype if value.dtype.kind == "f" else np.float32) if finite.any() else 1.0
     with np.errstate(all="ignore"):
         error = np.abs(got - exact) / unit
-    error[(got == exact) | (np.isnan(got) & np.isnan(exact))] = 0
+    error = np.where((got == exact) | (np.isnan(got) & np.isnan(exact)), 0.0, error)
     apart = ~(error <= limit)
     if not apart.any():
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from parity_tests.pairs import (
@@ -30,7 +31,7 @@ from parity_tests.pairs import (
 )
 from parity_tests.pairs.row import Pair, Refusal
 
-FAMILIES: dict[str, list[Pair | Refusal]] = {
+FAMILIES: dict[str, Sequence[Pair | Refusal]] = {
     "linear": linear.ROWS,
     "activation": activation.ROWS,
     "loss": [*loss.ROWS, *loss_labels.ROWS, *loss_margin.ROWS],

@@ -37,7 +37,7 @@ FULLY_MASKED = given([[True] * S if i == 2 else [False] * S for i in range(L)])
 
 FUSED = {"nonfinite": "torch's fused kernel on the CPU loses NaN and infinity where a softmax keeps them"}
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair(SDPA, (), QKV),
     Pair(SDPA, (), HEADS, "heads"),
     Pair(SDPA, (), HEADS, "boolean mask", call={"attn_mask": open_mask(L, S)}),

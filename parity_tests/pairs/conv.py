@@ -92,7 +92,7 @@ def transposed(axes: int, x) -> list[Pair | Refusal]:
     ]
 
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     *convolutions(1, LINE),
     Pair("nn.Conv1d", (3, 2, 3), (normal(5, 3, 1031),), "long sums", {"padding": 1}),
     *convolutions(2, IMAGE),

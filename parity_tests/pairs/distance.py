@@ -12,7 +12,7 @@ KINKS = (
 SHORT = (given([[3e-9, 4e-9, 0.0], [0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [INF, 1.0, 0.0]]),
          given([[1.0, 2.0, -1.0], [1.0, 0.5, 2.0], [0.0, 0.0, 0.0], [1.0, 0.5, 2.0]]))  # fmt: skip
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.CosineSimilarity", (), TWO),
     Pair("nn.CosineSimilarity", (0,), TWO, "dim=0"),
     Pair("nn.CosineSimilarity", (-1,), (normal(7, 3, 5), normal(7, 3, 5)), "extra dimension"),

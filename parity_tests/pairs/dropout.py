@@ -2,7 +2,7 @@
 
 from parity_tests.pairs.row import Pair, Refusal, integers, normal
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.AlphaDropout", (), (normal(7, 5),)),
     Pair("nn.AlphaDropout", (0.2,), (normal(7, 5, 3),), "p=0.2"),
     Pair("nn.AlphaDropout", (1.0,), (normal(7, 5),), "p=1"),

@@ -2,7 +2,7 @@
 
 from parity_tests.pairs.row import Pair, Refusal, normal
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.Bilinear", (5, 3, 2), (normal(7, 5), normal(7, 3))),
     Pair("nn.Bilinear", (5, 3, 2), (normal(7, 5), normal(7, 3)), "no bias", {"bias": False}),
     Pair("nn.Bilinear", (5, 3, 2), (normal(7, 11, 5), normal(7, 11, 3)), "extra dimension"),

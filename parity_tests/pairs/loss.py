@@ -43,9 +43,9 @@ def kinks(name: str, inputs: tuple, case: str = "kinks", **options: Any) -> Pair
 
 
 def reduced(name: str, inputs: tuple, case: str = "", notes: dict | None = None, **options: Any) -> list[Pair]:
-    """The same row under every reduction."""
+    """The same row under every reduction; the notes are about the reduced ones."""
     cases = {"mean": case, "none": f"{case} none".strip(), "sum": f"{case} sum".strip()}
-    return [takes(name, inputs, cases[r], notes, reduction=r, **options) for r in cases]
+    return [takes(name, inputs, cases[r], notes if r != "none" else None, reduction=r, **options) for r in cases]
 
 
 def refuses(name: str, inputs: tuple, case: str, **options: Any) -> Refusal:
@@ -196,4 +196,4 @@ LIKELIHOOD: list[Pair | Refusal] = [
     refuses(GAUSSIAN, (normal(7, 5), normal(7, 3), uniform(7, 5)), "a target of another shape"),
 ]
 
-ROWS = [*REGRESSION, *BINARY, *LIKELIHOOD]
+ROWS: list[Pair | Refusal] = [*REGRESSION, *BINARY, *LIKELIHOOD]

@@ -241,4 +241,4 @@ ADAPTIVE: list[Pair | Refusal] = [
     Refusal(RARE, (17, 23, [5, 11.5]), (), "half a cutoff"),
 ]
 
-ROWS = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]
+ROWS: list[Pair | Refusal] = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]

@@ -38,7 +38,7 @@ def of_elements(name: str) -> list[Pair | Refusal]:
     ]
 
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     *rows("CircularPad"),
     *of_elements("CircularPad"),
     Pair("nn.CircularPad1d", (5,), (normal(3, 2, 5),), "once around"),

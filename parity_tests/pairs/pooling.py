@@ -209,7 +209,7 @@ def max_unpool(n):
     ]
 
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     *adaptive_pool(1), *adaptive_pool(2), *adaptive_pool(3),
     Pair("nn.AdaptiveMaxPool1d", (4,), (TIES,), "ties", {"return_indices": True}, smooth=False),
     Pair("nn.AdaptiveMaxPool2d", (2,), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),

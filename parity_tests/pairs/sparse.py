@@ -7,7 +7,7 @@ TWICE = given([[1, 3, 1, 0], [2, 2, 3, 0]])
 NOT_THE_DERIVATIVE = {"finite differences": "this option changes the gradient, not the output"}
 RENORMALIZED = {"finite differences": "no gradient flows through the shortening of the rows"}
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.Embedding", (13, 5), (integers(7, 3, high=13),)),
     Pair("nn.Embedding", (13, 5), (integers(97, high=13),), "many repeats"),
     Pair("nn.Embedding", (13, 5), (integers(7, 3, high=13),), "padding", {"padding_idx": 2}, notes=NOT_THE_DERIVATIVE),

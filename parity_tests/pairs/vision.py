@@ -31,7 +31,7 @@ def upsample(mode, n, x):
     return rows
 
 
-ROWS = [
+ROWS: list[Pair | Refusal] = [
     Pair("nn.ChannelShuffle", (3,), (normal(2, 15, 5, 7),)),
     Pair("nn.ChannelShuffle", (5,), (normal(2, 15, 3),), "three dimensions"),
     Pair("nn.ChannelShuffle", (1,), (normal(2, 5, 3, 2, 7),), "one group"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,9 +26,10 @@ DTYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "B
 
 def write_whole(path: Path, data: bytes) -> None:
     """The file appears under its name complete or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        partial.write_bytes(data)
+        with partial.open("xb") as file:
+            file.write(data)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -56,7 +57,7 @@ def read_index(folder: Path) -> dict[str, Json]:
         raise VectorsError(f"{path}: `rows` must be a list of objects.")
     for row in rows:
         name, label = row.get("name"), row.get("label")
-        if not isinstance(label, str) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
+        if not _is_text(label) or not isinstance(name, str) or not name:
             raise VectorsError(
                 f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here."
             )
@@ -99,7 +100,7 @@ def read_asked(folder: Path, name: str) -> Asked:
 
 def _check_entry(path: Path, entry: Any) -> None:
     texts = ("name", "precision", "case", "what", "truth", "dtype")
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in texts):
+    if not isinstance(entry, dict) or not all(_is_text(entry.get(key)) for key in texts):
         raise VectorsError(f"{path}: an entry of `expected` needs the texts {', '.join(texts)}.")
     shape, limit = entry.get("shape"), entry.get("limit_ulp")
     if entry["dtype"] not in DTYPES.values() or entry["precision"] not in ("float32", "float64"):
@@ -146,7 +147,13 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
-        raise VectorsError(f"{path} is no safetensors file: {error}.") from None
+        text = "".join(c if c.isprintable() else "?" for c in str(error)[:300])
+        raise VectorsError(f"{path} is no safetensors file: {text}.") from None
+
+
+def _is_text(value: Any) -> bool:
+    """A text that a terminal may show: an escape sequence could write what it likes there."""
+    return isinstance(value, str) and value.isprintable() and len(value) <= 300
 
 
 def _read_json(path: Path) -> dict[str, Json]:

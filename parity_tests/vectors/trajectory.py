@@ -13,6 +13,7 @@ from parity_tests.pairs.row import Pair
 from parity_tests.sides import Numbers
 from parity_tests.tolerance import DRAWS, FLOOR, distance
 from parity_tests.vectors.vector import PRECISIONS, Vector
+from torch_impl.bridge import arrays
 
 MUON = "Muon rounds to bfloat16 on its way. The truth is Muon without that rounding, and so are float64 answers."
 
@@ -29,34 +30,28 @@ def optimizer_vector(pair: Pair) -> Vector:
     for rough, truth in zip(roughs, truths, strict=True):
         for what, value in check_optim._distances(rough, truth, rough, {}).items():
             u[what] = max(u.get(what, 0.0), value)
-    for what, value in u.items():
-        steps = [step for step, numbers in enumerate(truths[0]) if what in numbers]
-        if not steps:
-            continue
-        shapes = [truths[0][step][what].shape for step in steps]
-        even = len(set(shapes)) == 1
-        parts = [truths[0][step][what] for step in steps]
-        facts = {"steps": steps} if even else {"steps": steps, "shapes": [list(shape) for shape in shapes]}
-        dtypes = {
-            "float32": roughs[0][steps[0]][what].dtype,
-            "float64": truths[0][steps[0]][what].dtype,
-        }
-        history = np.stack(parts) if even else np.concatenate([part.ravel() for part in parts])
-        vector.expect("run", what, history, value, dtypes, **facts)
+    truth, rough = truths[0], roughs[0]
+    for what, error in u.items():
+        if steps := [step for step, numbers in enumerate(truth) if what in numbers]:
+            parts = [truth[step][what] for step in steps]
+            even = len({part.shape for part in parts}) == 1
+            history = np.stack(parts) if even else np.concatenate([part.ravel() for part in parts])
+            shapes = {} if even else {"shapes": [list(part.shape) for part in parts]}
+            dtypes = {"float32": rough[steps[0]][what].dtype, "float64": parts[0].dtype}
+            vector.expect("run", what, history, error, dtypes, steps=steps, **shapes)
     return vector
 
 
 def _give_optimizer(vector: Vector, check: check_optim.OptimizerCheck) -> None:
     pair, names = check.pair, [weight.name for weight in check.weights]
     lbfgs = pair.name == "optim.LBFGS"
-    options = vector.encode(pair.kwargs, "option")
     groups = [
         {"parameters": names[::2], "options": {}},
         {"parameters": names[1::2], "options": vector.encode(pair.call, "call")},
     ]
     vector.facts |= {
         "args": vector.encode(pair.args, "argument"),
-        "kwargs": options,
+        "kwargs": vector.encode(pair.kwargs, "option"),
         "groups": [{"parameters": names, "options": {}}] if lbfgs else groups,
         "steps": check.steps,
         "rates": {"step": int(check_optim.DROP * check.steps), "factor": 0.1},
@@ -117,14 +112,13 @@ def clip_vector(pair: Pair) -> Vector:
 
 def averaging_vector(pair: Pair) -> Vector:
     """The averaged model's state after every update; the model is Linear(5, 3), then BatchNorm1d(3)."""
-    vector = Vector(pair.label, pair.name, "averaging", {"kwargs": {}})
-    vector.facts["kwargs"] = vector.encode(pair.kwargs, "option")
+    vector = Vector(pair.label, pair.name, "averaging")
+    vector.facts |= {"kwargs": vector.encode(pair.kwargs, "option"), "models": []}
     model = torch_impl.nn.Sequential(torch_impl.nn.Linear(5, 3), torch_impl.nn.BatchNorm1d(3))
     updates = 1 if pair.name.endswith("update_bn") else check_averaging.UPDATES
-    vector.facts["models"] = []
     for update in range(updates):
         check_averaging._set(model, pair, 0, update)
-        state = check_averaging._arrays(model)
+        state = arrays(model)
         vector.facts["models"].append({name: vector.give(f"model {update} {name}", x) for name, x in state.items()})
     if pair.name.endswith("update_bn"):
         batches = [check_averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]

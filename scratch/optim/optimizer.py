@@ -204,7 +204,7 @@ class Optimizer:
             return [self._convert(call, name, part, parameter) for part in value]
         if not hasattr(value, "__array__"):
             return np.float32(value) if name in self.scalars else value
-        array = np.array(value)
+        array = np.array(np.asarray(value))
         if isinstance(parameter, Parameter) and name != "step":
             array = array.astype(parameter.dtype, copy=False)
         if name in self.vectors and array.shape != parameter.shape:

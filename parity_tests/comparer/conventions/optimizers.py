@@ -132,7 +132,7 @@ def deviations(kind: str, options: Options) -> Iterator[tuple[str, str, Options]
         yield other("eps-inside", "with epsilon inside the root", eps_place="inside")
         yield other("accumulator-start", "with the accumulator starting at 0.1", initial_accumulator_value=0.1)
     if "eps" in own:
-        for eps in (1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 1e-10, 1e-12, 0.0):
+        for eps in (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-10, 1e-12, 0.0):
             if eps != own["eps"]:
                 yield other("eps-value", f"with eps={eps:g}", eps=eps)
     if own.get("weight_decay"):
