@@ -1,11 +1,11 @@
-# make demo · make test · make lint · make bench: each sets up .venv by itself, from the versions in constraints.txt.
+# make demo · make test · make test-deep · make lint · make bench: each sets up .venv by itself, from the versions in constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a process: the table and the tests run in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-deep lint clean
+.PHONY: demo test test-deep lint bench clean
 
 demo: .venv/ready
 	$(BIN)/nn-parity demo
@@ -15,6 +15,9 @@ test: .venv/ready
 
 test-deep: .venv/ready
 	$(BIN)/python -m pytest -m "deep or not deep"
+
+bench: .venv/ready
+	$(BIN)/nn-parity bench
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -93,5 +93,16 @@ def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "
     raise typer.Exit(0 if ok else 1)
 
 
+@app.command()
+def bench(
+    pattern: Annotated[str, typer.Argument(help="measure only what contains this")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Time scratch beside torch, in turn, as ratios with their spread. Exit 1 if a limit is not kept."""
+    from experiments.bench import bench
+
+    raise typer.Exit(0 if bench(pattern, json_file) else 1)
+
+
 if __name__ == "__main__":
     main()

@@ -95,7 +95,7 @@ def _kinds(e: Evidence) -> Cause | None:
             return Cause("dtype", f"{what} is {ours.dtype}, not {other.dtype}: {why}")
         if ours.shape != other.shape and sorted(ours.shape) == sorted(other.shape):
             return Cause("transposed-output", f"{what} has shape {list(ours.shape)}, not {list(other.shape)}: its axes are permuted")
-        if ours.dtype.kind == "f" and (~np.isfinite(ours) & np.isfinite(other)).any():
+        if ours.dtype.kind == "f" and ours.shape == other.shape and (~np.isfinite(ours) & np.isfinite(other)).any():
             return Cause("overflow", f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm")
     return None
 
@@ -137,10 +137,10 @@ def _numbers(variant: Variant, e: Evidence) -> Numbers:
         with torch.enable_grad():
             output = variant.compute(*xs, **options)
         numbers = named_outputs(arrays(output))
-        if dys is not None and variant.gradients:
-            numbers |= _gradients(variant, output, xs, dys)
-    except Exception:
+    except Exception:  # a convention that these inputs do not admit
         return {}
+    if dys is not None and variant.gradients and all(n.shape == e.truth[w].shape for w, n in numbers.items() if w in e.truth):
+        numbers |= _gradients(variant, output, xs, dys)
     if variant.buffers is not None:
         numbers |= {f"buffer {name}": np.array(arrays(value)) for name, value in variant.buffers().items() if value is not None}
     return numbers

@@ -57,7 +57,7 @@ def read_index(folder: Path) -> dict[str, Json]:
         raise VectorsError(f"{path}: `rows` must be a list of objects.")
     for row in rows:
         name, label = row.get("name"), row.get("label")
-        if not _is_text(label) or not isinstance(name, str) or not name:
+        if not _is_text(label) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
             raise VectorsError(
                 f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here."
             )
