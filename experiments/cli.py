@@ -12,6 +12,7 @@ import typer
 
 from experiments.config import Config, ConfigError
 from parity_tests.__main__ import check, seeds, table
+from parity_tests.vectors.cli import app as vectors
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(seeds)
 app.command()(table)
+app.add_typer(vectors, name="vectors")
 
 
 def main() -> None:

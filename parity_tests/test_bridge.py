@@ -38,6 +38,15 @@ def test_safetensors_either_way(tmp_path, source, target):
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
+def test_safetensors_keep_a_counter_without_dimensions(tmp_path):
+    a, b = scratch.nn.BatchNorm1d(3), scratch.nn.BatchNorm1d(3)
+    a(np.arange(6, dtype=np.float32).reshape(2, 3))
+    bridge.save_safetensors(a, tmp_path / "weights.safetensors")
+    bridge.load_safetensors(b, tmp_path / "weights.safetensors")
+    assert same_state(a, b)
+    assert b.num_batches_tracked == 1
+
+
 def test_a_state_dict_of_another_network_loads_nothing():
     a, b = mlp(scratch), scratch.nn.Sequential(scratch.nn.Linear(5, 7), scratch.nn.Linear(7, 4))
     before = copy.deepcopy(bridge.arrays(b))

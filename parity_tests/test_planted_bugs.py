@@ -6,7 +6,7 @@ import pytest
 import scratch
 from parity_tests.check import check
 from parity_tests.pairs.row import Pair, fixed, given, integers, normal
-from parity_tests.tolerance import distance
+from parity_tests.tolerance import bits_equal, distance
 from scratch import nn, optim
 
 ELEMENTWISE = (normal(7, 5),)
@@ -296,6 +296,15 @@ def test_distance_sees_what_hides():
     assert distance(np.array([np.inf], np.float32), np.array([-np.inf])) == np.inf
     assert distance(one, np.ones((3, 1))) == np.inf
     assert distance(np.array([1, 2]), np.array([1, 3])) == np.inf
+
+
+def test_bits_equal_sees_what_equality_does_not():
+    zero = np.zeros((), np.float32)
+    assert bits_equal(zero, zero.copy())
+    assert not bits_equal(zero, -zero)
+    assert not bits_equal(zero, zero.reshape(1))
+    assert not bits_equal(zero, zero.astype(np.float64))
+    assert bits_equal(np.ones((3, 2)).T, np.ones((2, 3)))
 
 
 class EpsilonUnderTheRoot(optim.Adam):

@@ -51,7 +51,7 @@ def save_safetensors(module: AnyModule, path: str | os.PathLike[str]) -> None:
     from safetensors.numpy import save
 
     path = Path(path)
-    data = save({name: np.ascontiguousarray(value) for name, value in arrays(module).items()})
+    data = save({name: np.array(value, order="C") for name, value in arrays(module).items()})
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
         try:
             file.write(data)

@@ -43,9 +43,11 @@ def kinks(name: str, inputs: tuple, case: str = "kinks", **options: Any) -> Pair
 
 
 def reduced(name: str, inputs: tuple, case: str = "", notes: dict | None = None, **options: Any) -> list[Pair]:
-    """The same row under every reduction; the notes are about the reduced ones."""
+    """The same row under every reduction. What an empty batch is reduced to is no question without a reduction."""
     cases = {"mean": case, "none": f"{case} none".strip(), "sum": f"{case} sum".strip()}
-    return [takes(name, inputs, cases[r], notes if r != "none" else None, reduction=r, **options) for r in cases]
+    unreduced = {key: reason for key, reason in (notes or {}).items() if key != "empty"}
+    noted = {"mean": notes, "sum": notes, "none": unreduced}
+    return [takes(name, inputs, cases[r], noted[r], reduction=r, **options) for r in cases]
 
 
 def refuses(name: str, inputs: tuple, case: str, **options: Any) -> Refusal:

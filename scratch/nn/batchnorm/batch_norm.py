@@ -18,7 +18,7 @@ class _BatchNorm(NormBase):
               in eval mode, where μ and r are constants:  dx = r * g
     Why       shifting a channel changes nothing, so g loses its mean; stretching it changes nothing, so g loses its
               part along x̂. The derivation is in normalize.py.
-    Saves     x̂ and r.
+    Saves     x - μ and r.
     Numerics  centers first, then squares. The output uses the biased variance (divided by n), the running variance
               is the unbiased one (by n - 1). momentum=None averages all batches alike: momentum = 1 / batches so far.
     Init      weight 1, bias 0, running mean 0, running variance 1.

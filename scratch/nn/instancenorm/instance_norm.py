@@ -20,7 +20,7 @@ class _InstanceNorm(NormBase):
               with running statistics, which are constants:  dx = r * g
     Why       as in BatchNorm, with one channel of one sample in place of a channel of the batch; the derivation is in
               normalize.py.
-    Saves     x̂ and r.
+    Saves     x - μ and r.
     Numerics  centers first, then squares. With track_running_stats, eval mode uses running statistics, the mean over
               the batch of μ and of σ² L / (L - 1), L being the number of positions.
     Init      weight 1, bias 0, running mean 0, running variance 1.

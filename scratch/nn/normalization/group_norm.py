@@ -20,7 +20,7 @@ class GroupNorm(Module):
     Backward  with g = dy * weight and <.> the mean over a group:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       as in LayerNorm, with a group in place of a row; the derivation is in normalize.py.
-    Saves     x̂ and r.
+    Saves     x - μ and r.
     Init      weight 1, bias 0.
     Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as there.
     Raises    ValueError if G does not divide C, or the whole batch holds a single value per group; RuntimeError for an
@@ -65,7 +65,7 @@ class GroupNorm(Module):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         normalized = self.take(dy)
-        dx = normalize_backward(dy.reshape(normalized.x_hat.shape), normalized, self.weight, self.bias)
+        dx = normalize_backward(dy.reshape(normalized.d.shape), normalized, self.weight, self.bias)
         return dx.reshape(dy.shape)
 
     def check_input(self, x: np.ndarray) -> None:

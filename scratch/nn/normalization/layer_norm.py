@@ -21,7 +21,7 @@ class LayerNorm(Module):
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       μ and r depend on every x of the row. Shifting the row changes nothing, so g loses its mean; stretching
               it changes nothing, so g loses its part along x̂. The derivation is in normalize.py.
-    Saves     x̂ and r.
+    Saves     x - μ and r.
     Numerics  centers first, then squares; at mean 1000 the output is exact to an ulp.
     Init      weight 1, bias 0.
     Torch     torch.nn.LayerNorm; same names and defaults.
@@ -58,7 +58,7 @@ class LayerNorm(Module):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         normalized = self.take(dy)
-        dx = normalize_backward(dy.reshape(normalized.x_hat.shape), normalized, self.weight, self.bias)
+        dx = normalize_backward(dy.reshape(normalized.d.shape), normalized, self.weight, self.bias)
         return dx.reshape(dy.shape)
 
     def extra_repr(self) -> str:
