@@ -50,21 +50,16 @@ def run(left: str, right: str, inputs: str | None, steps: int, parameters: str, 
     """Load both sides, compare them, return the report."""
     import json
 
-    import numpy as np
-    import torch
-
-    import scratch
     from parity_tests.comparer.comparison import CompareError, compare
     from parity_tests.comparer.load import load_arrays, load_inputs, load_side
+    from parity_tests.comparer.sides import seed_all
     from torch_impl.bridge import load_arrays as fill
 
     made = []
     for text in (left, right):
         side = load_side(text)
         if callable(side) and not hasattr(side, "forward"):
-            torch.manual_seed(seed)
-            scratch.manual_seed(seed)
-            np.random.seed(seed % 2**32)
+            seed_all(seed)
             side = side()
         made.append(side if isinstance(side, dict) else {"model": side})
     for text, parts in zip((left, right), made, strict=True):

@@ -30,7 +30,7 @@ from parity_tests.comparer import diagnose, steps as stepping
 from parity_tests.comparer.losses import loss_for
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.report import LayerLine, Measurement, Report, first_element
-from parity_tests.comparer.sides import LOSS, ROOT, Side, side_of
+from parity_tests.comparer.sides import LOSS, ROOT, Side, seed_all, side_of
 from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of, single_distance
 from parity_tests.comparer.values import array, cast, floats, moved, precision
 from parity_tests.sides import Numbers, map_nest
@@ -92,9 +92,7 @@ def compare(
 def _build(model: Any, seed: int, must: bool) -> Any:
     """A side as it is, or made by the function given, after seeding."""
     if callable(model) and (isinstance(model, type) or not hasattr(model, "forward")):
-        torch.manual_seed(seed)
-        scratch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
+        seed_all(seed)
         return model()
     if must:
         raise CompareError("compare: with parameters='seed' both sides must be functions that make the module.")
@@ -196,11 +194,11 @@ class Mode:
         self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that parts
         self.found: list[Measurement] = []
 
-    def run_side(self, side: Side, probe: Any, dtype: Any = None) -> Numbers:
+    def run_side(self, side: Side, probe: Any, dtype: Any = None, wanted: Any = ()) -> Numbers:
         inputs, target = self.owner.inputs, self.owner.target
         if dtype is not None:
             inputs, target = cast(inputs, dtype), cast(target, dtype)
-        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe)
+        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe, wanted)
 
     def run(self) -> None:
         trace = Recorder(self.right)
@@ -285,7 +283,12 @@ class Mode:
     # --- between layers -------------------------------------------------------------------------------------------------
 
     def _between(self, calls: list[Call], right: Numbers) -> dict[Any, list[Measurement]]:
-        """The code between the layers, judged where its results arrive."""
+        """The code between the layers, judged where its results arrive, and the parameters that it uses itself."""
+        leaf_names = {call.key[0] for call in calls}
+        wanted = {n for n in self.right.parameter_names() if not any(n.startswith(f"{leaf}.") for leaf in leaf_names)}
+        back = {theirs: ours for ours, theirs in self.pairing.names.items()}
+        if wanted:
+            right = self.run_side(self.right, None, None, wanted)
         u: dict[Any, float] = {}
         ends: dict[str, float] = {}
         truth = right
@@ -295,15 +298,15 @@ class Mode:
                 seen = None
                 if draw:
                     probe = StandIns(calls, None, draw)
-                    rough, seen = self.run_side(self.right, probe), probe.seen
+                    rough, seen = self.run_side(self.right, probe, None, wanted), probe.seen
                 exact_probe = StandIns(calls, np.float64, draw, seen)
-                exact = self.run_side(self.twin, exact_probe, np.float64)
+                exact = self.run_side(self.twin, exact_probe, np.float64, wanted)
                 truth = exact if draw == 0 else truth
                 _raise_to(u, exact_probe.arrived)
                 _raise_to(ends, {what: distance(rough[what], exact[what]) for what in exact if what in rough})
         left_probe = StandIns(calls, None)
         left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
-        left = self.pairing.translate(self.run_side(self.left, left_probe))
+        left = self.pairing.translate(self.run_side(self.left, left_probe, None, {back.get(name, name) for name in wanted}))
         found: dict[Any, list[Measurement]] = {}
         neighbors = {call.key: (calls[i - 1] if i else None, calls[i + 1] if i + 1 < len(calls) else None) for i, call in enumerate(calls)}
         for place, error in left_probe.arrived.items():
@@ -331,10 +334,9 @@ class Mode:
                 else:
                     line.backward, line.backward_limit = max((line.backward, line.backward_limit), (error, limit))
             found.setdefault((key, what), []).append(m)
-        leaf_names = {call.key[0] for call in calls}
         for what, value in truth.items():
-            head, _, name = what.partition(" ")
-            if head == "buffer" or (head == "grad" and any(name == n or name.startswith(f"{n}.") for n in leaf_names)):
+            head = what.split(" ")[0]
+            if head == "buffer":
                 continue
             m = self._judge(ROOT, "between", what, left, right, value, ends.get(what, 0.0))
             if m is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,9 +69,7 @@ class Side:
         raise NotImplementedError
 
     def seed(self, seed: int) -> None:
-        torch.manual_seed(seed)
-        scratch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
+        seed_all(seed)
 
     def train(self, mode: bool) -> None:
         """Training or eval mode, where there is such a thing."""
@@ -88,8 +86,9 @@ class Side:
         seed: int,
         cotangent: Cotangent | None,
         probe: Probe | None = None,
+        wanted: Collection[str] = (),
     ) -> Numbers:
-        """Forward, and with a cotangent backward: output, grad input, grad NAME, buffer NAME."""
+        """Forward, and with a cotangent backward: output, grad input, buffer NAME, and grad NAME where it is wanted."""
         raise NotImplementedError
 
     def local(self, name: str, args: Any, kwargs: Any, dys: list[Any] | None, training: bool, seed: int) -> Numbers:
@@ -157,7 +156,7 @@ class TorchSide(Side):
         loss = copy.deepcopy(self.loss).double() if isinstance(self.loss, torch.nn.Module) else self.loss
         return TorchSide(copy.deepcopy(self.model).double(), loss)
 
-    def run(self, inputs, target, training, seed, cotangent, probe=None):  # type: ignore[no-untyped-def]
+    def run(self, inputs, target, training, seed, cotangent, probe=None, wanted=()):  # type: ignore[no-untyped-def]
         self.train(training)
         self.seed(seed)
         xs = map_nest(_wants_gradient, tensors(inputs, self.device))
@@ -169,19 +168,24 @@ class TorchSide(Side):
             if cotangent is not None:
                 sources = {numbered("grad input", i): x for i, x in enumerate(floats(xs))}
                 sources |= {f"grad {n}": p for n, p in self.model.named_parameters() if p.requires_grad}
-                numbers |= self._gradients(output, sources, cotangent)
+                unwanted = {f"grad {n}" for n, _ in self.model.named_parameters() if n not in wanted}
+                numbers |= self._gradients(output, sources, cotangent, unwanted)
         return numbers | {f"buffer {name}": np.array(array(b)) for name, b in self.model.named_buffers()}
 
-    def _gradients(self, output: Any, sources: dict[str, Any], cotangent: Cotangent) -> Numbers:
+    def _gradients(
+        self, output: Any, sources: dict[str, Any], cotangent: Cotangent, unwanted: Collection[str] = ()
+    ) -> Numbers:
+        """The gradients of the sources. Those unwanted are computed too, so that the backward pass reaches every layer."""
         pairs = [(y, cotangent(i, tuple(y.shape))) for i, y in enumerate(floats(output))]
         pairs = [(y, dy) for y, dy in pairs if y.requires_grad and dy is not None]
         if not pairs or not sources:
-            return {name: np.zeros(tuple(x.shape), array(x).dtype) for name, x in sources.items()}
+            return {name: np.zeros(tuple(x.shape), array(x).dtype) for name, x in sources.items() if name not in unwanted}
         dys = [torch.tensor(np.asarray(dy), dtype=y.dtype, device=y.device) for y, dy in pairs]
         found = torch.autograd.grad([y for y, _ in pairs], list(sources.values()), dys, allow_unused=True)
         return {
             name: array(torch.zeros_like(x) if dx is None else dx)
             for (name, x), dx in zip(sources.items(), found, strict=True)
+            if name not in unwanted
         }
 
     def local(self, name, args, kwargs, dys, training, seed):  # type: ignore[no-untyped-def]
@@ -292,7 +296,7 @@ class ArraySide(Side):
             return None
         return twin
 
-    def run(self, inputs, target, training, seed, cotangent, probe=None):  # type: ignore[no-untyped-def]
+    def run(self, inputs, target, training, seed, cotangent, probe=None, wanted=()):  # type: ignore[no-untyped-def]
         self.train(training)
         self.seed(seed)
         for slot in self.slots.values():
@@ -314,7 +318,8 @@ class ArraySide(Side):
                     dy = fill(output, iter(cast(dy, np.asarray(y).dtype) for dy, y in zip(dys, floats(output), strict=True)))
                     dx = self.model.backward(*_as_arguments(output, dy))
                 numbers |= input_gradients(dx, inputs)
-                numbers |= {f"grad {n}": g for n, slot in self.slots.items() if (g := slot.gradient()) is not None}
+                given = ((n, slot.gradient()) for n, slot in self.slots.items() if n in wanted)
+                numbers |= {f"grad {n}": g for n, g in given if g is not None}
         return numbers | {f"buffer {name}": np.array(slot.value()) for name, slot in self.slots.items() if slot.buffer}
 
     def local(self, name, args, kwargs, dys, training, seed):  # type: ignore[no-untyped-def]
@@ -542,6 +547,15 @@ def not_in_place(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for m in changed:
             m.inplace = True  # type: ignore[assignment]
+
+
+def seed_all(seed: int) -> None:
+    """Every generator that a side may draw from. torch.manual_seed walks the stack each time, for devices not in use."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    scratch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
 
 
 def side_of(model: Any, loss: Any = None) -> Side:

@@ -11,6 +11,7 @@ The two sides also train freely, each with its own gradients; their losses are r
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from parity_tests.comparer.comparison import Comparison
 
 DROP = 0.5  # the rate drops to a tenth when this share of the steps is over
-Trajectory = list[Numbers]
 
 
 @dataclass(frozen=True)
@@ -68,68 +68,158 @@ def compare_steps(owner: Comparison, optimizer: Any, steps: int) -> None:
     if not gradients:
         owner.report.note("no gradients: the optimizers were not compared")
         return
-    failures: list[tuple[tuple[int, int], Measurement]] = []
-    evidence: list[tuple[Pass, Trajectory, Trajectory, dict[str, float]]] = []
-    kind = ""
-    for number, way in enumerate(PASSES):
-        if way.drop and steps < 3:
-            continue
-        ours, left_optimizer = _run(makers[0], owner.left, starts, gradients, way, np.float32)
-        u: list[dict[str, float]] = [{} for _ in range(steps)]
+    judge = Judge(owner, makers, starts, gradients)
+    for way in PASSES:
+        if not way.drop or steps >= 3:
+            judge.run(way)
+    judge.close()
+
+
+class Judge:
+    """Optimizers of both sides in lockstep, so that no trajectory has to be kept."""
+
+    def __init__(self, owner: Comparison, makers: Any, starts: Numbers, gradients: list[Numbers]) -> None:
+        self.owner, self.makers, self.starts, self.gradients = owner, makers, starts, gradients
+        self.kind, self.plain = "", False
+        self.failures: dict[str, tuple[tuple[bool, int, bool], Measurement]] = {}
+        self.agreed: dict[str, Measurement] = {}
+        self.passes: list[Pass] = []
+        self.optimizer: Any = None
+        self.limits: dict[tuple[Pass, str], float] = {}
+
+    def run(self, way: Pass) -> None:
+        """First the right side's own error over the draws, then the left side's against the limits that follow."""
+        self.passes.append(way)
+        u: list[dict[str, float]] = [{} for _ in self.gradients]
+        left, right = self.owner.left, self.owner.right
         for draw in range(DRAWS):
-            sample = moved(gradients, np.random.default_rng([owner.seed, draw])) if draw else gradients
-            rough, right_optimizer = _run(makers[1], owner.right, starts, sample, way, np.float32)
-            exact, _ = _run(makers[1], owner.right, starts, sample, way, np.float64)
-            truth, like = (exact, rough) if draw == 0 else (truth, like)
-            for t, error in enumerate(_distances(rough, exact, rough)):
-                for what, value in error.items():
-                    u[t][what] = max(u[t].get(what, 0.0), u[t - 1].get(what, 0.0) if t else 0.0, value)
-        kind = type(right_optimizer).__name__
-        plain = not isinstance(left_optimizer, torch.optim.Optimizer | scratch.optim.Optimizer)
-        failures += _judge(owner, number, way, kind, ours, truth, like, u, plain)
-        limits = {what: float32_limit(value) for what, value in u[-1].items()}
-        evidence.append((way, ours, truth, limits))
-    failures.sort(key=lambda item: item[0])
-    if failures:
-        first = failures[0][1]
-        cause = explain(kind, right_optimizer, first.where, starts, gradients, evidence)
-        for _, m in failures:
-            m.cause = cause
-    owner.report.measurements += [m for _, m in failures]
+            rough, exact = (self.walk(self.makers[1], right, way, dtype, draw) for dtype in (np.float32, np.float64))
+            largest: dict[str, float] = {}
+            for t, ((ours, _), (truth, _)) in enumerate(zip(rough, exact, strict=True)):
+                for what, error in _errors(ours, truth, ours, largest).items():
+                    u[t][what] = max(u[t].get(what, 0.0), u[t - 1].get(what, 0.0) if t else 0.0, error)
+        rough, exact = (self.walk(self.makers[1], right, way, dtype) for dtype in (np.float32, np.float64))
+        largest = {}
+        walks = zip(self.walk(self.makers[0], left, way, np.float32), rough, exact, strict=True)
+        for t, ((ours, optimizer), (like, self.optimizer), (truth, _)) in enumerate(walks):
+            self.kind = type(self.optimizer).__name__
+            self.plain = not isinstance(optimizer, torch.optim.Optimizer | scratch.optim.Optimizer)
+            for what, error in _errors(ours, truth, like, largest).items():
+                limit = float32_limit(u[t].get(what, 0.0))
+                self.limits[way, what] = limit
+                self.judge(way, t, what, error, limit, ours, truth, largest)
+
+    def judge(
+        self, way: Pass, t: int, what: str, error: float, limit: float, ours: Numbers, truth: Numbers, largest: dict[str, float]
+    ) -> None:
+        """The first step at which a parameter or state entry parts; where it agrees, its worst step."""
+        entry, _, name = what.partition(" ")
+        if what not in ours and self.plain and entry != "theta":
+            self.owner.report.note("the left optimizer shows no state: parameters alone are compared")
+            return
+        line = self.owner.report.steps[t]
+        if error / limit >= line.error / line.limit:
+            line.error, line.limit, line.what = error, limit, f"{entry} of {name}"
+        m = Measurement(name, self.kind, "step", f"{entry} after step {t + 1}", error, limit, note=way.text)
+        if m.ok:
+            kept = self.agreed.setdefault(what, m)
+            self.agreed[what] = m if error / limit > kept.error / kept.limit else kept
+            return
+        order = way.drop, t, entry == "theta"
+        if what in self.failures and self.failures[what][0] <= order:
+            return
+        if what in ours and what in truth:
+            own = ulp(truth[what].astype(np.float64), np.float32) if truth[what].size else 1.0
+            m.first = first_element(ours[what], truth[what], limit * largest.get(what, own) / own)
+        else:
+            m.note = f"{entry} is missing on the {'left' if what not in ours else 'right'}"
+        self.failures[what] = order, m
+
+    def close(self) -> None:
+        """Hand over what was measured, and the cause of what parts."""
+        measured = self.owner.report.measurements
+        measured += [m for what, m in self.agreed.items() if what not in self.failures]
+        failures = [m for _, m in sorted(self.failures.values(), key=lambda item: item[0])]
+        if failures:
+            cause = self.explain(failures[0].where)
+            for m in failures:
+                m.cause = cause
+        measured += failures
+
+    def walk(self, maker: Any, side: Side, way: Pass, dtype: Any, draw: int = 0) -> Iterator[tuple[Numbers, Any]]:
+        """Parameters and state after every step, on parameters of its own. The arrays are live."""
+        values = {name: np.zeros(v.shape, dtype) if way.zeros else v.astype(dtype) for name, v in self.starts.items()}
+        make = (lambda v: torch.nn.Parameter(torch.from_numpy(v))) if isinstance(side, TorchSide) else scratch.nn.Parameter
+        parameters = {name: make(value) for name, value in values.items()}
+        optimizer = _make(maker, list(parameters.values()))
+        rng = np.random.default_rng([self.owner.seed, draw])
+        for t, found in enumerate(self.gradients):
+            if way.drop and t == int(DROP * len(self.gradients)):
+                _scale_rate(optimizer, 0.1)
+            found = moved(found, rng) if draw else found
+            for name, parameter in parameters.items():
+                _set_gradient(parameter, found.get(name))
+            optimizer.step()
+            yield dict(_entries(optimizer, parameters, dtype)), optimizer
+
+    def explain(self, name: str) -> Cause | None:
+        """The deviation of the rule that gives what the left gives, in all passes, for the parameter that parts first."""
+        rule = RULES.get(self.kind)
+        if rule is None or not all(name in g for g in self.gradients):
+            return None
+        options = {key: value for key, value in self.optimizer.param_groups[0].items() if key != "params"}
+        lr = float(options["lr"]) / (0.1 if self.passes[-1].drop else 1)  # the last pass has dropped it
+        grads = [g[name].astype(np.float64) for g in self.gradients]
+        what = f"theta {name}"
+        paths = {
+            (way, side): [np.array(n[what]) for n, _ in self.walk(self.makers[i], side, way, dtype)]
+            for way in self.passes
+            for i, (side, dtype) in enumerate(((self.owner.left, np.float32), (self.owner.right, np.float64)))
+        }
+        best: tuple[float, Cause] | None = None
+        for cause, text, changed in deviations(self.kind, options):
+            worst = before = after = 0.0
+            for way in self.passes:
+                ours, truth = paths[way, self.owner.left], paths[way, self.owner.right]
+                start = np.zeros_like(grads[0]) if way.zeros else self.starts[name].astype(np.float64)
+                drop = int(DROP * len(grads)) if way.drop else len(grads)
+                rates = [lr * changed.get("rate_factor", 1.0) * (0.1 if t >= drop else 1.0) for t in range(len(grads))]
+                with np.errstate(all="ignore"):
+                    path = list(rule(start, grads, rates, changed))
+                largest: dict[str, float] = {}
+                errors = [_errors({what: a}, {what: b}, {what: a}, largest)[what] for a, b in zip(ours, path, strict=True)]
+                worst, after = max(worst, max(errors) / self.limits[way, what]), max(after, *errors)
+                before = max(before, *(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(ours, truth, strict=True)))
+            if worst <= 1 and (best is None or worst < 0.5 * best[0] - 0.02):
+                best = worst, Cause(cause, text, before, after)
+        return best[1] if best else None
 
 
-def _judge(
-    owner: Comparison, number: int, way: Pass, kind: str, ours: Trajectory, truth: Trajectory, like: Trajectory,
-    u: list[dict[str, float]], plain: bool,
-) -> list[tuple[tuple[int, int], Measurement]]:
-    """The first step at which each parameter or state entry parts; the others become one line of agreement."""
-    failures: dict[str, tuple[tuple[int, int], Measurement]] = {}
-    agreed: dict[str, Measurement] = {}
-    for t, errors in enumerate(_distances(ours, truth, like)):
-        line = owner.report.steps[t]
-        for what, error in errors.items():
-            entry, _, name = what.partition(" ")
-            if what not in ours[t] and plain and entry != "theta":
-                owner.report.note("the left optimizer shows no state: parameters alone are compared")
-                continue
-            limit = float32_limit(u[t].get(what, 0.0))
-            m = Measurement(name, kind, "step", f"{entry} after step {t + 1}", error, limit, note=way.text)
-            if error / limit >= line.error / line.limit:
-                line.error, line.limit, line.what = error, limit, f"{entry} of {name}"
-            if m.ok:
-                agreed.setdefault(what, m)
-                if error / limit > agreed[what].error / agreed[what].limit:
-                    agreed[what] = m
-            elif what not in failures:
-                if what in ours[t] and what in truth[t]:
-                    unit = ulp(truth[t][what].astype(np.float64), np.float32) if truth[t][what].size else 1.0
-                    history = max(float(ulp(n[what].astype(np.float64), np.float32)) for n in truth[: t + 1] if what in n)
-                    m.first = first_element(ours[t][what], truth[t][what], limit * history / unit)
-                else:
-                    m.note = f"{entry} is missing on the {'left' if what not in ours[t] else 'right'}"
-                failures[what] = (2 * (way.drop * 1) * 10**6 + t, entry == "theta"), m
-    owner.report.measurements += [m for what, m in agreed.items() if what not in failures]
-    return list(failures.values())
+def _entries(optimizer: Any, parameters: dict[str, Any], dtype: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """State by name, then the parameter: what parts first is the state. Python's numbers take the parameter's dtype."""
+    state = getattr(optimizer, "state", {})
+    for name, parameter in parameters.items():
+        for key, value in (state.get(parameter, {}) if isinstance(state, dict) else {}).items():
+            if value is not None and not isinstance(value, list | tuple):
+                yield f"{key} {name}", np.asarray(array(value), dtype if isinstance(value, int | float) else None)
+        yield f"theta {name}", np.asarray(array(parameter.data))
+
+
+def _errors(ours: Numbers, truth: Numbers, like: Numbers, largest: dict[str, float]) -> dict[str, float]:
+    """The distance of every quantity, in ulp of the largest value that it has had so far."""
+    found = {}
+    for what in dict.fromkeys((*truth, *ours)):
+        if what not in ours or what not in truth:
+            found[what] = math.inf
+            continue
+        value, exact = ours[what], truth[what]
+        if value.dtype != like[what].dtype or value.shape != exact.shape:
+            found[what] = math.inf
+            continue
+        unit = ulp(exact, value.dtype) if exact.size and value.dtype.kind == "f" else 1.0
+        largest[what] = max(largest.get(what, 0.0), unit)
+        found[what] = distance(value, exact) * unit / largest[what]
+    return found
 
 
 def _train(owner: Comparison, maker: Any, side: Side, names: list[str], steps: int) -> tuple[list[Numbers], list[float]]:
@@ -141,7 +231,7 @@ def _train(owner: Comparison, maker: Any, side: Side, names: list[str], steps: i
     optimizer = _make(maker, list(parameters.values()))
     gradients, losses = [], []
     for t in range(steps):
-        numbers = side.run(owner.inputs, owner.target, True, owner.seed + t, owner.cotangent)
+        numbers = side.run(owner.inputs, owner.target, True, owner.seed + t, owner.cotangent, wanted=set(own.values()))
         found = {name: numbers[f"grad {own[name]}"] for name in names if f"grad {own[name]}" in numbers}
         if owner.pairing.transposed and left:
             gradients.append({n: g.T if n in owner.pairing.transposed else g for n, g in found.items()})
@@ -192,91 +282,9 @@ def _set_gradient(parameter: Any, gradient: np.ndarray | None) -> None:
         parameter.grad = np.array(gradient, parameter.data.dtype)
 
 
-def _run(
-    maker: Any, side: Side, starts: Numbers, gradients: list[Numbers], way: Pass, dtype: Any
-) -> tuple[Trajectory, Any]:
-    """Parameters and state after every step, on parameters of its own."""
-    values = {name: np.zeros_like(v) if way.zeros else np.array(v) for name, v in starts.items()}
-    if isinstance(side, TorchSide):
-        parameters: dict[str, Any] = {n: torch.nn.Parameter(torch.tensor(v.astype(dtype))) for n, v in values.items()}
-    else:
-        parameters = {n: scratch.nn.Parameter(v.astype(dtype)) for n, v in values.items()}
-    optimizer = _make(maker, list(parameters.values()))
-    trajectory = []
-    for t, found in enumerate(gradients):
-        if way.drop and t == int(DROP * len(gradients)):
-            _scale_rate(optimizer, 0.1)
-        for name, parameter in parameters.items():
-            _set_gradient(parameter, found.get(name))
-        optimizer.step()
-        numbers: Numbers = {}
-        for name, parameter in parameters.items():
-            state = getattr(optimizer, "state", {})
-            entries = state.get(parameter, {}) if isinstance(state, dict) else {}
-            for key, value in entries.items():
-                if value is not None and not isinstance(value, list | tuple):
-                    plain = isinstance(value, int | float)
-                    numbers[f"{key} {name}"] = np.array(array(value), dtype if plain else None)
-            numbers[f"theta {name}"] = np.array(array(parameter.data))
-        trajectory.append(numbers)
-    return trajectory, optimizer
-
-
 def _scale_rate(optimizer: Any, factor: float) -> None:
     if hasattr(optimizer, "param_groups"):
         for group in optimizer.param_groups:
             group["lr"] *= factor
     elif hasattr(optimizer, "lr"):
         optimizer.lr *= factor
-
-
-def _distances(ours: Trajectory, truth: Trajectory, like: Trajectory) -> list[dict[str, float]]:
-    """For each step and quantity the distance, in ulp of the largest value that it has had so far."""
-    largest: dict[str, float] = {}
-    errors: list[dict[str, float]] = []
-    for a, b, kind in zip(ours, truth, like, strict=True):
-        found = {}
-        for what in dict.fromkeys((*b, *a)):
-            if what not in a or what not in b:
-                found[what] = math.inf
-                continue
-            value, exact = a[what], b[what]
-            if value.dtype != kind[what].dtype or value.shape != exact.shape:
-                found[what] = math.inf
-                continue
-            unit = ulp(exact.astype(np.float64), value.dtype) if exact.size and value.dtype.kind == "f" else 1.0
-            largest[what] = max(largest.get(what, 0.0), unit)
-            found[what] = distance(value, exact) * unit / largest[what]
-        errors.append(found)
-    return errors
-
-
-def explain(
-    kind: str, optimizer: Any, name: str, starts: Numbers, gradients: list[Numbers], evidence: list[Any]
-) -> Cause | None:
-    """The deviation of the rule that gives what the left gives, in all passes, for the parameter that parts first."""
-    rule = RULES.get(kind)
-    if rule is None or not all(name in g for g in gradients):
-        return None
-    options = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-    lr = float(options["lr"]) / (0.1 if any(way.drop for way, *_ in evidence) else 1)  # the last run has dropped it
-    grads = [g[name].astype(np.float64) for g in gradients]
-    best: tuple[float, Cause] | None = None
-    for cause, text, changed in deviations(kind, options):
-        worst, after = 0.0, 0.0
-        before = 0.0
-        for way, ours, truth, limits in evidence:
-            start = np.zeros_like(grads[0]) if way.zeros else starts[name].astype(np.float64)
-            drop = int(DROP * len(grads)) if way.drop else len(grads)
-            rates = [lr * changed.get("rate_factor", 1.0) * (0.1 if t >= drop else 1.0) for t in range(len(grads))]
-            with np.errstate(all="ignore"):
-                path = list(rule(start, grads, rates, changed))
-            what = f"theta {name}"
-            errors = _distances([n for n in ours], [{what: p} for p in path], [{what: n[what]} for n in ours])
-            error = max(e[what] for e in errors)
-            worst = max(worst, error / limits[what])
-            after = max(after, error)
-            before = max(before, max(float(np.abs(n[what] - e[what]).max(initial=0.0)) for n, e in zip(ours, truth, strict=True)))
-        if worst <= 1 and (best is None or worst < 0.5 * best[0] - 0.02):
-            best = worst, Cause(cause, text, before, after)
-    return best[1] if best else None

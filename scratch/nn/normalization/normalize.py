@@ -17,7 +17,6 @@ from scratch.nn.module import Module, Parameter
 from scratch.nn.reduction import sum_leading
 
 BLOCK = 4096  # the longest dot product left to BLAS in one piece: in float32 1 ulp at 4096 terms, 25 ulp at 2^20
-CACHED = 262144  # elements worked on at a time where samples are independent: twice as fast on 3 million elements
 
 
 class Normalized(NamedTuple):
@@ -47,24 +46,21 @@ def normalize(
     Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by
     up to 3e-5, so what is left of the mean in x - μ is taken out too, which makes y exact to an ulp.
     """
-    shared = over_batch or running is not None
-    statistics = (1 if shared else len(x), x.shape[1], 1, 1)
-    mean, var = (np.empty(statistics, x.dtype) if s is None else s.reshape(statistics) for s in running or (None, None))
-    r, d, y = np.empty(statistics, x.dtype), np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    for n in _blocks(x, shared):
-        if running is None:
-            mean[n] = _mean(x[n], None, over_batch)
-        np.subtract(x[n], mean[n], out=d[n])
-        if running is None:
-            rest = _mean(d[n], None, over_batch)
-            var[n] = _mean(d[n], d[n], over_batch)
-            if (np.square(rest) > var[n] * np.finfo(x.dtype).eps ** 2).any():  # else the shift is below an ulp of x̂
-                d[n] -= rest
-                var[n] = _mean(d[n], d[n], over_batch)
-        r[n] = 1 / np.sqrt(var[n] + float(eps))
-        np.multiply(d[n], r[n] if weight is None else r[n] * weight.data.reshape(*x.shape[1:3], 1), out=y[n])
-        if bias is not None:
-            y[n] += bias.data.reshape(*x.shape[1:3], 1)
+    if running is not None:
+        mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
+        d = x - mean
+    else:
+        mean = _mean(x, None, over_batch)
+        d = x - mean
+        rest = _mean(d, None, over_batch)
+        var = _mean(d, d, over_batch)
+        if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else the shift is below an ulp of x̂
+            d -= rest
+            var = _mean(d, d, over_batch)
+    r = 1 / np.sqrt(var + float(eps))
+    y = d * (r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1))
+    if bias is not None:
+        y += bias.data.reshape(*x.shape[1:3], 1)
     return y, Normalized(d, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
 
 
@@ -82,41 +78,28 @@ def normalize_backward(
     dr = -r³ dσ²/2 = -r² <x̂ dx>, so dx̂ = r (dx - <dx> - x̂ <x̂ dx>). This linear map is its own transpose. In words:
     shifting x changes nothing, so g loses its mean; stretching x changes nothing, so g loses its part along x̂.
 
-    Every sum needed is a small sum over Σ_l dy and Σ_l dy * d: two passes over dy, not four.
+    With x̂ = d r, every sum needed is a small sum over Σ_l dy and Σ_l dy * d: two passes over dy, not four.
     """
     d, r, constant = saved
-    _, groups, per_group, length = dy.shape
-    w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
-    shared = len(r) == 1
-    terms = per_group * length * (len(dy) if shared else 1)
-    dx = np.empty(dy.shape, dy.dtype)
-    dweight, dbias = [], []
-    for n in _blocks(dy, shared):
-        sum_dy, sum_dyd = dots(dy[n]), dots(dy[n], d[n])  # (N, G, P)
-        dweight.append(sum_leading((sum_dyd * r[n, ..., 0]).reshape(len(sum_dyd), w.size)))
-        dbias.append(sum_leading(sum_dy.reshape(len(sum_dy), w.size)))
-        np.multiply(dy[n], r[n] * w[..., np.newaxis], out=dx[n])
-        if not constant:
-            sum_g, sum_gd = dots(sum_dy, w), dots(sum_dyd, w)  # (N, G)
-            if shared:
-                sum_g, sum_gd = sum_leading(sum_g), sum_leading(sum_gd)
-            mean_gx = r[n] * sum_gd.reshape(r[n].shape) / terms
-            along = d[n] * (r[n] * r[n] * mean_gx)
-            along += r[n] * sum_g.reshape(r[n].shape) / terms
-            dx[n] -= along
+    n, groups, per_group, length = dy.shape
+    sum_dy, sum_dyd = dots(dy), dots(dy, d)  # (N, G, P)
     if weight is not None:
-        weight.accumulate(sum_leading(np.stack(dweight)).reshape(weight.shape))
+        weight.accumulate(sum_leading((sum_dyd * r[..., 0]).reshape(n, weight.size)).reshape(weight.shape))
     if bias is not None:
-        bias.accumulate(sum_leading(np.stack(dbias)).reshape(bias.shape))
+        bias.accumulate(sum_leading(sum_dy.reshape(n, bias.size)).reshape(bias.shape))
+    w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
+    dx = dy * (r * w[..., np.newaxis])
+    if constant:
+        return dx
+    sum_g, sum_gd = dots(sum_dy, w), dots(sum_dyd, w)  # (N, G)
+    terms = per_group * length
+    if len(r) == 1:
+        sum_g, sum_gd, terms = sum_leading(sum_g), sum_leading(sum_gd), terms * n
+    mean_gx = r * sum_gd.reshape(r.shape) / terms
+    along = d * (r * r * mean_gx)
+    along += r * sum_g.reshape(r.shape) / terms
+    dx -= along
     return dx
-
-
-def _blocks(x: np.ndarray, shared: bool) -> list[slice]:
-    """The samples to work on at a time, few enough to stay in the cache; all of them if they share their statistics."""
-    if shared or x.size <= CACHED:
-        return [slice(None)]
-    rows = max(1, CACHED * len(x) // x.size)
-    return [slice(start, start + rows) for start in range(0, len(x), rows)]
 
 
 def _mean(a: np.ndarray, b: np.ndarray | None, over_batch: bool) -> np.ndarray:
