@@ -12,6 +12,7 @@ import typer
 
 from experiments.config import Config, ConfigError
 from parity_tests.__main__ import check, seeds, table
+from parity_tests.comparer.cli import compare_command
 from parity_tests.vectors.cli import app as vectors
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(seeds)
 app.command()(table)
+app.command("compare")(compare_command)
 app.add_typer(vectors, name="vectors")
 
 

@@ -1,4 +1,4 @@
-"""compare: correct code passes without a cause, the first place is the right one, and the reports and the command work."""
+"""compare: correct code passes without a cause, the first place is named, the reports and the command work."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def network(package, middle=None):
     return package.Sequential(*layers, package.Linear(11, 5), package.BatchNorm1d(5), package.LogSoftmax(-1))
 
 
-# --- correct code passes ------------------------------------------------------------------------------------------------
+# --- correct code passes ----------------------------------------------------------------------------------------------
 
 
 class OtherOrder(nn.Linear):
@@ -118,7 +118,7 @@ def test_both_sides_are_as_they_were():
     assert {name: vars(module).get("forward") for name, module in right.named_modules()} == forwards
 
 
-# --- where ----------------------------------------------------------------------------------------------------------------
+# --- where ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_layer_and_element_are_named():
@@ -191,7 +191,7 @@ def test_tiny_gradients_that_are_zero_do_not_hide():
 
 def test_dropout_has_the_same_mask_on_both_sides():
     drop = [package.Sequential(package.Linear(7, 50), package.Dropout(0.5)) for package in (nn, T)]
-    assert compare(*drop, X).ok
+    assert compare(drop[0], drop[1], X).ok
     assert not compare(nn.Sequential(nn.Linear(7, 50), nn.Dropout(0.4)), drop[1], X).ok
 
 
@@ -215,7 +215,7 @@ def test_nan_dtype_and_shape_are_findings():
     assert "float64" in report.first_divergence.note
 
 
-# --- pairing --------------------------------------------------------------------------------------------------------------
+# --- pairing ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_does_not_pair_is_reported_first():
@@ -303,7 +303,7 @@ def test_a_side_without_backward_compares_forward():
     assert any("no backward" in note for note in report.notes)
 
 
-# --- size -----------------------------------------------------------------------------------------------------------------
+# --- size -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_deep_network_in_little_time():
@@ -316,7 +316,7 @@ def test_a_deep_network_in_little_time():
     assert len(str(report).splitlines()) < 60
 
 
-# --- reports and the command ----------------------------------------------------------------------------------------------
+# --- reports and the command ------------------------------------------------------------------------------------------
 
 
 def test_json_and_html():
@@ -349,7 +349,9 @@ def command(*arguments):
 
 def test_command_on_the_example(tmp_path):
     html, data = tmp_path / "r.html", tmp_path / "r.json"
-    result = command(f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--html", str(html), "--json", str(data))
+    result = command(
+        f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--html", str(html), "--json", str(data)
+    )
     assert result.exit_code == 1
     assert "attn.c_attn → attn.c_proj" in result.output
     assert json.loads(data.read_text())["cause"]["name"] == "attention-scale"
@@ -381,9 +383,11 @@ def test_command_with_steps_and_a_checkpoint(tmp_path):
     (tmp_path / "pair.py").write_text(
         "import scratch, torch\n"
         "def left():\n"
-        "    return {'model': scratch.nn.Linear(7, 5), 'loss': 'MSELoss', 'optimizer': lambda p: scratch.optim.SGD(p, lr=0.1)}\n"
+        "    model, sgd = scratch.nn.Linear(7, 5), lambda p: scratch.optim.SGD(p, lr=0.1)\n"
+        "    return {'model': model, 'loss': 'MSELoss', 'optimizer': sgd}\n"
         "def right():\n"
-        "    return {'model': torch.nn.Linear(7, 5), 'optimizer': lambda p: torch.optim.SGD(p, lr=0.1), 'target': torch.zeros(3, 5)}\n"
+        "    model, sgd = torch.nn.Linear(7, 5), lambda p: torch.optim.SGD(p, lr=0.1)\n"
+        "    return {'model': model, 'optimizer': sgd, 'target': torch.zeros(3, 5)}\n"
     )
     torch.save(T.Linear(7, 5).state_dict(), tmp_path / "w.pt")
     pair = f"{tmp_path}/pair.py:left", f"{tmp_path}/pair.py:right"
@@ -430,7 +434,9 @@ def test_an_onnx_side(tmp_path, monkeypatch):
         def run(self, names, feed):
             return [self.model.forward(feed["x"])]
 
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", type("onnxruntime", (), {"InferenceSession": Session}))
+    monkeypatch.setitem(
+        __import__("sys").modules, "onnxruntime", type("onnxruntime", (), {"InferenceSession": Session})
+    )
     result = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "2,8,16")
     assert result.exit_code == 0, result.output
 

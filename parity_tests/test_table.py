@@ -128,7 +128,15 @@ def test_labels_are_unique():
     assert sorted(labels) == sorted(set(labels))
 
 
-NOTED = [(row, what) for row in TABLE if isinstance(row, Pair) for what in row.notes]
+# Where torch has no vector instructions it takes other attention kernels, and keeps what the fused ones lose.
+OTHER_KERNELS = "fused kernel" if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else None
+NOTED = [
+    (row, what)
+    for row in TABLE
+    if isinstance(row, Pair)
+    for what, reason in row.notes.items()
+    if OTHER_KERNELS is None or OTHER_KERNELS not in reason
+]
 
 
 @pytest.mark.parametrize(("row", "what"), NOTED, ids=[f"{row.label}: {what}" for row, what in NOTED])

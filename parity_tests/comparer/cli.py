@@ -7,27 +7,40 @@ from typing import Annotated, Any
 
 import typer
 
-Output = Annotated[Path | None, typer.Option()]
-
 
 def compare_command(
-    left: Annotated[str, typer.Argument(help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx; the function makes the model")],
+    left: Annotated[
+        str, typer.Argument(help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx; the function makes the model")
+    ],
     right: Annotated[str, typer.Argument(help="the reference, given in the same way")],
-    input_: Annotated[str | None, typer.Option("--input", help=".npy, .npz or .safetensors file, or shapes: 2,8,16 or 2,8:50 for integers below 50")] = None,
-    steps: Annotated[int, typer.Option(help="optimizer steps to compare; the functions return {'model': ..., 'optimizer': ...}", min=0)] = 0,
-    parameters: Annotated[str, typer.Option(help="copy, seed, or a checkpoint (.safetensors, .pt) for both sides")] = "copy",
-    map_file: Annotated[Path | None, typer.Option("--map", help='JSON: {"left name": "right name"} or ["right name", "transpose"]')] = None,
+    input_: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help=".npy, .npz or .safetensors file, or shapes: 2,8,16 or 2,8:50 for integers below 50"
+        ),
+    ] = None,
+    steps: Annotated[
+        int,
+        typer.Option(help="optimizer steps to compare; the functions return {'model': ..., 'optimizer': ...}", min=0),
+    ] = 0,
+    parameters: Annotated[
+        str, typer.Option(help="copy, seed, or a checkpoint (.safetensors, .pt) for both sides")
+    ] = "copy",
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help='JSON: {"left name": "right name"} or ["right name", "transpose"]')
+    ] = None,
     seed: Annotated[int, typer.Option(help="for everything that is drawn")] = 0,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report as JSON")] = None,
 ) -> None:
     """Find the first place where two implementations part, and the likely cause.
 
-    LEFT and RIGHT are code: loading them runs it. The right one is the reference. The functions return a model (scratch,
-    torch, or an object with forward and backward), or a dict with model, and loss, optimizer, inputs, target as needed.
+    LEFT and RIGHT are code: loading them runs it. The right one is the reference. The functions return a model
+    (scratch, torch, or an object with forward and backward), or a dict with model, and loss, optimizer, inputs,
+    target as needed.
     Exit 0: parity. 1: divergence. 2: could not compare, and why.
     """
-    from parity_tests.comparer.comparison import CompareError
+    from parity_tests.comparer.report import CompareError
 
     for option, path in (("--html", html), ("--json", json_file)):
         if path is not None and not path.parent.is_dir():
@@ -46,13 +59,16 @@ def compare_command(
     raise typer.Exit(0 if report.ok else 1)
 
 
-def run(left: str, right: str, inputs: str | None, steps: int, parameters: str, map_file: Path | None, seed: int) -> Any:
+def run(
+    left: str, right: str, inputs: str | None, steps: int, parameters: str, map_file: Path | None, seed: int
+) -> Any:
     """Load both sides, compare them, return the report."""
     import json
 
-    from parity_tests.comparer.comparison import CompareError, compare
+    from parity_tests.comparer.comparison import compare
     from parity_tests.comparer.load import load_arrays, load_inputs, load_side
-    from parity_tests.comparer.sides import seed_all
+    from parity_tests.comparer.report import CompareError
+    from parity_tests.comparer.side import seed_all
     from torch_impl.bridge import load_arrays as fill
 
     made = []
@@ -79,14 +95,16 @@ def run(left: str, right: str, inputs: str | None, steps: int, parameters: str, 
     pair: dict[str, Any] = {}
     for part in ("loss", "optimizer"):
         found = [parts.get(part) for parts in made]
-        pair[part] = None if found == [None, None] else tuple(f if f is not None else found[1 - i] for i, f in enumerate(found))
+        pair[part] = (
+            None if found == [None, None] else tuple(f if f is not None else found[1 - i] for i, f in enumerate(found))
+        )
     if parameters == "seed":
         names = "seed"
         models: list[Any] = [lambda m=parts["model"]: m for parts in made]  # made from the seed, above
     else:
         models = [parts["model"] for parts in made]
     target = made[1].get("target", made[0].get("target"))
-    return compare(*models, given, target, pair["loss"], pair["optimizer"], steps, names, seed)
+    return compare(models[0], models[1], given, target, pair["loss"], pair["optimizer"], steps, names, seed)
 
 
 def _refuse(text: str) -> None:

@@ -6,41 +6,35 @@ Three questions are asked of every layer, in training and in eval mode:
     between      every layer is replaced by the right side's values on both sides: the error is of the code in between
     carried      the left side runs by itself: what its layers and the code between them have added up to
 
-The first two are judged, the third is reported: it is what the first two make of it. Each is in ulp of the largest value
-and has the project's limit. The truth is the right side in float64, U the right side's own float32 error over five
-draws; further draws move every number by up to 2^-12 of itself. Where the left is compared with the right's float32
-instead of the truth (between, carried), the limit is the one for two values that are both that far from it, 5 U + 4.
+The first two are judged, the third is reported: it is what the first two make of it. Each is in ulp of the largest
+value and has the project's limit. The truth is the right side in float64, U the right side's own float32 error over
+five draws; further draws move every number by up to 2^-12 of itself. Where the left is compared with the right's
+float32 instead of the truth (between, carried), the limit is that of two values which are both so far from it, 5 U + 4.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 
 import scratch
-from parity_tests.comparer import diagnose, steps as stepping
+from parity_tests.comparer import diagnose
 from parity_tests.comparer.losses import loss_for
+from parity_tests.comparer.mode import Mode
 from parity_tests.comparer.pairing import Pairing
-from parity_tests.comparer.report import LayerLine, Measurement, Report, first_element
-from parity_tests.comparer.sides import LOSS, ROOT, Side, seed_all, side_of
-from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of, single_distance
-from parity_tests.comparer.values import array, cast, floats, moved, precision
+from parity_tests.comparer.report import CompareError, LayerLine, Measurement, Report, first_element
+from parity_tests.comparer.side import Side, seed_all
+from parity_tests.comparer.sides import side_of
+from parity_tests.comparer.steps import compare_steps
+from parity_tests.comparer.trace import kind_of, single_distance
+from parity_tests.comparer.values import array
 from parity_tests.sides import Numbers, map_nest
-from parity_tests.tolerance import DRAWS, distance, float32_limit, float64_limit
-
-OTHER_FUNCTION = 2.0**20  # ulp by which the float64 twin is no longer the same function, as when it draws other numbers
-
-
-class CompareError(Exception):
-    """The two cannot be compared, and why."""
+from parity_tests.tolerance import float32_limit
 
 
 def compare(
@@ -59,8 +53,8 @@ def compare(
     left, right  scratch or torch Modules, objects with forward(x) and perhaps backward(dy), or functions that make one
     inputs       an array, or a tuple of them
     target       what the loss compares with, if there is a loss
-    loss         a loss for both sides (torch's or scratch's), its class name, or a pair; without one, gradients are those
-                 of random cotangents
+    loss         a loss for both sides (torch's or scratch's), its class name, or a pair; without one, gradients are
+                 those of random cotangents
     optimizer    a function of a list of parameters, or a pair of them; `steps` says how many steps are compared
     parameters   "copy" gives the left the right's parameters, by name; "seed" makes both sides from the same seed and
                  copies nothing (left and right must be functions); a map {left name: right name} or
@@ -79,14 +73,31 @@ def compare(
     except (TypeError, ValueError) as error:
         raise CompareError(str(error)) from None
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    inputs, target = (map_nest(lambda x: np.array(array(x)) if isinstance(x, torch.Tensor) else x, n) for n in (inputs, target))
+    inputs, target = (
+        map_nest(lambda x: np.array(array(x)) if isinstance(x, torch.Tensor) else x, n) for n in (inputs, target)
+    )
     report = Report(_label(model_l), _label(model_r), seed)
     comparison = Comparison(side_l, side_r, pairing, inputs, target, report, seed)
-    comparison.run(parameters == "seed")
-    if steps and comparison.can_step:
-        stepping.compare_steps(comparison, optimizer, steps)
+    with _threads_for(side_r):
+        comparison.run(parameters == "seed")
+        if steps and comparison.can_step:
+            compare_steps(comparison, optimizer, steps)
     report.seconds = time.perf_counter() - began
     return report
+
+
+@contextmanager
+def _threads_for(side: Side) -> Iterator[None]:
+    """One torch thread for small layers: they gain nothing from more, and torch's threads and NumPy's, which take turns
+    here, spend their time waiting for each other.
+    """
+    before = torch.get_num_threads()
+    small = max((value.size for value in side.state().values()), default=0) < 2**20
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _build(model: Any, seed: int, must: bool) -> Any:
@@ -100,7 +111,13 @@ def _build(model: Any, seed: int, must: bool) -> Any:
 
 
 def _label(model: Any) -> str:
-    engine = "scratch" if isinstance(model, scratch.nn.Module) else "torch" if isinstance(model, torch.nn.Module) else "object"
+    engine = (
+        "scratch"
+        if isinstance(model, scratch.nn.Module)
+        else "torch"
+        if isinstance(model, torch.nn.Module)
+        else "object"
+    )
     return f"{type(model).__name__} ({engine})"
 
 
@@ -127,11 +144,15 @@ class Comparison:
         if seeded:
             self._initial_values()
         if self.left.frozen or self.right.frozen:
-            self.report.note("a side has parameters of its own that cannot be copied: both must have been made from the same ones")
+            self.report.note(
+                "a side has parameters of its own that cannot be copied: both must have been made from the same ones"
+            )
         self.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
         self.twin = _double(self.right)
         if self.twin is None:
-            self.report.note("the right side has no float64 twin: U is how far its output moves when its input moves by an ulp")
+            self.report.note(
+                "the right side has no float64 twin: U is how far its output moves when its input moves by an ulp"
+            )
         if not self.left.can_backward() or not self.right.can_backward():
             self.report.note("one side has no backward: gradients are not compared")
         start = self._buffers()
@@ -169,309 +190,16 @@ class Comparison:
     def _set_buffers(self, values: tuple[Numbers, Numbers]) -> None:
         for side, buffers in zip((self.left, self.right), values, strict=True):
             for name, value in buffers.items():
-                side.load(name, value)  # type: ignore[attr-defined]
+                side.load(name, value)
         if self.twin is not None:
             for name, value in values[1].items():
-                self.twin.load(name, value)  # type: ignore[attr-defined]
+                self.twin.load(name, value)
 
     def cotangent(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         """Random, since ones would hide a softmax backward that returns zeros; 1 for the one number of a loss."""
         if shape == ():
             return np.ones((), np.float32)
         return np.random.default_rng([self.seed, number, *shape]).normal(size=shape).astype(np.float32)
-
-
-class Mode:
-    """One mode, training or eval."""
-
-    def __init__(self, owner: Comparison, training: bool) -> None:
-        self.owner, self.training, self.mode = owner, training, "train" if training else "eval"
-        self.left, self.right, self.twin, self.pairing = owner.left, owner.right, owner.twin, owner.pairing
-        self.report, self.seed = owner.report, owner.seed
-        self.backward = self.left.can_backward() and self.right.can_backward()
-        self.cotangent: Callable[..., Any] | None = owner.cotangent if self.backward else None
-        self.lines: dict[Any, LayerLine] = {}
-        self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that parts
-        self.found: list[Measurement] = []
-
-    def run_side(self, side: Side, probe: Any, dtype: Any = None, wanted: Any = ()) -> Numbers:
-        inputs, target = self.owner.inputs, self.owner.target
-        if dtype is not None:
-            inputs, target = cast(inputs, dtype), cast(target, dtype)
-        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe, wanted)
-
-    def run(self) -> None:
-        trace = Recorder(self.right)
-        buffers = self.owner._buffers()
-        try:
-            right = self.run_side(self.right, trace)
-        except Exception as error:
-            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
-        follower = Follower(trace)
-        try:
-            left = self.pairing.translate(self.run_side(self.left, follower))
-        except Exception as error:
-            self._failed(error, trace, follower, buffers)
-            return
-        leaf_calls = trace.leaf_calls(follower)
-        self._structure(trace, follower)
-        for call in leaf_calls:
-            name = call.key[0]
-            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
-        self._carried(trace, follower, left, right)
-        trace.forget(leaf_calls)
-        self.owner._set_buffers(buffers)
-        between = {} if [c.key[0] for c in leaf_calls] == [ROOT] else self._between(leaf_calls, right)
-        self.owner._set_buffers(buffers)
-        backwards: list[list[Measurement]] = []
-        for i, call in enumerate(leaf_calls):
-            self.found += between.pop((call.key, "input"), [])
-            ahead, back = self._introduced(call, self.seed + 1000 + i)
-            self.found += ahead
-            backwards.append(back + between.pop((call.key, "cotangent"), []))
-        self.found += between.pop((None, "output"), [])
-        for back in reversed(backwards):  # the backward pass meets the last layer first
-            self.found += sorted(back, key=lambda m: m.what != "cotangent")
-        self.found += [m for rest in between.values() for m in rest]
-        self.report.measurements += self.found
-        for line in self.lines.values():
-            self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
-            self.report.layers.append(line)
-        self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
-
-    # --- structure ------------------------------------------------------------------------------------------------------
-
-    def _failed(self, error: Exception, trace: Recorder, follower: Follower, buffers: Any) -> None:
-        """The left cannot run through: the layers that it reached are still compared, since one of them may be the reason."""
-        self.owner._set_buffers(buffers)
-        for i, call in enumerate(trace.leaf_calls(follower)):
-            name = call.key[0]
-            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
-            ahead, back = self._introduced(call, self.seed + 1000 + i)
-            self.report.measurements += ahead + back
-        self.report.layers += list(self.lines.values())
-        where = follower.open[-1][0] if follower.open else ROOT
-        note = f"the left side raises {_says(error)}"
-        kind = kind_of(self.left, where) if where in self.left.modules else ""
-        self.report.measurements.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
-
-    def _structure(self, trace: Recorder, follower: Order) -> None:
-        ours, theirs = follower.counts(), trace.counts()
-        for name in theirs:
-            if name in ours and ours[name] != theirs[name]:
-                note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
-                self.report.measurements.append(
-                    Measurement(name, kind_of(self.right, name), "structure", "calls", math.inf, 0.0, self.mode, note)
-                )
-        inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
-        if inside:
-            self.report.note(f"layers that the left does not call by these names, compared within what holds them: {', '.join(inside)}")
-
-    # --- carried --------------------------------------------------------------------------------------------------------
-
-    def _carried(self, trace: Recorder, follower: Follower, left: Numbers, right: Numbers) -> None:
-        """Errors that have added up by the end of each layer. Reported, not judged."""
-        exact = Follower(trace, exact=True)
-        if self.twin is not None:
-            self.run_side(self.twin, exact, np.float64)
-        for key, line in self.lines.items():
-            line.carried = follower.outputs.get(key, 0.0)
-            line.carried_limit = float64_limit(exact.outputs.get(key, 0.0))
-            line.carried_backward = follower.gradients.get(key, 0.0)
-            line.carried_backward_limit = float64_limit(exact.gradients.get(key, 0.0))
-
-    # --- between layers -------------------------------------------------------------------------------------------------
-
-    def _between(self, calls: list[Call], right: Numbers) -> dict[Any, list[Measurement]]:
-        """The code between the layers, judged where its results arrive, and the parameters that it uses itself."""
-        leaf_names = {call.key[0] for call in calls}
-        wanted = {n for n in self.right.parameter_names() if not any(n.startswith(f"{leaf}.") for leaf in leaf_names)}
-        back = {theirs: ours for ours, theirs in self.pairing.names.items()}
-        if wanted:
-            right = self.run_side(self.right, None, None, wanted)
-        u: dict[Any, float] = {}
-        ends: dict[str, float] = {}
-        truth = right
-        if self.twin is not None:
-            for draw in range(DRAWS):
-                rough = right
-                seen = None
-                if draw:
-                    probe = StandIns(calls, None, draw)
-                    rough, seen = self.run_side(self.right, probe, None, wanted), probe.seen
-                exact_probe = StandIns(calls, np.float64, draw, seen)
-                exact = self.run_side(self.twin, exact_probe, np.float64, wanted)
-                truth = exact if draw == 0 else truth
-                _raise_to(u, exact_probe.arrived)
-                _raise_to(ends, {what: distance(rough[what], exact[what]) for what in exact if what in rough})
-        left_probe = StandIns(calls, None)
-        left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
-        left = self.pairing.translate(self.run_side(self.left, left_probe, None, {back.get(name, name) for name in wanted}))
-        found: dict[Any, list[Measurement]] = {}
-        neighbors = {call.key: (calls[i - 1] if i else None, calls[i + 1] if i + 1 < len(calls) else None) for i, call in enumerate(calls)}
-        for place, error in left_probe.arrived.items():
-            key, what, number = place
-            call = left_probe.calls[key]
-            other_end = neighbors[key][0 if what == "input" else 1]
-            where = _around(call, other_end)
-            limit = left_probe.keep_above.get(place, float64_limit(u.get(place, 0.0)))
-            name = f"{what}{f' {number}' if number else ''} of {key[0]}"
-            m = Measurement(where, kind_of(self.right, where), "between", name, error, limit, self.mode)
-            if not m.ok:
-                value, other = left_probe.arrays.get(place, (None, None))
-                gap = (other_end.key[0] if other_end else "the input", key[0]) if what == "input" else (
-                    key[0], other_end.key[0] if other_end else "the output")  # fmt: skip
-                m.note = f"both layers agree: the code between {gap[0]} and {gap[1]} parts"
-                if value is not None and other is not None:
-                    m.first = first_element(value, other, limit)
-                    before = neighbors[key][0] if what == "input" else None
-                    m.cause = diagnose.between(self.right, self.left, before, place, value, other, limit)
-                    if value.dtype != other.dtype or value.shape != other.shape:
-                        m.note = f"{precision(value)} arrives at {key[0]}, right has {precision(other)}"
-                line = self.gaps.setdefault(gap, LayerLine(f"{gap[0]} → {gap[1]}", m.kind, self.mode, ok=False))
-                if what == "input":
-                    line.introduced, line.limit = max((line.introduced, line.limit), (error, limit))
-                else:
-                    line.backward, line.backward_limit = max((line.backward, line.backward_limit), (error, limit))
-            found.setdefault((key, what), []).append(m)
-        for what, value in truth.items():
-            head = what.split(" ")[0]
-            if head == "buffer":
-                continue
-            m = self._judge(ROOT, "between", what, left, right, value, ends.get(what, 0.0))
-            if m is not None:
-                place = (None, "output") if head == "output" else (None, "end")
-                if not m.ok:
-                    m.cause = m.cause or diagnose.relation(left.get(what), right[what], m.limit)
-                    if not m.note:
-                        m.note = "the layers agree: the code after or around them parts"
-                found.setdefault(place, []).append(m)
-        return found
-
-    @staticmethod
-    def _places(calls: list[Call]) -> list[Any]:
-        inputs = [(call.key, "input", i) for call in calls for i in range(len(floats(call.args)))]
-        return inputs + [(call.key, "cotangent", i) for call in calls for i in call.dys]
-
-    # --- introduced -----------------------------------------------------------------------------------------------------
-
-    def _introduced(self, call: Call, seed: int) -> tuple[list[Measurement], list[Measurement]]:
-        """One layer on both sides with the right side's input and cotangent."""
-        name = call.key[0]
-        dys: list[Any] | None = call.cotangents() if self.backward and (call.dys or not call.dxs) else None
-        ask = lambda side, values: side.local(name, *values, self.training, seed)  # noqa: E731
-        given = (call.args, call.kwargs, dys)
-        found: list[Measurement] = []
-        rough = ask(self.right, given)
-        truth, u = self._truth(ask, call, given, rough)
-        try:
-            ours = self.pairing.translate(ask(self.left, given), name)
-        except Exception as error:
-            self.lines[call.key].ok = False
-            found = [self._raised(name, error)]
-            try:  # its forward alone may say why
-                ours = self.pairing.translate(ask(self.left, (call.args, call.kwargs, None)), name)
-            except Exception:
-                return found, []
-            truth = {what: value for what, value in truth.items() if what in ours}
-        line = self.lines[call.key]
-        for what, value in truth.items():
-            if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
-                continue
-            m = self._judge(name, "backward" if what.startswith("grad ") else what.split(" ")[0], what, ours, rough, value, u[what])
-            if m is None:
-                continue
-            found.append(m)
-            line.ok &= m.ok
-            if m.phase == "backward":
-                if m.error / m.limit >= line.backward / line.backward_limit:
-                    line.backward, line.backward_limit = m.error, m.limit
-            elif m.error / m.limit >= line.introduced / line.limit:
-                line.introduced, line.limit = m.error, m.limit
-        apart = [m for m in found if not m.ok and m.what != "call"]
-        if apart:
-            evidence = diagnose.Evidence(
-                name, self.left, self.right, self.twin, given, self.training, seed, ours, rough, truth, u,
-                [m.what for m in apart], call.output,
-            )
-            cause = diagnose.layer(evidence)
-            for m in apart:
-                m.cause = cause
-            found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
-        return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
-
-    def _raised(self, name: str, error: Exception) -> Measurement:
-        note = f"the left raises {_says(error)}"
-        return Measurement(name, kind_of(self.right, name), "output", "call", math.inf, 0.0, self.mode, note)
-
-    def _truth(self, ask: Any, call: Call, given: Any, rough: Numbers) -> tuple[Numbers, dict[str, float]]:
-        """The layer in float64, and for each number U, the right side's own error over the draws."""
-        u = dict.fromkeys(rough, 0.0)
-        truth = dict(rough)
-        other = set(rough)  # what float64 does not tell
-        if self.twin is not None:
-            for draw in range(DRAWS):
-                values = moved(given, self._rng(call, draw)) if draw else given
-                single = ask(self.right, values) if draw else rough
-                exact = ask(self.twin, cast(values, np.float64))
-                errors = {what: distance(single[what], exact[what]) for what in rough}
-                if draw == 0:
-                    other = {what for what in rough if errors[what] > OTHER_FUNCTION and rough[what].dtype.kind == "f"}
-                    truth = {what: rough[what] if what in other else exact[what] for what in rough}
-                _raise_to(u, {what: e for what, e in errors.items() if what not in other and math.isfinite(e)})
-        if other:
-            for draw in range(DRAWS):
-                near = ask(self.right, moved(given, self._rng(call, draw), 2.0**-23))
-                _raise_to(u, {w: d for w in other if math.isfinite(d := distance(near[w], rough[w]))})
-        return truth, u
-
-    @staticmethod
-    def _rng(call: Call, draw: int) -> np.random.Generator:
-        return np.random.default_rng([draw, call.key[1], crc32(call.key[0].encode())])
-
-    def _judge(
-        self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, u: float
-    ) -> Measurement | None:
-        kind = kind_of(self.right, where) if where in self.right.modules or where == LOSS else ""
-        m = Measurement(where, kind, phase, what, 0.0, float32_limit(u), self.mode)
-        if what not in ours:
-            if self.left.engine == "object" and what.startswith(("grad ", "buffer ")):
-                self.report.note(f"the left gives no {what} of {where or 'the whole'}: not compared")
-                return None
-            m.error, m.note = math.inf, f"the left has no {what}"
-            return m
-        value, other = ours[what], like[what]
-        if value.dtype != other.dtype or value.shape != other.shape:
-            m.error, m.note = math.inf, f"left is {precision(value)}, right {precision(other)}"
-            return m
-        m.error = distance(value, truth)
-        if not m.ok:
-            m.first = first_element(value, truth, m.limit)
-            bad = ~np.isfinite(value) & np.isfinite(other) if value.dtype.kind == "f" else np.zeros(1, bool)
-            if bad.any():
-                m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
-        return m
-
-
-def _says(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
-
-
-def _around(call: Call, other: Call | None) -> str:
-    """The innermost layer that holds both calls: the code between them is its own."""
-    parents = [key[0] for key in call.parents]
-    if other is not None:
-        theirs = {key[0] for key in other.parents}
-        parents = [name for name in parents if name in theirs]
-    else:
-        parents = parents[:1]
-    return parents[-1] if parents else ROOT
-
-
-def _raise_to(largest: dict[Any, float], values: Mapping[Any, float]) -> None:
-    for what, value in values.items():
-        largest[what] = max(largest.get(what, 0.0), value)
 
 
 def _double(side: Side) -> Side | None:

@@ -20,7 +20,7 @@ import scratch
 from parity_tests.comparer.conventions import Variant, variants
 from parity_tests.comparer.conventions.attention import FORMS, fused
 from parity_tests.comparer.report import Cause
-from parity_tests.comparer.sides import LOSS, Side, named_outputs
+from parity_tests.comparer.side import LOSS, Side, named_outputs
 from parity_tests.comparer.values import arrays, cast, floats, is_float, tensors
 from parity_tests.sides import Numbers, map_nest, numbered
 from parity_tests.tolerance import distance, float32_limit
@@ -70,7 +70,9 @@ def layer(evidence: Evidence) -> Cause | None:
             numbers = _numbers(variant, evidence)
             rank, worst = _explains(numbers, evidence)
             if rank is not None:
-                after = max((distance(evidence.ours[w], numbers[w]) for w in evidence.apart[:1] if w in numbers), default=worst)
+                after = max(
+                    (distance(evidence.ours[w], numbers[w]) for w in evidence.apart[:1] if w in numbers), default=worst
+                )
                 found.append((rank, worst, order, variant, after))
     if found:
         rank = min(f[0] for f in found)
@@ -91,17 +93,27 @@ def _kinds(e: Evidence) -> Cause | None:
             continue
         ours, other = e.ours[what], e.rough[what]
         if ours.dtype != other.dtype:
-            why = "a NumPy scalar of float64 promotes float32 arrays" if ours.dtype == np.float64 else "the left computes in it"
+            why = (
+                "a NumPy scalar of float64 promotes float32 arrays"
+                if ours.dtype == np.float64
+                else "the left computes in it"
+            )
             return Cause("dtype", f"{what} is {ours.dtype}, not {other.dtype}: {why}")
         if ours.shape != other.shape and sorted(ours.shape) == sorted(other.shape):
-            return Cause("transposed-output", f"{what} has shape {list(ours.shape)}, not {list(other.shape)}: its axes are permuted")
+            return Cause(
+                "transposed-output",
+                f"{what} has shape {list(ours.shape)}, not {list(other.shape)}: its axes are permuted",
+            )
         if ours.dtype.kind == "f" and ours.shape == other.shape and (~np.isfinite(ours) & np.isfinite(other)).any():
-            return Cause("overflow", f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm")
+            return Cause(
+                "overflow",
+                f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm",
+            )
     return None
 
 
 def torch_layer(side: Side | None, name: str) -> torch.nn.Module | None:
-    """The reference layer as a torch module in float64; scratch's is rebuilt from its attributes, which have torch's names."""
+    """The reference layer as a torch module in float64; scratch's is rebuilt from its attributes, named as torch's."""
     if side is None:
         return None
     module = side.loss if name == LOSS and side.loss is not None else side.modules[name]
@@ -130,7 +142,8 @@ def _numbers(variant: Variant, e: Evidence) -> Numbers:
     args, kwargs, dys = e.given
     torch.manual_seed(e.seed)
     xs = map_nest(
-        lambda x: x.requires_grad_() if is_float(x) and isinstance(x, torch.Tensor) else x, tensors(cast(args, np.float64))
+        lambda x: x.requires_grad_() if is_float(x) and isinstance(x, torch.Tensor) else x,
+        tensors(cast(args, np.float64)),
     )
     options = tensors(cast(kwargs, np.float64))
     try:
@@ -139,10 +152,16 @@ def _numbers(variant: Variant, e: Evidence) -> Numbers:
         numbers = named_outputs(arrays(output))
     except Exception:  # a convention that these inputs do not admit
         return {}
-    if dys is not None and variant.gradients and all(n.shape == e.truth[w].shape for w, n in numbers.items() if w in e.truth):
+    if (
+        dys is not None
+        and variant.gradients
+        and all(n.shape == e.truth[w].shape for w, n in numbers.items() if w in e.truth)
+    ):
         numbers |= _gradients(variant, output, xs, dys)
     if variant.buffers is not None:
-        numbers |= {f"buffer {name}": np.array(arrays(value)) for name, value in variant.buffers().items() if value is not None}
+        numbers |= {
+            f"buffer {name}": np.array(arrays(value)) for name, value in variant.buffers().items() if value is not None
+        }
     return numbers
 
 
@@ -162,7 +181,7 @@ def _gradients(variant: Variant, output: Any, xs: Any, dys: list[Any]) -> Number
 
 
 def _explains(numbers: Numbers, e: Evidence) -> tuple[int | None, float]:
-    """Rank 0 explains all, 1 what the forward gives, 2 the gradients alone; and the worst remaining error over its limit."""
+    """Rank 0 explains all, 1 the forward, 2 the gradients alone; and the worst remaining error over its limit."""
     ahead = [w for w in e.truth if not w.startswith("grad ")]
     back = [w for w in e.truth if w.startswith("grad ")]
     ahead_parts = any(w in e.apart for w in ahead)
@@ -178,7 +197,7 @@ def _explains(numbers: Numbers, e: Evidence) -> tuple[int | None, float]:
     return None, math.inf
 
 
-# --- between layers -----------------------------------------------------------------------------------------------------
+# --- between layers ---------------------------------------------------------------------------------------------------
 
 
 def between(right: Side, left: Side, before: Any, place: Any, value: Any, other: Any, limit: float) -> Cause | None:
@@ -186,7 +205,10 @@ def between(right: Side, left: Side, before: Any, place: Any, value: Any, other:
     if value is None or other is None:
         return None
     if value.dtype != other.dtype:
-        return Cause("dtype", f"the left hands on {value.dtype}, not {other.dtype}: a NumPy scalar of float64 promotes float32 arrays")
+        return Cause(
+            "dtype",
+            f"the left hands on {value.dtype}, not {other.dtype}: a NumPy scalar of float64 promotes float32 arrays",
+        )
     if value.shape == other.shape and place[1] == "input" and before is not None:
         source = floats(before.output)
         if len(source) == 1 and source[0].shape[:-1] == other.shape[:-1] and source[0].shape[-1] == 3 * other.shape[-1]:
@@ -217,14 +239,16 @@ def _attention(projected: np.ndarray, value: np.ndarray, other: np.ndarray, limi
 
 def _forms(heads: int, width: int, causal: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from ((name, text, dict(options)) for name, text, options in FORMS)
-    yield "attention-scale", "with the scale 1 / sqrt(C) of the whole width, not of a head", {
-        "power": 0.5 * math.log(width) / math.log(width / heads) if width > heads else 0.5
-    }
+    yield (
+        "attention-scale",
+        "with the scale 1 / sqrt(C) of the whole width, not of a head",
+        {"power": 0.5 * math.log(width) / math.log(width / heads) if width > heads else 0.5},
+    )
     for other in (h for h in range(1, width + 1) if width % h == 0 and h != heads):
         yield "heads", f"with {other} heads, not {heads}", {"heads": other}
 
 
-# --- plain relations ----------------------------------------------------------------------------------------------------
+# --- plain relations --------------------------------------------------------------------------------------------------
 
 
 def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | None:
@@ -257,8 +281,11 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
 def _factor(factor: float, shape: tuple[int, ...]) -> str:
     """The factor, with its meaning where a size of the array gives it one."""
     known = {f"the batch {shape[0]}": shape[0], f"1 / {shape[0]}, one over the batch": 1 / shape[0]} if shape else {}
-    known |= {f"{math.prod(shape)}": math.prod(shape), f"1 / {math.prod(shape)}, one over the elements": 1 / math.prod(shape)}
-    for n in (shape[-1:] if shape else ()):
+    known |= {
+        f"{math.prod(shape)}": math.prod(shape),
+        f"1 / {math.prod(shape)}, one over the elements": 1 / math.prod(shape),
+    }
+    for n in shape[-1:] if shape else ():
         known |= {f"sqrt({n})": math.sqrt(n), f"1 / sqrt({n})": 1 / math.sqrt(n)}
     return next((text for text, size in known.items() if math.isclose(size, factor, rel_tol=1e-5)), f"{factor:.6g}")
 
@@ -285,11 +312,16 @@ def initial_values(value: np.ndarray, truth: np.ndarray) -> Cause | None:
             own = 1 / math.sqrt(fan_in)
             names = [name for name, bound in bounds.items() if math.isclose(bound / own, abs(factor), rel_tol=1e-4)]
             looks = f": {names[0]}" if names and value.ndim > 1 else ""
-            return Cause("init", f"the left's values are {factor:.6g} times the right's, from the same random numbers{looks}")
+            return Cause(
+                "init", f"the left's values are {factor:.6g} times the right's, from the same random numbers{looks}"
+            )
     spread = float(ours.std())
     near = {name: bound / math.sqrt(3) for name, bound in bounds.items()} | {
-        "N(0, 1)": 1.0, "N(0, 0.02²)": 0.02, "He normal": math.sqrt(2 / fan_in), "Glorot normal": math.sqrt(2 / (fan_in + fan_out)),
+        "N(0, 1)": 1.0, "N(0, 0.02²)": 0.02, "He normal": math.sqrt(2 / fan_in),
+        "Glorot normal": math.sqrt(2 / (fan_in + fan_out)),
     }  # fmt: skip
     name, size = min(near.items(), key=lambda item: abs(math.log(item[1] / spread)))
     looks = f", nearest to {name}" if abs(math.log(size / spread)) < 0.2 else ""
-    return Cause("init", f"other values from the same seed: standard deviation {spread:.3g} against {theirs.std():.3g}{looks}")
+    return Cause(
+        "init", f"other values from the same seed: standard deviation {spread:.3g} against {theirs.std():.3g}{looks}"
+    )

@@ -2,7 +2,7 @@
 
     nn-parity compare parity_tests/comparer/example.py:left parity_tests/comparer/example.py:right --input 2,8,16
 
-The mistake: each head's scores are divided by the square root of the whole width, not of the head's own width. The block
+The mistake: each head's scores are divided by the square root of the whole width, not of the head's own. The block
 trains all the same, only worse, and its output looks plausible. `repaired` is the port without it.
 """
 

@@ -1,5 +1,7 @@
 """The report as one HTML file that needs nothing else: no network, no script."""
 
+# ruff: noqa: E501 - a template's lines are as long as its tags
+
 from __future__ import annotations
 
 import math
@@ -30,7 +32,7 @@ code, td, th { font-family: ui-monospace, Menlo, Consolas, monospace; font-size:
 ol { list-style: none; margin: 0; padding: 0 }
 ol li { border-left: .5rem solid; padding: .25rem .6rem; margin: 0 0 2px; background: var(--page); display: flex; flex-wrap: wrap;
         gap: 0 1rem; justify-content: space-between } li b { font-weight: 600 }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .15rem .6rem .15rem 0; vertical-align: top }
+table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .15rem .6rem .15rem 0; vertical-align: top } th { white-space: nowrap }
 .columns { display: grid; gap: 0 1rem } @media (min-width: 50rem) { .columns { grid-template-columns: 1fr 1fr } }
 svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); font: 11px system-ui, sans-serif } @media (max-width: 40rem) { svg text { font-size: 16px } }
 </style></head><body>
@@ -40,7 +42,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 <p class="soft">left: {{ report.left }} · right, the reference: {{ report.right }}</p></header>
 {% if first %}<section><h2>First divergence</h2><table>
 <tr><th>where</th><td>{{ first.where or 'the whole' }}{% if first.kind %} ({{ first.kind }}){% endif %}</td></tr>
-<tr><th>what</th><td>{{ first.phase }}, {{ first.what }}{% if first.mode %}, {{ first.mode }} mode{% endif %}</td></tr>
+<tr><th>what</th><td>{{ first.what }}{% if first.mode %}, {{ first.mode }} mode{% endif %}</td></tr>
 <tr><th>error</th><td>{{ number(first.error) }} ulp, limit {{ number(first.limit) }}</td></tr>
 {% if first.first %}<tr><th>first element</th><td>[{{ first.first.index | join(', ') }}]</td></tr>
 <tr><th>left</th><td>{{ '%.9g' | format(first.first.left) }}</td></tr>
@@ -98,7 +100,10 @@ def _plots(report: Report, modes: dict[str, list[LayerLine]]) -> list[tuple[str,
     plots = []
     layers = [line for line in next(iter(modes.values()), []) if "→" not in line.name]
     if len(layers) > 1:
-        ahead = [("carried", "--left", [x.carried for x in layers]), ("introduced", "--right", [x.introduced for x in layers])]
+        ahead = [
+            ("carried", "--left", [x.carried for x in layers]),
+            ("introduced", "--right", [x.introduced for x in layers]),
+        ]
         back = [("carried", "--left", [x.carried_backward for x in layers[::-1]]),
                 ("introduced", "--right", [x.backward for x in layers[::-1]])]  # fmt: skip
         limits = [("limit", "--soft", [x.limit for x in layers])]
@@ -106,10 +111,16 @@ def _plots(report: Report, modes: dict[str, list[LayerLine]]) -> list[tuple[str,
         plots.append(("Forward, ulp, from the first layer to the last", _plot(ahead + limits)))
         plots.append(("Backward, ulp, from the last layer to the first", _plot(back + back_limits)))
     if report.steps:
-        errors = [("error", "--left", [s.error for s in report.steps]), ("limit", "--soft", [s.limit for s in report.steps])]
+        errors = [
+            ("error", "--left", [s.error for s in report.steps]),
+            ("limit", "--soft", [s.limit for s in report.steps]),
+        ]
         plots.append(("Optimizer steps, ulp", _plot(errors)))
         if all(s.loss_left is not None and s.loss_right is not None for s in report.steps):
-            losses = [("left", "--left", [s.loss_left for s in report.steps]), ("right", "--right", [s.loss_right for s in report.steps])]
+            losses = [
+                ("left", "--left", [s.loss_left for s in report.steps]),
+                ("right", "--right", [s.loss_right for s in report.steps]),
+            ]
             plots.append(("Losses of two free trainings", _plot(losses, logarithmic=False)))
     return plots
 
@@ -133,11 +144,17 @@ def _plot(series: list[tuple[str, str, list[Any]]], logarithmic: bool = True) ->
         return f"{46 + 424 * i / max(count - 1, 1):.1f},{190 - 165 * (v - low) / (high - low):.1f}"
 
     parts = ['<svg viewBox="0 0 480 220" role="img">']
-    ticks = range(int(low), int(high) + 1, max(1, (int(high) - int(low)) // 4)) if logarithmic else (low, (low + high) / 2, high)
+    ticks = (
+        range(int(low), int(high) + 1, max(1, (int(high) - int(low)) // 4))
+        if logarithmic
+        else (low, (low + high) / 2, high)
+    )
     for tick in ticks:
         y = point(0, tick).split(",")[1]
         label = f"1e{tick}" if logarithmic else f"{tick:.3g}"
-        parts.append(f'<line x1="46" x2="470" y1="{y}" y2="{y}" stroke="var(--line)"/><text x="2" y="{float(y) + 4}">{label}</text>')
+        parts.append(
+            f'<line x1="46" x2="470" y1="{y}" y2="{y}" stroke="var(--line)"/><text x="2" y="{float(y) + 4}">{label}</text>'
+        )
     for k, ((name, ink, _), line) in enumerate(zip(series, values, strict=True)):
         points = " ".join(point(i, v) for i, v in enumerate(line))
         dash = ' stroke-dasharray="4 3"' if name == "limit" else ""
@@ -145,7 +162,7 @@ def _plot(series: list[tuple[str, str, list[Any]]], logarithmic: bool = True) ->
         if len(line) == 1:
             x, y = point(0, line[0]).split(",")
             parts.append(f'<circle cx="{x}" cy="{y}" r="3" fill="var({ink})"/>')
-        x = 46 + 130 * k
-        parts.append(f'<line x1="{x}" x2="{x + 18}" y1="208" y2="208" stroke="var({ink})" stroke-width="2"{dash}/>'
-                     f'<text x="{x + 24}" y="212">{name}</text>')  # fmt: skip
+        left = 46 + 130 * k
+        parts.append(f'<line x1="{left}" x2="{left + 18}" y1="208" y2="208" stroke="var({ink})" stroke-width="2"{dash}/>'
+                     f'<text x="{left + 24}" y="212">{name}</text>')  # fmt: skip
     return Markup("".join(parts) + "</svg>")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparer.comparison import CompareError
+from parity_tests.comparer.report import CompareError
 
 
 class OnnxModel:
@@ -26,7 +26,9 @@ class OnnxModel:
         try:
             import onnxruntime
         except ImportError:
-            raise CompareError(f"compare: {path} needs onnxruntime, which is not installed: pip install onnxruntime.") from None
+            raise CompareError(
+                f"compare: {path} needs onnxruntime, which is not installed: pip install onnxruntime."
+            ) from None
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -35,7 +37,9 @@ class OnnxModel:
     def forward(self, *inputs: np.ndarray) -> Any:
         names = [value.name for value in self._session.get_inputs()]
         if len(names) != len(inputs):
-            raise CompareError(f"compare: the ONNX model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}.")
+            raise CompareError(
+                f"compare: the ONNX model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}."
+            )
         outputs = self._session.run(None, dict(zip(names, inputs, strict=True)))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
@@ -85,7 +89,7 @@ def _from_package(name: str) -> Any:
 
 
 def load_inputs(text: str, seed: int = 0) -> tuple[Any, ...]:
-    """Arrays from a file (.npy, .npz, .safetensors), or drawn: `2,8,16` normal, `2,8:50` integers below 50, `;` between."""
+    """Arrays from a file (.npy, .npz, .safetensors), or drawn: `2,8,16` normal, `2,8:50` integers; `;` between."""
     path = Path(text)
     if path.suffix == ".npy":
         return (_read(path, lambda: np.load(path, allow_pickle=False)),)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from parity_tests.comparer.array_side import ArraySide
 from parity_tests.comparer.report import Cause, Measurement
-from parity_tests.comparer.sides import ArraySide, Side
+from parity_tests.comparer.side import Side
 from parity_tests.sides import Numbers
 
 Map = Mapping[str, str | tuple[str, str]]
@@ -26,7 +26,9 @@ class Pairing:
         for ours, entry in (names or {}).items():
             theirs, *how = (entry,) if isinstance(entry, str) else entry
             if how not in ([], ["transpose"]):
-                raise ValueError(f"compare: the map of {ours!r} says {how[0]!r}; the one thing it can say is 'transpose'.")
+                raise ValueError(
+                    f"compare: the map of {ours!r} says {how[0]!r}; the one thing it can say is 'transpose'."
+                )
             if ours in left.modules and theirs in right.modules:
                 self.layers[ours] = theirs
                 continue
@@ -69,7 +71,9 @@ class Pairing:
                 buffer = name not in self.right.parameter_names()
                 if buffer and isinstance(self.left, ArraySide) and self.left.engine == "object":
                     continue
-                cause = Cause("missing-bias", "the left has no bias here") if "bias" in name.rpartition(".")[2] else None
+                cause = (
+                    Cause("missing-bias", "the left has no bias here") if "bias" in name.rpartition(".")[2] else None
+                )
                 found.append(self._finding(name, f"the left has no {name} {list(value.shape)}", cause))
                 continue
             own = ours[paired[name]]
@@ -80,7 +84,7 @@ class Pairing:
                 if own.shape[::-1] == value.shape:
                     cause = Cause(
                         "transposed-weight",
-                        f"the weight is stored transposed; say so with parameters={{{paired[name]!r}: ({name!r}, 'transpose')}}",
+                        f"stored transposed? Say parameters={{{paired[name]!r}: ({name!r}, 'transpose')}}",
                     )
                 found.append(self._finding(name, note, cause))
             elif own.dtype != value.dtype and value.dtype.kind == "f":
@@ -117,10 +121,10 @@ class Pairing:
         for ours, name in self.names.items():
             if name in theirs:
                 value = np.array(theirs[name])
-                self.left.load(ours, value.T if name in self.transposed else value)  # type: ignore[attr-defined]
+                self.left.load(ours, value.T if name in self.transposed else value)
 
     def translate(self, numbers: Numbers, layer: str = "") -> Numbers:
-        """The left's numbers under the right's names; `layer` is the layer that they are local to, by the right's name."""
+        """The left's numbers under the right's names; `layer` is the layer that they are local to."""
         back = {theirs: ours for ours, theirs in self.layers.items()}
         prefix = self._left_layer(layer, back)
         translated = {}

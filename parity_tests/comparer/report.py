@@ -14,6 +14,10 @@ import torch
 from parity_tests.tolerance import ulp
 
 
+class CompareError(Exception):
+    """The two cannot be compared, and why."""
+
+
 @dataclass
 class Element:
     """The first element that parts."""
@@ -27,7 +31,8 @@ class Element:
 
     def __str__(self) -> str:
         share = "the only one" if self.apart == self.of == 1 else f"{self.apart} of {self.of} elements part"
-        return f"[{', '.join(map(str, self.index))}] left {self.left:.9g}, right {self.right:.9g}, {number(self.ulp)} ulp ({share})"
+        place = ", ".join(map(str, self.index))
+        return f"[{place}] left {self.left:.9g}, right {self.right:.9g}, {number(self.ulp)} ulp ({share})"
 
 
 @dataclass
@@ -66,12 +71,19 @@ class Measurement:
 
     @property
     def place(self) -> str:
-        layer = f"{self.where} ({self.kind})" if self.kind else self.where
-        return f"{layer or 'the whole'}, {self.phase}{f' in {self.mode} mode' if self.mode else ''}, {self.what}"
+        layer = f"{self.where} ({self.kind})" if self.kind and self.where else self.where or self.kind or "the whole"
+        phase = {"between": ", between its layers", "pairing": ", pairing", "init": ", initial values"}.get(
+            self.phase, ""
+        )
+        return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.what}"
 
     def __str__(self) -> str:
-        text = f"{self.place}: "
-        text += self.note if math.isinf(self.error) and self.note else f"{number(self.error)} ulp, limit {number(self.limit)}"
+        text = f"{self.place}, "
+        text += (
+            self.note
+            if math.isinf(self.error) and self.note
+            else f"{number(self.error)} ulp, limit {number(self.limit)}"
+        )
         if self.note and not math.isinf(self.error):
             text += f"; {self.note}"
         return text
@@ -150,7 +162,7 @@ class Report:
             "seed": str(self.seed),
         }
 
-    # --- printing -------------------------------------------------------------------------------------------------------
+    # --- printing -----------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
         lines = [self.verdict(), ""]
@@ -167,8 +179,11 @@ class Report:
                 lines.append(f"  also {m.place}: {m.cause}")
         if self.steps:
             worst = max(self.steps, key=lambda s: s.error / s.limit)
-            lines += ["", f"Steps: {len(self.steps)}, worst {worst.what} at step {worst.step}: "
-                          f"{number(worst.error)} ulp, limit {number(worst.limit)}"]
+            lines += [
+                "",
+                f"Steps: {len(self.steps)}, worst {worst.what} at step {worst.step}: "
+                f"{number(worst.error)} ulp, limit {number(worst.limit)}",
+            ]
         lines += [f"note: {note}" for note in self.notes]
         env = ", ".join(f"{key} {value}" for key, value in self.environment().items())
         lines += ["", f"{len(self.measurements)} numbers compared in {self.seconds:.1f} s ({env})"]
@@ -184,7 +199,7 @@ class Report:
         return f"DIVERGENCE  {self.left} and {self.right} part at {first.place}"
 
     def _layer_table(self) -> list[str]:
-        """One line a layer and mode: introduced and carried error in ulp. Of a long network, what is near a divergence."""
+        """One line a layer and mode, introduced and carried error; of a long network, those near a divergence."""
         shown = self.layers
         lines = []
         if len(shown) > 40:
@@ -203,10 +218,12 @@ class Report:
             forward = f"{number(layer.introduced)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
             carried = "" if "→" in layer.name else number(layer.carried)
-            lines.append(f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'PARTS'}")
+            lines.append(
+                f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'PARTS'}"
+            )
         return lines
 
-    # --- files ----------------------------------------------------------------------------------------------------------
+    # --- files --------------------------------------------------------------------------------------------------------
 
     def as_dict(self) -> dict[str, Any]:
         first = self.first_divergence

@@ -1,9 +1,9 @@
 """Optimizers, compared step by step on the same gradients.
 
 The gradients are those of the right side's training. Both optimizers get them three times: on the parameters as they
-are; on parameters that start at zero, which are sums of updates, so that a tiny update is judged at its own size; and so
-with the rate dropped to a tenth on the way, which tells forms of momentum apart that agree at a constant rate. The truth
-is the right side's optimizer in float64; U its own float32 error over five draws of gradients.
+are; on parameters that start at zero, which are sums of updates, so that a tiny one is judged at its own size; and so
+with the rate dropped to a tenth on the way, which tells forms of momentum apart that agree at a constant rate. The
+truth is the right side's optimizer in float64; U its own float32 error over five draws of gradients.
 
 The two sides also train freely, each with its own gradients; their losses are reported, not judged.
 """
@@ -20,8 +20,9 @@ import torch
 
 import scratch
 from parity_tests.comparer.conventions.optimizers import RULES, deviations
-from parity_tests.comparer.report import Cause, Measurement, StepLine, first_element
-from parity_tests.comparer.sides import Side, TorchSide
+from parity_tests.comparer.report import Cause, CompareError, Measurement, StepLine, first_element
+from parity_tests.comparer.side import Side
+from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.values import array, moved
 from parity_tests.sides import Numbers
 from parity_tests.tolerance import DRAWS, distance, float32_limit, ulp
@@ -61,9 +62,10 @@ def compare_steps(owner: Comparison, optimizer: Any, steps: int) -> None:
     finally:
         for side, values in zip(sides, saved, strict=True):
             for name, value in values.items():
-                side.load(name, value)  # type: ignore[attr-defined]
+                side.load(name, value)
     owner.report.steps = [
-        StepLine(t + 1, 0.0, 4.0, "", own_losses[t] if t < len(own_losses) else None, losses[t] if losses else None) for t in range(steps)
+        StepLine(t + 1, 0.0, 4.0, "", own_losses[t] if t < len(own_losses) else None, losses[t] if losses else None)
+        for t in range(steps)
     ]
     if not gradients:
         owner.report.note("no gradients: the optimizers were not compared")
@@ -110,7 +112,15 @@ class Judge:
                 self.judge(way, t, what, error, limit, ours, truth, largest)
 
     def judge(
-        self, way: Pass, t: int, what: str, error: float, limit: float, ours: Numbers, truth: Numbers, largest: dict[str, float]
+        self,
+        way: Pass,
+        t: int,
+        what: str,
+        error: float,
+        limit: float,
+        ours: Numbers,
+        truth: Numbers,
+        largest: dict[str, float],
     ) -> None:
         """The first step at which a parameter or state entry parts; where it agrees, its worst step."""
         entry, _, name = what.partition(" ")
@@ -149,7 +159,9 @@ class Judge:
     def walk(self, maker: Any, side: Side, way: Pass, dtype: Any, draw: int = 0) -> Iterator[tuple[Numbers, Any]]:
         """Parameters and state after every step, on parameters of its own. The arrays are live."""
         values = {name: np.zeros(v.shape, dtype) if way.zeros else v.astype(dtype) for name, v in self.starts.items()}
-        make = (lambda v: torch.nn.Parameter(torch.from_numpy(v))) if isinstance(side, TorchSide) else scratch.nn.Parameter
+        make = (
+            (lambda v: torch.nn.Parameter(torch.from_numpy(v))) if isinstance(side, TorchSide) else scratch.nn.Parameter
+        )
         parameters = {name: make(value) for name, value in values.items()}
         optimizer = _make(maker, list(parameters.values()))
         rng = np.random.default_rng([self.owner.seed, draw])
@@ -163,7 +175,7 @@ class Judge:
             yield dict(_entries(optimizer, parameters, dtype)), optimizer
 
     def explain(self, name: str) -> Cause | None:
-        """The deviation of the rule that gives what the left gives, in all passes, for the parameter that parts first."""
+        """The deviation of the rule that gives what the left gives, in all passes, for the parameter named."""
         rule = RULES.get(self.kind)
         if rule is None or not all(name in g for g in self.gradients):
             return None
@@ -187,7 +199,9 @@ class Judge:
                 with np.errstate(all="ignore"):
                     path = list(rule(start, grads, rates, changed))
                 largest: dict[str, float] = {}
-                errors = [_errors({what: a}, {what: b}, {what: a}, largest)[what] for a, b in zip(ours, path, strict=True)]
+                errors = [
+                    _errors({what: a}, {what: b}, {what: a}, largest)[what] for a, b in zip(ours, path, strict=True)
+                ]
                 worst, after = max(worst, max(errors) / self.limits[way, what]), max(after, *errors)
                 before = max(before, *(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(ours, truth, strict=True)))
             if worst <= 1 and (best is None or worst < 0.5 * best[0] - 0.02):
@@ -222,7 +236,9 @@ def _errors(ours: Numbers, truth: Numbers, like: Numbers, largest: dict[str, flo
     return found
 
 
-def _train(owner: Comparison, maker: Any, side: Side, names: list[str], steps: int) -> tuple[list[Numbers], list[float]]:
+def _train(
+    owner: Comparison, maker: Any, side: Side, names: list[str], steps: int
+) -> tuple[list[Numbers], list[float]]:
     """Free training of one side: the gradients of every step under the right's names, and the losses."""
     left = side is owner.left
     back = {theirs: ours for ours, theirs in owner.pairing.names.items()} if left else {}
@@ -245,7 +261,7 @@ def _train(owner: Comparison, maker: Any, side: Side, names: list[str], steps: i
         if not isinstance(side, TorchSide):
             for name, parameter in parameters.items():
                 if side.state()[own[name]] is not parameter.data:
-                    side.load(own[name], parameter.data)  # type: ignore[attr-defined]
+                    side.load(own[name], parameter.data)
     return [g for g in gradients if g], losses
 
 
@@ -259,8 +275,6 @@ def _live(side: Side, name: str) -> Any:
 
 
 def _make(maker: Any, parameters: list[Any]) -> Any:
-    from parity_tests.comparer.comparison import CompareError
-
     if isinstance(maker, str):
         package = torch.optim if isinstance(parameters[0], torch.nn.Parameter) else scratch.optim
         return getattr(package, maker)(parameters)

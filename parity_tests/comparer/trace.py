@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.comparer.sides import LOSS, ROOT, Key, Probe, Side
+from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
 from parity_tests.comparer.values import cast, copied, floats, moved
 from parity_tests.tolerance import distance
 
@@ -83,8 +83,13 @@ class Recorder(Order):
         """The calls that both sides make, of layers in which no other such call happens, in order."""
         ours, theirs = self.counts(), other.counts()
         paired = {name for name in ours if ours[name] == theirs[name]}
-        inner = {parent[0] for calls in (self.calls, other.calls) for c in calls.values()
-                 if c.key[0] in paired for parent in c.parents}
+        inner = {
+            parent[0]
+            for calls in (self.calls, other.calls)
+            for c in calls.values()
+            if c.key[0] in paired
+            for parent in c.parents
+        }
         return [call for call in self.calls.values() if call.key[0] in paired - inner]
 
     def forget(self, kept: list[Call]) -> None:
@@ -134,9 +139,7 @@ class StandIns(Probe):
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
     """
 
-    def __init__(
-        self, leaves: list[Call], dtype: Any, draw: int = 0, against: dict[Place, Any] | None = None
-    ) -> None:
+    def __init__(self, leaves: list[Call], dtype: Any, draw: int = 0, against: dict[Place, Any] | None = None) -> None:
         self.calls = {call.key: call for call in leaves}
         self.dtype, self.draw, self.against = dtype, draw, against
         self.arrived: dict[Place, float] = {}

@@ -78,5 +78,5 @@ def fill(nest: Any, values: Iterator[Any]) -> Any:
 
 
 def precision(value: Any) -> str:
-    """dtype and shape in words."""
+    """Dtype and shape in words."""
     return f"{value.dtype}{list(np.shape(value))}" if hasattr(value, "dtype") else type(value).__name__

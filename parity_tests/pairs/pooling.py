@@ -197,7 +197,6 @@ def max_unpool(n):
         Pair(name, (2, 3, -1), (x, few), "gaps, negative padding", notes=notes),
         Pair(name, (2,), (x, few), "larger", call={"output_size": tuple(i + 1 for i in double)}, notes=notes),
         Pair(name, (2,), (x, few), "whole shape", call={"output_size": (2, 3, *double)}, notes=notes),
-        Pair(name, (2,), (x, integers(*shape, high=4)), "indices that repeat", smooth=False, notes=notes),
         Refusal(name, (1,), (x, integers(*shape, low=40, high=50)), "indices outside"),
         Refusal(name, (2,), (x, integers(*shape, low=-9, high=-1)), "negative indices"),
         Refusal(name, (2,), (x, integers(1, *shape[1:], high=9)), "indices of another batch"),

@@ -12,5 +12,6 @@ from parity_tests.comparer.conventions import (
 from parity_tests.comparer.conventions.variant import CATALOG, Variant, variants
 
 __all__ = [
-    "CATALOG", "Variant", "activations", "attention", "linear", "losses", "normalization", "precision", "recurrent", "variants",
+    "CATALOG", "Variant", "activations", "attention", "linear", "losses", "normalization", "precision", "recurrent",
+    "variants",
 ]  # fmt: skip

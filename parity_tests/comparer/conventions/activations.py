@@ -83,9 +83,13 @@ def softmax(layer: Any) -> Iterator[Variant]:
 def dropout(layer: Any) -> Iterator[Variant]:
     p = layer.p
     if layer.training:
-        yield Variant("dropout-scale", "without the division by 1 - p (not inverted)", lambda x: (1 - p) * layer(x), layer)
+        yield Variant(
+            "dropout-scale", "without the division by 1 - p (not inverted)", lambda x: (1 - p) * layer(x), layer
+        )
         if p:
-            yield Variant("dropout-scale", "with division by p in place of 1 - p", lambda x: layer(x) * (1 - p) / p, layer)
+            yield Variant(
+                "dropout-scale", "with division by p in place of 1 - p", lambda x: layer(x) * (1 - p) / p, layer
+            )
         yield Variant("dropout-off", "without dropout in training", lambda x: x * 1, layer)
         yield attribute(layer, "dropout-keep", "with p as the probability to keep", p=1 - p)
     else:
@@ -107,7 +111,7 @@ def flatten(layer: Any) -> Iterator[Variant]:
     yield Variant("channel-order", "with the dimensions in reverse (Fortran) order", fortran, layer)
 
 
-FORMS = {
+FORMS: dict[str, Any] = {
     "ReLU": F.relu, "GELU": F.gelu, "SiLU": F.silu, "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "ELU": F.elu,
     "LeakyReLU": F.leaky_relu, "Softplus": F.softplus, "SELU": F.selu, "Mish": F.mish, "ReLU6": F.relu6,
     "Hardswish": F.hardswish, "Hardsigmoid": F.hardsigmoid, "Softsign": F.softsign, "Identity": lambda x: x * 1,

@@ -25,17 +25,25 @@ def multihead(layer: Any) -> Iterator[Variant]:
     def unmasked(*args: Any, **kwargs: Any) -> Any:
         return layer(*args[:3], **{k: v for k, v in kwargs.items() if "mask" not in k and k != "is_causal"})
 
-    yield Variant("mask-polarity", "with the mask inverted: True read as 'attend', where it means 'blocked'", polarity, layer)
+    yield Variant(
+        "mask-polarity", "with the mask inverted: True read as 'attend', where it means 'blocked'", polarity, layer
+    )
     yield Variant("mask-missing", "without the mask", unmasked, layer)
     E, d = layer.embed_dim, layer.head_dim
     if layer.in_proj_weight is not None:
-        for factor, text in ((math.sqrt(d), "without the scale 1 / sqrt(d)"), (1 / math.sqrt(d), "with the scale 1 / d"),
-                             (math.sqrt(d / E), "with the scale 1 / sqrt(E) of the whole width, not of a head")):  # fmt: skip
+        scales = {
+            "without the scale 1 / sqrt(d)": math.sqrt(d),
+            "with the scale 1 / d": 1 / math.sqrt(d),
+            "with the scale 1 / sqrt(E) of the whole width, not of a head": math.sqrt(d / E),
+        }
+        for text, factor in scales.items():
             yield _projected(layer, "attention-scale", text, lambda p, f=factor: torch.cat([p[:E] * f, p[E:]]))
         for order in ((1, 0, 2), (2, 1, 0), (0, 2, 1)):
             text = f"with the projections in the order {', '.join('qkv'[i] for i in order)}"
             yield _projected(layer, "projection-order", text, lambda p, o=order: torch.cat([p.chunk(3)[i] for i in o]))
-        yield _projected(layer, "missing-bias", "without the bias of the projections", lambda p: p if p.ndim == 2 else p * 0)
+        yield _projected(
+            layer, "missing-bias", "without the bias of the projections", lambda p: p if p.ndim == 2 else p * 0
+        )
     for heads in (1, 2, 3, 4, 8):
         if E % heads == 0 and heads != layer.num_heads:
             yield attribute(layer, "heads", f"with {heads} heads", num_heads=heads, head_dim=E // heads)
@@ -55,28 +63,39 @@ def dot_product(layer: Any) -> Iterator[Variant]:
     def polarity(q: Any, k: Any, v: Any, attn_mask: Any = None) -> Any:
         return layer(q, k, v, _inverted(attn_mask))
 
-    yield Variant("mask-polarity", "with the mask inverted: True read as 'blocked', where it means 'attend'", polarity, layer)
+    yield Variant(
+        "mask-polarity", "with the mask inverted: True read as 'blocked', where it means 'attend'", polarity, layer
+    )
     for name, text, options in FORMS:
-        yield Variant(
-            name, text,
-            lambda q, k, v, attn_mask=None, o=options: attend(
-                q, k, v, causal=layer.is_causal ^ o.get("causal", False), mask=attn_mask, **{a: b for a, b in o.items() if a != "causal"}
-            ),
-            layer,
-        )  # fmt: skip
+
+        def other(q: Any, k: Any, v: Any, attn_mask: Any = None, options: dict[str, Any] = options) -> Any:
+            rest = dict(options)
+            return attend(q, k, v, layer.is_causal ^ rest.pop("causal", False), attn_mask, **rest)
+
+        yield Variant(name, text, other, layer)
 
 
 FORMS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("attention-scale", "without the scale 1 / sqrt(d)", {"power": 0.0}),
     ("attention-scale", "with the scale 1 / d", {"power": 1.0}),
-    ("causal-mask", "with the causal mask the other way: present where it is missing, or missing where it is present", {"causal": True}),
+    (
+        "causal-mask",
+        "with the causal mask the other way: present where it is missing, or missing where it is present",
+        {"causal": True},
+    ),
     ("softmax-axis", "with the softmax over the queries, not the keys", {"axis": -2}),
     ("mask-polarity", "with the causal mask inverted: only later positions are seen", {"flipped": True}),
 )
 
 
 def attend(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool, mask: Any = None, power: float = 0.5, axis: int = -1,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    causal: bool,
+    mask: Any = None,
+    power: float = 0.5,
+    axis: int = -1,
     flipped: bool = False,
 ) -> torch.Tensor:
     """softmax(q k^T / d^power) v."""

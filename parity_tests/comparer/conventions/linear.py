@@ -25,27 +25,43 @@ def bias(layer: Any) -> Iterator[Variant]:
 def linear(layer: Any) -> Iterator[Variant]:
     o, i = layer.weight.shape
     if o == i:
-        yield with_weights(layer, "transposed-weight", "with x W in place of x W^T: the weight is transposed", weight=lambda w: w.T)
+        yield with_weights(
+            layer, "transposed-weight", "with x W in place of x W^T: the weight is transposed", weight=lambda w: w.T
+        )
     yield with_weights(
         layer, "transposed-weight", "with the weight's memory read as (in, out)", weight=lambda w: w.reshape(i, o).T
     )
     root = math.sqrt(i)
-    yield Variant("scaled-weight", "with the weight divided by sqrt(in_features)", lambda x: F.linear(x, layer.weight / root, layer.bias), layer)
+    yield Variant(
+        "scaled-weight",
+        "with the weight divided by sqrt(in_features)",
+        lambda x: F.linear(x, layer.weight / root, layer.bias),
+        layer,
+    )
 
 
 @convention(*CONVOLUTIONS)
 def convolution(layer: Any) -> Iterator[Variant]:
     spatial = tuple(range(2, layer.weight.ndim))
     yield with_weights(
-        layer, "flipped-kernel", "with the kernel flipped (convolution in place of correlation)", weight=lambda w: w.flip(spatial)
+        layer,
+        "flipped-kernel",
+        "with the kernel flipped (convolution in place of correlation)",
+        weight=lambda w: w.flip(spatial),
     )
     if layer.weight.shape[0] == layer.weight.shape[1]:
         yield with_weights(
-            layer, "transposed-weight", "with the weight's in and out channels exchanged", weight=lambda w: w.transpose(0, 1)
+            layer,
+            "transposed-weight",
+            "with the weight's in and out channels exchanged",
+            weight=lambda w: w.transpose(0, 1),
         )
     if len(spatial) == 2 and layer.kernel_size[0] == layer.kernel_size[1]:
         yield with_weights(
-            layer, "transposed-kernel", "with the kernel's height and width exchanged", weight=lambda w: w.transpose(2, 3)
+            layer,
+            "transposed-kernel",
+            "with the kernel's height and width exchanged",
+            weight=lambda w: w.transpose(2, 3),
         )
     yield with_weights(
         layer, "kernel-layout", "with the weight's memory read in layout (kernel, in, out)",
@@ -81,7 +97,12 @@ def embedding(layer: Any) -> Iterator[Variant]:
 def average(layer: Any) -> Iterator[Variant]:
     word = "without" if layer.count_include_pad else "with"
     other = not layer.count_include_pad
-    yield attribute(layer, "count-include-pad", f"with count_include_pad={other}, {word} padding in the mean", count_include_pad=other)
+    yield attribute(
+        layer,
+        "count-include-pad",
+        f"with count_include_pad={other}, {word} padding in the mean",
+        count_include_pad=other,
+    )
     yield from _ceil(layer)
     single = isinstance(layer.kernel_size, int)
     dims = int(type(layer).__name__[-2])
@@ -107,7 +128,12 @@ def _ceil(layer: Any) -> Iterator[Variant]:
 @convention("Upsample")
 def upsample(layer: Any) -> Iterator[Variant]:
     if layer.mode in ("linear", "bilinear", "bicubic", "trilinear"):
-        yield attribute(layer, "align-corners", f"with align_corners={not layer.align_corners}", align_corners=not layer.align_corners)
+        yield attribute(
+            layer,
+            "align-corners",
+            f"with align_corners={not layer.align_corners}",
+            align_corners=not layer.align_corners,
+        )
     elif layer.mode == "nearest":
         yield attribute(layer, "nearest-exact", "with mode='nearest-exact'", mode="nearest-exact")
     else:
@@ -121,4 +147,6 @@ def pixel_shuffle(layer: Any) -> Iterator[Variant]:
         r = layer.upscale_factor
         return x.reshape(n, r, r, c // r**2, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // r**2, h * r, w * r)
 
-    yield Variant("channel-order", "with the block's positions before the channels (depth_to_space, DCR)", depth_first, layer)
+    yield Variant(
+        "channel-order", "with the block's positions before the channels (depth_to_space, DCR)", depth_first, layer
+    )

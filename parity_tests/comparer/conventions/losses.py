@@ -34,7 +34,9 @@ def classes(layer: Any) -> Iterator[Variant]:
     if hasattr(layer, "label_smoothing"):
         for smoothing in (0.0, 0.1, 0.05, 0.2):
             if smoothing != layer.label_smoothing:
-                yield attribute(layer, "label-smoothing", f"with label_smoothing={smoothing:g}", label_smoothing=smoothing)
+                yield attribute(
+                    layer, "label-smoothing", f"with label_smoothing={smoothing:g}", label_smoothing=smoothing
+                )
         s = layer.label_smoothing
         if s:
 
@@ -59,7 +61,9 @@ def reductions(layer: Any) -> Iterator[Variant]:
         text = "with the sum divided by the batch, not by all elements"
         yield Variant("reduction", text, lambda x, *t: total(x, *t) / x.shape[0], layer)
     if layer.reduction in ("sum", "batchmean"):
-        yield Variant("reduction", "with reduction='mean', over all elements", lambda x, *t: total(x, *t) / x.numel(), layer)
+        yield Variant(
+            "reduction", "with reduction='mean', over all elements", lambda x, *t: total(x, *t) / x.numel(), layer
+        )
     if layer.reduction == "sum":
         yield Variant("reduction", "with reduction='batchmean'", lambda x, *t: total(x, *t) / x.shape[0], layer)
 
@@ -79,7 +83,9 @@ def half(layer: Any) -> Iterator[Variant]:
 def huber(layer: Any) -> Iterator[Variant]:
     delta = layer.delta if hasattr(layer, "delta") else layer.beta
     factor, other = (1 / delta, "SmoothL1Loss") if hasattr(layer, "delta") else (delta, "HuberLoss")
-    yield Variant("huber-scale", f"with {other}: Huber is delta times SmoothL1", lambda x, t: layer(x, t) * factor, layer)
+    yield Variant(
+        "huber-scale", f"with {other}: Huber is delta times SmoothL1", lambda x, t: layer(x, t) * factor, layer
+    )
 
 
 @convention("KLDivLoss")

@@ -55,7 +55,9 @@ def layer_norm(layer: Any) -> Iterator[Variant]:
     yield from _epsilons(layer)
     for name, (text, rule) in RULES.items():
         yield Variant(name, text, by(rule), layer)
-    yield Variant("rms", "without subtracting the mean (RMSNorm)", by(lambda d, v, e, n: d / (v + e).sqrt(), False), layer)
+    yield Variant(
+        "rms", "without subtracting the mean (RMSNorm)", by(lambda d, v, e, n: d / (v + e).sqrt(), False), layer
+    )
     yield from _unscaled(layer, by(lambda d, v, e, n: d / (v + e).sqrt()))
 
 
@@ -143,7 +145,9 @@ def batch_norm(layer: Any) -> Iterator[Variant]:
     for name, (text, rule) in RULES.items():
         yield Variant(name, text, by(rule), layer)
     if not layer.training and layer.running_mean is not None:
-        yield attribute(layer, "batch-statistics", "with the batch's statistics in eval mode", running_mean=None, running_var=None)
+        yield attribute(
+            layer, "batch-statistics", "with the batch's statistics in eval mode", running_mean=None, running_var=None
+        )
     elif layer.running_mean is not None:
         own_statistics_before = own_statistics
 

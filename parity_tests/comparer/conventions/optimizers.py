@@ -12,7 +12,7 @@ Options = dict[str, Any]
 
 
 def sgd(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options) -> Iterator[np.ndarray]:
-    """`form`: "torch"; "inside", with lr in the velocity; "ema", with (1 - m) g; "zero", a velocity that starts at 0."""
+    """`form`: "torch"; "inside", lr in the velocity; "ema", with (1 - m) g; "zero", a velocity that starts at 0."""
     m, damp, nesterov, form = o["momentum"], o["dampening"], o["nesterov"], o.get("form", "torch")
     v = None
     for g, lr in zip(gradients, rates, strict=True):
@@ -31,7 +31,9 @@ def sgd(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[floa
         yield theta
 
 
-def adam(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options) -> Iterator[np.ndarray]:
+def adam(
+    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
+) -> Iterator[np.ndarray]:
     """`eps_place`: "outside" the corrected root, "hat" outside the uncorrected one, "inside" the root."""
     (b1, b2), eps, place = o["betas"], o["eps"], o.get("eps_place", "outside")
     m = v = largest = np.zeros_like(theta)
@@ -52,7 +54,9 @@ def adam(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[flo
         yield theta
 
 
-def rmsprop(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options) -> Iterator[np.ndarray]:
+def rmsprop(
+    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
+) -> Iterator[np.ndarray]:
     alpha, eps = o["alpha"], o["eps"]
     v, mean, buffer = np.full_like(theta, o.get("start", 0.0)), np.zeros_like(theta), np.zeros_like(theta)
     for g, lr in zip(gradients, rates, strict=True):
@@ -67,7 +71,9 @@ def rmsprop(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[
         yield theta
 
 
-def adagrad(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options) -> Iterator[np.ndarray]:
+def adagrad(
+    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
+) -> Iterator[np.ndarray]:
     total = np.full_like(theta, o.get("initial_accumulator_value", 0.0))
     for t, (g, lr) in enumerate(zip(gradients, rates, strict=True)):
         theta, g = _decayed(theta, g, lr, o)
@@ -102,7 +108,9 @@ def deviations(kind: str, options: Options) -> Iterator[tuple[str, str, Options]
             yield other("dampening", "without dampening", dampening=0.0)
             yield other("dampening", "with the first gradient dampened too", form="zero")
         if own["momentum"]:
-            yield other("sgd-lr-inside", "with lr inside the velocity, v = m v - lr g (Keras, scikit-learn)", form="inside")
+            yield other(
+                "sgd-lr-inside", "with lr inside the velocity, v = m v - lr g (Keras, scikit-learn)", form="inside"
+            )
             yield other("sgd-ema", "with a mean of gradients as velocity, v = m v + (1 - m) g", form="ema")
             yield other("nesterov", f"with nesterov={not own['nesterov']}", nesterov=not own["nesterov"])
             yield other("momentum-missing", "without momentum", momentum=0.0, nesterov=False, dampening=0.0)
@@ -110,7 +118,11 @@ def deviations(kind: str, options: Options) -> Iterator[tuple[str, str, Options]
                 if damp != own["dampening"]:
                     yield other("dampening", f"with dampening={damp:g}", dampening=damp)
     if kind in ("Adam", "AdamW"):
-        yield other("adam-eps-hat", "with epsilon-hat: epsilon added to the uncorrected root (Keras, scikit-learn)", eps_place="hat")
+        yield other(
+            "adam-eps-hat",
+            "with epsilon-hat: epsilon added to the uncorrected root (Keras, scikit-learn)",
+            eps_place="hat",
+        )
         yield other("adam-eps-inside", "with epsilon inside the root", eps_place="inside")
         yield other("adam-bias-correction", "without bias correction", correct_mean=False, correct_square=False)
         yield other("adam-bias-correction", "without bias correction of the second moment", correct_square=False)
@@ -145,7 +157,9 @@ def deviations(kind: str, options: Options) -> Iterator[tuple[str, str, Options]
     else:
         for wd in (0.01, 1e-4):
             yield other("decay-extra", f"with decoupled weight_decay={wd:g}", weight_decay=wd, decay="decoupled")
-            yield other("decay-extra", f"with weight_decay={wd:g} added to the gradient", weight_decay=wd, decay="coupled")
+            yield other(
+                "decay-extra", f"with weight_decay={wd:g} added to the gradient", weight_decay=wd, decay="coupled"
+            )
     yield other("maximize", "with the sign of the gradient turned", maximize=not own.get("maximize", False))
     for factor in (10.0, 0.1, 0.5, 2.0):
         yield other("lr", f"with {factor:g} times the learning rate", rate_factor=factor)

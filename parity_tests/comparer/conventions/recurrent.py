@@ -23,7 +23,12 @@ def gates(layer: Any) -> Iterator[Variant]:
     for order in orders:
         places = [order.index(gate) for gate in own]
         text = f"with gates in the order {', '.join(order)}{FRAMEWORKS.get(order, '')}, not {', '.join(own)}"
-        yield _changed(layer, "gate-order", text, lambda name, p, places=places: torch.cat([p.chunk(len(places))[i] for i in places]))
+        yield _changed(
+            layer,
+            "gate-order",
+            text,
+            lambda name, p, places=places: torch.cat([p.chunk(len(places))[i] for i in places]),
+        )
 
 
 @convention("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
@@ -33,7 +38,9 @@ def biases(layer: Any) -> Iterator[Variant]:
             text = f"without {which}: one bias in place of two"
             yield _changed(layer, "single-bias", text, lambda name, p, which=which: p * 0 if which in name else p)
         yield _changed(layer, "missing-bias", "without the biases", lambda name, p: p * 0 if "bias" in name else p)
-        yield _changed(layer, "double-bias", "with each bias added twice", lambda name, p: p * 2 if "bias" in name else p)
+        yield _changed(
+            layer, "double-bias", "with each bias added twice", lambda name, p: p * 2 if "bias" in name else p
+        )
     if "LSTM" in type(layer).__name__:
 
         def forget(name: str, p: torch.Tensor) -> torch.Tensor:
@@ -43,9 +50,16 @@ def biases(layer: Any) -> Iterator[Variant]:
             return p
 
         yield _changed(layer, "forget-bias", "with 1 added to the forget gate's bias", forget)
-    if layer.weight_hh.shape[0] == layer.weight_hh.shape[1] if hasattr(layer, "weight_hh") else layer.mode.startswith("RNN"):
+    if (
+        layer.weight_hh.shape[0] == layer.weight_hh.shape[1]
+        if hasattr(layer, "weight_hh")
+        else layer.mode.startswith("RNN")
+    ):
         yield _changed(
-            layer, "transposed-weight", "with the recurrent weight transposed", lambda name, p: p.T if "weight_hh" in name else p
+            layer,
+            "transposed-weight",
+            "with the recurrent weight transposed",
+            lambda name, p: p.T if "weight_hh" in name else p,
         )
 
 
@@ -81,10 +95,15 @@ def reset(layer: Any) -> Iterator[Variant]:
         return (y.transpose(0, 1) if layer.batch_first and x.ndim == 3 else y), state[None]
 
     yield Variant(
-        "gru-reset", "with the reset gate before the product, W (r * h) (Keras reset_after=False, ONNX linear_before_reset=0)",
+        "gru-reset", "with the reset gate before the product, W (r * h) (Keras reset_after=False, ONNX's default)",
         lambda x, h=None: run(x, h, True, False), layer,
     )  # fmt: skip
-    yield Variant("gru-update", "with h = (1 - z) h + z n, the update gate the other way round", lambda x, h=None: run(x, h, False, True), layer)
+    yield Variant(
+        "gru-update",
+        "with h = (1 - z) h + z n, the update gate the other way round",
+        lambda x, h=None: run(x, h, False, True),
+        layer,
+    )
 
 
 def _changed(layer: Any, name: str, text: str, change: Any) -> Variant:

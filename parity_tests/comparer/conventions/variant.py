@@ -62,7 +62,9 @@ def attribute(layer: torch.nn.Module, name: str, text: str, /, parameters: bool 
     return Variant(name, text, twin, twin, lambda: dict(twin.named_buffers()), parameters)
 
 
-def with_weights(layer: torch.nn.Module, name: str, text: str, **weights: Callable[[torch.Tensor], torch.Tensor]) -> Variant:
+def with_weights(
+    layer: torch.nn.Module, name: str, text: str, **weights: Callable[[torch.Tensor], torch.Tensor]
+) -> Variant:
     """The layer with its parameters read another way. Their gradients are laid out another way then."""
     twin = copy.deepcopy(layer)
     with torch.no_grad():

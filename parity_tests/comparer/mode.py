@@ -1,0 +1,334 @@
+"""One mode, training or eval: what every layer introduces, what the code between them does, what has been carried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from parity_tests.comparer import diagnose
+from parity_tests.comparer.report import CompareError, LayerLine, Measurement, first_element
+from parity_tests.comparer.side import LOSS, ROOT, Side
+from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of
+from parity_tests.comparer.values import cast, floats, moved, precision
+from parity_tests.sides import Numbers
+from parity_tests.tolerance import DRAWS, distance, float32_limit, float64_limit
+
+if TYPE_CHECKING:
+    from parity_tests.comparer.comparison import Comparison
+
+OTHER_FUNCTION = 2.0**20  # ulp by which the float64 twin is no longer the same function, as when it draws other numbers
+
+
+class Mode:
+    """One mode, training or eval."""
+
+    def __init__(self, owner: Comparison, training: bool) -> None:
+        self.owner, self.training, self.mode = owner, training, "train" if training else "eval"
+        self.left, self.right, self.twin, self.pairing = owner.left, owner.right, owner.twin, owner.pairing
+        self.report, self.seed = owner.report, owner.seed
+        self.backward = self.left.can_backward() and self.right.can_backward()
+        self.cotangent: Callable[..., Any] | None = owner.cotangent if self.backward else None
+        self.lines: dict[Any, LayerLine] = {}
+        self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that parts
+        self.found: list[Measurement] = []
+
+    def run_side(self, side: Side, probe: Any, dtype: Any = None, wanted: Any = ()) -> Numbers:
+        inputs, target = self.owner.inputs, self.owner.target
+        if dtype is not None:
+            inputs, target = cast(inputs, dtype), cast(target, dtype)
+        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe, wanted)
+
+    def run(self) -> None:
+        trace = Recorder(self.right)
+        buffers = self.owner._buffers()
+        try:
+            right = self.run_side(self.right, trace)
+        except Exception as error:
+            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
+        follower = Follower(trace)
+        try:
+            left = self.pairing.translate(self.run_side(self.left, follower))
+        except Exception as error:
+            self._failed(error, trace, follower, buffers)
+            return
+        leaf_calls = trace.leaf_calls(follower)
+        self._structure(trace, follower)
+        for call in leaf_calls:
+            name = call.key[0]
+            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
+        self._carried(trace, follower, left, right)
+        trace.forget(leaf_calls)
+        self.owner._set_buffers(buffers)
+        between = {} if [c.key[0] for c in leaf_calls] == [ROOT] else self._between(leaf_calls, right)
+        self.owner._set_buffers(buffers)
+        backwards: list[list[Measurement]] = []
+        for i, call in enumerate(leaf_calls):
+            self.found += between.pop((call.key, "input"), [])
+            ahead, back = self._introduced(call, self.seed + 1000 + i)
+            self.found += ahead
+            backwards.append(back + between.pop((call.key, "cotangent"), []))
+        self.found += between.pop((None, "output"), [])
+        for back in reversed(backwards):  # the backward pass meets the last layer first
+            self.found += sorted(back, key=lambda m: m.what != "cotangent")
+        self.found += [m for rest in between.values() for m in rest]
+        self.report.measurements += self.found
+        for line in self.lines.values():
+            self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
+            self.report.layers.append(line)
+        self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
+
+    # --- structure ----------------------------------------------------------------------------------------------------
+
+    def _failed(self, error: Exception, trace: Recorder, follower: Follower, buffers: Any) -> None:
+        """The left cannot run through: the layers that it reached are compared, since one of them may be the reason."""
+        self.owner._set_buffers(buffers)
+        for i, call in enumerate(trace.leaf_calls(follower)):
+            name = call.key[0]
+            self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
+            ahead, back = self._introduced(call, self.seed + 1000 + i)
+            self.report.measurements += ahead + back
+        self.report.layers += list(self.lines.values())
+        where = follower.open[-1][0] if follower.open else ROOT
+        note = f"the left side raises {_says(error)}"
+        kind = kind_of(self.left, where) if where in self.left.modules else ""
+        self.report.measurements.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
+
+    def _structure(self, trace: Recorder, follower: Order) -> None:
+        ours, theirs = follower.counts(), trace.counts()
+        for name in theirs:
+            if name in ours and ours[name] != theirs[name]:
+                note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
+                self.report.measurements.append(
+                    Measurement(name, kind_of(self.right, name), "structure", "calls", math.inf, 0.0, self.mode, note)
+                )
+        inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
+        if inside:
+            self.report.note(
+                f"the left calls no layers of these names; compared within what holds them: {', '.join(inside)}"
+            )
+
+    # --- carried ------------------------------------------------------------------------------------------------------
+
+    def _carried(self, trace: Recorder, follower: Follower, left: Numbers, right: Numbers) -> None:
+        """Errors that have added up by the end of each layer. Reported, not judged."""
+        exact = Follower(trace, exact=True)
+        if self.twin is not None:
+            self.run_side(self.twin, exact, np.float64)
+        for key, line in self.lines.items():
+            line.carried = follower.outputs.get(key, 0.0)
+            line.carried_limit = float64_limit(exact.outputs.get(key, 0.0))
+            line.carried_backward = follower.gradients.get(key, 0.0)
+            line.carried_backward_limit = float64_limit(exact.gradients.get(key, 0.0))
+
+    # --- between layers -----------------------------------------------------------------------------------------------
+
+    def _between(self, calls: list[Call], right: Numbers) -> dict[Any, list[Measurement]]:
+        """The code between the layers, judged where its results arrive, and the parameters that it uses itself."""
+        leaf_names = {call.key[0] for call in calls}
+        wanted = {n for n in self.right.parameter_names() if not any(n.startswith(f"{leaf}.") for leaf in leaf_names)}
+        back = {theirs: ours for ours, theirs in self.pairing.names.items()}
+        if wanted:
+            right = self.run_side(self.right, None, None, wanted)
+        u: dict[Any, float] = {}
+        ends: dict[str, float] = {}
+        truth = right
+        if self.twin is not None:
+            for draw in range(DRAWS):
+                rough = right
+                seen = None
+                if draw:
+                    probe = StandIns(calls, None, draw)
+                    rough, seen = self.run_side(self.right, probe, None, wanted), probe.seen
+                exact_probe = StandIns(calls, np.float64, draw, seen)
+                exact = self.run_side(self.twin, exact_probe, np.float64, wanted)
+                truth = exact if draw == 0 else truth
+                _raise_to(u, exact_probe.arrived)
+                _raise_to(ends, {what: distance(rough[what], exact[what]) for what in exact if what in rough})
+        left_probe = StandIns(calls, None)
+        left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
+        left = self.pairing.translate(
+            self.run_side(self.left, left_probe, None, {back.get(name, name) for name in wanted})
+        )
+        found: dict[Any, list[Measurement]] = {}
+        neighbors = {
+            call.key: (calls[i - 1] if i else None, calls[i + 1] if i + 1 < len(calls) else None)
+            for i, call in enumerate(calls)
+        }
+        for place, error in left_probe.arrived.items():
+            key, what, number = place
+            call = left_probe.calls[key]
+            other_end = neighbors[key][0 if what == "input" else 1]
+            where = _around(call, other_end)
+            limit = left_probe.keep_above.get(place, float64_limit(u.get(place, 0.0)))
+            name = f"{what}{f' {number}' if number else ''} of {key[0]}"
+            m = Measurement(where, kind_of(self.right, where), "between", name, error, limit, self.mode)
+            if not m.ok:
+                value, other = left_probe.arrays.get(place, (None, None))
+                gap = (other_end.key[0] if other_end else "the input", key[0]) if what == "input" else (
+                    key[0], other_end.key[0] if other_end else "the output")  # fmt: skip
+                m.note = f"both layers agree: the code between {gap[0]} and {gap[1]} parts"
+                if value is not None and other is not None:
+                    m.first = first_element(value, other, limit)
+                    before = neighbors[key][0] if what == "input" else None
+                    m.cause = diagnose.between(self.right, self.left, before, place, value, other, limit)
+                    if value.dtype != other.dtype or value.shape != other.shape:
+                        m.note = f"{precision(value)} arrives at {key[0]}, right has {precision(other)}"
+                line = self.gaps.setdefault(gap, LayerLine(f"{gap[0]} → {gap[1]}", m.kind, self.mode, ok=False))
+                if what == "input":
+                    line.introduced, line.limit = max((line.introduced, line.limit), (error, limit))
+                else:
+                    line.backward, line.backward_limit = max((line.backward, line.backward_limit), (error, limit))
+            found.setdefault((key, what), []).append(m)
+        for what, value in truth.items():
+            head = what.split(" ")[0]
+            if head == "buffer":
+                continue
+            end = self._judge(ROOT, "between", what, left, right, value, ends.get(what, 0.0))
+            if end is not None:
+                if not end.ok:
+                    end.cause = diagnose.relation(left.get(what), right[what], end.limit)
+                    end.note = end.note or "the layers agree: the code after or around them parts"
+                found.setdefault((None, "output" if head == "output" else "end"), []).append(end)
+        return found
+
+    @staticmethod
+    def _places(calls: list[Call]) -> list[Any]:
+        inputs = [(call.key, "input", i) for call in calls for i in range(len(floats(call.args)))]
+        return inputs + [(call.key, "cotangent", i) for call in calls for i in call.dys]
+
+    # --- introduced ---------------------------------------------------------------------------------------------------
+
+    def _introduced(self, call: Call, seed: int) -> tuple[list[Measurement], list[Measurement]]:
+        """One layer on both sides with the right side's input and cotangent."""
+        name = call.key[0]
+        dys: list[Any] | None = call.cotangents() if self.backward and (call.dys or not call.dxs) else None
+        ask = lambda side, values: side.local(name, *values, self.training, seed)  # noqa: E731
+        given = (call.args, call.kwargs, dys)
+        found: list[Measurement] = []
+        rough = ask(self.right, given)
+        truth, u = self._truth(ask, call, given, rough)
+        try:
+            ours = self.pairing.translate(ask(self.left, given), name)
+        except Exception as error:
+            self.lines[call.key].ok = False
+            found = [self._raised(name, error)]
+            try:  # its forward alone may say why
+                ours = self.pairing.translate(ask(self.left, (call.args, call.kwargs, None)), name)
+            except Exception:
+                return found, []
+            truth = {what: value for what, value in truth.items() if what in ours}
+        line = self.lines[call.key]
+        for what, value in truth.items():
+            if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
+                continue
+            m = self._judge(
+                name, "backward" if what.startswith("grad ") else what.split(" ")[0], what, ours, rough, value, u[what]
+            )
+            if m is None:
+                continue
+            found.append(m)
+            line.ok &= m.ok
+            if m.phase == "backward":
+                if m.error / m.limit >= line.backward / line.backward_limit:
+                    line.backward, line.backward_limit = m.error, m.limit
+            elif m.error / m.limit >= line.introduced / line.limit:
+                line.introduced, line.limit = m.error, m.limit
+        apart = [m for m in found if not m.ok and m.what != "call"]
+        if apart:
+            evidence = diagnose.Evidence(
+                name,
+                self.left,
+                self.right,
+                self.twin,
+                given,
+                self.training,
+                seed,
+                ours,
+                rough,
+                truth,
+                u,
+                [m.what for m in apart],
+                call.output,
+            )
+            cause = diagnose.layer(evidence)
+            for m in apart:
+                m.cause = cause
+            found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
+        return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
+
+    def _raised(self, name: str, error: Exception) -> Measurement:
+        note = f"the left raises {_says(error)}"
+        return Measurement(name, kind_of(self.right, name), "output", "call", math.inf, 0.0, self.mode, note)
+
+    def _truth(self, ask: Any, call: Call, given: Any, rough: Numbers) -> tuple[Numbers, dict[str, float]]:
+        """The layer in float64, and for each number U, the right side's own error over the draws."""
+        u = dict.fromkeys(rough, 0.0)
+        truth = dict(rough)
+        other = set(rough)  # what float64 does not tell
+        if self.twin is not None:
+            for draw in range(DRAWS):
+                values = moved(given, self._rng(call, draw)) if draw else given
+                single = ask(self.right, values) if draw else rough
+                exact = ask(self.twin, cast(values, np.float64))
+                errors = {what: distance(single[what], exact[what]) for what in rough}
+                if draw == 0:
+                    other = {what for what in rough if errors[what] > OTHER_FUNCTION and rough[what].dtype.kind == "f"}
+                    truth = {what: rough[what] if what in other else exact[what] for what in rough}
+                _raise_to(u, {what: e for what, e in errors.items() if what not in other and math.isfinite(e)})
+        if other:
+            for draw in range(DRAWS):
+                near = ask(self.right, moved(given, self._rng(call, draw), 2.0**-23))
+                _raise_to(u, {w: d for w in other if math.isfinite(d := distance(near[w], rough[w]))})
+        return truth, u
+
+    @staticmethod
+    def _rng(call: Call, draw: int) -> np.random.Generator:
+        return np.random.default_rng([draw, call.key[1], crc32(call.key[0].encode())])
+
+    def _judge(
+        self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, u: float
+    ) -> Measurement | None:
+        kind = kind_of(self.right, where) if where in self.right.modules or where == LOSS else ""
+        m = Measurement(where, kind, phase, what, 0.0, float32_limit(u), self.mode)
+        if what not in ours:
+            if self.left.engine == "object" and what.startswith(("grad ", "buffer ")):
+                self.report.note(f"the left gives no {what} of {where or 'the whole'}: not compared")
+                return None
+            m.error, m.note = math.inf, f"the left has no {what}"
+            return m
+        value, other = ours[what], like[what]
+        if value.dtype != other.dtype or value.shape != other.shape:
+            m.error, m.note = math.inf, f"left is {precision(value)}, right {precision(other)}"
+            return m
+        m.error = distance(value, truth)
+        if not m.ok:
+            m.first = first_element(value, truth, m.limit)
+            bad = ~np.isfinite(value) & np.isfinite(other) if value.dtype.kind == "f" else np.zeros(1, bool)
+            if bad.any():
+                m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
+        return m
+
+
+def _says(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def _around(call: Call, other: Call | None) -> str:
+    """The innermost layer that holds both calls: the code between them is its own."""
+    parents = [key[0] for key in call.parents]
+    if other is not None:
+        theirs = {key[0] for key in other.parents}
+        parents = [name for name in parents if name in theirs]
+    else:
+        parents = parents[:1]
+    return parents[-1] if parents else ROOT
+
+
+def _raise_to(largest: dict[Any, float], values: Mapping[Any, float]) -> None:
+    for what, value in values.items():
+        largest[what] = max(largest.get(what, 0.0), value)
