@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parity_tests.comparer import compare as compare
+    from parity_tests.comparer.comparison import compare as compare
 
 
 def __getattr__(name: str) -> Any:
     """`from parity_tests import compare`, imported when it is asked for: it brings torch along."""
     if name == "compare":
-        from parity_tests.comparer import compare
+        from parity_tests.comparer.comparison import compare
 
         return compare
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

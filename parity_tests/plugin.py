@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from parity_tests.comparer import Report
+    from parity_tests.comparer.report import Report
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 import scratch
 from parity_tests import compare
-from parity_tests.comparer import CompareError, example
+from parity_tests.comparer import example
 from parity_tests.comparer.cli import compare_command
 from parity_tests.comparer.load import load_inputs
+from parity_tests.comparer.report import CompareError
 from scratch import nn
 
 T = torch.nn

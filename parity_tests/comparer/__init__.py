@@ -1,6 +1,1 @@
-"""Where two implementations part, when, and why: the comparer."""
-
-from parity_tests.comparer.comparison import compare
-from parity_tests.comparer.report import Cause, CompareError, Measurement, Report
-
-__all__ = ["Cause", "CompareError", "Measurement", "Report", "compare"]
+"""Where two implementations part, when, and why: the comparer. `from parity_tests import compare` is its front door."""
