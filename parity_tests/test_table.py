@@ -128,14 +128,15 @@ def test_labels_are_unique():
     assert sorted(labels) == sorted(set(labels))
 
 
-# Where torch has no vector instructions it takes other attention kernels, and keeps what the fused ones lose.
-OTHER_KERNELS = "fused kernel" if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else None
+# Exceptions that are not needed on every machine or in every run: without vector instructions torch takes other attention
+# kernels, which keep what the fused ones lose; and uninitialized memory may by chance hold the right number.
+SOMETIMES = ["uninitialized", *(["fused kernel"] if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else [])]
 NOTED = [
     (row, what)
     for row in TABLE
     if isinstance(row, Pair)
     for what, reason in row.notes.items()
-    if OTHER_KERNELS is None or OTHER_KERNELS not in reason
+    if not any(words in reason for words in SOMETIMES)
 ]
 
 
