@@ -128,7 +128,7 @@ def test_labels_are_unique():
     assert sorted(labels) == sorted(set(labels))
 
 
-# Exceptions that are not needed on every machine or in every run: without vector instructions torch takes other attention
+# Exceptions not needed on every machine or in every run: without vector instructions torch takes other attention
 # kernels, which keep what the fused ones lose; and uninitialized memory may by chance hold the right number.
 SOMETIMES = ["uninitialized", *(["fused kernel"] if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else [])]
 NOTED = [
