@@ -34,7 +34,8 @@ def main() -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """An error that the user can mend is one line on stderr and exit code 2."""
+    """An error that the user can mend is one line on stderr: exit code 2 if it was in the question, 1 if on the way."""
+    from experiments.checkpoints import Interrupted, TrainingError
     from experiments.data import DataError
 
     try:
@@ -42,6 +43,14 @@ def plain_errors() -> Iterator[None]:
     except (ConfigError, DataError) as error:
         typer.echo(f"nn-parity: {error}", err=True)
         raise typer.Exit(2) from None
+    except TrainingError as error:
+        typer.echo(f"nn-parity: {error}", err=True)
+        raise typer.Exit(1) from None
+    except Interrupted as stop:
+        typer.echo(
+            f"nn-parity: stopped by {stop.signal.name}; all is saved. Go on with --resume and its folder.", err=True
+        )
+        raise typer.Exit(int(stop.code or 1)) from None
 
 
 def _option(name: str) -> Any:
@@ -56,20 +65,36 @@ def _option(name: str) -> Any:
 def train(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win over it")] = None,
+    resume: Annotated[Path | None, typer.Option(help="folder of an unfinished run to go on with, bit for bit")] = None,
     data: Annotated[str | None, _option("data")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     model: Annotated[str | None, _option("model")] = None,
+    hidden: Annotated[str | None, _option("hidden")] = None,
+    channels: Annotated[str | None, _option("channels")] = None,
+    activation: Annotated[str | None, _option("activation")] = None,
+    dropout: Annotated[float | None, _option("dropout")] = None,
+    init: Annotated[str | None, _option("init")] = None,
     epochs: Annotated[int | None, _option("epochs")] = None,
     batch_size: Annotated[int | None, _option("batch_size")] = None,
     optimizer: Annotated[str | None, _option("optimizer")] = None,
     lr: Annotated[float | None, _option("lr")] = None,
-    hidden: Annotated[str | None, _option("hidden")] = None,
-    activation: Annotated[str | None, _option("activation")] = None,
-    dropout: Annotated[float | None, _option("dropout")] = None,
+    weight_decay: Annotated[float | None, _option("weight_decay")] = None,
+    momentum: Annotated[float | None, _option("momentum")] = None,
+    scheduler: Annotated[str | None, _option("scheduler")] = None,
+    label_smoothing: Annotated[float | None, _option("label_smoothing")] = None,
+    shift: Annotated[int | None, _option("shift")] = None,
+    rotate: Annotated[float | None, _option("rotate")] = None,
     seed: Annotated[int | None, _option("seed")] = None,
     dtype: Annotated[str | None, _option("dtype")] = None,
+    precision: Annotated[str | None, _option("precision")] = None,
     accelerator: Annotated[str | None, _option("accelerator")] = None,
+    devices: Annotated[int | None, _option("devices")] = None,
+    strategy: Annotated[str | None, _option("strategy")] = None,
+    compile: Annotated[bool | None, _option("compile")] = None,
+    deterministic: Annotated[bool | None, _option("deterministic")] = None,
     validation: Annotated[float | None, _option("validation")] = None,
+    patience: Annotated[int | None, _option("patience")] = None,
+    save_every: Annotated[int | None, _option("save_every")] = None,
     limit_train: Annotated[int | None, _option("limit_train")] = None,
     data_dir: Annotated[str | None, _option("data_dir")] = None,
     output: Annotated[str | None, _option("output")] = None,
@@ -77,12 +102,14 @@ def train(
     """Train a network with scratch, torch, or both from one seed. Exit 1 if weights or batches of the two differ."""
     with plain_errors():
         values = Config.values_from_yaml(config) if config else {}
-        given = {name: value for name, value in context.params.items() if value is not None and name != "config"}
-        settings = Config.from_dict({**values, **given})
+        given = {name: value for name, value in context.params.items() if value is not None}
+        if resume and set(given) - {"resume", "data_dir"}:
+            raise ConfigError("resume: a run goes on with its own options; only --data-dir may be given besides.")
+        given = {name: value for name, value in given.items() if name not in ("config", "resume")}
 
         from experiments import summary, train
 
-        result = train.train(settings)
+        result = train.resume(resume, data_dir) if resume else train.train(Config.from_dict({**values, **given}))
         summary.show(result)
     raise typer.Exit(0 if result.ok else 1)
 
@@ -98,14 +125,48 @@ def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "
 
 
 @app.command()
-def bench(
-    pattern: Annotated[str, typer.Argument(help="measure only what contains this")] = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+def replay(
+    names: Annotated[list[str] | None, typer.Argument(help="the articles; without a name they are listed")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all articles")] = False,
+    output: Annotated[Path, typer.Option(help="folder for the results")] = Path("runs/replay"),
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files")] = None,
 ) -> None:
-    """Time scratch beside torch, in turn, as ratios with their spread. Exit 1 if a limit is not kept."""
-    from experiments.bench import bench
+    """Replay the systems of articles with both engines, beside the articles' figures. Exit 1 if one does not hold."""
+    with plain_errors():
+        from experiments.articles import ARTICLES
+        from experiments.articles import replay as articles
 
-    raise typer.Exit(0 if bench(pattern, json_file) else 1)
+        if not (names or everything):
+            articles.show_all()
+            raise typer.Exit(0)
+        done = articles.replay(list(ARTICLES) if everything else names or [], output, data_dir)
+    raise typer.Exit(0 if all(found.ok for found in done) else 1)
+
+
+@app.command()
+def bench(
+    pattern: Annotated[str, typer.Argument(help="measure only the cases whose group/name contains this")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="fewer rounds and smaller cases: two minutes, not twenty")
+    ] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files; else images like them")] = None,
+    json_folder: Annotated[
+        Path | None, typer.Option("--json", help="folder for one file a group, such as experiments/results")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="file whose speed tables are rewritten; without --json from the saved results")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="only name the cases")] = False,
+) -> None:
+    """Measure speed: each engine in its own process, threads pinned, in turn. Exit 1 if a limit is missed."""
+    from experiments.bench.run import BenchError, command
+
+    try:
+        ok = command(pattern, quick, data_dir, json_folder, write, listing)
+    except BenchError as error:
+        typer.echo(f"nn-parity: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if ok else 1)
 
 
 if __name__ == "__main__":

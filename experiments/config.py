@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -10,11 +11,22 @@ from typing import Any
 
 ENGINES = ("scratch", "torch", "both")
 DATA = ("digits", "mnist")
-MODELS = ("mlp",)
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+MODELS = ("mlp", "cnn", "lstm")
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "NAdam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+}
+SCHEDULERS = ("constant", "onecycle", "cosine", "step")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Sigmoid", "Tanh")
+INITS = ("default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 DTYPES = ("float32", "float64")
+PRECISIONS = ("32", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("cpu", "gpu")
+STRATEGIES = ("auto", "ddp")
 
 
 class ConfigError(ValueError):
@@ -37,18 +49,33 @@ class Config:
 
     data: str = option("digits", "data set", DATA)
     engine: str = option("both", "who computes", ENGINES)
-    model: str = option("mlp", "network", MODELS)
-    epochs: int = option(5, "passes over the training set")
-    batch_size: int = option(64, "images in a batch")
-    optimizer: str = option("adam", "update rule", OPTIMIZERS)
-    lr: float = option(1e-3, "learning rate")
-    hidden: tuple[int, ...] = option((128,), "widths of the hidden layers, such as 128 or 256,128")
+    model: str = option("mlp", "network; the lstm reads an image row by row", MODELS)
+    hidden: tuple[int, ...] = option((128,), "widths of the hidden layers, such as 256,128; of the lstm, one per layer")
+    channels: tuple[int, ...] = option((16, 32), "channels of the cnn's convolutions, each followed by pooling")
     activation: str = option("ReLU", "function after each hidden layer", ACTIVATIONS)
     dropout: float = option(0.0, "share of hidden units dropped while training")
+    init: str = option("default", "initial weights; default is torch's", INITS)
+    epochs: int = option(5, "passes over the training set")
+    batch_size: int = option(64, "images in a batch, over all devices together")
+    optimizer: str = option("adam", "update rule", OPTIMIZERS)
+    lr: float = option(1e-3, "learning rate, the highest one of a schedule")
+    weight_decay: float = option(0.0, "pull of the weights towards 0")
+    momentum: float = option(0.0, "momentum of sgd and rmsprop")
+    scheduler: str = option("constant", "learning rate over the run; step divides by 10 after each third", SCHEDULERS)
+    label_smoothing: float = option(0.0, "share of every label that is spread over all classes")
+    shift: int = option(0, "move training images at random by up to this many pixels")
+    rotate: float = option(0.0, "turn training images at random by up to this many degrees")
     seed: int = option(0, "the one number that weights, order and masks come from")
-    dtype: str = option("float32", "precision", DTYPES)
+    dtype: str = option("float32", "precision of the numbers", DTYPES)
+    precision: str = option("32", "torch's arithmetic in float32 runs, mixed ones are faster on GPUs", PRECISIONS)
     accelerator: str = option("cpu", "where torch computes; NumPy computes on the CPU", ACCELERATORS)
+    devices: int = option(1, "processes or GPUs that share each batch, with strategy ddp")
+    strategy: str = option("auto", "how devices work together", STRATEGIES)
+    compile: bool = option(False, "compile torch's network; the first step then takes long")
+    deterministic: bool = option(True, "only algorithms that give the same bits each time")
     validation: float = option(0.0, "share of the training set held back to judge each epoch; 0 judges on the test set")
+    patience: int | None = option(None, "stop after this many epochs without a lower validation loss")
+    save_every: int = option(200, "write a checkpoint to resume from after this many steps, and after each epoch")
     limit_train: int | None = option(None, "train on this many images only")
     data_dir: str | None = option(None, "folder with the MNIST files")
     output: str | None = option(None, "folder for the results; by default a new one in runs/")
@@ -58,29 +85,65 @@ class Config:
             choices = item.metadata["choices"]
             if choices:
                 setattr(self, item.name, _choice(item.name, getattr(self, item.name), choices))
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "devices", "save_every"):
             setattr(self, name, _whole(name, getattr(self, name), 1))
         self.seed = _whole("seed", self.seed, -(2**63), 2**64 - 1)
-        self.hidden = tuple(_whole("hidden", width, 1) for width in _sequence(self.hidden))
+        self.shift = _whole("shift", self.shift, 0, 28)
+        for name in ("hidden", "channels"):
+            widths = tuple(_whole(name, width, 1) for width in _sequence(name, getattr(self, name)))
+            setattr(self, name, widths)
         self.lr = _number("lr", self.lr)
         if not self.lr > 0:
             raise ConfigError(f"lr: must be greater than 0, got {self.lr}.")
-        for name in ("dropout", "validation"):
-            value = _number(name, getattr(self, name))
-            if not 0 <= value < 1:
-                raise ConfigError(f"{name}: must be at least 0 and less than 1, got {value}.")
-            setattr(self, name, value)
-        if self.limit_train is not None:
-            self.limit_train = _whole("limit_train", self.limit_train, 1)
+        for name, most in (("weight_decay", math.inf), ("rotate", 180.0)):
+            setattr(self, name, _within(name, getattr(self, name), most, closed=True))
+        for name in ("dropout", "validation", "label_smoothing", "momentum"):
+            setattr(self, name, _within(name, getattr(self, name), 1.0))
+        for name in ("compile", "deterministic"):
+            setattr(self, name, _flag(name, getattr(self, name)))
+        for name in ("limit_train", "patience"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _whole(name, getattr(self, name), 1))
         for name in ("data_dir", "output"):
             if getattr(self, name) is not None:
                 setattr(self, name, str(getattr(self, name)))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """What single options allow and together makes no sense."""
+        numpy = self.engine != "torch"
         if self.engine == "scratch" and self.accelerator == "gpu":
             raise ConfigError("accelerator: NumPy runs on the CPU, got engine scratch on gpu. Use torch, or cpu.")
         if self.engine == "both" and self.accelerator == "gpu" and self.dropout:
             raise ConfigError(
                 "dropout: must be 0 for both engines on gpu, where torch draws its masks from another stream."
             )
+        if self.precision != "32" and (numpy or self.dtype != "float32"):
+            raise ConfigError(
+                f"precision: {self.precision} is for --engine torch with --dtype float32, got engine {self.engine} "
+                f"with {self.dtype}. NumPy has no mixed precision."
+            )
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
+            raise ConfigError("precision: 16-mixed needs a GPU. On the CPU use bf16-mixed.")
+        if self.compile and numpy:
+            raise ConfigError(f"compile: only torch can be compiled, got engine {self.engine}. Use --engine torch.")
+        if self.devices > 1 and (self.engine == "both" or self.strategy != "ddp"):
+            raise ConfigError(
+                f"devices: {self.devices} devices share the batches of one engine with strategy ddp, got engine "
+                f"{self.engine} with {self.strategy}. Use --engine torch --strategy ddp."
+            )
+        if self.batch_size < self.devices:
+            raise ConfigError(f"batch_size: {self.batch_size} images cannot be shared by {self.devices} devices.")
+        if self.patience is not None and not self.validation:
+            raise ConfigError(
+                "patience: stopping early is decided on a validation part, never on the test set. Set --validation 0.1."
+            )
+        if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
+            raise ConfigError(f"momentum: {self.optimizer} has none of its own. Use it with sgd or rmsprop.")
+        if self.model == "lstm" and len(set(self.hidden)) != 1:
+            raise ConfigError(f"hidden: the layers of the lstm, at least one, have one width, got {self.hidden}.")
+        if self.model == "lstm" and self.dropout and len(self.hidden) == 1:
+            raise ConfigError("dropout: in the lstm it lies between its layers. Give --hidden two widths, as 64,64.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
@@ -111,7 +174,8 @@ class Config:
     def to_yaml(self) -> str:
         import yaml
 
-        return yaml.safe_dump({**asdict(self), "hidden": list(self.hidden)}, sort_keys=False)
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return yaml.safe_dump(values, sort_keys=False)
 
 
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -122,11 +186,29 @@ def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    """A float; YAML reads 1e-3, written without a point, as text."""
+    """A finite float; YAML reads 1e-3, written without a point, as text."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         raise ConfigError(f"{name}: must be a number, got {value!r}.") from None
+    if not math.isfinite(number):
+        raise ConfigError(f"{name}: must be finite, got {value}.")
+    return number
+
+
+def _within(name: str, value: Any, most: float, closed: bool = False) -> float:
+    """A number from 0 to `most`, itself included only if the range is closed."""
+    number = _number(name, value)
+    if not 0 <= number < most and not (closed and number == most):
+        limits = "" if most == math.inf else f" and {'at most' if closed else 'less than'} {most:g}"
+        raise ConfigError(f"{name}: must be at least 0{limits}, got {number:g}.")
+    return number
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: must be true or false, got {value!r}.")
+    return value
 
 
 def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> int:
@@ -142,8 +224,10 @@ def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> 
     return whole
 
 
-def _sequence(value: Any) -> list[Any]:
+def _sequence(name: str, value: Any) -> list[Any]:
     """128, "256,128" or [256, 128] as a list."""
     if isinstance(value, str):
         return [part for part in value.replace(",", " ").split() if part]
+    if value is None:
+        raise ConfigError(f"{name}: must be whole numbers such as 256,128, got None.")
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from experiments.config import Config
+from experiments.record import RunResult
 from experiments.summary import Row, comparison_rows, console, mark, table
-from experiments.train import RunResult, train
+from experiments.train import train
 from parity_tests.pairs import TABLE
 from parity_tests.run import check_rows
 from parity_tests.tolerance import Result

@@ -6,38 +6,45 @@ Torch's are its own. Scratch's are NumPy's, seen through the bridge: the tensors
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import numpy as np
 import torch
-import torch.utils.data
 
 import scratch
 import torch_impl
 from experiments import models
+from experiments.augment import Augmentation
+from experiments.batches import Batches
 from experiments.config import OPTIMIZERS, Config
 from experiments.data import Part
-from torch_impl.bridge import TorchModule, TorchOptimizer, arrays
+from torch_impl.bridge import TorchModule, TorchOptimizer, TorchScheduler, arrays
 
 
 class Engine:
-    """What the engines share: the library `lib`, and where its dtypes are found."""
+    """What the engines share: the library `lib`, and where its dtypes and generators are found."""
 
     name: str
     lib: Any
     dtypes: Any
+    generators: Any
 
     def network(self, config: Config, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
         """The network, its weights drawn from the seed. Nothing is copied between the engines."""
         self.lib.manual_seed(config.seed)
         return self.driven(models.build(self.lib, config, shape, classes, dtype=getattr(self.dtypes, config.dtype)))
 
-    def criterion(self) -> torch.nn.Module:
-        return self.driven(self.lib.nn.CrossEntropyLoss())
+    def criterion(self, label_smoothing: float = 0.0) -> torch.nn.Module:
+        return self.driven(self.lib.nn.CrossEntropyLoss(label_smoothing=label_smoothing))
 
-    def rule(self, config: Config) -> Any:
-        return getattr(self.lib.optim, OPTIMIZERS[config.optimizer])
+    def batches(
+        self, part: Part, batch_size: int, seed: int, shuffle: bool, augmentation: Augmentation | None = None
+    ) -> Batches:
+        """One epoch after the other, in the order of the library's DataLoader."""
+        generator = self.generators.Generator().manual_seed(seed)
+        order = self.sampler(part, generator) if shuffle else range(len(part.labels))
+        return Batches(part, order, batch_size, generator, seed, augmentation)
 
     def driven(self, module: Any) -> torch.nn.Module:
         """The library's module as Lightning can drive it."""
@@ -47,8 +54,12 @@ class Engine:
         """The library's optimizer of a driven network, as Lightning can drive it."""
         raise NotImplementedError
 
-    def batches(self, part: Part, batch_size: int, seed: int, shuffle: bool) -> Batches:
-        """One epoch after the other, in the order of the library's DataLoader."""
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        """The library's schedule over this many steps, stepped after each; None for a constant rate."""
+        raise NotImplementedError
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        """The library's random order."""
         raise NotImplementedError
 
 
@@ -58,21 +69,19 @@ class TorchEngine(Engine):
     name = "torch"
     lib = torch_impl
     dtypes = torch
+    generators = torch
 
     def driven(self, module: torch.nn.Module) -> torch.nn.Module:
         return module
 
     def optimizer(self, config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
-        return self.rule(config)(network.parameters(), lr=config.lr)
+        return rule(self.lib, config)(network.parameters(), **hyperparameters(config))
 
-    def batches(self, part: Part, batch_size: int, seed: int, shuffle: bool) -> Batches:
-        """The order of DataLoader(shuffle=shuffle), but a batch is gathered in one statement, not item by item."""
-        data = torch.utils.data
-        dataset = data.TensorDataset(*(torch.from_numpy(array) for array in part))
-        generator = torch.Generator().manual_seed(seed)
-        order = data.RandomSampler(dataset, generator=generator) if shuffle else data.SequentialSampler(dataset)
-        numbers = data.BatchSampler(order, batch_size, drop_last=False)
-        return Batches(data.DataLoader(dataset, batch_size=None, sampler=numbers, generator=generator))
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        return schedule(self.lib, config, optimizer, steps)
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        return torch.utils.data.RandomSampler(range(len(part.labels)), generator=generator)
 
 
 class ScratchEngine(Engine):
@@ -81,35 +90,48 @@ class ScratchEngine(Engine):
     name = "scratch"
     lib = scratch
     dtypes = np
+    generators = scratch
 
     def driven(self, module: scratch.nn.Module) -> TorchModule:
         return TorchModule(module)
 
     def optimizer(self, config: Config, network: Any) -> TorchOptimizer:
-        return TorchOptimizer(self.rule(config)(network.scratch_module.parameters(), lr=config.lr), network)
+        parameters = network.scratch_module.parameters()
+        return TorchOptimizer(rule(self.lib, config)(parameters, **hyperparameters(config)), network)
 
-    def batches(self, part: Part, batch_size: int, seed: int, shuffle: bool) -> Batches:
-        dataset = scratch.data.TensorDataset(*part)
-        generator = scratch.Generator().manual_seed(seed)
-        return Batches(scratch.data.DataLoader(dataset, batch_size, shuffle, generator=generator))
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        made = schedule(self.lib, config, optimizer.scratch_optimizer, steps)
+        return TorchScheduler(made, optimizer) if made else None
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        return scratch.data.RandomSampler(range(len(part.labels)), generator=generator)
 
 
-class Batches:
-    """What a loader yields, as tensors, with a fingerprint of all that has passed."""
+# --- what a config means, in the words that both libraries share ------------------------------------------------------
 
-    def __init__(self, loader: Any) -> None:
-        self.loader = loader
-        self.passed = hashlib.sha256()
 
-    def __iter__(self) -> Iterator[list[torch.Tensor]]:
-        for batch in self.loader:
-            tensors = [torch.as_tensor(part) for part in batch]
-            for tensor in tensors:
-                self.passed.update(tensor.numpy().data)
-            yield tensors
+def rule(lib: Any, config: Config) -> Any:
+    return getattr(lib.optim, OPTIMIZERS[config.optimizer])
 
-    def __len__(self) -> int:
-        return len(self.loader)
+
+def hyperparameters(config: Config) -> dict[str, float]:
+    chosen = {"lr": config.lr, "weight_decay": config.weight_decay}
+    return chosen | ({"momentum": config.momentum} if config.momentum else {})
+
+
+def schedule(lib: Any, config: Config, optimizer: Any, steps: int) -> Any:
+    """The learning rate over `steps` steps, at its highest config.lr; None if it is constant.
+
+    Momentum stays as it is: one cycle of it would turn the twin's Adam into another rule for half of the run.
+    """
+    rates = lib.optim.lr_scheduler
+    if config.scheduler == "onecycle":
+        return rates.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False)
+    if config.scheduler == "cosine":
+        return rates.CosineAnnealingLR(optimizer, T_max=steps)
+    if config.scheduler == "step":
+        return rates.StepLR(optimizer, step_size=math.ceil(steps / 3), gamma=0.1)
+    return None
 
 
 def fingerprint(network: torch.nn.Module) -> str:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.train import FIRST, VISIBLE, RunResult
+from experiments.record import FIRST, VISIBLE, RunResult
 
 Row = tuple[str, str, bool | None]  # what, result, verdict if there is one
 
@@ -43,8 +43,9 @@ def show(result: RunResult) -> None:
         for what, value, ok in comparison_rows(result):
             comparison.add_row(what, value, mark(ok))
         out.print(comparison)
-    files = "curves.png, metrics.json, config.yaml; for each engine steps, logs, checkpoints"
-    out.print(f"Written to {result.output}: {files}.")
+    pictures = "curves.png, epochs.png, confusion.png, classes.png"
+    files = "metrics.json, config.yaml; for each engine mistakes.png, steps, logs, predictions, checkpoints"
+    out.print(f"Written to {result.output}: {pictures}, {files}.")
 
 
 def comparison_rows(result: RunResult) -> list[Row]:

@@ -2,103 +2,65 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
-import platform
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from experiments import data as images
-from experiments import plots
+from experiments.augment import Augmentation
+from experiments.batches import Batches
+from experiments.checkpoints import SafeIO, SaveLast, WhereItStands, read
 from experiments.config import Config, ConfigError
 from experiments.data import ImageData, Part
 from experiments.engines import Engine, chosen, fingerprint
-from experiments.lit import Images, LitClassifier, ProgressBar
-
-VISIBLE = 1e-5  # a relative difference of the losses that begins to show
-CHECKPOINTS = ("best", "last")
-FIRST = 100  # the steps in which rounding has not yet grown
-
-
-@dataclass
-class EngineRun:
-    """What one engine did."""
-
-    engine: str
-    losses: list[float] = field(repr=False)
-    epochs: list[dict[str, float]]
-    test_loss: float
-    test_accuracy: float
-    seconds: float
-    initial_weights: str  # sha256
-    batches: str  # sha256 over every training batch, in order
-    checkpoint: Path
+from experiments.folder import alone_in, clear, output_folder, readable_errors
+from experiments.lit import EVALUATION_BATCH, Images, LitClassifier, ProgressBar
+from experiments.record import EngineRun, RunResult, compare, read_finished, write_finished, write_results
+from torch_impl.files import remove_parts
 
 
-@dataclass
-class Comparison:
-    """Two runs from one seed. The bits must be equal; the losses are as close as rounding lets them be.
-
-    In float32 a ReLU whose input lies within a rounding of zero can be on for one engine and off for the other. At that
-    step the losses part by a jump; in float64 this is 10^9 times rarer.
-    """
-
-    same_initial_weights: bool
-    same_batches: bool
-    largest_difference_first_100: float
-    largest_difference: float
-    first_visible_step: int | None  # where the losses first differ by more than 1e-5
-
-    @property
-    def ok(self) -> bool:
-        return self.same_initial_weights and self.same_batches
-
-
-@dataclass
-class RunResult:
-    """A finished run: its folder holds config.yaml, metrics.json, curves.png and a folder for each engine."""
-
-    config: Config
-    output: Path
-    runs: dict[str, EngineRun]
-    comparison: Comparison | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.comparison is None or self.comparison.ok
-
-
-def train(config: Config, progress: bool | None = None) -> RunResult:
+def train(config: Config, progress: bool | None = None, resume: bool = False) -> RunResult:
     """Train as the config says, write everything into its output folder, return the figures.
 
+    `resume` goes on with the run in that folder, bit for bit, from the last checkpoint of each engine.
     A progress bar is shown if `progress`, by default on a terminal.
 
-    Raises    ConfigError, DataError.
+    Raises    ConfigError, DataError, TrainingError; Interrupted, a SystemExit, on Ctrl-C and SIGTERM, with all saved.
     """
     if config.accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("accelerator: torch finds no GPU here. Use --accelerator cpu.")
     data, judge, judge_name = prepare(config)
     output = output_folder(config)
     progress = sys.stdout.isatty() if progress is None else progress
-    runs = {engine.name: run(engine, config, data, judge, judge_name, output, progress) for engine in chosen(config)}
-    result = RunResult(config, output, runs, compare(*runs.values()) if len(runs) == 2 else None)
-    (output / "metrics.json").write_text(json.dumps(metrics(result), indent=2) + "\n")
-    title = f"{config.model} on {config.data}, {config.dtype}, {config.optimizer}, seed {config.seed}"
-    plots.loss_curves({name: run.losses for name, run in runs.items()}, config.dtype, title, output / "curves.png")
+    with alone_in(output), readable_errors(output):
+        if not resume:
+            (output / "config.yaml").write_text(config.to_yaml())
+        runs = {
+            engine.name: run(engine, config, data, judge, judge_name, output, progress, resume)
+            for engine in chosen(config)
+        }
+        result = RunResult(config, output, runs, compare(*runs.values()) if len(runs) == 2 else None)
+        write_results(result, data.test)
     return result
+
+
+def resume(folder: str | Path, data_dir: str | None = None, progress: bool | None = None) -> RunResult:
+    """Go on with the run in this folder. Engines that had finished are not trained again."""
+    folder = Path(folder)
+    config = Config.from_dict(Config.values_from_yaml(folder / "config.yaml"))
+    return train(replace(config, output=str(folder), data_dir=data_dir or config.data_dir), progress, resume=True)
 
 
 def prepare(config: Config) -> tuple[ImageData, Part, str]:
@@ -114,79 +76,131 @@ def prepare(config: Config) -> tuple[ImageData, Part, str]:
 
 
 def run(
-    engine: Engine, config: Config, data: ImageData, judge: Part, judge_name: str, output: Path, progress: bool
+    engine: Engine,
+    config: Config,
+    data: ImageData,
+    judge: Part,
+    judge_name: str,
+    output: Path,
+    progress: bool,
+    resume: bool = False,
 ) -> EngineRun:
-    """Train with one engine."""
+    """Train with one engine, or read what it did if it had finished."""
     folder = output / engine.name
-    clear(folder)
-    module = Images(engine, data, judge, config.batch_size, config.seed)
+    last, best = (folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
+    if resume and (folder / "finished.json").exists():
+        return read_finished(folder, output)
+    for path in (last, best):
+        remove_parts(path)
+    if not resume:
+        clear(folder)
+    start_from = last if resume and last.exists() else None
+    batches = engine.batches(
+        data.train, config.batch_size, config.seed, True, Augmentation(config.shift, config.rotate)
+    )
+    held_back = [engine.batches(part, EVALUATION_BATCH, config.seed, False) for part in (judge, data.test)]
+    module = Images(batches, *held_back)
     network = engine.network(config, data.train.images.shape[1:], data.classes)
     weights = fingerprint(network)
-    lit = LitClassifier(network, engine.criterion(), lambda net: engine.optimizer(config, net), judge_name)
-    keep: dict[str, Any] = {"monitor": f"{judge_name}_accuracy", "mode": "max", "save_on_train_epoch_end": True}
-    callbacks: list[Callback] = [ModelCheckpoint(folder / "checkpoints", "best", save_last=True, **keep)]
-    if progress:
-        callbacks.append(ProgressBar(engine.name))
-    with quiet_and_deterministic():
+    lit = LitClassifier(
+        network,
+        engine.criterion(config.label_smoothing),
+        engine.criterion(),
+        lambda net: optimizer_and_schedule(engine, config, net, config.epochs * len(batches)),
+        judge_name,
+        {"engine": engine.name, "config": asdict(config), "shape": list(data.train.images.shape[1:])},
+    )
+    if config.compile:
+        network.compile()
+    with quiet_and_deterministic(config):
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             accelerator=config.accelerator if engine.name == "torch" else "cpu",
-            devices=1,
-            logger=CSVLogger(folder, name="logs", version=""),
+            devices=config.devices,
+            strategy=config.strategy,
+            precision=config.precision if engine.name == "torch" else "32",  # type: ignore[arg-type]
+            logger=loggers(folder, read(start_from)["curves"]["epochs"] if start_from else []),
             log_every_n_steps=1,
-            callbacks=callbacks,
+            callbacks=callbacks(engine, config, batches, best, judge_name, progress),
+            plugins=[SafeIO()],
             num_sanity_val_steps=0,
-            deterministic=True,
+            deterministic=config.deterministic,
             enable_model_summary=False,
             enable_progress_bar=progress,
         )
         start = time.perf_counter()
-        trainer.fit(lit, module)
+        trainer.fit(lit, module, ckpt_path=start_from, weights_only=True)
         seconds = time.perf_counter() - start
+        losses, epochs = torch.stack(lit.losses).tolist(), lit.epochs  # the best checkpoint, loaded next, has its own
         if judge_name == "validation":
-            (test,) = trainer.test(lit, module, ckpt_path="best", weights_only=True, verbose=False)
+            (test,) = trainer.test(lit, module, ckpt_path=best, weights_only=True, verbose=False)
         else:
-            test = lit.epochs[-1]
-    losses = torch.stack(lit.losses).tolist()
-    write_steps(folder / "steps.csv", losses)
-    return EngineRun(
+            test = epochs[-1]
+        if trainer.global_rank > 0:
+            sys.exit(0)  # one of several processes writes the results
+    done = EngineRun(
         engine=engine.name,
         losses=losses,
-        epochs=lit.epochs,
+        epochs=epochs,
         test_loss=test["test_loss"],
         test_accuracy=test["test_accuracy"],
         seconds=seconds,
         initial_weights=weights,
-        batches=module.train.passed.hexdigest(),
-        checkpoint=folder / "checkpoints" / "best.ckpt",
+        batches=[digest.hex() for digest in batches.passed],
+        checkpoint=best,
+        predicted=torch.cat(lit.predicted).tolist(),
+        confidence=torch.cat(lit.confidence).tolist(),
     )
+    write_finished(done, folder, output, data.test)
+    return done
 
 
-def compare(a: EngineRun, b: EngineRun) -> Comparison:
-    difference = plots.relative_difference(a.losses, b.losses)
-    visible = np.flatnonzero(difference > VISIBLE)
-    return Comparison(
-        same_initial_weights=a.initial_weights == b.initial_weights,
-        same_batches=a.batches == b.batches,
-        largest_difference_first_100=float(difference[:FIRST].max()),
-        largest_difference=float(difference.max()),
-        first_visible_step=int(visible[0]) + 1 if len(visible) else None,
-    )
+def optimizer_and_schedule(engine: Engine, config: Config, network: Any, steps: int) -> tuple[Any, Any]:
+    optimizer = engine.optimizer(config, network)
+    return optimizer, engine.scheduler(config, optimizer, steps)
+
+
+def callbacks(
+    engine: Engine, config: Config, batches: Batches, best: Path, judge_name: str, progress: bool
+) -> list[Callback]:
+    keep: dict[str, Any] = {"monitor": f"{judge_name}_accuracy", "mode": "max", "save_on_train_epoch_end": True}
+    chosen: list[Callback] = [WhereItStands(batches)]
+    if config.patience is not None:
+        chosen.append(EarlyStopping("validation_loss", patience=config.patience, check_finite=False))
+    if progress:
+        chosen.append(ProgressBar(engine.name))
+    return [
+        *chosen,
+        ModelCheckpoint(best.parent, best.stem, enable_version_counter=False, **keep),
+        SaveLast(best.with_name("last.ckpt"), config.save_every),
+    ]
+
+
+def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
+    """A CSV file with a row for each epoch, those before a resumption included, and TensorBoard's if that is there."""
+    to_csv = CSVLogger(folder, name="logs", version="")
+    for number, figures in enumerate(epochs):
+        logged = {
+            name: torch.tensor(float(value)).item() for name, value in figures.items()
+        }  # as Lightning logs: float32
+        to_csv.log_metrics({**logged, "epoch": number}, step=int(sum(f["steps"] for f in epochs[: number + 1])) - 1)
+    return [to_csv, TensorBoardLogger(folder, name="tensorboard", version="")] if find_spec("tensorboard") else [to_csv]
 
 
 # --- around the training ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def quiet_and_deterministic() -> Iterator[None]:
-    """Lightning without its notices, cuDNN without TF32, and torch's global switches as they were afterwards."""
+def quiet_and_deterministic(config: Config) -> Iterator[None]:
+    """Lightning without its notices, cuDNN without TF32 if it is to be deterministic; torch as before afterwards."""
     switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = not config.deterministic
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* directory .* exists and is not empty")  # a resumed run's
             warnings.filterwarnings("ignore", "GPU available but not used")  # it is not asked for
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)  # Lightning's use of torch
             yield
@@ -194,55 +208,3 @@ def quiet_and_deterministic() -> Iterator[None]:
         logger.setLevel(level)
         torch.use_deterministic_algorithms(switches[0])
         torch.backends.cudnn.allow_tf32 = switches[1]
-
-
-def output_folder(config: Config) -> Path:
-    """The folder of the run, with config.yaml in it; by default a new one, runs/<data>-<model>-<number>."""
-    path = Path(config.output) if config.output else _next_folder(Path("runs"), f"{config.data}-{config.model}")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / "config.yaml").write_text(config.to_yaml())
-    except OSError as error:
-        raise ConfigError(f"output: {path} cannot be written: {error}. Choose another folder with --output.") from error
-    return path
-
-
-def _next_folder(parent: Path, stem: str) -> Path:
-    number = 1
-    while (parent / f"{stem}-{number}").exists():
-        number += 1
-    return parent / f"{stem}-{number}"
-
-
-def clear(folder: Path) -> None:
-    """Remove what an earlier run wrote here, and nothing else."""
-    for name in ("steps.csv", "logs/metrics.csv", "logs/hparams.yaml", *(f"checkpoints/{n}.ckpt" for n in CHECKPOINTS)):
-        (folder / name).unlink(missing_ok=True)
-
-
-def write_steps(path: Path, losses: list[float]) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "loss"])
-        writer.writerows((step, repr(loss)) for step, loss in enumerate(losses, 1))
-
-
-def metrics(result: RunResult) -> dict[str, Any]:
-    """The figures of a run, without the single steps, for metrics.json."""
-    runs = {}
-    for name, run in result.runs.items():
-        runs[name] = {key: value for key, value in asdict(run).items() if key not in ("losses", "engine")}
-        runs[name] |= {"checkpoint": str(run.checkpoint.relative_to(result.output)), "steps": len(run.losses)}
-    return {
-        "seed": result.config.seed,
-        "ok": result.ok,
-        "runs": runs,
-        "comparison": asdict(result.comparison) if result.comparison else None,
-        "config": asdict(result.config),
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "lightning": lightning.__version__,
-        },
-    }

@@ -10,9 +10,7 @@ modules, scratch.optim may train them inside Lightning, and torch.autograd.gradc
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 import scratch
 from scratch.nn import Module, Parameter
+from torch_impl.files import write_whole
 
 AnyModule = Module | torch.nn.Module
 
@@ -50,17 +49,8 @@ def save_safetensors(module: AnyModule, path: str | os.PathLike[str]) -> None:
     """Write the state_dict as a safetensors file. It appears under its name complete or not at all."""
     from safetensors.numpy import save
 
-    path = Path(path)
     data = save({name: np.array(value, order="C") for name, value in arrays(module).items()})
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    write_whole(path, lambda file: file.write(data))
 
 
 def load_safetensors(module: AnyModule, path: str | os.PathLike[str], strict: bool = True) -> None:
@@ -182,10 +172,13 @@ class _Run(torch.autograd.Function):
             p.grad = p.grad_buffer = None
         for m, saved in ctx.saved:
             m.saved = saved
+        needs_input_grad = module.needs_input_grad
+        module.requires_input_grad_(any(ctx.needs_input_grad[3 : 3 + len(ctx.inputs)]))
         try:
             dx = module.backward(*_as_arguments(ctx.output.fill(_numpy(dy) for dy in cotangents)))
             gradients = [p.grad for p in parameters]
         finally:
+            module.requires_input_grad_(needs_input_grad)
             for m, _ in ctx.saved:
                 m.saved = None
             for p, (grad, buffer) in zip(parameters, kept, strict=True):
@@ -278,8 +271,38 @@ class TorchOptimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scratch_optimizer.load_state_dict(_convert(state_dict, _array, torch.Tensor))
+        self.pull_hyperparameters()
+
+    def pull_hyperparameters(self) -> None:
+        """Take over what was set on the scratch side."""
         for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
             group.update({key: value for key, value in own.items() if key != "params"})
+
+
+class TorchScheduler(torch.optim.lr_scheduler.LRScheduler):
+    """A scratch learning rate schedule of a TorchOptimizer, stepped by Lightning or by hand.
+
+    Scratch computes the rates; they show in `param_groups` of the TorchOptimizer too. `state_dict` is the schedule's
+    own, which torch's twin loads.
+    """
+
+    def __init__(self, scheduler: scratch.optim.lr_scheduler.LRScheduler, optimizer: TorchOptimizer) -> None:
+        self.scratch_scheduler = scheduler
+        self.optimizer: TorchOptimizer = optimizer
+        optimizer.pull_hyperparameters()
+
+    def step(self, epoch: int | None = None) -> None:
+        self.scratch_scheduler.step(epoch)
+        self.optimizer.pull_hyperparameters()
+
+    def get_last_lr(self) -> list[float | torch.Tensor]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.scratch_scheduler.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scratch_scheduler.load_state_dict(state_dict)
 
 
 def _convert(nest: Any, convert: Callable[[Any], Any], kind: type) -> Any:

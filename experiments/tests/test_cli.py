@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from experiments import demo
 from experiments.cli import app
 from experiments.config import Config
-from experiments.train import Comparison
+from experiments.record import Comparison
 from parity_tests.check import check
 from parity_tests.pairs import TABLE
 from parity_tests.tolerance import exactly

@@ -19,7 +19,9 @@ def test_values_are_brought_into_one_form() -> None:
 
 
 def test_yaml_round_trip(tmp_path: Path) -> None:
-    config = Config(hidden=(20, 10), dropout=0.25, limit_train=100, seed=-3, output="somewhere")
+    config = Config(
+        hidden=(20, 10), channels=(3,), compile=False, dropout=0.25, limit_train=100, seed=-3, output="somewhere"
+    )
     path = tmp_path / "config.yaml"
     path.write_text(config.to_yaml())
     assert Config.from_dict(Config.values_from_yaml(path)) == config
@@ -34,8 +36,8 @@ def test_yaml_reads_1e_3_as_text(tmp_path: Path) -> None:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": "cifar"}, "data: must be one of digits, mnist, got 'cifar'"),
     ({"engine": "jax"}, "engine: must be one of scratch, torch, both, got 'jax'"),
-    ({"model": None}, "model: must be one of mlp, got None"),
-    ({"optimizer": "lion"}, "optimizer: must be one of sgd, adam, adamw, got 'lion'"),
+    ({"model": None}, "model: must be one of mlp, cnn, lstm, got None"),
+    ({"optimizer": "lion"}, "optimizer: must be one of sgd, adam, adamw, .*got 'lion'"),
     ({"activation": "Step"}, "activation: must be one of ReLU, .*got 'Step'"),
     ({"dtype": "float16"}, "dtype: must be one of float32, float64, got 'float16'"),
     ({"accelerator": "tpu"}, "accelerator: must be one of cpu, gpu, got 'tpu'"),
@@ -50,7 +52,24 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hidden": (0,)}, "hidden: must be at least 1, got 0"),
     ({"lr": 0}, "lr: must be greater than 0, got 0"),
     ({"lr": "fast"}, "lr: must be a number, got 'fast'"),
-    ({"lr": float("nan")}, "lr: must be greater than 0, got nan"),
+    ({"lr": float("nan")}, "lr: must be finite, got nan"),
+    ({"hidden": None}, "hidden: must be whole numbers such as 256,128, got None"),
+    ({"rotate": 181}, "rotate: must be at least 0 and at most 180, got 181"),
+    ({"weight_decay": -1}, "weight_decay: must be at least 0, got -1"),
+    ({"compile": "yes"}, "compile: must be true or false, got 'yes'"),
+    ({"precision": "bf16-mixed"}, "precision: bf16-mixed is for --engine torch with --dtype float32, got engine both"),
+    ({"precision": "16-mixed", "engine": "torch"}, "precision: 16-mixed needs a GPU"),
+    ({"compile": True}, "compile: only torch can be compiled, got engine both"),
+    ({"devices": 2, "engine": "torch"}, "devices: 2 devices share the batches of one engine with strategy ddp"),
+    ({"devices": 2, "strategy": "ddp"}, "devices: .* got engine both with ddp"),
+    (
+        {"devices": 4, "strategy": "ddp", "engine": "torch", "batch_size": 3},
+        "batch_size: 3 images cannot be shared by 4",
+    ),
+    ({"patience": 3}, "patience: stopping early is decided on a validation part"),
+    ({"momentum": 0.9}, "momentum: adam has none of its own"),
+    ({"model": "lstm", "hidden": (3, 4)}, "hidden: the layers of the lstm, at least one, have one width"),
+    ({"model": "lstm", "dropout": 0.5}, "dropout: in the lstm it lies between its layers"),
     ({"dropout": 1}, "dropout: must be at least 0 and less than 1, got 1"),
     ({"validation": -0.1}, "validation: must be at least 0 and less than 1, got -0.1"),
     ({"limit_train": 0}, "limit_train: must be at least 1, got 0"),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import plots
-from experiments import train as training
+from experiments import plots, record
 from experiments.config import Config, ConfigError
 from experiments.engines import Engine, ScratchEngine, TorchEngine
 from experiments.lit import Images, LitClassifier
-from experiments.train import RunResult, compare, prepare, quiet_and_deterministic, train
+from experiments.record import RunResult, compare, relative_difference
+from experiments.train import optimizer_and_schedule, prepare, quiet_and_deterministic, train
 
 # SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
 CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)
@@ -124,7 +124,7 @@ def test_a_validation_part_judges_and_the_best_checkpoint_is_tested(tmp_path: Pa
     assert not images & {image.tobytes() for image in judge.images}
     np.testing.assert_array_equal(data.test.images, whole.test.images)
     run = train(config).runs["torch"]
-    assert set(run.epochs[0]) == {"train_loss", "validation_loss", "validation_accuracy"}
+    assert set(run.epochs[0]) == {"train_loss", "validation_loss", "validation_accuracy", "steps", "lr"}
     engine = TorchEngine()
     network = engine.network(config, (8, 8), 10)
     state = torch.load(run.checkpoint, weights_only=True)["state_dict"]
@@ -139,10 +139,11 @@ def continued(engine: Engine, checkpoint: Path, folder: Path) -> list[float]:
     lit = LitClassifier(
         engine.network(replace(CONFIG, seed=99), (8, 8), 10),
         engine.criterion(),
-        lambda network: engine.optimizer(CONFIG, network),
+        engine.criterion(),
+        lambda network: optimizer_and_schedule(engine, CONFIG, network, 100),
         name,
     )
-    with quiet_and_deterministic():
+    with quiet_and_deterministic(CONFIG):
         trainer = lightning.Trainer(
             default_root_dir=folder,
             max_epochs=CONFIG.epochs + 1,
@@ -152,8 +153,12 @@ def continued(engine: Engine, checkpoint: Path, folder: Path) -> list[float]:
             enable_model_summary=False,
             enable_progress_bar=False,
         )
-        trainer.fit(lit, Images(engine, data, judge, 64, 5), ckpt_path=checkpoint, weights_only=True)
-    return torch.stack(lit.losses).tolist()
+        batches = (
+            engine.batches(part, 64, 5, shuffle)
+            for part, shuffle in ((data.train, True), (judge, False), (judge, False))
+        )
+        trainer.fit(lit, Images(*batches), ckpt_path=checkpoint, weights_only=True)
+    return torch.stack(lit.losses[-23:]).tolist()
 
 
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")  # the callbacks' state is not wanted
@@ -163,7 +168,7 @@ def test_either_engine_goes_on_from_the_checkpoint_of_either(twins: RunResult, t
     curves = [continued(engine, path, tmp_path) for engine in ENGINES for path in checkpoints]
     assert len(curves[0]) == 23
     for curve in curves[1:]:
-        assert plots.relative_difference(curve, curves[0]).max() <= 1e-6
+        assert relative_difference(curve, curves[0]).max() <= 1e-6
 
 
 def test_nothing_global_is_left_changed_and_nothing_is_printed(
@@ -196,7 +201,7 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_curve_and_its_running_mean(tmp_path: Path) -> None:
     np.testing.assert_allclose(plots.running_mean([1, 2, 3, 6], 2), [1, 1.5, 2.5, 4.5])
-    assert plots.relative_difference([1.0, 0.0], [2.0, 0.0]).tolist() == [0.5, 0.0]
+    assert relative_difference([1.0, 0.0], [2.0, 0.0]).tolist() == [0.5, 0.0]
     losses = np.exp(-np.arange(500) / 100)
     curves = {"scratch": losses * (1 + 1e-7), "torch": losses}
     plots.loss_curves(curves, "float32", "a title", tmp_path / "twins.png")  # type: ignore[arg-type]
@@ -206,6 +211,6 @@ def test_a_curve_and_its_running_mean(tmp_path: Path) -> None:
 
 def test_the_steps_file_is_made_of_exact_floats(tmp_path: Path) -> None:
     losses = [0.1, 1 / 3, float(np.float32(2.3)), 5e-324]
-    training.write_steps(tmp_path / "steps.csv", losses)
+    record.write_steps(tmp_path / "steps.csv", losses)
     rows = (tmp_path / "steps.csv").read_text().splitlines()
     assert [float(row.split(",")[1]) for row in rows[1:]] == losses

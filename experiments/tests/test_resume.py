@@ -1,0 +1,359 @@
+"""A run that was stopped anywhere and resumed equals the uninterrupted one, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import scratch
+from experiments import train as training
+from experiments.checkpoints import SaveLast, TrainingError, WhereItStands, read
+from experiments.config import Config, ConfigError
+from experiments.lit import LitClassifier
+from experiments.record import EngineRun
+from experiments.train import resume, train
+
+# Everything that has a state: masks, moves, moments, a schedule, patience. Three epochs of 5 steps.
+CONFIG = Config(
+    epochs=3,
+    hidden=(16, 12),
+    dropout=0.2,
+    limit_train=300,
+    shift=1,
+    rotate=5.0,
+    scheduler="onecycle",
+    lr=0.02,
+    validation=0.2,
+    patience=2,
+    save_every=2,
+)
+ENGINES = ("scratch", "torch")
+
+
+class Crash(Exception):
+    """The power is gone."""
+
+
+def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, seen = LitClassifier.training_step, []
+
+    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
+        seen.append(1)
+        if len(seen) == step:
+            raise Crash
+        return honest(self, *arguments)
+
+    monkeypatch.setattr(LitClassifier, "training_step", training_step)
+
+
+def crashed_and_resumed(config: Config, step: int) -> EngineRun:
+    with pytest.MonkeyPatch.context() as patch:
+        crash_at(step, patch)
+        with pytest.raises(Crash):
+            train(config)
+    torch.manual_seed(99)  # as a new process would: nothing is where it was
+    scratch.manual_seed(99)
+    assert config.output is not None
+    return resume(config.output).runs[config.engine]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EngineRun]:
+    """The uninterrupted run of each engine."""
+    folder = tmp_path_factory.mktemp("whole")
+    return {e: train(replace(CONFIG, engine=e, output=str(folder / e))).runs[e] for e in ENGINES}
+
+
+def same(a: EngineRun, b: EngineRun) -> bool:
+    states = [read(run.checkpoint.with_name("last.ckpt")) for run in (a, b)]
+    tensors = [
+        _flat({key: state[key] for key in ("state_dict", "optimizer_states", "lr_schedulers")}) for state in states
+    ]
+    logs = [(run.checkpoint.parents[1] / "logs" / "metrics.csv").read_text() for run in (a, b)]
+    figures = [(run.losses, run.epochs, run.batches, run.predicted, run.confidence) for run in (a, b)]
+    return tensors[0] == tensors[1] and logs[0] == logs[1] and figures[0] == figures[1]
+
+
+def _flat(nest: Any) -> Any:
+    """Tensors as bytes, which == compares."""
+    if isinstance(nest, dict):
+        return {key: _flat(value) for key, value in nest.items()}
+    if isinstance(nest, list | tuple):
+        return [_flat(value) for value in nest]
+    return nest.numpy().tobytes() if isinstance(nest, torch.Tensor) else nest
+
+
+# Before the first checkpoint, on one, past one, in the last step of an epoch, the first of the next, the last of all.
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 6, 7, 11, 15])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_crash_costs_nothing(engine: str, step: int, whole: dict[str, EngineRun], tmp_path: Path) -> None:
+    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), step)
+    assert same(run, whole[engine])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_without_its_random_streams_it_would_be_another_run(
+    engine: str, whole: dict[str, EngineRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WhereItStands, "load_state_dict", lambda self, state: None)
+    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), 7)
+    assert not same(run, whole[engine])
+    assert run.losses[:6] == whole[engine].losses[:6]
+    assert run.losses[6:] != whole[engine].losses[6:]
+
+
+def test_an_early_stop_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after it stopped early and before it had finished, a run does not train on."""
+    config = replace(CONFIG, engine="torch", lr=1e-9, epochs=9, patience=1, dropout=0.0, output=str(tmp_path / "whole"))
+    stopped = train(config).runs["torch"]
+    assert len(stopped.epochs) < 9
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_finished", crash)
+        with pytest.raises(Crash):
+            train(replace(config, output=str(tmp_path / "crashed")))
+    assert resume(tmp_path / "crashed").runs["torch"].losses == stopped.losses
+
+
+def crash(*arguments: Any) -> None:
+    raise Crash
+
+
+def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(tmp_path: Path) -> None:
+    config = replace(CONFIG, engine="both", output=str(tmp_path))
+    steps = 15
+    with pytest.MonkeyPatch.context() as patch:
+        crash_at(steps + 4, patch)
+        with pytest.raises(Crash):
+            train(config)
+    finished = (tmp_path / "scratch" / "finished.json").stat().st_mtime_ns
+    result = resume(tmp_path)
+    assert (tmp_path / "scratch" / "finished.json").stat().st_mtime_ns == finished
+    assert result.ok
+    assert result.comparison is not None
+    assert result.comparison.largest_difference < 1e-5
+    again = resume(tmp_path)  # nothing is left to do, and the same figures come out
+    assert again.comparison == result.comparison
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
+    number: signal.Signals, code: int, whole: dict[str, EngineRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, seen = LitClassifier.training_step, []
+
+    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
+        seen.append(1)
+        if len(seen) == 8:
+            os.kill(os.getpid(), number)
+        return honest(self, *arguments)
+
+    config = replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1000)
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with monkeypatch.context() as patch:
+        patch.setattr(LitClassifier, "training_step", training_step)
+        with pytest.raises(SystemExit) as stop:
+            train(config)
+    assert stop.value.code == code
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    assert len(read(tmp_path / "torch" / "checkpoints" / "last.ckpt")["curves"]["losses"]) == 8
+    assert same(resume(tmp_path).runs["torch"], whole["torch"])
+
+
+KILLS = """
+import os, random, signal, sys, time
+from experiments.checkpoints import read
+from experiments.config import Config
+from experiments.train import resume, train
+from pathlib import Path
+
+config, folder, engine = Config.from_dict(Config.values_from_yaml(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
+kills, runs, whole = 0, 0, None
+draw = random.Random(0)
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+    return pid
+
+while kills < int(sys.argv[4]):
+    output = folder / str(runs)
+    runs += 1
+    while True:
+        last = output / engine / "checkpoints" / "last.ckpt"
+        def work():
+            from dataclasses import replace
+            resume(output) if (output / "config.yaml").exists() else train(replace(config, output=str(output)))
+        start = time.monotonic()
+        pid = child(work)
+        if whole is None or kills == int(sys.argv[4]):
+            _, status = os.waitpid(pid, 0)
+            seconds = time.monotonic() - start
+        else:
+            time.sleep(draw.uniform(0, 1.2 * seconds))
+            os.kill(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+        if last.exists():
+            state = read(last)  # whatever the moment was, this is a whole checkpoint
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0, status
+            break
+        kills += 1
+    end = read(last)
+    figures = [end["curves"]["losses"].tolist(), *(t.tolist() for t in end["state_dict"].values())]
+    whole = whole or figures
+    assert figures == whole, "a resumed run ended elsewhere"
+print(kills, runs - 1)
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_killed_at_25_random_moments_nothing_is_lost(engine: str, tmp_path: Path) -> None:
+    """SIGKILL while it trains, while it writes a checkpoint (after each step), while it starts: 25 for each engine."""
+    config = replace(CONFIG, engine=engine, save_every=1)
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    arguments = [sys.executable, "-W", "ignore", "-c", KILLS, tmp_path / "config.yaml", tmp_path, engine, "25"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    kills, runs = map(int, done.stdout.split())
+    assert kills >= 25
+    assert runs >= 1
+
+
+# --- what is refused, and what is kept --------------------------------------------------------------------------------
+
+
+def nan_at(step: int, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[LitClassifier], None]) -> None:
+    honest, seen = LitClassifier.training_step, []
+
+    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
+        seen.append(1)
+        if len(seen) == step:
+            spoil(self)
+        return honest(self, *arguments)
+
+    monkeypatch.setattr(LitClassifier, "training_step", training_step)
+
+
+def spoil_weight(lit: LitClassifier) -> None:
+    with torch.no_grad():
+        list(lit.network.parameters())[2][0, 0] = float("nan")
+
+
+def spoil_output(lit: LitClassifier) -> None:
+    with torch.no_grad():
+        weight, bias, *_ = lit.network.parameters()
+        weight.fill_(1e38)
+        bias.fill_(3e38)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [(spoil_weight, r"weights that are not finite: 4\.weight"), (spoil_output, r"output is not finite: 1 \(Linear\)")],
+)
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_a_loss_that_is_not_finite_stops_the_run(
+    engine: str, spoil: Callable[[LitClassifier], None], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nan_at(9, monkeypatch, spoil)
+    config = replace(CONFIG, engine=engine, output=str(tmp_path))
+    with pytest.raises(TrainingError, match=rf"step 9: the loss is (nan|inf)\. The first .*{where}"):
+        train(config)
+    good = read(tmp_path / engine / "checkpoints" / "last.ckpt")
+    assert len(good["curves"]["losses"]) == 8
+    assert all(torch.isfinite(tensor).all() for tensor in good["state_dict"].values())
+
+
+def test_an_update_to_infinity_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of the last step was finite, the weights after it are not: the checkpoint before stays."""
+    honest, seen = SaveLast.save, []
+
+    def save(self: SaveLast, trainer: Any, module: LitClassifier) -> None:
+        seen.append(1)
+        if len(seen) == 4:
+            spoil_weight(module)
+        honest(self, trainer, module)
+
+    monkeypatch.setattr(SaveLast, "save", save)
+    with pytest.raises(TrainingError, match=r"step 4: the update made weights .* not finite: 4\.weight"):
+        train(replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1))
+    good = read(tmp_path / "torch" / "checkpoints" / "last.ckpt")
+    assert len(good["curves"]["losses"]) == 3
+    assert all(torch.isfinite(tensor).all() for tensor in good["state_dict"].values())
+
+
+def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, seen = torch.save, []
+
+    def save(checkpoint: Any, file: Any) -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        honest(checkpoint, file)
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(
+        TrainingError, match=r"last.ckpt cannot be written: .*No space left.* The one before it is unharmed"
+    ):
+        train(replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1))
+    checkpoints = tmp_path / "torch" / "checkpoints"
+    assert [path.name for path in checkpoints.iterdir()] == ["last.ckpt"]
+    assert len(read(checkpoints / "last.ckpt")["curves"]["losses"]) == 2
+
+
+def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(CONFIG, engine="torch", epochs=1, output=str(tmp_path))
+    refusals = []
+
+    def second(lit: LitClassifier) -> None:
+        with pytest.raises(TrainingError, match=r"another run is writing into .* Choose another folder") as refusal:
+            train(config)
+        refusals.append(refusal)
+
+    nan_at(2, monkeypatch, second)
+    train(config)
+    assert len(refusals) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_damaged_checkpoint_is_named(engine: str, tmp_path: Path) -> None:
+    config = replace(CONFIG, engine=engine, output=str(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        crash_at(4, patch)
+        with pytest.raises(Crash):
+            train(config)
+    path = tmp_path / engine / "checkpoints" / "last.ckpt"
+    content = path.read_bytes()
+    for damaged in (
+        content[: len(content) // 2],
+        b"",
+        b"not a checkpoint",
+        content[:100] + b"\xff" * 99 + content[199:],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"checkpoint: .*last.ckpt (is damaged|lacks)"):
+            resume(tmp_path)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(TrainingError, match=r"lacks curves, run\. Was it written by nn-parity train\?"):
+        resume(tmp_path)
+
+
+def test_there_must_be_a_run_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config: .*config.yaml cannot be read"):
+        resume(tmp_path)

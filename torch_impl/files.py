@@ -1,0 +1,34 @@
+"""Files that appear under their name complete, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
+    """Call `write(file)` on a new file beside `path`, bring it to the disk, then give it the name `path`.
+
+    Until then the file that had the name keeps it: a crash, a full disk or a kill in between loses nothing. What is
+    left of a killed write is hidden and begins with .<name>.part; `remove_parts` removes it.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part{os.getpid()}")
+    try:
+        with open(part, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def remove_parts(path: str | os.PathLike[str]) -> None:
+    """Remove what killed writes of `path` have left. Nobody else may be writing it."""
+    path = Path(path)
+    for part in path.parent.glob(f".{path.name}.part*"):
+        part.unlink(missing_ok=True)
