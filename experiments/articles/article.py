@@ -1,0 +1,151 @@
+"""What a replay finds, as data: figures beside the article's, gradient checks, plots, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation, of order h², meets rounding, of order eps / h
+LIMIT = 1e-6  # differences hold ten digits, seven where the gradient is a thousandth of f; a wrong formula has none
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number beside the article's: what each engine found. `ok` is None where the number is shown, not judged."""
+
+    what: str
+    article: str
+    scratch: str
+    torch: str
+    ok: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        what: str,
+        article: str,
+        values: Mapping[str, float],
+        low: float | None = None,
+        high: float | None = None,
+        form: str = ".4g",
+    ) -> Figure:
+        """The values of "scratch" and "torch", judged right if both lie in [low, high]; without bounds not judged."""
+        ok = None
+        if low is not None or high is not None:
+            ok = all(
+                (low is None or low <= value) and (high is None or value <= high) for value in values.values()
+            ) and all(np.isfinite([*values.values()]))
+        scratch, torch = (format(values[name] + 0, form) for name in ("scratch", "torch"))  # + 0: no -0
+        return cls(what, article, scratch, torch, ok)
+
+    @classmethod
+    def apart(cls, what: str, curves: Mapping[str, Any], limit: float | None = None) -> Figure:
+        """How far the two engines' curves are apart: the largest |scratch - torch| / |torch|, judged if limited."""
+        ours, theirs = (np.asarray(curves[name], np.float64) for name in ("scratch", "torch"))
+        largest = float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(theirs), np.finfo(np.float64).tiny)))
+        text = "" if limit is None else f"at most {limit:.0e}"
+        return cls(what, text, f"{largest:.1e}", "", None if limit is None else largest <= limit)
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """A formula for a gradient, or a backward, against finite differences in float64.
+
+    `expected` is False for an article's own formula that is not the derivative: the check must catch it, so `ok` means
+    that the error is above the limit. `note` says what is wrong with it.
+    """
+
+    what: str
+    error: float
+    limit: float = LIMIT
+    expected: bool = True
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= self.limit if self.expected else self.error > self.limit
+
+
+@dataclass
+class Replay:
+    """What came of replaying one article."""
+
+    name: str
+    title: str
+    source: str
+    claim: str
+    figures: list[Figure] = field(default_factory=list)
+    checks: list[GradientCheck] = field(default_factory=list)
+    plots: list[tuple[Path, str]] = field(default_factory=list)  # a picture and its caption
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return all(figure.ok is not False for figure in self.figures) and all(check.ok for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a picture is named by its file in the replay's folder."""
+        return {
+            **asdict(self),
+            "ok": self.ok,
+            "checks": [{**asdict(check), "ok": check.ok} for check in self.checks],
+            "plots": [{"file": path.name, "caption": caption} for path, caption in self.plots],
+        }
+
+
+@dataclass(frozen=True)
+class Article:
+    """A text whose system is replayed.
+
+    `run(output, data_dir, progress)` writes its plots into the folder `output`, which exists, reads MNIST, if it needs
+    it, from `data_dir` as experiments.data does, and calls `progress` with a few words about what it does now.
+    """
+
+    name: str
+    title: str  # what is replayed
+    source: str  # the title of the text
+    claim: str  # what the text says about it
+    run: Callable[..., Replay]
+
+    def start(self) -> Replay:
+        """An empty replay of this article."""
+        return Replay(self.name, self.title, self.source, self.claim)
+
+
+def quiet(_: str) -> None:
+    """Progress that nobody watches."""
+
+
+def differences(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """df/dx in float64 by central differences, one element at a time: (f(x + h) - f(x - h)) / 2h. x is not changed."""
+    x = np.array(x, np.float64)
+    slopes = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        value = x[i]
+        h = STEP * max(1.0, abs(value))
+        x[i] = value + h
+        above = float(f(x))
+        x[i] = value - h
+        slopes[i] = (above - float(f(x))) / (2 * h)
+        x[i] = value
+    return slopes
+
+
+def gradient_check(f: Callable[[np.ndarray], float], x: np.ndarray, gradient: np.ndarray) -> float:
+    """How far `gradient` is from df/dx: the largest difference, relative to the largest derivative.
+
+    Raises    ValueError if the gradient has not the shape of x.
+    """
+    if np.shape(gradient) != np.shape(x):
+        raise ValueError(
+            f"gradient_check: the gradient must have the shape of x, {np.shape(x)}, got {np.shape(gradient)}. "
+            "Is it summed or averaged over an axis?"
+        )
+    slopes = differences(f, x)
+    apart = float(np.max(np.abs(slopes - gradient), initial=0.0))
+    return apart / float(np.max(np.abs(slopes), initial=np.finfo(np.float64).tiny)) if apart else 0.0

@@ -1,0 +1,63 @@
+"""Line plots for the replays: a row of panels, each a few curves, told apart in black and white. No pyplot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "0.72", "linewidth": 3.5},
+    {"color": "black", "linewidth": 1.1},
+    {"color": "black", "linewidth": 1.3, "linestyle": "--"},
+    {"color": "0.4", "linewidth": 1.5, "linestyle": ":"},
+    {"color": "0.4", "linewidth": 1.8, "linestyle": "-."},
+    {"color": "0.55", "linewidth": 1.1},
+)
+
+TWIN_STYLES: tuple[dict[str, Any], ...] = tuple(  # for pairs of curves, scratch's a band under torch's line
+    {"linestyle": line, **style}
+    for line in ("-", "--", ":", "-.")
+    for style in ({"color": "0.75", "linewidth": 4}, {"color": "black", "linewidth": 1.1})
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves over one axis. A curve is (x, y), or y alone, counted from 1."""
+
+    title: str
+    curves: Mapping[str, Any]
+    xlabel: str
+    ylabel: str
+    options: Mapping[str, Any] = field(default_factory=dict)  # for Axes.set: yscale, ylim, xticks ...
+    styles: Sequence[Mapping[str, Any]] = STYLES
+    marks: Mapping[str, float] = field(default_factory=dict)  # vertical lines, with what they mean
+
+
+def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Path:
+    """Write the panels, side by side or in `columns`, into a PNG; returns its path."""
+    from matplotlib.figure import Figure
+
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1 + 4.5 * columns, 3.8 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    for axes, panel in zip(grid, panels, strict=False):
+        for (name, curve), style in zip(panel.curves.items(), panel.styles, strict=False):
+            x, y = curve if isinstance(curve, tuple) else (np.arange(1, len(curve) + 1), curve)
+            axes.plot(x, y, label=name, **style)
+        axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, **panel.options)
+        for name, x in panel.marks.items():
+            axes.axvline(x, color="0.5", linewidth=0.8)
+            place = axes.get_xaxis_transform()
+            axes.text(x, 0.97, f" {name}", rotation=90, fontsize="x-small", va="top", ha="right", transform=place)
+        if len(panel.curves) > 1:
+            axes.legend(fontsize="small")
+    figure.savefig(path, dpi=130)
+    return path

@@ -1,0 +1,220 @@
+"""The replays of digits-mlp, tree-age, toy-16 and mnist-mlp: run at reduced length, and tampered with."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratch
+from experiments import data
+from experiments.articles import article, digits_mlp, mnist_mlp, replay, toy_16
+from experiments.articles.article import Replay
+from experiments.articles.digits_mlp import errata, training, worked_example
+from experiments.articles.tree_age import one_step, stopping
+from experiments.articles.twin import SCRATCH, TWINS
+
+
+def small_mnist(folder: Any = None) -> data.ImageData:
+    """The digits, enlarged to 28 by 28 bytes."""
+    loaded = data.digits()
+
+    def enlarged(part: data.Part, n: int) -> data.Part:
+        large = np.kron(part.images[:n], np.ones((3, 3)))
+        return data.Part(np.pad(large * 255 / 16, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), part.labels[:n])
+
+    return data.ImageData(enlarged(loaded.train, 400), enlarged(loaded.test, 100))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with replay.one_thread():
+        yield
+
+
+SHORT: dict[str, dict[str, int]] = {
+    "digits-mlp": {"epochs": 20, "framework_epochs": 2, "remedy_epochs": 8},
+    "tree-age": {"iterations": 60},
+    "toy-16": {"steps": 500},
+    "mnist-mlp": {"epochs": 1},
+}
+OPEN = {  # what needs the full length to be judged
+    "digits-mlp": {"categorical cross-entropy: test accuracy", "64 ReLU, Adam, batches of 32: test accuracy"},
+    "tree-age": set(),
+    "toy-16": {f"of 20 starts, at 100 % validation and test: {name}" for name in (toy_16.RIGHT, toy_16.PRINTED)},
+    "mnist-mlp": {"test accuracy after 1 epochs"},
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_replay(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "mnist", small_mnist)
+    monkeypatch.setattr(stopping, "SHORT", 60)
+    monkeypatch.setattr(mnist_mlp, "FIRST_STEPS", 10)
+    said: list[str] = []
+    found = article(name).run(tmp_path, None, said.append, **SHORT[name])
+    assert (found.name, found.source) == (name, article(name).source)
+    assert said
+    assert [check.what for check in found.checks if not check.ok] == []
+    assert {figure.what for figure in found.figures if figure.ok is False} <= OPEN[name]
+    assert found.claim
+    assert found.notes
+    for path, caption in found.plots:
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.parent == tmp_path
+        assert caption
+    assert json.loads(json.dumps(found.as_dict()))["plots"]
+
+
+# --- digits-mlp -------------------------------------------------------------------------------------------------------
+
+
+def verdicts() -> dict[str, bool]:
+    rng = np.random.default_rng(0)
+    return {check.what: check.ok for check in errata.checks(rng.normal(size=(5, 10)), rng.integers(0, 10, 5))}
+
+
+@pytest.mark.parametrize("name", ["mse_gradient", "log_loss_gradient"])
+def test_a_formula_as_printed_is_caught_wherever_it_stands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    what = name.removesuffix("_gradient").replace("_", " ")
+    assert all(verdicts().values())
+    right, printed = getattr(errata, name), getattr(errata, f"{name}_as_printed")
+    monkeypatch.setattr(errata, name, printed)
+    assert verdicts()[what] is False
+    monkeypatch.setattr(errata, name, right)
+    monkeypatch.setattr(errata, f"{name}_as_printed", right)  # a mistake that is none must not count as caught
+    assert verdicts()[f"{what} as printed"] is False
+
+
+def test_the_categorical_loss_as_printed_is_the_mean_over_classes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errata, "categorical_as_printed", errata.categorical)
+    assert verdicts()["categorical cross-entropy as printed"] is False
+
+
+def test_what_is_printed_for_mse_is_ten_times_the_gradient_of_the_log_loss() -> None:
+    z = np.random.default_rng(0).normal(size=(5, 10))
+    y = np.eye(10)[[3, 1, 4, 1, 5]]
+    np.testing.assert_allclose(errata.mse_gradient_as_printed(z, y), 10 * errata.log_loss_gradient(z, y), rtol=1e-14)
+
+
+def test_the_worked_example_sees_a_wrong_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures, _ = worked_example.findings()
+    assert all(figure.ok for figure in figures)
+    right = scratch.nn.ReLU.backward
+    monkeypatch.setattr(scratch.nn.ReLU, "backward", lambda self, dy: right(self, dy) + 0.5 * dy)
+    wrong = {figure.what.split(" ")[0] for figure in worked_example.findings()[0] if not figure.ok}
+    assert wrong >= {"dL/dz11", "dL/dw11", "dL/dx1"}
+    assert not wrong & {"dL/da2", "dL/dz2", "dL/dw21", "dL/da11"}
+
+
+def test_early_stopping_returns_to_the_best_epoch() -> None:
+    train, test = training.digits()
+    few = training.Part(*(a[:60] for a in train))
+    for twin in TWINS:
+        twin.manual_seed(0)
+        nn = twin.lib.nn
+        net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        criterion, optimizer = nn.CrossEntropyLoss(), twin.lib.optim.Adam(net.parameters(), lr=0.05)
+        found = training.fit(twin, net, criterion, optimizer, few, test, 60, 16, patience=3)
+        assert len(found.train) == found.epochs + 3 < 60
+        assert found.held_back[found.epochs - 1] == min(found.held_back)
+        kept = twin.loss(net, criterion, twin.tensor(test.x), twin.tensor(test.labels))
+        assert kept == pytest.approx(min(found.held_back), rel=1e-6)
+
+
+# --- tree-age ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["LR", "START"])
+def test_the_first_step_is_the_texts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(figure.ok for figure in one_step.findings()[0])
+    other: Any = 0.04 if name == "LR" else {**one_step.START, "c": np.array([0.1])}
+    monkeypatch.setattr(one_step, name, other)
+    wrong = {figure.what for figure in one_step.findings()[0] if not figure.ok}
+    assert "next prediction" in wrong
+    assert ("first prediction" in wrong) == (name == "START")
+
+
+def test_rules_stop_where_they_say() -> None:
+    curve = stopping.Curve([4 - i for i in range(4)] + [0.97 - 0.01 * i for i in range(30)], [1.0] * 20 + [*range(14)])
+    slow, good, overfitting, most = (stopping.stop(rule, curve) for rule in stopping.RULES.values())
+    decrease = np.diff(curve.train)
+    assert -decrease[slow - 10 : slow].mean() < 0.05 <= -decrease[slow - 11 : slow - 1].mean()
+    assert good == most == 33  # never as good as 0.4: the end
+    assert overfitting == 30  # ten rises in a row, the first at 21
+
+
+# --- toy-16 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "by"), [("gradient", "gradient_as_printed"), ("gradient_as_printed", "gradient")])
+def test_the_gradients_cannot_be_taken_for_each_other(name: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(check.ok for check in toy_16.checks())
+    monkeypatch.setattr(toy_16, name, getattr(toy_16, by))
+    wrong = [check.what for check in toy_16.checks() if not check.ok]
+    assert wrong == ["p - onehot(label)" if name == "gradient" else "the gradient as printed"]
+
+
+def test_starts_train_side_by_side_as_one_would_alone() -> None:
+    """The gradient of each start is that of its own batch."""
+    SCRATCH.manual_seed(0)
+    net, criterion = toy_16.layers(SCRATCH, "float64"), scratch.nn.CrossEntropyLoss(reduction="sum")
+    numbers = toy_16.drawn(SCRATCH, 1, True)[0]
+    x, labels = toy_16.POINTS[numbers].astype(float), toy_16.LABELS[numbers]
+    gradients = SCRATCH.gradients(net, criterion, x, labels.reshape(-1, 1))
+    weight, bias = net[0].weight.data.reshape(20, 2, 4), net[0].bias.data.reshape(20, 2)
+    for start in (0, 7, 19):
+        dz = toy_16.gradient(x[:, start] @ weight[start].T + bias[start], labels[:, start])
+        ours = gradients["0.weight"].reshape(20, 2, 4)[start]
+        np.testing.assert_allclose(ours, dz.T @ x[:, start], rtol=1e-12, atol=1e-15)
+
+
+def test_the_criterion_as_printed_returns_the_printed_gradient() -> None:
+    rng = np.random.default_rng(0)
+    z, labels = rng.normal(size=(4, 3, 2)), rng.integers(0, 2, (4, 3))
+    criterion = toy_16.AsPrinted()
+    criterion(z.reshape(12, 2, 1), labels.reshape(12, 1))
+    dz = criterion.backward().reshape(4, 3, 2)
+    for start in range(3):
+        expected = scratch.nn.Softmax(-1)(z[:, start])
+        for row in (0, 1):
+            for label in {*labels[:, start]}:
+                expected[row, label] -= 1
+        np.testing.assert_allclose(dz[:, start], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_batches_without_replacement_hold_four_different_points() -> None:
+    numbers = toy_16.drawn(SCRATCH, 50, False)
+    assert all(len({*batch}) == 4 for step in numbers for batch in step.T)
+    assert any(len({*batch}) < 4 for step in toy_16.drawn(SCRATCH, 50, True) for batch in step.T)
+    assert {*numbers.ravel()} == {*range(8)}
+
+
+# --- mnist-mlp --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "ReLU", "Softmax"])
+def test_activations_are_checked_against_their_formulas(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer: Any = getattr(scratch.nn, name)
+    right: Callable[..., np.ndarray] = layer.backward
+    monkeypatch.setattr(layer, "backward", lambda self, dy: 1.01 * right(self, dy))
+    wrong = [check.what for check in mnist_mlp.activation_checks(SCRATCH) if not check.ok]
+    assert wrong == [f"backward of {name}, scratch"]
+
+
+def test_pixels_are_between_0_and_1() -> None:
+    rows = mnist_mlp.pixels(data.Part(np.arange(256, dtype=np.uint8).repeat(49).reshape(16, 28, 28), np.zeros(16)))
+    assert rows.images.dtype == np.float32
+    assert rows.images.shape == (16, 784)
+    assert (rows.images.min(), rows.images.max()) == (0, 1)
+
+
+def test_an_accuracy_outside_the_texts_range_is_not_ok() -> None:
+    _, low, high = digits_mlp.CLAIMS["categorical cross-entropy"]
+    found = Replay("", "", "", "")
+    for accuracy, ok in ((0.92, True), (0.90, False), (0.95, False)):
+        values = {"scratch": accuracy, "torch": 0.92}
+        found.figures = [digits_mlp.Figure.of("accuracy", "91 to 94 %", values, low, high)]
+        assert found.ok is ok
