@@ -115,6 +115,23 @@ def train(
 
 
 @app.command()
+def predict(
+    picture: Annotated[Path, typer.Argument(help="a picture of one digit, such as a PNG file")],
+    checkpoint: Annotated[Path, typer.Option(help="a .ckpt file that `train` wrote")],
+    seen: Annotated[Path | None, typer.Option(help="write what the network saw to this PNG file")] = None,
+) -> None:
+    """Name the digit on a picture."""
+    with plain_errors():
+        from experiments import plots, summary
+        from experiments.predict import predict
+
+        answer = predict(checkpoint, picture)
+        if seen:
+            plots.seen(answer.image, f"{answer.engine}: {answer.digit}", seen)
+        summary.show_prediction(answer)
+
+
+@app.command()
 def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "runs/demo") -> None:
     """Check every component, train one network with both engines, print the verdict. Exit 1 if anything failed."""
     with plain_errors():

@@ -132,6 +132,15 @@ def mistakes(
     figure.savefig(path, dpi=150)
 
 
+def seen(image: np.ndarray, title: str, path: str | Path) -> None:
+    """An image as the network gets it."""
+    figure = Figure(figsize=(3, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(image, cmap="gray")
+    axes.set(title=title, xticks=[], yticks=[])
+    figure.savefig(path, dpi=150)
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.predict import Prediction
 from experiments.record import FIRST, VISIBLE, RunResult
 
 Row = tuple[str, str, bool | None]  # what, result, verdict if there is one
@@ -46,6 +48,17 @@ def show(result: RunResult) -> None:
     pictures = "curves.png, epochs.png, confusion.png, classes.png"
     files = "metrics.json, config.yaml; for each engine mistakes.png, steps, logs, predictions, checkpoints"
     out.print(f"Written to {result.output}: {pictures}, {files}.")
+
+
+def show_prediction(answer: Prediction) -> None:
+    """The digit, and how likely each one is."""
+    out = console()
+    out.print(f"It is a {answer.digit}, says the network trained by {answer.engine}.")
+    likely = table("", "digit", "probability", "")
+    for digit in np.argsort(-answer.probabilities):
+        p = float(answer.probabilities[digit])
+        likely.add_row(str(digit), f"{p:.2%}", "█" * round(40 * p))
+    out.print(likely)
 
 
 def comparison_rows(result: RunResult) -> list[Row]:

@@ -64,13 +64,13 @@ def write(path: Path, results: Sequence[Result]) -> None:
     Raises    ValueError if the marks are not there.
     """
     text = path.read_text(encoding="utf-8")
-    path.write_text(_replace(path, text, markdown(results)), encoding="utf-8")
+    path.write_text(replaced(path, text, markdown(results)), encoding="utf-8")
 
 
 def stale(path: Path) -> bool:
     """Whether the table of a file lists other components or cases than the table has. Measured columns do not count."""
     text = path.read_text(encoding="utf-8")
-    return _structure(text) != _structure(_replace(path, text, markdown([])))
+    return _structure(text) != _structure(replaced(path, text, markdown([])))
 
 
 def _structure(text: str) -> list[str]:
@@ -78,7 +78,8 @@ def _structure(text: str) -> list[str]:
     return [" | ".join(line.split("|")[:3]) if line.startswith("|") else line for line in table.splitlines()]
 
 
-def _replace(path: Path, text: str, table: str) -> str:
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} lacks the lines {BEGIN!r} and {END!r} between which the table belongs.")
-    return re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: table, text, flags=re.DOTALL)
+def replaced(path: Path, text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """The text of a file with a table, its two marks included, in the place of the one between these marks."""
+    if begin not in text or end not in text:
+        raise ValueError(f"{path} lacks the lines {begin!r} and {end!r} between which the table belongs.")
+    return re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: table, text, flags=re.DOTALL)

@@ -168,6 +168,8 @@ def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
 
 KILLS = """
 import os, random, signal, sys, time
+import filelock, sklearn.datasets, sklearn.model_selection  # before the forks, or each would import them anew
+import experiments.plots
 from experiments.checkpoints import read
 from experiments.config import Config
 from experiments.train import resume, train

@@ -1,0 +1,12 @@
+"""Speed, claimed in one place: every engine in its own process, threads pinned, A B A B, medians, ratios, their spread.
+
+case.py             what is measured: Case, Limit, and the Work that an engine does
+cases/<group>.py    the cases, one file a group: `cases(quick)` lists them, `prepare(engine, **setting)` builds one
+worker.py           the process of one engine
+engine_process.py   the parent's end of it
+measure.py          one case: rounds in turn, ratios, verdicts
+run.py              all cases: selection, progress, the report, the files
+traffic.py          bytes that NumPy reads and writes
+readme.py           the README's speed tables, from the files
+curves.py           the picture of the cost curves
+"""

@@ -1,0 +1,120 @@
+"""What is measured: a Case, the limits on it, and the Work that one engine does for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+
+class Unavailable(RuntimeError):
+    """An engine that cannot do a case here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What the case's first engine may take: at most `most` times another engine's value, or `most` in its own unit.
+
+    A phase is judged alone if one is named, else the sum of all phases. `late` compares an engine with itself: its last
+    rounds with its first ones.
+    """
+
+    most: float
+    against: str = ""
+    phase: str = ""
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that several engines do, each in its own process.
+
+    name      what the report calls it; patterns are looked for in "group/name"
+    group     the module of experiments.bench.cases whose `prepare(engine, **setting)` returns an engine's Work
+    engines   who does it; limits are on the first
+    setting   numbers and words that say what exactly is done, all of which JSON can hold
+    threads   of every pool of every engine, and the number of processors that its process may use
+    rounds    measurements of each engine, taken in turn
+    seconds   the least time of one measurement, in which the work is repeated; 0 for work that cannot be repeated
+    unit      of what is measured
+    judged    ask for the accuracy after every round
+    fresh     a new process for this case alone
+    reason    why a limit is missed, or why the figure is as it is
+    """
+
+    name: str
+    group: str
+    engines: tuple[str, ...] = ("scratch", "torch")
+    setting: dict[str, Any] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    threads: int = 1
+    rounds: int = 15
+    seconds: float = 0.05
+    unit: str = "s"
+    judged: bool = False
+    fresh: bool = False
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.group}/{self.name}"
+
+
+class Work:
+    """One engine's part of a case, prepared in the worker process."""
+
+    def warm_up(self) -> None:
+        """Whatever happens once, before anything is measured."""
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """One measurement: phase -> value."""
+        raise NotImplementedError
+
+    def accuracy(self) -> float | None:
+        """What the training has reached, if something is trained."""
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """What else is to be said, asked for when all is measured."""
+        return {}
+
+
+@dataclass
+class Timed(Work):
+    """Phases that follow one another and can be repeated, each timed. `reset` comes first and is not timed."""
+
+    phases: dict[str, Callable[[], Any]]
+    reset: Callable[[], Any] = lambda: None
+    notes: Callable[[], dict[str, Any]] = dict
+
+    def warm_up(self) -> None:
+        for _ in range(2):
+            self.measure(0)
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """The mean seconds of each phase over as many repetitions as take `seconds`, at least one."""
+        spent = dict.fromkeys(self.phases, 0.0)
+        repeats = 0
+        while not repeats or sum(spent.values()) < seconds:
+            self.reset()
+            for name, phase in self.phases.items():
+                start = perf_counter()
+                phase()
+                spent[name] += perf_counter() - start
+            repeats += 1
+        return {name: total / repeats for name, total in spent.items()}
+
+    def facts(self) -> dict[str, Any]:
+        return self.notes()
+
+
+def library(engine: str) -> Any:
+    """The package behind an engine: scratch, or torch under scratch's names."""
+    if engine.split()[0] == "scratch":
+        import scratch
+
+        return scratch
+    import torch_impl
+
+    return torch_impl

@@ -1,0 +1,54 @@
+"""Layers at the sizes of real networks, forward and backward: the shapes of MNIST's CNNs, and the usual sequences."""
+
+from __future__ import annotations
+
+from experiments.bench.case import Case, Limit, Work
+from experiments.bench.cases import components
+from parity_tests.pairs.row import Pair, normal
+
+BATCH = 128
+ROWS: dict[str, tuple[Pair, float]] = {
+    "Conv2d 1→8, 5x5, 28²": (Pair("nn.Conv2d", (1, 8, 5), (normal(BATCH, 1, 28, 28),)), 3.0),
+    "Conv2d 8→16, 5x5, 12²": (Pair("nn.Conv2d", (8, 16, 5), (normal(BATCH, 8, 12, 12),)), 3.0),
+    "Conv2d 1→32, 3x3, 28²": (Pair("nn.Conv2d", (1, 32, 3), (normal(BATCH, 1, 28, 28),)), 3.0),
+    "Conv2d 32→64, 3x3, 13²": (Pair("nn.Conv2d", (32, 64, 3), (normal(BATCH, 32, 13, 13),)), 3.0),
+    "MaxPool2d 2, 32 x 24²": (Pair("nn.MaxPool2d", (2,), (normal(BATCH, 32, 24, 24),)), 3.0),
+    "MaxPool2d 3, stride 2, 32 x 24²": (Pair("nn.MaxPool2d", (3, 2), (normal(BATCH, 32, 24, 24),)), 3.0),
+    "AvgPool2d 2, 32 x 24²": (Pair("nn.AvgPool2d", (2,), (normal(BATCH, 32, 24, 24),)), 3.0),
+    "AdaptiveAvgPool2d 1, 64 x 7²": (Pair("nn.AdaptiveAvgPool2d", (1,), (normal(BATCH, 64, 7, 7),)), 3.0),
+    "BatchNorm2d 32 x 26²": (Pair("nn.BatchNorm2d", (32,), (normal(BATCH, 32, 26, 26),)), 2.0),
+    "BatchNorm1d 512": (Pair("nn.BatchNorm1d", (512,), (normal(BATCH, 512),)), 2.0),
+    "LayerNorm 512, 32 x 128 rows": (Pair("nn.LayerNorm", (512,), (normal(32, 128, 512),)), 2.0),
+    "LSTM 128→256, 64 steps": (Pair("nn.LSTM", (128, 256), (normal(64, 32, 128),)), 2.0),
+    "LSTM 28→128, 28 steps": (Pair("nn.LSTM", (28, 128), (normal(28, BATCH, 28),)), 2.0),
+    "MultiheadAttention 256, 8 heads, 128 tokens": (
+        Pair("nn.MultiheadAttention", (256, 8), (normal(128, 16, 256),) * 3),
+        2.0,
+    ),
+    "MultiheadAttention without weights": (
+        Pair("nn.MultiheadAttention", (256, 8), (normal(128, 16, 256),) * 3, call={"need_weights": False}),
+        2.0,
+    ),
+}
+REASONS: dict[str, str] = {}
+
+
+def cases(quick: bool) -> list[Case]:
+    return [
+        Case(
+            f"{name}, {threads} thread{'s' * (threads > 1)}",
+            "layers",
+            setting={"name": name},
+            limits=(Limit(most, "torch"),),
+            threads=threads,
+            rounds=3 if quick else 9,
+            seconds=0.01 if quick else 0.05,
+            reason=REASONS.get(name, ""),
+        )
+        for threads in ((1,) if quick else (1, 2))
+        for name, (_, most) in ROWS.items()
+    ]
+
+
+def prepare(engine: str, name: str) -> Work:
+    return components.layer(engine, ROWS[name][0])
