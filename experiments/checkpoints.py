@@ -126,17 +126,24 @@ class SaveLast(Checkpoint):
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *arguments: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # the epoch is about to be judged, and then saved
-        if self.stopping is not None or trainer.global_step % self.every == 0:
+        stopping = self.agreed(trainer)
+        if stopping or trainer.global_step % self.every == 0:
             self.save(trainer, module)
-        self.obey()
+        if stopping:
+            self.obey()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        stopping = self.agreed(trainer)
         self.save(trainer, module)
-        self.obey()
+        if stopping:
+            self.obey()
+
+    def agreed(self, trainer: lightning.Trainer) -> bool:
+        """Whether any process was told to stop: they save together, or they would wait for each other for ever."""
+        return trainer.strategy.reduce_boolean_decision(self.stopping is not None, all=False)
 
     def obey(self) -> None:
-        if self.stopping is not None:
-            raise Interrupted(self.stopping)
+        raise Interrupted(self.stopping or signal.SIGTERM)
 
     # --- signals ----------------------------------------------------------------------------------------------------
 

@@ -113,13 +113,13 @@ class LitClassifier(lightning.LightningModule):
             losses = torch.stack(self.losses[before:])
             figures |= {"train_loss": float(losses.mean()), "steps": len(losses), "lr": self._lr()}
             self.epochs.append(figures)
-        self.log_dict({name: float(value) for name, value in figures.items()})
+        self.log_dict({name: float(value) for name, value in figures.items()}, sync_dist=True)
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(self.figures("test"))
+        self.log_dict(self.figures("test"), sync_dist=True)
 
     def figures(self, name: str) -> dict[str, float]:
         return {f"{name}_loss": self.loss_sum / self.seen, f"{name}_accuracy": self.correct / self.seen}

@@ -194,9 +194,10 @@ def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
 def quiet_and_deterministic(config: Config) -> Iterator[None]:
     """Lightning without its notices, cuDNN without TF32 if it is to be deterministic; torch as before afterwards."""
     switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     torch.backends.cudnn.allow_tf32 = not config.deterministic
     try:
         with warnings.catch_warnings():
@@ -205,6 +206,7 @@ def quiet_and_deterministic(config: Config) -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)  # Lightning's use of torch
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         torch.use_deterministic_algorithms(switches[0])
         torch.backends.cudnn.allow_tf32 = switches[1]

@@ -145,3 +145,30 @@ def test_torch_optim_trains_numpy_and_numpy_trains_it_alike(name):
         finals.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     torch.testing.assert_close(finals[1], finals[0], rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(finals[2], finals[0], rtol=1e-12, atol=1e-12)
+
+
+class Watched(scratch.nn.Module):
+    """The identity; it tells whether anybody asked for its gradient."""
+
+    asked = False
+
+    def forward(self, x):
+        self.asked = False
+        return self.save(x)
+
+    def backward(self, dy):
+        self.take(dy)
+        self.asked = True
+        return dy
+
+
+def test_torch_says_whether_the_input_needs_a_gradient():
+    watched = Watched()
+    inner = scratch.nn.Sequential(watched, scratch.nn.Linear(5, 3))
+    net = bridge.TorchModule(inner)
+    for needed in (False, True, False):
+        x = torch.randn(2, 5, requires_grad=needed)
+        net(x).sum().backward()
+        assert watched.asked == needed
+        assert (x.grad is not None) == needed
+        assert inner.needs_input_grad  # as it was

@@ -128,6 +128,52 @@ def test_a_frozen_parameter_gets_no_gradient():
     assert layer.bias.grad is not None
 
 
+def gradients(net, x, dy):
+    """What one backward returns, and every parameter's gradient."""
+    net.zero_grad()
+    net(x)
+    return net.backward(dy), [p.grad.copy() for p in net.parameters()]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_input_gradient_that_nobody_needs_is_not_computed(nested):
+    nn = scratch.nn
+    first = nn.Sequential(nn.Flatten(), nn.Linear(6, 5))
+    net = nn.Sequential(first, nn.Tanh(), nn.Linear(5, 2)) if nested else nn.Sequential(*first, nn.Linear(5, 2))
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(7, 2, 3)).astype(np.float32), rng.normal(size=(7, 2)).astype(np.float32)
+    dx, all_gradients = gradients(net, x, dy)
+    assert dx.shape == x.shape
+    assert net.requires_input_grad_(False) is net
+    nothing, same_gradients = gradients(net, x, dy)
+    assert nothing is None
+    assert all(np.array_equal(a, b) for a, b in zip(all_gradients, same_gradients, strict=True))
+    assert all(module.saved is None for module in net.modules())
+    with pytest.raises(RuntimeError, match="nothing saved"):
+        net.backward(dy)
+    assert np.array_equal(gradients(net.requires_input_grad_(), x, dy)[0], dx)
+
+
+def test_the_first_gradient_goes_into_the_optimizers_buffer_and_the_second_is_added():
+    a, b = np.eye(2, 3, dtype=np.float32), np.arange(12, dtype=np.float32).reshape(3, 4)
+    alone, owned = (
+        scratch.nn.Parameter(np.zeros((2, 4), np.float32)),
+        scratch.nn.Parameter(np.zeros((2, 4), np.float32)),
+    )
+    scratch.optim.SGD([owned])
+    for times in (1, 2):
+        for parameter in (alone, owned):
+            parameter.accumulate_product(a, b)
+            assert np.array_equal(parameter.grad, times * (a @ b))
+        assert owned.grad is owned.grad_buffer
+    for wrong in (b.T, b.astype(np.float64)):
+        with pytest.raises(RuntimeError, match="backward is wrong"):
+            owned.accumulate_product(a, wrong[:3])
+    alone.grad, alone.requires_grad = None, False
+    alone.accumulate_product(a, b)
+    assert alone.grad is None
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [

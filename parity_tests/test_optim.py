@@ -92,6 +92,20 @@ def test_a_parameter_taken_by_another_optimizer_is_noticed():
         first.step()
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "optim.LBFGS"], ids=lambda row: row.label)
+def test_a_long_vector_cut_into_blocks_gets_the_same_bits(row, monkeypatch):
+    results = []
+    for block in (scratch.optim.flat.BLOCK, 7):
+        monkeypatch.setattr(scratch.optim.flat, "BLOCK", block)
+        parameters = start(scratch, (3, 5), (7, 2))
+        optimizer = getattr(scratch.optim, row.name.removeprefix("optim."))(parameters, *row.args, **row.kwargs)
+        for step in range(3):
+            give_gradients(scratch, parameters, step)
+            optimizer.step()
+        results.append([*parameters, *(value for p in parameters for value in optimizer.state[p].values())])
+    assert all(np.array_equal(array_of(a), array_of(b)) for a, b in zip(*results, strict=True))
+
+
 @pytest.mark.parametrize("gradient", [np.ones(4, np.float32), np.ones(3, np.float64), np.ones((1, 3), np.float32)])
 def test_a_gradient_of_another_kind_is_refused(gradient):
     (parameter,) = start(scratch, (3,))

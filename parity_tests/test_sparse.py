@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from scratch import nn
-from scratch.nn.sparse.scatter import add_rows
+from scratch.nn.sparse import scatter
+from scratch.nn.sparse.scatter import BLOCK, add_rows
 
 
-def test_add_rows_adds_in_the_order_of_a_loop():
+@pytest.mark.parametrize("block", [BLOCK, 1, 10])  # elements: all rows at once, one row, three rows
+def test_add_rows_adds_in_the_order_of_a_loop(block, monkeypatch):
+    monkeypatch.setattr(scatter, "BLOCK", block)
     rng = np.random.default_rng(0)
-    index, rows = rng.integers(0, 7, 97), rng.normal(size=(97, 3)).astype(np.float32)
+    index, rows = rng.integers(0, 7, 97, dtype=np.int32), rng.normal(size=(97, 3)).astype(np.float32)
     looped, table = np.zeros((7, 3), np.float32), np.zeros((7, 3), np.float32)
     for v, row in zip(index, rows, strict=True):
         looped[v] += row

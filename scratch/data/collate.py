@@ -12,8 +12,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
     Arrays are stacked along a new first axis; numbers become an array, Python floats one of float64; strings stay a
     list; mappings, tuples and lists are collated part by part. A tuple of parts becomes a list, as in torch.
 
-    Raises    RuntimeError if the items differ in length, or their arrays in shape; TypeError for anything else.
+    Raises    RuntimeError if the items differ in length, or their arrays in shape; IndexError if there are none;
+              TypeError for anything else.
     """
+    if not batch:
+        raise IndexError("default_collate: there is nothing in the batch. Leave empty batches out of the sampler.")
     first = batch[0]
     if isinstance(first, np.ndarray | np.generic):
         shapes = [np.shape(item) for item in batch]

@@ -37,7 +37,10 @@ class TensorDataset(Dataset):
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[np.ndarray, ...]:
-        return tuple(tensor[index] for tensor in self.tensors)
+        try:
+            return tuple(tensor[index] for tensor in self.tensors)
+        except IndexError:
+            raise IndexError(f"TensorDataset: no item {index} among {len(self)}; items count from 0.") from None
 
     def __len__(self) -> int:
         return len(self.tensors[0])
@@ -51,9 +54,11 @@ class Subset(Dataset):
         self.indices = indices
 
     def __getitem__(self, idx: Any) -> Any:
-        if isinstance(idx, list):
-            return self.dataset[[self.indices[i] for i in idx]]
-        return self.dataset[self.indices[idx]]
+        try:
+            index = [self.indices[i] for i in idx] if isinstance(idx, list) else self.indices[idx]
+        except IndexError:
+            raise IndexError(f"Subset: no item {idx} among {len(self)}; items count from 0.") from None
+        return self.dataset[index]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -131,6 +131,8 @@ def _normal_cdf(x: float) -> float:
 def constant_(tensor: T, val: float) -> T:
     """Set every value to `val`."""
     x = _array("constant_", tensor)
+    if not isinstance(val, int | float | np.number | np.bool_):
+        raise TypeError(f"constant_: val must be a number, got {val!r}.")
     if x.dtype.kind == "f" and float(np.finfo(x.dtype).max) < abs(val) < math.inf:
         raise RuntimeError(f"constant_: {val} does not fit into {x.dtype}.")
     x.fill(val)
@@ -160,6 +162,8 @@ def eye_(tensor: T) -> T:
 def dirac_(tensor: T, groups: int = 1) -> T:
     """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on."""
     x = _array("dirac_", tensor)
+    if not isinstance(groups, int):
+        raise TypeError(f"dirac_: groups must be an int, got {groups!r}.")
     if x.ndim not in (3, 4, 5):
         raise ValueError(f"dirac_: only the weights of convolutions, of 3, 4 or 5 dimensions, got shape {x.shape}.")
     if groups < 1 or x.shape[0] % groups:

@@ -1,4 +1,4 @@
-"""Parameter and Module: what every layer is made of."""
+"""Module: what every layer is made of."""
 
 from __future__ import annotations
 
@@ -8,67 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from scratch.grad_mode import is_grad_enabled
-
-
-class Parameter:
-    """An array that training changes, and the gradient of the loss with respect to it.
-
-    `data` and `grad` are float arrays of one shape and dtype; `grad` is None until a backward reaches the parameter.
-    Sharing one Parameter between two layers ties their weights: both add into the same gradient.
-
-    An optimizer moves `data` into its flat buffer and sets `grad_buffer` to the matching slice of its gradient buffer.
-    The first gradient after `zero_grad()` is then written there rather than added, which saves a pass to clear it.
-    """
-
-    __slots__ = ("data", "grad", "grad_buffer", "requires_grad")
-
-    def __init__(self, data: np.ndarray, requires_grad: bool = True) -> None:
-        data = np.asarray(data)
-        if data.dtype.kind != "f":
-            raise RuntimeError(f"Parameter: only floating point arrays can have gradients, got dtype {data.dtype}.")
-        self.data = data
-        self.grad: np.ndarray | None = None
-        self.grad_buffer: np.ndarray | None = None
-        self.requires_grad = requires_grad
-
-    def accumulate(self, gradient: np.ndarray) -> None:
-        """Add `gradient`, which must have the shape and dtype of `data`, into `grad`."""
-        if not self.requires_grad:
-            return
-        if gradient.shape != self.data.shape or gradient.dtype != self.data.dtype:
-            raise RuntimeError(
-                f"Parameter.accumulate: the gradient must be {self.data.dtype}{list(self.data.shape)} like the "
-                f"parameter, got {gradient.dtype}{list(gradient.shape)}. The layer's backward is wrong."
-            )
-        if self.grad is not None:
-            self.grad += gradient
-        elif self.grad_buffer is not None:
-            self.grad_buffer[...] = gradient
-            self.grad = self.grad_buffer
-        else:
-            self.grad = np.array(gradient)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        return self.data.size
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.data.dtype
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
-
-    def __repr__(self) -> str:
-        return f"Parameter({self.data!r})"
+from scratch.nn.parameter import Parameter
 
 
 class IncompatibleKeys(NamedTuple):
@@ -107,6 +47,7 @@ class Module:
     """
 
     training: bool = True
+    needs_input_grad: bool = True
     saved: Saved | None = None
     _buffer_names: tuple[str, ...] = ()
     _not_persistent: tuple[str, ...] = ()
@@ -170,7 +111,21 @@ class Module:
                 f"got {_describe(cotangent)}. Pass dL/dy, not a sum or mean of it."
             )
 
-    # --- finding parameters, buffers and submodules -------------------------------------------------------------------
+    def forget(self) -> None:
+        """Drop what forward saved, here and below: no backward is coming."""
+        for module in self.modules():
+            module.saved = None
+
+    # --- parameters, buffers and submodules -------------------------------------------------------------------------
+
+    def new_parameter(self, *shape: int, dtype: Any) -> Parameter:
+        """A parameter of this shape whose numbers are still to be drawn."""
+        name = type(self).__name__
+        if not all(isinstance(size, int | np.integer) for size in shape):
+            raise TypeError(f"{name}: a weight's sizes must be integers, got {shape}. Pass ints to the constructor.")
+        if min(shape, default=0) < 0:
+            raise RuntimeError(f"{name}: a weight's sizes must not be negative, got {shape}. Check the constructor's.")
+        return Parameter(np.empty(shape, dtype))
 
     def register_buffer(self, name: str, tensor: np.ndarray | None, persistent: bool = True) -> None:
         """An array that is state but not trained, such as a running mean. Update it in place."""
@@ -284,6 +239,17 @@ class Module:
 
     def eval(self) -> Module:
         return self.train(False)
+
+    def requires_input_grad_(self, requires_input_grad: bool = True) -> Module:
+        """Say whether anybody needs the gradient of the input. At first it is needed; that of data, mostly, is not.
+
+        After `net.requires_input_grad_(False)`, `net.backward(dy)` may return None and need not compute dx, which for
+        784-128-10 is a third of all multiplications. Sequential hands this on to its first layers; Linear and the
+        convolutions save the product; what costs little is computed all the same. torch asks the input instead, whose
+        `requires_grad` is False at first; here an array carries no such mark.
+        """
+        self.needs_input_grad = requires_input_grad
+        return self
 
     def zero_grad(self) -> None:
         """Forget all gradients: every `grad` becomes None."""

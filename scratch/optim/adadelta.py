@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import add_, addcmul_
 from scratch.optim.optimizer import Optimizer, check_range
 
@@ -47,17 +47,17 @@ class Adadelta(Optimizer):
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize})
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
         rho, eps = group["rho"], group["eps"]
         run.count()
-        v, u = run.vector("square_avg"), run.vector("acc_delta")
-        v *= rho
-        addcmul_(v, g, g, 1 - rho, tmp)
-        delta = np.add(u, eps, out=run.scratch("delta"))
-        np.sqrt(delta, out=delta)
-        np.add(v, eps, out=tmp)
-        delta /= np.sqrt(tmp, out=tmp)
-        delta *= g
-        u *= rho
-        addcmul_(u, delta, delta, 1 - rho, tmp)
-        add_(run.theta, delta, -group["lr"], tmp)
+        vectors = run.theta, self.gradient(group, run), run.vector("square_avg"), run.vector("acc_delta")
+        for theta, g, v, u, delta, tmp in blocks(vectors, work=[run.scratch("delta"), run.scratch("tmp")]):
+            v *= rho
+            addcmul_(v, g, g, 1 - rho, tmp)
+            np.add(u, eps, out=delta)
+            np.sqrt(delta, out=delta)
+            np.add(v, eps, out=tmp)
+            delta /= np.sqrt(tmp, out=tmp)
+            delta *= g
+            u *= rho
+            addcmul_(u, delta, delta, 1 - rho, tmp)
+            add_(theta, delta, -group["lr"], tmp)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import addcdiv_, addcmul_
 from scratch.optim.optimizer import Optimizer, check_range
 
@@ -57,10 +57,11 @@ class Adagrad(Optimizer):
         return run.vector("sum", fill=self.defaults["initial_accumulator_value"])
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
         t = run.count()
-        s = self._sum(run)
-        addcmul_(s, g, g, 1, tmp)
-        root = np.sqrt(s, out=run.scratch("root"))
-        root += group["eps"]
-        addcdiv_(run.theta, g, root, -group["lr"] / (1 + (t - 1) * group["lr_decay"]), tmp)
+        lr = group["lr"] / (1 + (t - 1) * group["lr_decay"])
+        vectors = run.theta, self.gradient(group, run), self._sum(run)
+        for theta, g, s, root, tmp in blocks(vectors, work=[run.scratch("root"), run.scratch("tmp")]):
+            addcmul_(s, g, g, 1, tmp)
+            np.sqrt(s, out=root)
+            root += group["eps"]
+            addcdiv_(theta, g, root, -lr, tmp)

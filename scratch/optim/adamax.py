@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import addcdiv_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
@@ -48,13 +48,13 @@ class Adamax(Optimizer):
         )
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
         beta1, beta2 = group["betas"]
         t = run.count()
-        m, u = run.vector("exp_avg"), run.vector("exp_inf")
-        lerp_(m, g, 1 - beta1, tmp)
-        u *= beta2
-        np.abs(g, out=tmp)
-        tmp += group["eps"]
-        np.maximum(u, tmp, out=u)
-        addcdiv_(run.theta, m, u, -group["lr"] / (1 - beta1**t), tmp)
+        vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_inf")
+        for theta, g, m, u, tmp in blocks(vectors, work=[run.scratch("tmp")]):
+            lerp_(m, g, 1 - beta1, tmp)
+            u *= beta2
+            np.abs(g, out=tmp)
+            tmp += group["eps"]
+            np.maximum(u, tmp, out=u)
+            addcdiv_(theta, m, u, -group["lr"] / (1 - beta1**t), tmp)

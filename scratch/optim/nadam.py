@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import addcdiv_, addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
@@ -59,18 +59,18 @@ class NAdam(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        theta, g, tmp = run.theta, self.gradient(group, run), run.scratch("tmp")
         lr, (beta1, beta2) = group["lr"], group["betas"]
         t = run.count()
         mu, mu_next = (beta1 * (1.0 - 0.5 * 0.96 ** (s * group["momentum_decay"])) for s in (t, t + 1))
         run.set("mu_product", run.scalar("mu_product", 1) * mu)
         product = float(run.scalar("mu_product", 1))
-        m, v = run.vector("exp_avg"), run.vector("exp_avg_sq")
-        lerp_(m, g, 1 - beta1, tmp)
-        v *= beta2
-        addcmul_(v, g, g, 1 - beta2, tmp)
-        denominator = np.divide(v, 1 - beta2**t, out=run.scratch("denominator"))
-        np.sqrt(denominator, out=denominator)
-        denominator += group["eps"]
-        addcdiv_(theta, g, denominator, -lr * (1.0 - mu) / (1.0 - product), tmp)
-        addcdiv_(theta, m, denominator, -lr * mu_next / (1.0 - product * mu_next), tmp)
+        vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_avg_sq")
+        for theta, g, m, v, denominator, tmp in blocks(vectors, work=[run.scratch("denominator"), run.scratch("tmp")]):
+            lerp_(m, g, 1 - beta1, tmp)
+            v *= beta2
+            addcmul_(v, g, g, 1 - beta2, tmp)
+            np.divide(v, 1 - beta2**t, out=denominator)
+            np.sqrt(denominator, out=denominator)
+            denominator += group["eps"]
+            addcdiv_(theta, g, denominator, -lr * (1.0 - mu) / (1.0 - product), tmp)
+            addcdiv_(theta, m, denominator, -lr * mu_next / (1.0 - product * mu_next), tmp)

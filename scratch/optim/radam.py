@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
@@ -59,23 +59,23 @@ class RAdam(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
         beta1, beta2 = group["betas"]
         t = run.count()
-        m, v = run.vector("exp_avg"), run.vector("exp_avg_sq")
-        lerp_(m, g, 1 - beta1, tmp)
-        v *= beta2
-        addcmul_(v, g, g, 1 - beta2, tmp)
         correction2 = 1 - beta2**t
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / correction2
-        step = np.divide(m, 1 - beta1**t, out=run.scratch("step"))
-        step *= group["lr"]
-        if rho > 5:
-            np.sqrt(v, out=tmp)
-            tmp += group["eps"]
-            np.divide(1, tmp, out=tmp)
-            tmp *= math.sqrt(correction2)
-            step *= tmp
-            step *= math.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
-        run.theta -= step
+        vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_avg_sq")
+        for theta, g, m, v, step, tmp in blocks(vectors, work=[run.scratch("step"), run.scratch("tmp")]):
+            lerp_(m, g, 1 - beta1, tmp)
+            v *= beta2
+            addcmul_(v, g, g, 1 - beta2, tmp)
+            np.divide(m, 1 - beta1**t, out=step)
+            step *= group["lr"]
+            if rho > 5:
+                np.sqrt(v, out=tmp)
+                tmp += group["eps"]
+                np.divide(1, tmp, out=tmp)
+                tmp *= math.sqrt(correction2)
+                step *= tmp
+                step *= math.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            theta -= step

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
+from scratch.optim.flat import Run, blocks
 from scratch.optim.inplace import add_
 from scratch.optim.optimizer import Optimizer, check_range
 
@@ -62,11 +62,14 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
-        momentum = group["momentum"]
-        if momentum != 0:
-            first = not run.has("momentum_buffer")
-            v = run.vector("momentum_buffer")
+        lr, momentum = group["lr"], group["momentum"]
+        vectors, work = [run.theta, self.gradient(group, run)], [run.scratch("tmp")]
+        if momentum == 0:
+            for theta, g, tmp in blocks(vectors, work):
+                add_(theta, g, -lr, tmp)
+            return
+        first = not run.has("momentum_buffer")
+        for theta, g, v, tmp in blocks([*vectors, run.vector("momentum_buffer")], work):
             if first:
                 v[...] = g
             else:
@@ -74,7 +77,8 @@ class SGD(Optimizer):
                 add_(v, g, 1 - group["dampening"], tmp)
             if group["nesterov"]:
                 np.multiply(v, momentum, out=tmp)
-                g = np.add(g, tmp, out=run.scratch("g"))
+                tmp += g
+                tmp *= -lr
+                theta += tmp
             else:
-                g = v
-        add_(run.theta, g, -group["lr"], tmp)
+                add_(theta, v, -lr, tmp)

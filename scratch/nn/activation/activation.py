@@ -8,18 +8,19 @@ from scratch.nn.module import Module
 
 
 class Activation(Module):
-    """A function of floating point numbers, of one array, without parameters.
+    """A function of float32 or float64 numbers, of one array, without parameters.
 
     Torch     integers have no gradient, and here they are refused. torch agrees for most activations; but ReLU, ReLU6,
               Hardtanh and Threshold give integers back there, and Sigmoid, Tanh, Tanhshrink and Softsign float32.
-    Raises    NotImplementedError unless the input is floating point.
+              It also computes in half precision, and partly with complex numbers.
+    Raises    NotImplementedError unless the input is float32 or float64.
     """
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         for x in inputs:
-            if isinstance(x, np.ndarray | np.generic) and x.dtype.kind != "f":
+            if isinstance(x, np.ndarray | np.generic) and x.dtype.char not in "fd":
                 raise NotImplementedError(
-                    f"{self}: the input must be floating point, got {x.dtype}. Convert it with x.astype(np.float32)."
+                    f"{self}: the input must be float32 or float64, got {x.dtype}. Use x.astype(np.float32)."
                 )
         return super().__call__(*inputs, **options)
 

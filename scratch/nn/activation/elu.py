@@ -25,9 +25,10 @@ class _ExponentialLinear(Activation):
 
     @np.errstate(over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
-        y = x.clip(-np.inf, 0)
+        y = np.empty_like(x)
+        x.clip(-np.inf, 0, out=y)
         y *= self._r
-        y = np.expm1(y)
+        np.expm1(y, out=y)
         y *= self._s * self._alpha
         y += x.clip(0, np.inf) * self._s
         return self.save(y, x)
@@ -35,9 +36,10 @@ class _ExponentialLinear(Activation):
     @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x = self.take(dy)
-        slope = x.clip(-np.inf, 0)
+        slope = np.empty_like(x)
+        x.clip(-np.inf, 0, out=slope)
         slope *= self._r_backward
-        slope = np.exp(slope)
+        np.exp(slope, out=slope)
         slope *= self._s * self._alpha * self._r_backward
         return dy * choose(x > 0, self._s, slope, x.dtype)
 

@@ -25,6 +25,8 @@ class GELU(Activation):
     Numerics  the two differ by up to 4.7e-4: tanh approximates Φ, it is not a faster way to it. 1 + erf cancels on the
               far left, and y becomes 0 below -5.6 in float32 and -8.3 in float64, as in torch. An infinite x gives
               inf * 0 = NaN somewhere: y is NaN at -inf, dx at both ends.
+    Cost      erf takes 13 passes, and NumPy's exp alone a third of the time that torch takes for both directions: about
+              twice torch's time in float32, one thread each; the tanh form half of it.
     Torch     torch.nn.GELU. In float32 torch's kernel gives NaN at +inf too (its float64 kernel inf); here it is inf.
     Raises    RuntimeError if approximate is neither none nor tanh.
     Source    Hendrycks, Gimpel 2016, arXiv:1606.08415, section 2.
@@ -42,11 +44,11 @@ class GELU(Activation):
             cdf += 1
             cdf *= 0.5
             return self.save(x * cdf, x, cdf)
-        t = x * x
+        t = np.square(x, out=np.empty_like(x))
         t *= SLOPE * CUBIC
         t += SLOPE
         t *= x
-        t = np.tanh(t)
+        np.tanh(t, out=t)
         y = 1 + t
         y *= 0.5
         y *= x
@@ -58,9 +60,9 @@ class GELU(Activation):
         return self._backward_erf(dy, x, gate) if self.approximate == "none" else self._backward_tanh(dy, x, gate)
 
     def _backward_erf(self, dy: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
-        dx = x * x
+        dx = np.square(x, out=np.empty_like(x))
         dx *= -0.5
-        dx = np.exp(dx)
+        np.exp(dx, out=dx)
         dx *= 1 / math.sqrt(2 * math.pi)
         dx *= x
         dx += cdf
@@ -71,8 +73,8 @@ class GELU(Activation):
         bend = x * x
         bend *= 3 * SLOPE * CUBIC
         bend += SLOPE
-        dx = t * t
-        dx = 1 - dx
+        dx = np.square(t, out=np.empty_like(t))
+        np.subtract(1, dx, out=dx)
         dx *= bend
         dx *= x
         dx += t

@@ -45,6 +45,8 @@ class Hardswish(Activation):
               the lines at an angle, with slopes -½ and 3/2. At ±3 torch takes the slopes of the lines, 0 and 1.
     Saves     x, h.
     Numerics  -inf gives -inf * 0 = NaN, as in torch.
+    Cost      13 passes, where one fused loop each way would do with 2: 1 to 2.6 times torch's time at 10^4 to 10^6
+              numbers, one thread each.
     Torch     torch.nn.Hardswish; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few
               elements of an array, which its vector loop leaves over; in all others, and here, it is NaN.
     Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
@@ -69,6 +71,7 @@ class Hardswish(Activation):
 
 def hardsigmoid(x: np.ndarray) -> np.ndarray:
     """min(max(x + 3, 0), 6) / 6."""
-    y = (x + 3).clip(0, 6)
+    y = np.add(x, 3, out=np.empty_like(x))
+    y.clip(0, 6, out=y)
     y /= 6
     return y

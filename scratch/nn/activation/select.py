@@ -13,7 +13,9 @@ def keep(mask: np.ndarray, x: np.ndarray) -> np.ndarray:
     wrong half the time and a `where` costs as much as 30 multiplications. Multiplying the bits of x by 0 or 1 asks
     nothing; and unlike the product x * mask it turns NaN and infinity into 0 too, as a selection must.
     """
-    return np.multiply(x.view(f"i{x.itemsize}"), mask).view(x.dtype)
+    kept = _as_integers(mask, x.dtype)
+    kept *= x.view(kept.dtype)
+    return kept.view(x.dtype)
 
 
 def choose(mask: np.ndarray, a: Any, b: Any, dtype: DTypeLike) -> np.ndarray:
@@ -22,7 +24,13 @@ def choose(mask: np.ndarray, a: Any, b: Any, dtype: DTypeLike) -> np.ndarray:
     The bits in which a and b differ, multiplied by 0 or 1, turn b into a or leave it: b ^ ((a ^ b) * mask).
     """
     dtype = np.dtype(dtype)
-    bits_a, bits_b = (np.asarray(value, dtype).view(f"i{dtype.itemsize}") for value in (a, b))
-    chosen = np.multiply(bits_a ^ bits_b, mask)
+    chosen = _as_integers(mask, dtype)
+    bits_a, bits_b = (np.asarray(value, dtype).view(chosen.dtype) for value in (a, b))
+    chosen *= bits_a ^ bits_b
     chosen ^= bits_b
     return chosen.view(dtype)
+
+
+def _as_integers(mask: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The mask as 0 and 1 in integers of dtype's size: its own pass, faster than the conversion inside a product."""
+    return mask.view(np.int8).astype(f"i{dtype.itemsize}")

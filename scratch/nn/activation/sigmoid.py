@@ -12,9 +12,10 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     On the far left exp(-x) overflows to infinity, and 1 / inf = 0 is right: σ is below the smallest normal number
     there. Until then small values keep all their digits, which ½ + ½ tanh(x/2) would lose.
     """
-    y = np.exp(-x)
+    y = np.negative(x, out=np.empty_like(x))
+    np.exp(y, out=y)
     y += 1
-    return 1 / y
+    return np.divide(1, y, out=y)
 
 
 class Sigmoid(Activation):

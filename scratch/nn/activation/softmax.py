@@ -1,40 +1,64 @@
 """Softmax, Softmin, Softmax2d and LogSoftmax: numbers along a dimension become probabilities."""
 
+import math
 import warnings
 
 import numpy as np
 
 from scratch.nn.activation.activation import Activation
+from scratch.nn.reduction import sum_trailing
 
 
 @np.errstate(invalid="ignore")
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    """exp(x_i) / Σ_j exp(x_j) along an axis; the largest x is subtracted first, so no exponential exceeds 1."""
-    y = below_maximum(x, axis)
-    y = np.exp(y)
-    y /= y.sum(axis, keepdims=True)
+    """exp(x_i) / Σ_j exp(x_j) along an axis."""
+    y = np.exp(x, order="C") if is_moderate(x) else _exp_below_maximum(x, axis)[1]
+    y /= sum_along(y, axis)
     return y
 
 
-def below_maximum(x: np.ndarray, axis: int) -> np.ndarray:
-    """Return x - max x along an axis, C-ordered whatever x is, so that sums along the last axis are pairwise."""
-    return np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), order="C")
-
-
+@np.errstate(invalid="ignore")
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
     """dx_i = y_i (dy_i - Σ_j dy_j y_j), from the output y."""
-    dx = dy - (dy * y).sum(axis, keepdims=True)
+    dx = dy - sum_along(dy, axis, y)
     dx *= y
     return dx
 
 
-def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The logarithm of softmax, and from what a backward gets softmax itself: e = exp(x - max) and its sum n."""
-    y = x - x.max(axis, keepdims=True, initial=-np.inf)
-    e = np.exp(y)
-    n = e.sum(axis, keepdims=True)
+@np.errstate(divide="ignore", invalid="ignore")
+def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithm of softmax, and softmax itself."""
+    if is_moderate(x):
+        p = softmax(x, axis)
+        return np.log(p), p
+    y, p = _exp_below_maximum(x, axis)
+    n = sum_along(p, axis)
     y -= np.log(n)
-    return y, e, n
+    p /= n
+    return y, p
+
+
+def is_moderate(x: np.ndarray) -> bool:
+    """Whether exp(x) neither overflows nor underflows, with room to spare: |x| <= 22 in float32, 177 in float64.
+
+    Then softmax needs no maximum subtracted, which on rows of 100 numbers would take as long as the rest of it; and
+    the logarithm of a share, which did not underflow, is as accurate as a difference of logarithms.
+    """
+    bound = math.log(np.finfo(x.dtype).max) / 4
+    return bool(x.max(initial=-bound) <= bound and x.min(initial=bound) >= -bound)
+
+
+def _exp_below_maximum(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x - max x along an axis, and its exponential, which is at most 1; C-ordered, whatever x is."""
+    y = np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), order="C")
+    return y, np.exp(y)
+
+
+def sum_along(a: np.ndarray, axis: int, b: np.ndarray | None = None) -> np.ndarray:
+    """Σ a b, or Σ a without b, along an axis, which stays with length 1."""
+    if axis in (-1, a.ndim - 1):
+        return sum_trailing(a, b)[..., np.newaxis]
+    return (a if b is None else a * b).sum(axis, keepdims=True)
 
 
 class _AlongDim(Activation):
@@ -70,7 +94,8 @@ class Softmax(_AlongDim):
     Why       ∂y_j/∂x_i = y_j (δ_ij - y_i): raising x_i raises y_i, and lowers all in proportion since they sum to 1. A
               constant added to all x changes nothing, so the dx sum to 0.
     Saves     y.
-    Numerics  the largest x is subtracted first: no overflow, and at least one term of the sum is 1. All -inf: NaN.
+    Numerics  where an exponential might overflow or vanish, the largest x is subtracted first: then at least one term
+              of the sum is 1. All -inf: NaN.
     Torch     torch.nn.Softmax; without dim, torch's choice and its warning.
     Raises    IndexError if there is no such dim, TypeError if it is not an integer.
     Source    Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
@@ -136,27 +161,23 @@ class LogSoftmax(_AlongDim):
         y_i = x_i - log Σ_j exp(x_j)        along dim
 
     Shapes    x, y (...), any shape; i and j run along dim.
-    Backward  dx_i = dy_i - p_i Σ_j dy_j        p = softmax(x) = exp(x - max) / n
+    Backward  dx_i = dy_i - p_i Σ_j dy_j        p = softmax(x)
     Why       ∂y_j/∂x_i = δ_ij - p_i: x_i enters its own y directly, and every y by the logarithm, whose slope is p_i.
-    Saves     exp(x - max) and its sum n along dim.
-    Numerics  log(softmax(x)) would give log(0) where a share underflows. Here the largest x is subtracted, and the
-              logarithm is that of a sum of at least 1.
+    Saves     p.
+    Numerics  log(softmax(x)) would give log(0) where a share underflows. So where it might, the largest x is
+              subtracted, and y = x - max - log Σ exp(x - max), the logarithm of a sum of at least 1.
     Torch     torch.nn.LogSoftmax; without dim, torch's choice and its warning.
     Raises    IndexError if there is no such dim, TypeError if it is not an integer.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         rows, axis = self.rows(x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            y = below_maximum(rows, axis)
-            e = np.exp(y)
-            n = e.sum(axis, keepdims=True)
-            y -= np.log(n)
-        return self.save(y.reshape(x.shape), e, n, axis)
+        y, p = log_softmax(rows, axis)
+        return self.save(y.reshape(x.shape), p, axis)
 
     @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        e, n, axis = self.take(dy)
-        rows = dy.reshape(e.shape)
-        dx = e * (rows.sum(axis, keepdims=True) / n)
+        p, axis = self.take(dy)
+        rows = dy.reshape(p.shape)
+        dx = p * sum_along(rows, axis)
         return np.subtract(rows, dx, out=dx).reshape(dy.shape)

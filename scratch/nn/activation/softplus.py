@@ -9,9 +9,10 @@ from scratch.nn.activation.sigmoid import sigmoid
 
 def softplus(x: np.ndarray) -> np.ndarray:
     """ζ(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), whose exponential cannot overflow."""
-    y = np.abs(x)
-    y = np.exp(-y)
-    y = np.log1p(y)
+    y = np.abs(x, out=np.empty_like(x))
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.log1p(y, out=y)
     y += x.clip(0, np.inf)
     return y
 
@@ -22,10 +23,11 @@ class Softplus(Activation):
         y = ζ(beta x) / beta        ζ(z) = log(1 + exp(z));        y = x where beta x > threshold
 
     Shapes    x, y (...), any shape.
-    Backward  dx = dy σ(beta x), or dy where beta x > threshold
-    Why       ζ' = exp(z) / (1 + exp(z)) = σ(z), and beta cancels.
-    Saves     z = beta x.
-    Numerics  torch's exp overflows if a threshold above 88 lets it (709 in float64), and y is infinite; here it is not.
+    Backward  dx = dy e / (1 + e), or dy where beta x > threshold        e = exp(beta x)
+    Why       ζ' = exp(z) / (1 + exp(z)), and beta cancels.
+    Saves     e, and where beta x > threshold.
+    Numerics  exp overflows if a threshold above 88 lets it (709 in float64): y is infinite then and dx NaN, as in
+              torch.
     Torch     torch.nn.Softplus.
     Source    Dugas et al. 2001, Incorporating second-order functional knowledge for better option pricing.
     """
@@ -36,14 +38,18 @@ class Softplus(Activation):
 
     @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
-        z = x * self.beta
-        y = softplus(z)
+        e = np.multiply(x, self.beta, out=np.empty_like(x))
+        linear = e > self.threshold
+        np.exp(e, out=e)
+        y = np.log1p(e)
         y /= self.beta
-        return self.save(choose(z > self.threshold, x, y, x.dtype), z)
+        return self.save(choose(linear, x, y, x.dtype), e, linear)
 
+    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        z = self.take(dy)
-        return dy * choose(z > self.threshold, 1, sigmoid(z), dy.dtype)
+        e, linear = self.take(dy)
+        slope = e / (1 + e)
+        return dy * choose(linear, 1, slope, dy.dtype)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"

@@ -76,7 +76,7 @@ class MultiheadAttention(Module):
         self.batch_first = batch_first
 
         def parameter(*shape: int) -> Parameter:
-            return Parameter(np.empty(shape, dtype))
+            return self.new_parameter(*shape, dtype=dtype)
 
         self.packed = self.kdim == embed_dim and self.vdim == embed_dim
         if self.packed:
@@ -213,7 +213,7 @@ class MultiheadAttention(Module):
         L, N, E = joined.shape
         dy = np.zeros_like(joined) if dy is None else self._batch_first(dy).swapaxes(0, 1)
         rows = dy.reshape(-1, E)
-        self.out_proj.weight.accumulate(rows.T @ joined.reshape(-1, E))
+        self.out_proj.weight.accumulate_product(rows.T, joined.reshape(-1, E))
         if self.out_proj.bias is not None:
             self.out_proj.bias.accumulate(sum_leading(rows))
         if dweights is not None:
@@ -258,7 +258,8 @@ class MultiheadAttention(Module):
         if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
             raise AssertionError(f"{self}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")
         if (query.shape[-1], key.shape[-1], value.shape[-1]) != (self.embed_dim, self.kdim, self.vdim):
-            raise AssertionError(
+            query_differs = query.shape[-1] != self.embed_dim or (self.packed and key.shape != value.shape)
+            raise (AssertionError if query_differs else RuntimeError)(
                 f"{self}: the inputs must end in {self.embed_dim}, {self.kdim} and {self.vdim} features; {shapes}."
             )
         if key.shape[:-1] != value.shape[:-1]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype, normalize, normalize_backward
 
 
@@ -41,8 +41,8 @@ class NormBase(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.empty(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.empty(num_features, dtype)) if affine and bias else None
+        self.weight = self.new_parameter(num_features, dtype=dtype) if affine else None
+        self.bias = self.new_parameter(num_features, dtype=dtype) if affine and bias else None
         self.register_buffer("running_mean", np.empty(num_features, dtype) if track_running_stats else None)
         self.register_buffer("running_var", np.empty(num_features, dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", np.array(0, np.int64) if track_running_stats else None)

@@ -12,6 +12,7 @@ class Sequential(Module):
         y = f_n(... f_2(f_1(x)))
 
     Backward  the chain rule, read from the right: dx = f_1'(f_2'(... f_n'(dy))), so the layers' backwards in reverse.
+              A layer that returns None ends it: nothing before it gets a gradient.
     Saves     nothing of its own; each layer keeps what it needs. One layer object may therefore stand in it only once.
     Torch     torch.nn.Sequential; layers are named "0", "1", ..., or by the keys of a dict.
     Raises    TypeError for anything that is not a Module.
@@ -37,25 +38,42 @@ class Sequential(Module):
         return self
 
     def forward(self, x: Any) -> Any:
-        for layer in self:
+        for layer in self._layers():
             x = layer(x)
         return x
 
     def backward(self, dy: Any) -> Any:
-        for layer in reversed(list(self)):
-            dy = layer.backward(dy)
+        for layer in reversed(self._layers()):
+            if dy is None:
+                layer.forget()
+            else:
+                dy = layer.backward(dy)
         return dy
+
+    def requires_input_grad_(self, requires_input_grad: bool = True) -> Module:
+        """Say whether anybody needs the gradient of the input.
+
+        If nobody does, nobody needs that of any output either, up to the first layer that has parameters.
+        """
+        for layer in self:
+            layer.requires_input_grad_(requires_input_grad)
+            if any(True for _ in layer.parameters()):
+                break
+        return super().requires_input_grad_(requires_input_grad)
+
+    def _layers(self) -> list[Module]:
+        return [value for value in vars(self).values() if isinstance(value, Module)]
 
     def _named(self) -> list[tuple[str, Module]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
     def __len__(self) -> int:
-        return len(self._named())
+        return len(self._layers())
 
     def __iter__(self) -> Iterator[Module]:
-        return (layer for _, layer in self._named())
+        return iter(self._layers())
 
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
             return Sequential(dict(self._named()[index]))
-        return self._named()[index][1]
+        return self._layers()[index]

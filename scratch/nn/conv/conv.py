@@ -19,7 +19,7 @@ class _Conv(_Convolution):
               P = floor((S + padding - dilation (K - 1) - 1) / stride) + 1, padding on both sides counted.
               With G groups, output channels o of group g see the input channels of group g alone.
     Backward  dxp = Σ_{o,p} w dy where stride p + dilation k = s        dw = Σ_{n,p} dy xp        db = Σ_{n,p} dy
-              dx = what padding's adjoint makes of dxp
+              dx = what padding's adjoint makes of dxp, or None after requires_input_grad_(False)
     Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form: see Correlation.
               Adding b at every place sends every dy to it.
     Saves     x, neither padded nor as columns: gathering anew costs about a tenth of the products, while columns would
@@ -74,11 +74,13 @@ class _Conv(_Convolution):
         y = self._correlation().correlate(self._padded(x), self.weight.data, self._bias_column())
         return self.save(y.reshape(*x.shape[: -self.axes - 1], *y.shape[1:]), x)
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x = self.take(dy)
         xp, dy, correlation = self._padded(x), self._with_batch(dy), self._correlation()
         self.weight.accumulate(correlation.weigh(xp, dy))
         self._accumulate_bias(dy)
+        if not self.needs_input_grad:
+            return None
         dxp = correlation.scatter(dy, self.weight.data, xp.shape[2:])
         if self.padding_mode == "zeros":
             dx = pad_constant(dxp, opposite(self._widths()))

@@ -23,6 +23,7 @@ class _ConvTranspose(_Convolution):
     Backward  with dz = dy padded, and cut where output_padding lengthened y:
                   dx[n, i, p] = Σ_{o,k} w[i, o, k] dz[n, o, stride p + dilation k]
                   dw[i, o, k] = Σ_{n,p} x[n, i, p] dz[n, o, stride p + dilation k]        db = Σ dy
+              After requires_input_grad_(False) there is no dx but None.
     Why       the map from x to z is the transpose of the convolution with the same weight, so its gradient is that
               convolution: see Correlation, whose three derivatives serve both layers with x and y exchanged.
     Saves     x.
@@ -78,12 +79,14 @@ class _ConvTranspose(_Convolution):
         y += self._bias_column()
         return self.save(y.reshape(*x.shape[: -self.axes - 1], *y.shape[1:]), x, widths)
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x, widths = self.take(dy)
         xb, dy, correlation = self._with_batch(x), self._with_batch(dy), self._correlation()
         dz = pad_constant(dy, opposite(widths))
         self.weight.accumulate(correlation.weigh(dz, xb))
         self._accumulate_bias(dy)
+        if not self.needs_input_grad:
+            return None
         return correlation.correlate(dz, self.weight.data).reshape(x.shape)
 
     def _widths(self, x: np.ndarray, output_size: Sequence[int] | None) -> Widths:

@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.conv.correlation import Correlation
 from scratch.nn.conv.windows import Windows, per_axis
-from scratch.nn.module import Module, Parameter
-from scratch.nn.reduction import sum_leading
+from scratch.nn.module import Module
+from scratch.nn.reduction import sum_leading, sum_trailing
 from scratch.random import Generator
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -60,8 +60,8 @@ class _Convolution(Module):
         if min(self.kernel_size) < 0:
             raise RuntimeError(f"{name}: kernel_size must be positive, got {self.kernel_size}.")
         outer, inner = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        self.weight = Parameter(np.empty((outer, inner // groups, *self.kernel_size), dtype))
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        self.weight = self.new_parameter(outer, inner // groups, *self.kernel_size, dtype=dtype)
+        self.bias = self.new_parameter(out_channels, dtype=dtype) if bias else None
         self.reset_parameters(generator)
 
     def _for_each_axis(self, option: str, value: Any) -> tuple[int, ...]:
@@ -93,7 +93,8 @@ class _Convolution(Module):
     def _accumulate_bias(self, dy: np.ndarray) -> None:
         """The gradient db = Σ dy over samples and positions: within each plane first, then over the planes."""
         if self.bias is not None:
-            self.bias.accumulate(sum_leading(dy.sum(axis=tuple(range(2, dy.ndim)))))
+            planes = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
+            self.bias.accumulate(sum_leading(sum_trailing(planes)))
 
     def check_input(self, x: np.ndarray) -> None:
         if x.ndim not in (self.axes + 1, self.axes + 2):

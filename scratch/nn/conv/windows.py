@@ -1,6 +1,6 @@
 """Windows: where a kernel that slides over n axes reads. Convolution, Fold and Unfold are built on it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,15 +42,20 @@ class Windows(NamedTuple):
         shape = (len(x), *self.kernel, *positions, *x.shape[axes + 1 :])
         return np.lib.stride_tricks.as_strided(x, shape, (channel, *inside, *between, *steps[axes:]))
 
+    def shifts(self, x: np.ndarray, positions: Sequence[int]) -> Iterator[tuple[Any, np.ndarray]]:
+        """For each element k of the kernel, what it reads at all positions: a view (C, *P, ...) of x."""
+        view = self.view(x, positions)
+        for k in np.ndindex(self.kernel):
+            yield k, view[:, *k]
+
     def add(self, columns: np.ndarray, x: np.ndarray) -> None:
         """Add columns (C, *K, *P, ...) to the elements of x that `view` would have read them from: its adjoint.
 
         For one k no two positions share an element, so each k is one addition of slices.
         """
         axes = len(self.kernel)
-        view = self.view(x, columns.shape[axes + 1 : 2 * axes + 1])
-        for k in np.ndindex(self.kernel):
-            view[:, *k] += columns[:, *k]
+        for k, part in self.shifts(x, columns.shape[axes + 1 : 2 * axes + 1]):
+            part += columns[:, *k]
 
 
 def per_axis(owner: str, name: str, value: Any, axes: int) -> tuple[int, ...]:

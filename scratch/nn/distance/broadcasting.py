@@ -7,8 +7,8 @@ from scratch.nn.module import Module
 
 def broadcast(module: Module, x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both inputs in their common shape: an axis of size 1, or one that is missing in front, repeats."""
-    if x1.dtype.kind != "f" or x1.dtype != x2.dtype:
-        raise RuntimeError(f"{module}: both inputs must have one floating point dtype, got {x1.dtype} and {x2.dtype}.")
+    if x1.dtype.char not in "fd" or x1.dtype != x2.dtype:
+        raise RuntimeError(f"{module}: both inputs must be float32, or both float64, got {x1.dtype} and {x2.dtype}.")
     try:
         shape = np.broadcast_shapes(x1.shape, x2.shape)
     except ValueError:

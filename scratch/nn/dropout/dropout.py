@@ -22,8 +22,8 @@ class _Dropout(Module):
         self.p = p
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        if x.dtype.kind != "f":
-            raise RuntimeError(f"{self}: the input must be floating point, got {x.dtype}.")
+        if x.dtype.char not in "fd":
+            raise RuntimeError(f"{self}: the input must be float32 or float64, got {x.dtype}. Convert it first.")
         if not self.training or self.p == 0 or x.size == 0:
             return self.save(x, None)
         if self.p == 1:

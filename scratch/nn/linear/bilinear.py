@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.reduction import sum_leading
 from scratch.random import Generator
 
@@ -41,8 +41,8 @@ class Bilinear(Module):
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.weight = self.new_parameter(out_features, in1_features, in2_features, dtype=dtype)
+        self.bias = self.new_parameter(out_features, dtype=dtype) if bias else None
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -65,10 +65,12 @@ class Bilinear(Module):
         row_dy = dy[..., np.newaxis, :]
         dx1 = (row_dy @ _times_weight(x2, self.weight.data.transpose(0, 2, 1)))[..., 0, :]
         dx2 = (row_dy @ a)[..., 0, :]
-        products = (x1[..., :, np.newaxis] * x2[..., np.newaxis, :]).reshape(-1, I * J)
-        self.weight.accumulate((dy.reshape(-1, O).T @ products).reshape(O, I, J))
+        N = math.prod(x1.shape[:-1])
+        products = (x1[..., :, np.newaxis] * x2[..., np.newaxis, :]).reshape(N, I * J)
+        rows_dy = dy.reshape(N, O)
+        self.weight.accumulate((rows_dy.T @ products).reshape(O, I, J))
         if self.bias is not None:
-            self.bias.accumulate(sum_leading(dy.reshape(-1, O)))
+            self.bias.accumulate(sum_leading(rows_dy))
         return dx1, dx2
 
     def check_inputs(self, x1: np.ndarray, x2: np.ndarray) -> None:
@@ -91,5 +93,5 @@ class Bilinear(Module):
 
 def _times_weight(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(..., O, J): Σ_i x_i W_oij, one BLAS product for each o."""
-    a = np.moveaxis(x.reshape(-1, x.shape[-1]) @ weight, 0, -2)
+    a = np.moveaxis(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ weight, 0, -2)
     return a.reshape(*x.shape[:-1], *a.shape[1:])

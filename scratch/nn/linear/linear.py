@@ -1,12 +1,13 @@
 """Linear: every output is a weighted sum of all inputs."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.reduction import sum_leading
 from scratch.random import Generator
 
@@ -19,6 +20,7 @@ class Linear(Module):
     Shapes    x (..., I); weight (O, I); bias (O,); y (..., O). I = in_features, O = out_features.
     Backward  with every leading dimension flattened into N rows:
                   dx = dy W        dW = dy^T x        db = Σ_n dy
+              dx is None, and not computed, after requires_input_grad_(False)
     Why       y_o = Σ_i x_i W_oi + b_o, so x_i reaches every y_o through W_oi, and W_oi meets x_i once in every row.
     Saves     x.
     Numerics  one BLAS product each for y, dx and dW; db sums pairwise over the rows.
@@ -37,8 +39,8 @@ class Linear(Module):
     ) -> None:
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in_features), dtype))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.weight = self.new_parameter(out_features, in_features, dtype=dtype)
+        self.bias = self.new_parameter(out_features, dtype=dtype) if bias else None
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -54,13 +56,14 @@ class Linear(Module):
             y += self.bias.data
         return self.save(y, x)
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self, dy: np.ndarray) -> Any:
         x = self.take(dy)
-        rows_x, rows_dy = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
-        self.weight.accumulate(rows_dy.T @ rows_x)
+        N = math.prod(x.shape[:-1])
+        rows_x, rows_dy = x.reshape(N, self.in_features), dy.reshape(N, self.out_features)
+        self.weight.accumulate_product(rows_dy.T, rows_x)
         if self.bias is not None:
             self.bias.accumulate(sum_leading(rows_dy))
-        return dy @ self.weight.data
+        return dy @ self.weight.data if self.needs_input_grad else None
 
     def check_input(self, x: np.ndarray) -> None:
         if x.ndim == 0 or x.shape[-1] != self.in_features:

@@ -12,7 +12,7 @@ from scratch.nn.container.module_list import ModuleList
 from scratch.nn.container.sequential import Sequential
 from scratch.nn.linear.linear import Linear
 from scratch.nn.loss.loss import check_labels, check_prediction, ieee
-from scratch.nn.loss.nll import at
+from scratch.nn.loss.nll import places
 from scratch.nn.module import Module
 from scratch.random import Generator
 
@@ -37,7 +37,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                   dlogits_nc = g_n ([c = the class or cluster of y_n] - softmax(logits)_nc)
               dx is the head's, plus in each cluster's rows what its two layers give
     Why       log p(y) is a sum of at most two log-softmaxes, each with the gradient onehot - softmax.
-    Saves     the exponentials behind h and each c^k that a row needs, what is picked from them, the clusters' rows; the
+    Saves     the softmax behind h and each c^k that a row needs, what is picked from them, the clusters' rows; the
               layers save their own.
     Numerics  a cluster that no row needs is not computed, which is the point of it; its gradients stay as they are.
     Init      that of Linear: the head, then the clusters in order.
@@ -65,6 +65,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 "AdaptiveLogSoftmaxWithLoss: cutoffs must be unique integers in increasing order, "
                 f"each in [1, {n_classes - 1}], got {cutoffs}."
             )
+        if div_value == 0:
+            raise ZeroDivisionError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, must not be 0.")
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*cutoffs, n_classes]
@@ -101,38 +103,38 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             if members.size:
                 picked[members] = self.shortlist_size + k
                 inside = labels[members] - low
-                logp, e, n = log_softmax(self.tail[k](rows[members]), -1)
-                output[members] = logp[at(inside)]
-                clusters.append((k, members, inside, e, n))
-        head_logp, e, n = log_softmax(self.head(rows), -1)
-        output += head_logp[at(picked)]
+                logp, p = log_softmax(self.tail[k](rows[members]), -1)
+                output[members] = logp.take(places(inside, p.shape))
+                clusters.append((k, members, inside, p))
+        head_logp, p = log_softmax(self.head(rows), -1)
+        output += head_logp.take(places(picked, p.shape))
         loss = -output.mean() if output.size else x.dtype.type(np.nan)
         result = ASMoutput(output.reshape(target.shape), loss)
-        return self.save(result, e, n, picked, clusters, x.shape)
+        return self.save(result, p, picked, clusters, x.shape)
 
     @ieee
     def backward(self, doutput: Any = None, dloss: Any = None) -> np.ndarray:
-        e, n, picked, clusters, shape = self.take((doutput, dloss))
-        dtype = e.dtype
+        p, picked, clusters, shape = self.take((doutput, dloss))
+        dtype = p.dtype
         if doutput is None and dloss is None:
             dloss = dtype.type(1)
         g = np.zeros(len(picked), dtype) if doutput is None else np.array(doutput, dtype).reshape(-1)
         if dloss is not None:
             g -= dloss / dtype.type(len(picked))
-        dx = self.head.backward(_log_softmax_backward(g, e, n, picked))
-        for k, members, inside, e, n in clusters:
-            dx[members] += self.tail[k].backward(_log_softmax_backward(g[members], e, n, inside))
+        dx = self.head.backward(_log_softmax_backward(g, p, picked))
+        for k, members, inside, p in clusters:
+            dx[members] += self.tail[k].backward(_log_softmax_backward(g[members], p, inside))
         return dx.reshape(shape)
 
     @ieee
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """The log-probabilities of all classes, (N, n_classes)."""
         bias = 0 if self.head.bias is None else self.head.bias.data
-        head, *_ = log_softmax(x @ self.head.weight.data.T + bias, -1)
+        head, _ = log_softmax(x @ self.head.weight.data.T + bias, -1)
         parts = [head[:, : self.shortlist_size]]
         for k, cluster in enumerate(self.tail):
             project, expand = cluster.parameters()
-            inside, *_ = log_softmax(x @ project.data.T @ expand.data.T, -1)
+            inside, _ = log_softmax(x @ project.data.T @ expand.data.T, -1)
             parts.append(inside + head[:, [self.shortlist_size + k]])
         return np.concatenate(parts, axis=1)
 
@@ -153,8 +155,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         check_labels(name, target, self.n_classes, RuntimeError)
 
 
-def _log_softmax_backward(g: np.ndarray, e: np.ndarray, n: np.ndarray, picked: np.ndarray) -> np.ndarray:
-    """The gradient of Σ g_i log p[i, picked_i] with respect to the logits; p = e / n is their softmax."""
-    dlogits = e * (-g[:, np.newaxis] / n)
-    dlogits[at(picked)] += g
+def _log_softmax_backward(g: np.ndarray, p: np.ndarray, picked: np.ndarray) -> np.ndarray:
+    """The gradient of Σ g_i log p[i, picked_i] with respect to the logits; p is their softmax."""
+    dlogits = p * -g[:, np.newaxis]
+    place = places(picked, p.shape)
+    np.put(dlogits, place, dlogits.take(place) + g)
     return dlogits

@@ -93,7 +93,7 @@ class BCEWithLogitsLoss(Loss):
         check_weight(self, "weight", self.weight, x)
         check_weight(self, "pos_weight", self.pos_weight, x)
         losses = np.log1p(np.exp(-np.abs(x)))
-        losses -= np.minimum(x, 0)  # -log σ(x)
+        losses -= x.clip(-np.inf, 0)  # -log σ(x)
         if self.pos_weight is not None:
             losses *= 1 + (self.pos_weight - 1) * target
         losses += (1 - target) * x

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.activation.softmax import log_softmax
+from scratch.nn.activation.softmax import log_softmax, sum_along
 from scratch.nn.loss.loss import check_prediction, check_target, ieee
-from scratch.nn.loss.nll import LabelLoss, at, class_last, class_second
+from scratch.nn.loss.nll import LabelLoss, class_axis, places
 
 
 class CrossEntropyLoss(LabelLoss):
@@ -24,9 +24,9 @@ class CrossEntropyLoss(LabelLoss):
     Backward  dx_nc = (p_nc Σ_k q_nk - q_nc) dl_n
     Why       d log p_k / dx_c = [k = c] - p_c, so dl/dx_c = -q_c + p_c Σ_k q_k: the row is pulled from what it
               predicts to what it should. With one label, w = 1 and ε = 0 it is p - onehot(y).
-    Saves     exp(x - max) and its sum over the classes, the target, w and what the mean divided by.
-    Numerics  each row is shifted by its maximum, so nothing overflows. One exp a logit, and no one-hot
-              table. With probability targets 0 times a log-probability of -inf is NaN, as in torch.
+    Saves     p, the target or where its elements stand, w and what the mean divided by.
+    Numerics  those of LogSoftmax: nothing overflows. One exp a logit, and no one-hot table. With probability targets
+              0 times a log-probability of -inf is NaN, as in torch.
     Torch     torch.nn.CrossEntropyLoss. Smoothing uses the class weights too, while the mean still divides by the
               weights of the labels; with probabilities it does not divide by weights at all.
     Raises    IndexError for a label out of range; ValueError if the batch sizes differ; RuntimeError for other shapes
@@ -52,56 +52,67 @@ class CrossEntropyLoss(LabelLoss):
             return self._forward_probabilities(x, target)
         self.check_shapes(x, target)
         self.check_class_weight(x)
-        logp, e, n = log_softmax(class_last(x), -1)
-        labels, w, ignored = self.label_weights(target, logp.shape[-1], x.dtype)
-        losses = w * -logp[at(labels)]
+        axis = class_axis(x)
+        logp, p = log_softmax(x, axis)
+        labels, w, ignored = self.label_weights(target, x.shape[axis], x.dtype)
+        picked = places(labels, x.shape)
+        losses = w * -logp.take(picked)
         if self.label_smoothing:
-            share = self.label_smoothing / logp.shape[-1]
+            share = self.label_smoothing / x.shape[axis]
             losses *= 1 - self.label_smoothing
-            losses -= share * (logp.sum(-1) if self.weight is None else logp @ self.weight)
+            losses -= share * sum_along(logp, axis, self._weight_like(logp)).reshape(w.shape)
         if ignored is not None:
             losses = np.where(ignored, 0, losses)
         total = w.sum()
-        return self.save(self.reduce(losses, total), e, n, labels, w, ignored, total)
+        return self.save(self.reduce(losses, total), p, picked, w, ignored, total)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        e, n, *rest = self.take(dloss)
+        p, *rest = self.take(dloss)
         if len(rest) == 2:
-            return self._backward_probabilities(dloss, e, n, *rest)
-        labels, w, ignored, total = rest
-        dl = self.spread(dloss, total, e.dtype)
+            return self._backward_probabilities(dloss, p, *rest)
+        picked, w, ignored, total = rest
+        axis = class_axis(p)
+        dl = self.spread(dloss, total, p.dtype)
         pull = w * dl
         if ignored is not None:
             dl, pull = np.where(ignored, 0, dl), np.where(ignored, 0, pull)  # 0 also where the mean divided by 0
         if not self.label_smoothing:
-            dx = e * (pull[..., np.newaxis] / n)
+            dx = p * _each_row(pull, axis)
         else:
-            share = dl * (self.label_smoothing / e.shape[-1])
+            share = dl * (self.label_smoothing / p.shape[axis])
             pull = pull * (1 - self.label_smoothing)
-            weight = np.ones(e.shape[-1], e.dtype) if self.weight is None else self.weight
-            dx = e * ((pull + share * weight.sum())[..., np.newaxis] / n)
-            dx -= share[..., np.newaxis] * weight
-        dx[at(labels)] -= pull
-        return class_second(dx)
+            weight = self._weight_like(p)
+            total_weight = p.dtype.type(p.shape[axis]) if weight is None else weight.sum()
+            dx = p * _each_row(pull + share * total_weight, axis)
+            dx -= _each_row(share, axis) * (p.dtype.type(1) if weight is None else weight)
+        np.put(dx, picked, dx.take(picked) - pull)
+        return dx
 
     def _forward_probabilities(self, x: np.ndarray, target: np.ndarray) -> Any:
         self._check_probabilities(x, target)
         self.check_class_weight(x)
-        logp, e, n = log_softmax(class_last(x), -1)
-        q = class_last(target)
+        axis = class_axis(x)
+        logp, p = log_softmax(x, axis)
+        q, weight = target, self._weight_like(x)
         if self.label_smoothing:
-            q = q * (1 - self.label_smoothing) + self.label_smoothing / q.shape[-1]
-        if self.weight is not None:
-            q = q * self.weight
-        rows = logp.size // max(logp.shape[-1], 1)
-        return self.save(self.reduce(-(q * logp).sum(-1), rows), e, n, q, rows)
+            q = q * (1 - self.label_smoothing) + self.label_smoothing / x.shape[axis]
+        if weight is not None:
+            q = q * weight
+        losses = -sum_along(q, axis, logp).squeeze(axis)
+        rows = x.size // max(x.shape[axis], 1)
+        return self.save(self.reduce(losses, rows), p, q, rows)
 
-    def _backward_probabilities(self, dloss: Any, e: np.ndarray, n: np.ndarray, q: np.ndarray, rows: int) -> np.ndarray:
-        dx = e * (q.sum(-1, keepdims=True) / n)
+    def _backward_probabilities(self, dloss: Any, p: np.ndarray, q: np.ndarray, rows: int) -> np.ndarray:
+        axis = class_axis(p)
+        dx = p * sum_along(q, axis)
         dx -= q
-        dx *= self.spread(dloss, rows, e.dtype)[..., np.newaxis]
-        return class_second(dx)
+        dx *= _each_row(self.spread(dloss, rows, p.dtype), axis)
+        return dx
+
+    def _weight_like(self, x: np.ndarray) -> np.ndarray | None:
+        """The class weights, in a shape that broadcasts against x."""
+        return None if self.weight is None else self.weight.reshape((-1,) + (1,) * (x.ndim - 2))
 
     def _check_probabilities(self, x: np.ndarray, target: np.ndarray) -> None:
         check_prediction(self, x)
@@ -118,3 +129,8 @@ class CrossEntropyLoss(LabelLoss):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, label_smoothing={self.label_smoothing}"
+
+
+def _each_row(v: np.ndarray, axis: int) -> np.ndarray:
+    """One number for each row, or one for all, in a shape that broadcasts along the classes."""
+    return np.expand_dims(v, axis) if v.ndim else v

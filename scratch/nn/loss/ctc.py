@@ -6,6 +6,8 @@ import numpy as np
 
 from scratch.nn.loss.loss import Loss, check_labels, check_prediction, ieee
 
+LEAST = float(np.finfo(np.float32).min)
+
 
 class CTCLoss(Loss):
     """Connectionist temporal classification: the log-likelihood of a label sequence, summed over all its alignments.
@@ -25,9 +27,11 @@ class CTCLoss(Loss):
     Why       α_ts + β_ts is the log-likelihood of all alignments through s at t, so dl/de_ts = -γ_ts. torch adds
               exp(log_probs) and so returns the gradient of the logits, ready made: a log-softmax takes g to g - p Σ g,
               and both -γ and p - γ become p - γ. It is the derivative only where a log-softmax comes before.
-    Saves     log_probs, e, α, l, the positions' classes, which are reached by two, and the lengths.
+    Saves     log_probs, e, α, l, the positions' classes, which are reached from where, and the lengths.
     Numerics  all in logarithms, with each sum's largest term taken out. Labels that fit into no alignment have the
               likelihood 0, the loss inf and the gradient NaN; with zero_infinity both are 0.
+    Cost      8 NumPy calls a time step and direction. With 4 sequences of 50 steps and 10 labels their overhead makes
+              it 5 times as slow as torch, with 64 of 100 steps and 30 labels it is faster.
     Torch     torch.nn.CTCLoss. It does not check the labels; here one out of range is refused. A blank among the labels
               is computed as in torch, except that torch's gradient misses one of two final positions of the same class.
     Raises    RuntimeError for shapes, lengths, labels or a blank that do not fit, and for an empty batch.
@@ -49,8 +53,9 @@ class CTCLoss(Loss):
         lp = self._batched(log_probs)
         T, S = self._lengths("input_lengths", input_lengths, lp), self._lengths("target_lengths", target_lengths, lp)
         classes = self._classes(lp, targets, S)
-        by_two = np.zeros(classes.shape, bool)
-        by_two[:, 2:] = classes[:, 2:] != classes[:, :-2]
+        enters = np.ones((3, *classes.shape), bool)  # whether position s is entered from s - 2, s - 1 and s
+        enters[0, :, :2] = False
+        enters[0, :, 2:] = classes[:, 2:] != classes[:, :-2]
 
         e = np.take_along_axis(lp, classes[np.newaxis], 2)
         steps, batch, positions = e.shape
@@ -62,34 +67,37 @@ class CTCLoss(Loss):
         alpha = np.full((steps + 1, batch, positions + 2), -np.inf, e.dtype)  # [t + 1, n, s + 2], before s = 0 -inf
         alpha[0, :, 2] = 0  # without any time it is at position 0
         alpha[1, :, 2:4] = e[0, :, :2]
+        before = _three_in_a_row(alpha)
         for t in range(1, steps):
-            before = alpha[t]
-            reached = _log_sum(before[:, 2:], before[:, 1:-1], np.where(by_two, before[:, :-2], -np.inf))
-            np.add(e[t], reached, out=alpha[t + 1, :, 2:])
+            np.add(e[t], _log_sum(before[:, t], enters), out=alpha[t + 1, :, 2:])
 
         blank, label = alpha[T, n, 2 * S + 2], alpha[T, n, 2 * S + 1]
-        nll = -np.where(S == 0, blank, _log_sum(blank, label))
+        nll = -np.where(S == 0, blank, _log_sum(np.stack([blank, label]), True))
         alpha[T, n, 2:] = np.where(final, alpha[T, n, 2:], -np.inf)
         losses = np.where(nll == np.inf, 0, nll) if self.zero_infinity else nll
         if self.reduction == "mean":
             losses = losses / np.maximum(S, 1).astype(e.dtype)
         y = self.reduce(losses if log_probs.ndim == 3 else losses[0])
-        return self.save(y, log_probs.shape, lp, e, alpha, nll, classes, by_two, T, S)
+        return self.save(y, log_probs.shape, lp, e, alpha, nll, classes, enters, T, S)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        shape, lp, e, alpha, nll, classes, by_two, T, S = self.take(dloss)
+        shape, lp, e, alpha, nll, classes, enters, T, S = self.take(dloss)
         steps, batch, positions = e.shape
         gamma = np.empty_like(e)
-        after = np.full((batch, positions + 2), -np.inf, e.dtype)  # e + beta one step later; past 2S there is -inf
-        leaves_by_two = np.zeros_like(by_two)
-        leaves_by_two[:, :-2] = by_two[:, 2:]
+        following = np.full((batch, positions + 2), -np.inf, e.dtype)  # e + beta one step later; past 2S there is -inf
+        after = _three_in_a_row(following)
+        leaves = np.ones_like(enters)  # whether from position s one goes to s, s + 1 and s + 2
+        leaves[2, :, :-2] = enters[0, :, 2:]
+        ends = set(T.tolist())
         for t in reversed(range(steps)):
-            beta = _log_sum(after[:, :-2], after[:, 1:-1], np.where(leaves_by_two, after[:, 2:], -np.inf))
-            last = np.flatnonzero(t + 1 == T)
-            beta[last, 2 * S[last]] = beta[last, np.maximum(2 * S[last] - 1, 0)] = 0
-            np.add(alpha[t + 1, :, 2:] + nll[:, np.newaxis], beta, out=gamma[t])
-            np.add(e[t], beta, out=after[:, :-2])
+            beta = _log_sum(after, leaves)
+            if t + 1 in ends:
+                last = np.flatnonzero(t + 1 == T)
+                beta[last, 2 * S[last]] = beta[last, np.maximum(2 * S[last] - 1, 0)] = 0
+            gamma[t] = beta
+            np.add(e[t], beta, out=following[:, :-2])
+        gamma += alpha[1:, :, 2:] + nll[:, np.newaxis]
         gamma[np.isposinf(e)] = np.nan
         np.exp(gamma, out=gamma)
 
@@ -150,13 +158,18 @@ class CTCLoss(Loss):
         return f"{super().extra_repr()}, blank={self.blank}, zero_infinity={self.zero_infinity}"
 
 
-def _log_sum(*terms: np.ndarray) -> np.ndarray:
-    """The logarithm of Σ exp(term); -inf if all terms are."""
-    largest = terms[0]
-    for term in terms[1:]:
-        largest = np.maximum(largest, term)
-    largest = np.where(largest == -np.inf, 0, largest)
-    total = np.exp(terms[0] - largest)
-    for term in terms[1:]:
-        total += np.exp(term - largest)
-    return np.log(total) + largest
+def _three_in_a_row(v: np.ndarray) -> np.ndarray:
+    """Views of v[..., s], v[..., s + 1] and v[..., s + 2] for every s: (3, ..., positions)."""
+    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(v, 3, axis=-1), -1, 0)
+
+
+def _log_sum(terms: np.ndarray, counts: np.ndarray | bool) -> np.ndarray:
+    """The logarithm of Σ exp(term) over the first axis of the terms that count; -inf if there is none, or all are."""
+    terms = np.where(counts, terms, -np.inf)
+    largest = np.maximum.reduce(terms, axis=0, initial=LEAST)
+    terms -= largest
+    np.exp(terms, out=terms)
+    total = np.add.reduce(terms, axis=0)
+    np.log(total, out=total)
+    total += largest
+    return total

@@ -39,8 +39,8 @@ class GaussianNLLLoss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray, var: Any) -> Any:
-        d = x - real_target(self, x, target)
         v = np.maximum(self._check_variance(x, var), self.eps)
+        d = x - real_target(self, x, target)
         losses = 0.5 * (np.log(v) + d * d / v)
         if self.full:
             losses += 0.5 * math.log(2 * math.pi)

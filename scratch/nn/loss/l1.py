@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, ieee, real_target
+from scratch.nn.loss.loss import Loss, check_target, ieee, real_target
 
 
 class L1Loss(Loss):
@@ -40,11 +40,11 @@ class SmoothL1Loss(Loss):
               |d_i| - beta / 2   otherwise
 
     Shapes    x, target (...), the same; y () or (...).
-    Backward  dx = clip(d / beta, -1, 1) dl
+    Backward  dx = c / beta dl        c = clip(d, -beta, beta)
     Why       the parabola's slope is d / beta, the line's is ±1; they meet at |d| = beta in value and in slope.
               beta = 0 leaves no parabola: then it is L1Loss.
-    Saves     d.
-    Numerics  both branches are c (|d| - c / 2) / beta with c = min(|d|, beta): no choice, and no overflow.
+    Saves     c = clip(d, -beta, beta), or d if beta = 0.
+    Numerics  both branches are c (d - c / 2) / beta: no choice, and no overflow.
     Torch     torch.nn.SmoothL1Loss; torch broadcasts unequal shapes and warns, here they are refused.
     Raises    RuntimeError for negative beta, unequal shapes or dtypes.
     Source    Girshick 2015, Fast R-CNN, arXiv:1504.08083, equation 3.
@@ -58,21 +58,21 @@ class SmoothL1Loss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        d = x - real_target(self, x, target)
-        size = np.abs(d)
+        d = x - real_target(self, x, target, "iub")
         if self.beta == 0:
-            return self.save(self.reduce(size), d)
-        capped = np.minimum(size, self.beta)
-        losses = size - 0.5 * capped
-        losses *= capped
+            return self.save(self.reduce(np.abs(d)), d)
+        c = d.clip(-self.beta, self.beta)
+        losses = c * -0.5
+        losses += d
+        losses *= c
         losses /= self.beta
-        return self.save(self.reduce(losses), d)
+        return self.save(self.reduce(losses), c)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        d = self.take(dloss)
-        dl = self.spread(dloss, d.size, d.dtype)
-        return _sign(d) * dl if self.beta == 0 else np.clip(d, -self.beta, self.beta) * (dl / self.beta)
+        c = self.take(dloss)
+        dl = self.spread(dloss, c.size, c.dtype)
+        return _sign(c) * dl if self.beta == 0 else c * (dl / self.beta)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, beta={self.beta}"
@@ -85,12 +85,13 @@ class HuberLoss(Loss):
               delta (|d_i| - delta / 2)   otherwise
 
     Shapes    x, target (...), the same; y () or (...).
-    Backward  dx = clip(d, -delta, delta) dl
+    Backward  dx = c dl        c = clip(d, -delta, delta)
     Why       the parabola's slope is d, and the line continues it with the slope ±delta it had at |d| = delta.
-    Saves     d.
-    Numerics  both branches are c (|d| - c / 2) with c = min(|d|, delta): no choice, and no overflow.
+    Saves     c.
+    Numerics  both branches are c (d - c / 2): no choice, and no overflow.
     Torch     torch.nn.HuberLoss; torch broadcasts unequal shapes and warns, here they are refused.
-    Raises    RuntimeError unless delta > 0, and for unequal shapes or dtypes; TypeError if delta is not a number.
+    Raises    RuntimeError unless delta > 0, and for unequal shapes or dtypes, integers too; TypeError if delta is no
+              number.
     Source    Huber 1964, Robust estimation of a location parameter.
     """
 
@@ -104,17 +105,18 @@ class HuberLoss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        d = x - real_target(self, x, target)
-        size = np.abs(d)
-        capped = np.minimum(size, self.delta)
-        losses = size - 0.5 * capped
-        losses *= capped
-        return self.save(self.reduce(losses), d)
+        check_target(self, x, target)
+        d = x - target
+        c = d.clip(-self.delta, self.delta)
+        losses = c * -0.5
+        losses += d
+        losses *= c
+        return self.save(self.reduce(losses), c)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        d = self.take(dloss)
-        return np.clip(d, -self.delta, self.delta) * self.spread(dloss, d.size, d.dtype)
+        c = self.take(dloss)
+        return c * self.spread(dloss, c.size, c.dtype)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, delta={self.delta}"

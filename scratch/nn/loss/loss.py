@@ -60,11 +60,11 @@ class Loss(Module):
 
 
 def check_prediction(loss: object, *predictions: np.ndarray) -> None:
-    """Predictions are floating point, and of one shape and dtype if there are several."""
+    """Predictions are float32 or float64, and of one shape and dtype if there are several."""
     first = predictions[0]
-    if first.dtype.kind != "f":
+    if first.dtype.char not in "fd":
         raise RuntimeError(
-            f"{loss}: predictions must be floating point, got {first.dtype}. Convert them with x.astype(np.float32)."
+            f"{loss}: predictions must be float32 or float64, got {first.dtype}. Use x.astype(np.float32)."
         )
     for other in predictions[1:]:
         if other.shape != first.shape:
@@ -90,9 +90,9 @@ def check_target(loss: Module, x: np.ndarray, target: np.ndarray, shape_error: t
         )
 
 
-def real_target(loss: Module, x: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The target, checked; counts and other integers, which torch takes too, become x's dtype."""
-    if target.dtype.kind in "iub":
+def real_target(loss: Module, x: np.ndarray, target: np.ndarray, kinds: str = "iu") -> np.ndarray:
+    """The target, checked; counts and other integers, and with kinds "iub" booleans, become x's dtype, as in torch."""
+    if target.dtype.kind in kinds:
         target = target.astype(x.dtype)
     check_target(loss, x, target)
     return target

@@ -29,6 +29,8 @@ class MarginRankingLoss(Loss):
     def forward(self, x1: np.ndarray, x2: np.ndarray, target: np.ndarray) -> Any:
         check_prediction(self, x1, x2)
         check_signs(self, x1.shape, target)
+        if target.dtype.kind == "b":
+            raise RuntimeError(f"{self}: the target must be 1 or -1 for each pair, got bool. Use np.where(t, 1, -1).")
         t = target.astype(x1.dtype)
         lacking = self.margin - t * (x1 - x2)
         return self.save(self.reduce(np.maximum(lacking, 0)), t * (lacking >= 0))

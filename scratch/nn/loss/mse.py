@@ -23,7 +23,7 @@ class MSELoss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        d = x - real_target(self, x, target)
+        d = x - real_target(self, x, target, "iub")
         return self.save(self.reduce(d * d), d)
 
     @ieee

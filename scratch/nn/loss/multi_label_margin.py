@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.activation.select import keep
 from scratch.nn.loss.loss import Loss, check_labels, ieee
 from scratch.nn.loss.multi_margin import check_rows
+from scratch.nn.reduction import sum_trailing
 
 
 class MultiLabelMarginLoss(Loss):
@@ -17,7 +19,7 @@ class MultiLabelMarginLoss(Loss):
     Backward  h_njc = 1 / C dl_n where z_njc > 0, j right and c wrong, else 0
               dx_nc = Σ_j h_njc for wrong c        dx_nj = -Σ_c h_njc for right j
     Why       each pair inside the margin is pushed apart, with equal force on both.
-    Saves     which pairs push, the right classes j, and x's shape.
+    Saves     which pairs push, where the right classes j stand, and x's shape.
     Numerics  a table of pairs, rows by right classes by classes. NaN is not greater than 0, so it adds nothing, as in
               torch. A class listed twice counts twice, as in torch.
     Torch     torch.nn.MultiLabelMarginLoss; labels int64 only. The mean of an empty batch is uninitialized memory in
@@ -35,21 +37,20 @@ class MultiLabelMarginLoss(Loss):
         check_labels(self, target + 1, rows.shape[1] + 1, RuntimeError)
         labels = target.reshape(rows.shape)
         listed = np.logical_and.accumulate(labels >= 0, axis=1)
-        most = int(listed.sum(1).max(initial=0))
+        most = int(listed.any(axis=0).sum())
         labels, listed = np.where(listed, labels, 0)[:, :most], listed[:, :most]
-        n = np.arange(len(rows))[:, np.newaxis]
-        right = np.zeros(rows.shape, bool)
-        np.logical_or.at(right, (n, labels), listed)
-        z = 1 - rows[n, labels][:, :, np.newaxis] + rows[:, np.newaxis, :]
-        push = (z > 0) & listed[:, :, np.newaxis] & ~right[:, np.newaxis, :]
-        losses = np.where(push, z, 0).sum((1, 2)) / x.dtype.type(rows.shape[1])
-        return self.save(self.reduce(losses.reshape(x.shape[:-1])), push, labels, x.shape, x.dtype)
+        picked = np.arange(len(rows))[:, np.newaxis] * rows.shape[1] + labels
+        wrong = np.bincount(picked.reshape(-1), listed.reshape(-1), rows.size).reshape(rows.shape) == 0
+        z = rows[:, np.newaxis, :] + (1 - rows.take(picked))[:, :, np.newaxis]
+        push = (z > 0) & listed[:, :, np.newaxis] & wrong[:, np.newaxis, :]
+        losses = sum_trailing(keep(push, z).reshape(len(rows), most * rows.shape[1])) / x.dtype.type(rows.shape[1])
+        return self.save(self.reduce(losses.reshape(x.shape[:-1])), push.astype(x.dtype), picked, x.shape)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        push, labels, shape, dtype = self.take(dloss)
-        dx = push.sum(1, dtype=dtype)
-        np.subtract.at(dx, (np.arange(len(labels))[:, np.newaxis], labels), push.sum(2, dtype=dtype))
+        push, picked, shape = self.take(dloss)
+        dx, dtype = push.sum(1), push.dtype
+        dx -= np.bincount(picked.reshape(-1), sum_trailing(push).reshape(-1), dx.size).reshape(dx.shape).astype(dtype)
         dl = self.spread(dloss, len(dx), dtype).reshape(-1) / dtype.type(dx.shape[1])
         dx *= dl[:, np.newaxis]
         return dx.reshape(shape)

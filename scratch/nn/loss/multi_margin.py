@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.activation.select import keep
 from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, ieee
-from scratch.nn.loss.nll import at
+from scratch.nn.loss.nll import places
+from scratch.nn.reduction import sum_trailing
 
 
 class MultiMarginLoss(Loss):
@@ -17,7 +19,7 @@ class MultiMarginLoss(Loss):
     Backward  dz_nc = w_n p max(z_nc, 0)^(p-1) / C dl_n where z_nc > 0 and c ≠ y_n, else 0
               dx_nc = dz_nc for c ≠ y_n        dx_n,y_n = -Σ_c dz_nc
     Why       each rival inside the margin pushes its own score down and the right one up by the same amount.
-    Saves     max(z, 0) with 0 at the right class, the labels and w.
+    Saves     max(z, 0) with 0 at the right class, where that stands, and w.
     Numerics  NaN is not greater than 0, so it adds nothing: in torch too.
     Torch     torch.nn.MultiMarginLoss. mean divides by the rows, whatever the weights; labels int64 only. The mean
               of an empty batch is uninitialized memory in torch, and NaN here.
@@ -44,20 +46,22 @@ class MultiMarginLoss(Loss):
         rows = check_rows(self, x)
         self._check_target(rows, target)
         labels = target.reshape(-1)
-        z = np.fmax(self.margin - rows[at(labels)][:, np.newaxis] + rows, 0)  # fmax: NaN gives 0
-        z[at(labels)] = 0
+        picked = places(labels, rows.shape)
+        z = rows + (self.margin - rows.take(picked))[:, np.newaxis]
+        z = keep(z > 0, z)  # NaN gives 0
+        np.put(z, picked, 0)
         w = np.ones(len(rows), x.dtype) if self.weight is None else self.weight[labels]
         w /= x.dtype.type(rows.shape[1])
-        losses = w * (z if self.p == 1 else z * z).sum(1)
-        return self.save(self.reduce(losses.reshape(target.shape)), z, labels, w, x.shape)
+        losses = w * sum_trailing(z, None if self.p == 1 else z)
+        return self.save(self.reduce(losses.reshape(target.shape)), z, picked, w, x.shape)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        z, labels, w, shape = self.take(dloss)
+        z, picked, w, shape = self.take(dloss)
         dl = w * self.spread(dloss, len(z), z.dtype).reshape(-1)
         dz = (z > 0).astype(z.dtype) if self.p == 1 else 2 * z
         dz *= dl[:, np.newaxis]
-        dz[at(labels)] = -dz.sum(1)
+        np.put(dz, picked, -sum_trailing(dz))
         return dz.reshape(shape)
 
     def _check_target(self, rows: np.ndarray, target: np.ndarray) -> None:

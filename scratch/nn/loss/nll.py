@@ -1,5 +1,6 @@
 """NLLLoss, and what it shares with CrossEntropyLoss: class labels, their weights, and labels to ignore."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ class LabelLoss(Loss):
         mean:  y = Σ_n l_n / Σ_n w_n
 
     A mean therefore does not change when every weight is doubled, or when ignored labels are added; where no weight is
-    left it is 0 / 0 = NaN. The class axis stands at 1 (at 0 without a batch), as in an image with C channels; inside it
-    is moved last, so that `logp[at(labels)]` picks one number for each label.
+    left it is 0 / 0 = NaN. The class axis stands at 1 (at 0 without a batch), as in an image with C channels.
+    `logp.take(places(labels, logp.shape))` picks one number for each label.
     """
 
     weight: np.ndarray | None
@@ -43,18 +44,20 @@ class LabelLoss(Loss):
             raise ValueError(f"{self}: the input needs a class dimension, got a scalar.")
         expected = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
         if target.shape != expected:
-            batch_differs = target.shape[:1] != x.shape[:1] if x.ndim > 1 else target.ndim == 1 and target.size != 1
+            several = target.ndim == 1 and target.size != 1 and target.dtype.kind in "iu"
+            batch_differs = target.shape[:1] != x.shape[:1] if x.ndim > 1 else several
             raise (ValueError if batch_differs else RuntimeError)(
                 f"{self}: the target of an input of shape {x.shape}, classes in dimension {min(x.ndim - 1, 1)}, must "
                 f"be class labels of shape {expected}, got {target.shape}."
             )
-        if target.dtype not in (np.int64, np.uint8):
+        if target.dtype != np.int64 and (target.dtype != np.uint8 or x.ndim > 2):
             raise RuntimeError(
-                f"{self}: class labels must be int64 or uint8, got {target.dtype}. Convert them with .astype(np.int64)."
+                f"{self}: class labels must be int64{' or uint8' * (x.ndim <= 2)}, got {target.dtype}. "
+                "Convert them with .astype(np.int64)."
             )
 
     def check_class_weight(self, x: np.ndarray) -> None:
-        classes = x.shape[min(x.ndim - 1, 1)]
+        classes = x.shape[class_axis(x)]
         if self.weight is None:
             return
         if self.weight.shape != (classes,):
@@ -77,9 +80,9 @@ class NLLLoss(LabelLoss):
               y () or like target.
     Backward  dx_nc = -w_n dl_n if c = y_n, else 0
     Why       l_n is linear in one element of its row. The other elements only matter through the log-softmax before.
-    Saves     the labels, w, Σ w and x's shape.
+    Saves     where the labels' elements stand, w, Σ w and x's shape.
     Numerics  exact but for the sum. What stands in an ignored row is not read, so NaN there does no harm.
-    Torch     torch.nn.NLLLoss; labels int64 or uint8 as there.
+    Torch     torch.nn.NLLLoss; labels int64, or uint8 without further dimensions, as there.
     Raises    IndexError for a label out of range; ValueError if the batch sizes differ; RuntimeError for other shapes
               and dtypes.
     """
@@ -91,37 +94,39 @@ class NLLLoss(LabelLoss):
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         self.check_shapes(x, target)
         self.check_class_weight(x)
-        logp = class_last(x)
-        labels, w, ignored = self.label_weights(target, logp.shape[-1], x.dtype)
-        losses = w * -logp[at(labels)]
+        labels, w, ignored = self.label_weights(target, x.shape[class_axis(x)], x.dtype)
+        picked = places(labels, x.shape)
+        losses = w * -x.take(picked)
         if ignored is not None:
             losses = np.where(ignored, 0, losses)
         total = w.sum()
-        return self.save(self.reduce(losses, total), labels, w, ignored, total, logp.shape)
+        return self.save(self.reduce(losses, total), picked, w, ignored, total, x.shape)
 
     @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
-        labels, w, ignored, total, shape = self.take(dloss)
+        picked, w, ignored, total, shape = self.take(dloss)
         step = w * self.spread(dloss, total, w.dtype)
         if ignored is not None:
             step = np.where(ignored, 0, step)  # 0 also where the mean divided by 0
         dlogp = np.zeros(shape, w.dtype)
-        dlogp[at(labels)] = -step
-        return class_second(dlogp)
+        np.put(dlogp, picked, -step)
+        return dlogp
 
 
 class NLLLoss2d(NLLLoss):
     """torch's former name of NLLLoss for images; NLLLoss takes any number of dimensions."""
 
 
-def class_last(x: np.ndarray) -> np.ndarray:
-    return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
+def class_axis(x: np.ndarray) -> int:
+    return min(x.ndim - 1, 1)
 
 
-def class_second(x: np.ndarray) -> np.ndarray:
-    return x if x.ndim <= 2 else np.moveaxis(x, -1, 1)
-
-
-def at(labels: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The index that picks, from an array with classes last, the element of each label's class."""
-    return (*np.indices(labels.shape, sparse=True), labels)
+def places(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Where in a flattened (N, C, ...) array, or (C,), the element of each label's class stands: (N, ...), or ()."""
+    if not labels.ndim:
+        return labels.astype(np.int64)
+    n, classes, length = shape[0], shape[1], math.prod(shape[2:])
+    place = (np.arange(n) * classes)[:, np.newaxis] + labels.reshape(n, length)
+    place *= length
+    place += np.arange(length)
+    return place.reshape(labels.shape)

@@ -61,8 +61,8 @@ class CrossMapLRN2d(Module):
             raise ZeroDivisionError(f"{self}: a window of size 0 has no mean. Use a size of 2 or more.")
         if x.shape[1] == 0:
             raise IndexError(f"{self}: the input has no channels, got shape {x.shape}.")
-        if self.size < 0 or x.dtype.kind != "f":
-            raise RuntimeError(f"{self}: needs a size of 1 or more and floating point input, got {x.dtype}.")
+        if self.size < 0 or x.dtype.char not in "fd":
+            raise RuntimeError(f"{self}: needs a size of 1 or more and float32 or float64 input, got {x.dtype}.")
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

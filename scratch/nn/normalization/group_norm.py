@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype, normalize, normalize_backward
 
 
@@ -21,6 +21,8 @@ class GroupNorm(Module):
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       as in LayerNorm, with a group in place of a row; the derivation is in normalize.py.
     Saves     x - μ and r.
+    Cost      27 times an array is read or written, forward and backward, where one fused loop would do with 7: 2 to 3
+              times torch's time at 10^5 to 10^6 numbers, one thread each.
     Init      weight 1, bias 0.
     Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as there.
     Raises    ValueError if G does not divide C, or the whole batch holds a single value per group; RuntimeError for an
@@ -46,8 +48,8 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        self.weight = Parameter(np.empty(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.empty(num_channels, dtype)) if affine and bias else None
+        self.weight = self.new_parameter(num_channels, dtype=dtype) if affine else None
+        self.bias = self.new_parameter(num_channels, dtype=dtype) if affine and bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

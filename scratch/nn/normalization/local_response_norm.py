@@ -34,8 +34,8 @@ class LocalResponseNorm(Module):
     def forward(self, x: np.ndarray) -> np.ndarray:
         if x.ndim < 3:
             raise ValueError(f"{self}: the input must be (N, C, ...) with 3 or more dimensions, got shape {x.shape}.")
-        if self.size < 1 or x.dtype.kind != "f":
-            raise RuntimeError(f"{self}: needs a size of 1 or more and floating point input, got {x.dtype}.")
+        if self.size < 1 or x.dtype.char not in "fd":
+            raise RuntimeError(f"{self}: needs a size of 1 or more and float32 or float64 input, got {x.dtype}.")
         channels = x.reshape(x.shape[0], x.shape[1], math.prod(x.shape[2:]))
         s = _window_sum(np.square(channels), self.size // 2, (self.size - 1) // 2)
         s *= self.alpha / self.size

@@ -1,22 +1,20 @@
-"""Mean 0 and variance 1 over a set of axes, then a scale and a shift: what batch, layer, group and instance norm share.
+"""Mean 0 and variance 1 over a set of axes, then a scale and a shift: what batch, group and instance norm share.
 
 Each of them is a view of its input as (N, G, P, L), in which every group g of every sample n has a mean and a variance
 over its p and l, and every (g, p) a weight and a bias:
 
-    LayerNorm      (rows, 1, D, 1)      a weight for each element of a row
     GroupNorm      (N, G, C/G, L)       a weight for each channel; L is the product of the spatial sizes
     InstanceNorm   (N, C, 1, L)         each channel is a group of its own
     BatchNorm      (N, C, 1, L)         the same, with one mean and one variance for all n
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
-from scratch.nn.reduction import sum_leading
-
-BLOCK = 4096  # the longest dot product left to BLAS in one piece: in float32 1 ulp at 4096 terms, 25 ulp at 2^20
+from scratch.nn.reduction import sum_leading, sum_trailing
 
 
 class Normalized(NamedTuple):
@@ -52,12 +50,11 @@ def normalize(
     else:
         mean = _mean(x, None, over_batch)
         d = x - mean
-        rest = _mean(d, None, over_batch)
-        var = _mean(d, d, over_batch)
-        if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else the shift is below an ulp of x̂
+        rest, var = _mean(d, None, over_batch), _mean(d, d, over_batch)
+        if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
             var = _mean(d, d, over_batch)
-    r = 1 / np.sqrt(var + float(eps))
+    r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # nothing has no variance, and no gradient
     y = d * (r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1))
     if bias is not None:
         y += bias.data.reshape(*x.shape[1:3], 1)
@@ -82,22 +79,22 @@ def normalize_backward(
     """
     d, r, constant = saved
     n, groups, per_group, length = dy.shape
-    sum_dy, sum_dyd = dots(dy), dots(dy, d)  # (N, G, P)
+    terms = per_group * length
+    sum_dy, sum_dyd = sum_trailing(dy), sum_trailing(dy, d)  # (N, G, P)
+    if len(r) < n:  # all n share one mean
+        sum_dy, sum_dyd = (_sum_batch(sums) for sums in (sum_dy, sum_dyd))
+        terms *= n
     if weight is not None:
-        weight.accumulate(sum_leading((sum_dyd * r[..., 0]).reshape(n, weight.size)).reshape(weight.shape))
+        weight.accumulate(_sum_batch(sum_dyd * r[..., 0]).reshape(weight.shape))
     if bias is not None:
-        bias.accumulate(sum_leading(sum_dy.reshape(n, bias.size)).reshape(bias.shape))
+        bias.accumulate(_sum_batch(sum_dy).reshape(bias.shape))
     w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
     dx = dy * (r * w[..., np.newaxis])
     if constant:
         return dx
-    sum_g, sum_gd = dots(sum_dy, w), dots(sum_dyd, w)  # (N, G)
-    terms = per_group * length
-    if len(r) == 1:
-        sum_g, sum_gd, terms = sum_leading(sum_g), sum_leading(sum_gd), terms * n
-    mean_gx = r * sum_gd.reshape(r.shape) / terms
-    along = d * (r * r * mean_gx)
-    along += r * sum_g.reshape(r.shape) / terms
+    sum_g, sum_gd = ((sums * w).sum(axis=-1)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
+    along = d * (r * r * r * sum_gd / terms)
+    along += r * sum_g / terms
     dx -= along
     return dx
 
@@ -106,29 +103,21 @@ def _mean(a: np.ndarray, b: np.ndarray | None, over_batch: bool) -> np.ndarray:
     """<a b>, or <a> without b: (N, G, 1, 1), or (1, G, 1, 1) `over_batch`."""
     n, groups, per_group, length = a.shape
     rows = (n, groups, per_group * length)
-    total = dots(a.reshape(rows), None if b is None else b.reshape(rows))
+    total = sum_trailing(a.reshape(rows), None if b is None else b.reshape(rows))
     if over_batch:
         return (sum_leading(total) / (n * per_group * length)).reshape(1, groups, 1, 1)
     return (total / (per_group * length)).reshape(n, groups, 1, 1)
 
 
-def dots(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """Σ a b over the last axis, or Σ a without b: by BLAS for up to BLOCK terms, then pairwise sums of those."""
-    length = a.shape[-1]
-    if length == 1:
-        return (a if b is None else a * b)[..., 0]
-    if length > BLOCK:
-        whole = length // BLOCK * BLOCK
-        b = np.ones(length, a.dtype) if b is None else b
-        blocks = [z[..., :whole].reshape(*z.shape[:-1], whole // BLOCK, BLOCK) for z in (a, b)]
-        return np.vecdot(*blocks).sum(axis=-1) + np.vecdot(a[..., whole:], b[..., whole:])
-    return np.vecdot(a, np.ones(length, a.dtype) if b is None else b)
+def _sum_batch(a: np.ndarray) -> np.ndarray:
+    """Σ_n of (N, G, P), as (1, G, P)."""
+    return sum_leading(a.reshape(len(a), math.prod(a.shape[1:]))).reshape(1, *a.shape[1:])
 
 
 def check_dtype(layer: Module, x: np.ndarray, *references: np.ndarray | Parameter | None) -> None:
-    """Refuse x unless it is floating point, and of the dtype of the layer's parameters and buffers."""
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"{layer}: the input must be floating point, got {x.dtype}.")
+    """Refuse x unless it is float32 or float64, and of the dtype of the layer's parameters and buffers."""
+    if x.dtype.char not in "fd":
+        raise RuntimeError(f"{layer}: the input must be float32 or float64, got {x.dtype}.")
     for reference in references:
         if reference is not None and reference.dtype != x.dtype:
             raise RuntimeError(

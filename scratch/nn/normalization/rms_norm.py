@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.normalization.layer_norm import as_shape, rows_to_normalize
-from scratch.nn.normalization.normalize import check_dtype, dots
-from scratch.nn.reduction import sum_leading
+from scratch.nn.normalization.normalize import check_dtype
+from scratch.nn.reduction import sum_leading, sum_trailing
 
 
 class RMSNorm(Module):
@@ -41,7 +41,7 @@ class RMSNorm(Module):
         self.normalized_shape = as_shape(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.weight = Parameter(np.empty(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.weight = self.new_parameter(*self.normalized_shape, dtype=dtype) if elementwise_affine else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -55,7 +55,7 @@ class RMSNorm(Module):
         rows = x.reshape(rows_to_normalize(self, x, self.normalized_shape))
         check_dtype(self, x, self.weight)
         eps = float(np.finfo(x.dtype).eps if self.eps is None else self.eps)
-        r = 1 / np.sqrt(dots(rows, rows)[:, np.newaxis] / rows.shape[1] + eps)
+        r = 1 / np.sqrt(sum_trailing(rows, rows)[:, np.newaxis] / rows.shape[1] + eps)
         x_hat = rows * r
         y = x_hat if self.weight is None else x_hat * self.weight.data.reshape(-1)
         return self.save(y.reshape(x.shape), x_hat, r)
@@ -67,7 +67,7 @@ class RMSNorm(Module):
         if self.weight is not None:
             self.weight.accumulate(sum_leading(g * x_hat).reshape(self.weight.shape))
             g = g * self.weight.data.reshape(-1)
-        dx = x_hat * (dots(g, x_hat)[:, np.newaxis] / -x_hat.shape[1])
+        dx = x_hat * (sum_trailing(g, x_hat)[:, np.newaxis] / -x_hat.shape[1])
         dx += g
         dx *= r
         return dx.reshape(dy.shape)

@@ -59,7 +59,7 @@ class _AvgPool(Module):
     def forward(self, x: np.ndarray) -> np.ndarray:
         windows = self.windows(x)
         divisor = self.divisor(x, windows).astype(x.dtype)
-        sums = window_sums(windows, x.shape)
+        sums = window_sums(windows)
         y = apply_each(sums, x)
         y /= divisor
         return self.save(y, sums, divisor)
@@ -120,6 +120,13 @@ class AvgPool2d(_AvgPool):
 class AvgPool3d(_AvgPool):
     __doc__ = _AvgPool.__doc__
     dimensions = 3
+
+    def windows(self, x: np.ndarray) -> list[Windows]:
+        windows = super().windows(x)
+        kernel = per_axis(self, "kernel_size", self.kernel_size, 3)
+        if any(size < k for size, k in zip(x.shape[-3:], kernel, strict=True)):
+            raise RuntimeError(f"{self}: the input, even without padding, must hold the kernel, got shape {x.shape}.")
+        return windows
 
 
 def outer(counts: list[np.ndarray]) -> np.ndarray:

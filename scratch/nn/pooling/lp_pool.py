@@ -54,7 +54,7 @@ class _LPPool(Module):
             sign = math.copysign(1.0, p)
             y, index = largest(sign * np.abs(x), windows)
             return self.save(sign * y, x, index)
-        sums = window_sums(windows, x.shape)
+        sums = window_sums(windows)
         window = math.prod(per_axis(self, "kernel_size", self.kernel_size, self.dimensions))
         c = (window / outer([w.counts for w in windows])).astype(x.dtype)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from scratch.nn.module import Module
-from scratch.nn.pooling.windows import Windows, check_images, pooling_windows
+from scratch.nn.pooling.windows import KEPT, Windows, check_images, pooling_windows
 
 
 class _MaxPool(Module):
@@ -23,7 +24,7 @@ class _MaxPool(Module):
     Saves     i.
     Numerics  exact. Padding is -infinity, so it never wins: windows are cut off at the border instead. NaN is larger
               than everything, and of several NaN torch's scan keeps the last.
-    Speed     the scan goes over the kernel's positions, each for all outputs at once.
+    Cost      four passes over the outputs for each position of the kernel; one argmax where the window is the image.
     Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d; integers are accepted too.
     Raises    RuntimeError for another number of dimensions, an empty image, a window that does not fit, or a padding
               of more than half a window; TypeError for options that are not ints.
@@ -57,8 +58,8 @@ class _MaxPool(Module):
 
     def windows(self, x: np.ndarray) -> list[Windows]:
         check_images(self, x, self.dimensions)
-        if x.dtype.kind not in "fiu":
-            raise NotImplementedError(f"{self}: the input must be made of numbers, got {x.dtype}.")
+        if x.dtype.kind not in "iu" and x.dtype.char not in "fd":
+            raise NotImplementedError(f"{self}: the input must be float32, float64 or integers, got {x.dtype}.")
         sizes = x.shape[-self.dimensions :]
         return pooling_windows(self, sizes, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
@@ -86,30 +87,30 @@ class MaxPool3d(_MaxPool):
 
 def largest(x: np.ndarray, windows: Sequence[Windows]) -> tuple[np.ndarray, np.ndarray]:
     """The largest value of every window, and where it lies in its flattened image."""
-    tables = [window.table() for window in windows]
+    n = len(windows)
     has_nan = x.dtype.kind == "f" and bool(np.isnan(x.min(initial=0)))
-    y, winner = first_largest(read(x, tables), math.prod(t.shape[1] for t in tables), has_nan)
-    positions = flat_positions(tables, x.shape[-len(windows) :])
-    outputs = positions.shape[1]
+    if all(window.whole for window in windows) and not has_nan:
+        images = x.reshape(*x.shape[:-n], *(1,) * n, math.prod(x.shape[-n:]))
+        index = images.argmax(axis=-1, keepdims=True)
+        return np.take_along_axis(images, index, axis=-1)[..., 0], index[..., 0]
+    positions = flat_positions(tuple(windows))
+    kernel, outputs = positions.shape
+    y, winner = first_largest(read(x, windows), kernel, has_nan)
     index = winner.astype(np.intp)
     index *= outputs
-    index += np.arange(outputs).reshape(y.shape[-len(windows) :])
+    index += np.arange(outputs).reshape(y.shape[-n:])
     return y, np.take(positions, index)
 
 
-def read(x: np.ndarray, tables: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+def read(x: np.ndarray, windows: Sequence[Windows]) -> Iterator[np.ndarray]:
     """For each position of the kernel, row by row, what it reads for all outputs."""
-    if not tables:
+    if not windows:
         yield x
         return
-    axis = x.ndim - len(tables)
-    for positions in tables[0].T:
-        steps = np.diff(positions)
-        if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
-            part = x[(*[slice(None)] * axis, slice(positions[0], positions[-1] + 1, steps[0]))]
-        else:
-            part = np.take(x, positions, axis)
-        yield from read(part, tables[1:])
+    axis = x.ndim - len(windows)
+    for index in windows[0].reads:
+        part = x[(*[slice(None)] * axis, index)] if isinstance(index, slice) else np.take(x, index, axis)
+        yield from read(part, windows[1:])
 
 
 def first_largest(candidates: Iterable[np.ndarray], count: int, has_nan: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -131,11 +132,12 @@ def first_largest(candidates: Iterable[np.ndarray], count: int, has_nan: bool) -
     return best, winner
 
 
-def flat_positions(tables: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+@lru_cache(KEPT)
+def flat_positions(windows: tuple[Windows, ...]) -> np.ndarray:
     """(K, O): what each position of the kernel reads for each output, as an index into the flattened image."""
     flat = np.zeros((1, 1), np.int64)
-    for table, size in zip(tables, sizes, strict=True):
-        flat = flat[:, np.newaxis, :, np.newaxis] * size + table.T[:, np.newaxis, :]
+    for window in windows:
+        flat = flat[:, np.newaxis, :, np.newaxis] * window.size + window.table.T[:, np.newaxis, :]
         flat = flat.reshape(flat.shape[0] * flat.shape[1], -1)
     return flat
 

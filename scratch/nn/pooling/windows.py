@@ -1,36 +1,55 @@
 """Windows: which positions of an axis each output of a pooling layer reads, and the checks that all pooling shares."""
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
 from scratch.nn.module import Module
-from scratch.nn.pooling.axis_matrix import AxisMatrix
+from scratch.nn.pooling.axis_matrix import AxisMatrix, Index, as_index
+
+KEPT = 256  # so many windows are kept from one forward to the next; what is computed from them is kept with them
 
 
-class Windows(NamedTuple):
-    """Output o reads the positions first[o], first[o] + step, ..., last[o], all of them inside the input."""
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Output o reads the positions first[o], first[o] + step, ..., last[o] of an axis, all of them inside."""
 
+    size: int  # of the axis
     first: np.ndarray
     last: np.ndarray
     step: int = 1
 
-    @property
+    @cached_property
     def counts(self) -> np.ndarray:
         return (self.last - self.first) // self.step + 1
 
+    @cached_property
     def table(self) -> np.ndarray:
         """Positions (O, K), K being the largest count. A shorter window repeats its last position."""
         t = np.arange(self.counts.max(initial=1))
         return np.minimum(self.first[:, np.newaxis] + self.step * t, self.last[:, np.newaxis])
 
-    def sums(self, size: int) -> AxisMatrix:
-        """The matrix of ones and zeros that sums every window of an axis of that size."""
+    @cached_property
+    def reads(self) -> list[Index]:
+        """For each position of the kernel, what it reads for all outputs."""
+        return [as_index(positions) for positions in self.table.T]
+
+    @cached_property
+    def sums(self) -> AxisMatrix:
+        """The matrix of ones and zeros that sums every window."""
         k = np.arange(self.counts.max(initial=1)) < self.counts[:, np.newaxis]
-        return AxisMatrix(np.nonzero(k)[0], self.table()[k], None, (len(self.first), size))
+        return AxisMatrix(np.nonzero(k)[0], self.table[k], None, (len(self.first), self.size))
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether there is one window, and it is the axis."""
+        return len(self.first) == 1 and int(self.counts[0]) == self.size
 
 
+@lru_cache(KEPT)
 def sliding_windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> Windows:
     """Windows that move by stride, starting `padding` before the input; what lies outside the input is cut off.
 
@@ -47,13 +66,14 @@ def sliding_windows(size: int, kernel: int, stride: int, padding: int, dilation:
     start = np.arange(outputs) * stride - padding
     first = start + dilation * -(np.minimum(start, 0) // dilation)
     last = first + (np.minimum(start + reach, size - 1) - first) // dilation * dilation
-    return Windows(first, last, dilation)
+    return Windows(size, first, last, dilation)
 
 
+@lru_cache(KEPT)
 def adaptive_windows(size: int, outputs: int) -> Windows:
     """Windows that share an axis as evenly as whole numbers allow: [floor(o I / O), ceil((o + 1) I / O))."""
     o = np.arange(outputs)
-    return Windows(o * size // outputs, ((o + 1) * size - 1) // outputs)
+    return Windows(size, o * size // outputs, ((o + 1) * size - 1) // outputs)
 
 
 def per_axis(module: Module, name: str, value: Any, n: int) -> tuple[int, ...]:
@@ -86,10 +106,15 @@ def pooling_windows(
     return windows
 
 
-def window_sums(windows: list[Windows], shape: tuple[int, ...]) -> dict[int, AxisMatrix]:
-    """The matrices that sum every window: one for each of the last axes, the first of them first."""
-    axes = range(-len(windows), 0)
-    return {axis: window.sums(shape[axis]) for axis, window in zip(axes, windows, strict=True)}
+def window_sums(windows: list[Windows]) -> dict[int, AxisMatrix]:
+    """The matrices that sum every window: one for each of the last axes.
+
+    The first axis comes first, since its lines are long in memory. Axes that are summed as a whole come before it, the
+    last of them first: then each is a contiguous sum, and what is left is small.
+    """
+    axes = [(window.whole, axis, window.sums) for axis, window in enumerate(windows, start=-len(windows))]
+    whole = {axis: matrix for is_whole, axis, matrix in reversed(axes) if is_whole}
+    return whole | {axis: matrix for is_whole, axis, matrix in axes if not is_whole}
 
 
 def check_images(module: Module, x: np.ndarray, n: int, only_batch_empty: bool = True) -> None:
@@ -105,5 +130,5 @@ def check_images(module: Module, x: np.ndarray, n: int, only_batch_empty: bool =
 
 
 def check_floating(module: Module, x: np.ndarray) -> None:
-    if x.dtype.kind != "f":
-        raise NotImplementedError(f"{module}: the input must be floating point, got {x.dtype}. Convert it first.")
+    if x.dtype.char not in "fd":
+        raise NotImplementedError(f"{module}: the input must be float32 or float64, got {x.dtype}. Convert it first.")

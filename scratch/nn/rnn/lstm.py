@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratch.nn.activation.sigmoid import sigmoid
 from scratch.nn.rnn.recurrence import Recurrence, State, Steps, Weights, affine
 from scratch.nn.rnn.rnn_base import RNNBase
 from scratch.nn.rnn.rnn_cell_base import RNNCellBase
@@ -25,6 +24,9 @@ class _LSTM(Recurrence):
         i, f, o = σ(z_i, z_f, z_o)        g = tanh(z_g)        z = W_ih x + b_ih + W_hh h + b_hh, rows in order i f g o
         c' = f * c + i * g                h' = o * tanh(c'), or W_hr (o * tanh(c')) with a projection
 
+    Since σ(z) = ½ + ½ tanh(z / 2), one tanh serves all four gates of a step. That saves a third of the NumPy calls, and
+    NumPy's tanh takes half the time of its exp: 10 % of a forward at 128 units, 30 % at 32.
+
     Backward, from dh' and dc':
 
         dc' += dh' * o (1 - tanh²c')
@@ -40,16 +42,19 @@ class _LSTM(Recurrence):
         size = c.shape[1]
         gates = affine(x, weights.ih, weights.b_ih, weights.b_hh)
         i, f, g, o = np.split(gates, 4, axis=1)
-        i_and_f = gates[:, : 2 * size]
+        slope = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), size)
+        shift = 1 - slope  # ½ for σ, and 0 for tanh itself
         tanh_c, c_before = (np.empty((len(x), size), x.dtype) for _ in range(2))
         y, h_before = (np.empty((len(x), h.shape[1]), x.dtype) for _ in range(2))
         for step in steps:
             n = step.stop - step.start
             h_before[step], c_before[step] = h[:n], c[:n]
-            gates[step] += h[:n] @ weights.hh.data.T
-            i_and_f[step] = sigmoid(i_and_f[step])
-            np.tanh(g[step], out=g[step])
-            o[step] = sigmoid(o[step])
+            z = gates[step]
+            z += h[:n] @ weights.hh.data.T
+            z *= slope
+            np.tanh(z, out=z)
+            z *= slope
+            z += shift
             c[:n] *= f[step]
             c[:n] += i[step] * g[step]
             np.tanh(c[:n], out=tanh_c[step])
@@ -73,6 +78,7 @@ class _LSTM(Recurrence):
         np.multiply(g, g, out=dg)
         np.subtract(1, dg, out=dg)
         dg *= i
+        by_dc = dgates.reshape(len(dgates), 4, dc.shape[1])[:, :3]  # di, df and dg
         dc_dh = o * (1 - tanh_c * tanh_c)
         dh_of_step = dy.copy()
         for step in reversed(steps):
@@ -80,13 +86,12 @@ class _LSTM(Recurrence):
             dh_of_step[step] += dh[:n]
             dshown = dh_of_step[step] if weights.hr is None else dh_of_step[step] @ weights.hr.data
             dc[:n] += dshown * dc_dh[step]
-            for part in (di, df, dg):
-                part[step] *= dc[:n]
+            by_dc[step] *= dc[:n, np.newaxis]
             do[step] *= dshown
             dc[:n] *= f[step]
             np.matmul(dgates[step], weights.hh.data, out=dh[:n])
         if weights.hr is not None:
-            weights.hr.accumulate(dh_of_step.T @ (o * tanh_c))
+            weights.hr.accumulate_product(dh_of_step.T, o * tanh_c)
         return dgates, dgates, h_before
 
 
@@ -107,6 +112,8 @@ class LSTM(_LSTM, RNNBase):
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
     Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
+    Cost      15 NumPy calls a step forward and 7 backward, whatever the sizes: 2.5 times torch's time at 32 units. From
+              64 units on the products take most of it, three quarters at 128, and it is 1.6 to 1.9 times torch's.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTM; between layers, dropout draws torch's masks from the same seed.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.

@@ -61,8 +61,8 @@ class Recurrence:
         x, saved = saved
         dstate = tuple(part.copy() for part in dstate)
         dx_gates, dh_gates, h_before = self.backward_steps(dy, dstate, saved, weights, steps)
-        weights.ih.accumulate(dx_gates.T @ x)
-        weights.hh.accumulate(dh_gates.T @ h_before)
+        weights.ih.accumulate_product(dx_gates.T, x)
+        weights.hh.accumulate_product(dh_gates.T, h_before)
         if weights.b_ih is not None and weights.b_hh is not None:
             db_ih = sum_leading(dx_gates)
             weights.b_ih.accumulate(db_ih)

@@ -66,7 +66,7 @@ class RNNBase(Recurrence, Module):
                 shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)} if bias else {}
                 shapes |= {"weight_hr": (proj_size, hidden_size)} if proj_size else {}
                 for name, shape in shapes.items():
-                    setattr(self, f"{name}_l{layer}{suffix}", Parameter(np.empty(shape, dtype)))
+                    setattr(self, f"{name}_l{layer}{suffix}", self.new_parameter(*shape, dtype=dtype))
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -120,7 +120,7 @@ class RNNBase(Recurrence, Module):
         dfinal = self.check_state(dhx, layout)
         dstart: list[State] = [()] * len(dfinal[0])
         for layer in reversed(range(self.num_layers)):
-            drop, drop.saved, saved = kept[layer]
+            drop, drop.saved, saved = kept.pop()
             dx = []
             for direction, part in enumerate(np.split(drows, self.directions, axis=1)):
                 index = layer * self.directions + direction

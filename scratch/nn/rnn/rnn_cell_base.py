@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.module import Module, Parameter
+from scratch.nn.module import Module
 from scratch.nn.rnn.recurrence import Recurrence, State, Weights
 from scratch.random import Generator
 
@@ -39,10 +39,10 @@ class RNNCellBase(Recurrence, Module):
         self.hidden_size = hidden_size
         self.bias = bias
         rows = num_chunks * hidden_size
-        self.weight_ih = Parameter(np.empty((rows, input_size), dtype))
-        self.weight_hh = Parameter(np.empty((rows, hidden_size), dtype))
-        self.bias_ih = Parameter(np.empty(rows, dtype)) if bias else None
-        self.bias_hh = Parameter(np.empty(rows, dtype)) if bias else None
+        self.weight_ih = self.new_parameter(rows, input_size, dtype=dtype)
+        self.weight_hh = self.new_parameter(rows, hidden_size, dtype=dtype)
+        self.bias_ih = self.new_parameter(rows, dtype=dtype) if bias else None
+        self.bias_hh = self.new_parameter(rows, dtype=dtype) if bias else None
         self.state_parts = 2 if num_chunks == 4 else 1
         self.reset_parameters(generator)
 

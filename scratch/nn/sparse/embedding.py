@@ -50,7 +50,8 @@ class Embedding(Module):
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         if _weight is None:
-            self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype), requires_grad=not _freeze)
+            self.weight = self.new_parameter(num_embeddings, embedding_dim, dtype=dtype)
+            self.weight.requires_grad = not _freeze
             self.reset_parameters(generator)
         else:
             self.weight = Parameter(check_weight("Embedding", _weight, num_embeddings, embedding_dim), not _freeze)

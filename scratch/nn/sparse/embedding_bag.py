@@ -6,7 +6,7 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module, Parameter
 from scratch.nn.sparse.embedding import check_padding_idx, check_weight
-from scratch.nn.sparse.scatter import add_rows, check_indices, renormalize
+from scratch.nn.sparse.scatter import add_rows, check_indices, renormalize, sum_bags
 from scratch.random import Generator
 
 MODES = ("sum", "mean", "max")
@@ -61,7 +61,7 @@ class EmbeddingBag(Module):
         self.include_last_offset = include_last_offset
         self.padding_idx = check_padding_idx("EmbeddingBag", padding_idx, num_embeddings)
         if _weight is None:
-            self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
+            self.weight = self.new_parameter(num_embeddings, embedding_dim, dtype=dtype)
             self.reset_parameters(generator)
         else:
             self.weight = Parameter(check_weight("EmbeddingBag", _weight, num_embeddings, embedding_dim))
@@ -78,7 +78,7 @@ class EmbeddingBag(Module):
         self._check(x, index, starts, per_sample_weights)
         if self.max_norm is not None:
             renormalize(self.weight.data, index, self.max_norm, self.norm_type)
-        bag = np.searchsorted(starts, np.arange(index.size), side="right") - 1
+        bag = np.repeat(np.arange(len(starts)), np.diff(starts, append=index.size))
         kept = np.arange(index.size) if self.padding_idx is None else np.flatnonzero(index != self.padding_idx)
         index, bag = index[kept], bag[kept]
         s = None if per_sample_weights is None else per_sample_weights.reshape(-1)
@@ -86,17 +86,16 @@ class EmbeddingBag(Module):
         if s is not None:
             rows *= s[kept, np.newaxis]
         counts = np.bincount(bag, minlength=len(starts))
-        y = np.zeros((len(starts), self.embedding_dim), rows.dtype)
-        filled = np.flatnonzero(counts)
-        first = (np.cumsum(counts) - counts)[filled]
         winners = None
         if self.mode == "max":
+            filled = np.flatnonzero(counts)
+            y = np.zeros((len(starts), self.embedding_dim), rows.dtype)
             winners = np.full(y.shape, -1)
             if filled.size:
-                winners[filled] = _first_largest(rows, first)
+                winners[filled] = _first_largest(rows, (np.cumsum(counts) - counts)[filled])
                 y[filled] = np.take_along_axis(rows, winners[filled], axis=0)
         else:
-            add_rows(y, bag, rows)
+            y = sum_bags(rows, counts)
             if self.mode == "mean":
                 y /= np.maximum(counts, 1).astype(y.dtype)[:, np.newaxis]
         return self.save(y, x.shape, index, bag, kept, s, counts, winners)
@@ -106,7 +105,7 @@ class EmbeddingBag(Module):
         dweight = np.zeros_like(self.weight.data)
         if self.mode == "max":
             b, d = np.nonzero(winners >= 0)
-            add_rows(dweight.reshape(-1), index[winners[b, d]] * self.embedding_dim + d, dy[b, d])
+            np.add.at(dweight, (index[winners[b, d]], d), dy[b, d])
         else:
             scale = np.ones((), dy.dtype) if s is None else s[kept]
             if self.mode == "mean":

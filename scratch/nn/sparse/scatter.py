@@ -2,21 +2,33 @@
 
 import numpy as np
 
+BLOCK = 2**16  # elements that one np.add.at adds
+
 
 def add_rows(table: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
-    """table[index[t]] += rows[t] for every t, in place, in the order of t.
+    """table[index[t]] += rows[t] for every t, in place, in the order of t, so that the roundings are a plain loop's.
 
-    The k-th occurrences of all indices are added in round k. Within a round no index repeats, so it is one indexed
-    addition; the order is that of a plain loop, and so are the roundings. Five times faster than np.add.at.
+    NumPy's add.at is slow on rows and fast on numbers, so the rows are added element by element. Blocks bound the
+    indices, which take twice the memory of the rows.
     """
-    order = np.argsort(index, kind="stable")
-    ordered = index[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if index.size else order
-    count = np.diff(first, append=index.size)
-    for k in range(int(count.max(initial=0))):
-        still = count > k
-        first, count = first[still], count[still]
-        table[ordered[first]] += rows[order[first + k]]
+    columns = np.arange(table.shape[1])
+    numbers = table.reshape(-1)
+    at_once = max(BLOCK // max(len(columns), 1), 1)
+    for t in range(0, len(index), at_once):
+        block = slice(t, t + at_once)
+        elements = index[block, np.newaxis].astype(np.intp) * len(columns) + columns
+        np.add.at(numbers, elements.reshape(-1), rows[block].reshape(-1))
+
+
+def sum_bags(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums of counts[0] rows, of the next counts[1] rows, and so on; zeros for none."""
+    if len(counts) and (counts == counts[0]).all():  # bags of one size: six times as fast as reduceat
+        return rows.reshape(len(counts), counts[0], rows.shape[1]).sum(axis=1)
+    sums = np.zeros((len(counts), rows.shape[1]), rows.dtype)
+    filled = np.flatnonzero(counts)
+    if filled.size:
+        sums[filled] = np.add.reduceat(rows, (np.cumsum(counts) - counts)[filled], axis=0)
+    return sums
 
 
 def check_indices(name: str, index: np.ndarray, rows: int, error: type[Exception]) -> None:

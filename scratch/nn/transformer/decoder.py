@@ -164,12 +164,12 @@ class TransformerDecoder(Module):
         x = tgt
         for layer in self.layers:
             x = layer.forward(x, memory, *masks, tgt_is_causal, memory_is_causal)
-        return x if self.norm is None else self.norm(x)
+        return self.save(x if self.norm is None else self.norm(x), memory.shape)
 
     def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        dmemory = np.zeros(self.take(dy), dy.dtype)
         dx = dy if self.norm is None else self.norm.backward(dy)
-        parts = []
         for layer in reversed(list(self.layers)):
-            dx, dmemory = layer.backward(dx)
-            parts.append(dmemory)
-        return dx, sum(parts[1:], parts[0])
+            dx, part = layer.backward(dx)
+            dmemory += part
+        return dx, dmemory

@@ -140,6 +140,8 @@ class TransformerEncoder(Module):
     ) -> np.ndarray:
         if is_causal is None:
             is_causal = is_causal_mask(mask, src, self.batch_first)
+        if not len(self.layers):
+            raise IndexError(f"TransformerEncoder: there is no layer to apply, num_layers was {self.num_layers}.")
         x = src
         for layer in self.layers:
             x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=is_causal)

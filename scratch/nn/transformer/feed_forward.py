@@ -7,8 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from scratch.nn.activation import GELU, ReLU
-from scratch.nn.dropout import Dropout
-from scratch.nn.linear import Linear
 from scratch.nn.module import Module
 
 ACTIVATIONS: dict[str, Callable[[], Module]] = {"relu": ReLU, "gelu": GELU}
@@ -23,11 +21,11 @@ def make_activation(layer: str, activation: str | Module) -> Module:
     return ACTIVATIONS[activation]()
 
 
-def feed_forward(x: np.ndarray, linear1: Linear, activation: Module, dropout: Dropout, linear2: Linear) -> np.ndarray:
+def feed_forward(x: np.ndarray, linear1: Module, activation: Module, dropout: Module, linear2: Module) -> np.ndarray:
     return linear2(dropout(activation(linear1(x))))
 
 
 def feed_forward_backward(
-    dy: np.ndarray, linear1: Linear, activation: Module, dropout: Dropout, linear2: Linear
+    dy: np.ndarray, linear1: Module, activation: Module, dropout: Module, linear2: Module
 ) -> np.ndarray:
     return linear1.backward(activation.backward(dropout.backward(linear2.backward(dy))))

@@ -12,10 +12,12 @@ kernels fuse the product and the difference (see scratch/random/arch.py). So eve
 between two pixels, both libraries read the same one.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from scratch.nn.pooling.axis_matrix import AxisMatrix
-from scratch.nn.pooling.windows import adaptive_windows
+from scratch.nn.pooling.windows import KEPT, adaptive_windows
 from scratch.random.arch import get_arch
 from scratch.random.rounding import multiply_add
 
@@ -26,21 +28,30 @@ def interpolation_matrix(
     mode: str, size: int, outputs: int, scale_factor: float | None, aligned: bool, dtype: np.dtype
 ) -> AxisMatrix:
     """The matrix of one axis. mode is nearest, nearest-exact, area, linear or cubic."""
+    return _matrix(mode, size, outputs, scale_factor, aligned, dtype, get_arch() != "scalar")
+
+
+@lru_cache(KEPT)
+def _matrix(
+    mode: str, size: int, outputs: int, scale_factor: float | None, aligned: bool, dtype: np.dtype, fused: bool
+) -> AxisMatrix:
     if mode == "area":
         return area(size, outputs, dtype)
     if mode.startswith("nearest"):
-        return nearest(size, outputs, scale_factor, mode == "nearest-exact", dtype)
-    coordinate = coordinates(size, outputs, scale_factor, aligned, dtype)
+        return nearest(size, outputs, scale_factor, mode == "nearest-exact", dtype, fused)
+    coordinate = coordinates(size, outputs, scale_factor, aligned, dtype, fused)
     return linear(coordinate, size) if mode == "linear" else cubic(coordinate, size)
 
 
-def nearest(size: int, outputs: int, scale_factor: float | None, exact: bool, dtype: np.dtype) -> AxisMatrix:
+def nearest(
+    size: int, outputs: int, scale_factor: float | None, exact: bool, dtype: np.dtype, fused: bool
+) -> AxisMatrix:
     """Each output copies one input: floor(o s), or, exactly, the cell that contains the middle of its own.
 
     Torch takes the floor in float32, whatever x's precision.
     """
     if exact:
-        middle = np.maximum(coordinates(size, outputs, scale_factor, False, dtype), 0).astype(np.float64) + 0.5
+        middle = np.maximum(coordinates(size, outputs, scale_factor, False, dtype, fused), 0).astype(np.float64) + 0.5
     else:
         middle = np.arange(outputs).astype(dtype) * step(size, outputs, scale_factor, dtype)
     column = np.minimum(np.floor(middle.astype(np.float32)).astype(np.int64), size - 1)
@@ -83,17 +94,19 @@ def cubic(coordinate: np.ndarray, size: int) -> AxisMatrix:
 def area(size: int, outputs: int, dtype: np.dtype) -> AxisMatrix:
     """The mean of all inputs that an output's cell touches: adaptive average pooling."""
     windows = adaptive_windows(size, outputs)
-    ones = windows.sums(size)
+    ones = windows.sums
     return AxisMatrix(ones.rows, ones.columns, (1 / windows.counts).astype(dtype)[ones.rows], ones.shape)
 
 
-def coordinates(size: int, outputs: int, scale_factor: float | None, aligned: bool, dtype: np.dtype) -> np.ndarray:
+def coordinates(
+    size: int, outputs: int, scale_factor: float | None, aligned: bool, dtype: np.dtype, fused: bool
+) -> np.ndarray:
     """c_o of every output."""
     number = dtype.type
     if aligned:
         return np.arange(outputs).astype(dtype) * (number(size - 1) / number(max(outputs - 1, 1)))
     coordinate = np.arange(outputs).astype(dtype) + number(0.5)
-    multiply_add(coordinate, step(size, outputs, scale_factor, dtype), -0.5, fused=get_arch() != "scalar")
+    multiply_add(coordinate, step(size, outputs, scale_factor, dtype), -0.5, fused=fused)
     return coordinate
 
 

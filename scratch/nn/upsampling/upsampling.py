@@ -81,8 +81,8 @@ class Upsample(Module):
                 f"{self}: there is no such mode for an input of {x.ndim} dimensions. There are linear for 3, "
                 "bilinear and bicubic for 4, trilinear for 5; nearest, nearest-exact and area for all of these."
             )
-        if x.dtype.kind != "f":
-            raise NotImplementedError(f"{self}: the input must be floating point, got {x.dtype}. Convert it first.")
+        if x.dtype.char not in "fd":
+            raise NotImplementedError(f"{self}: the input must be float32 or float64, got {x.dtype}. Convert it first.")
         if min(*sizes, *outputs) < 1 or x.shape[1] < 1:
             raise RuntimeError(
                 f"{self}: channels, input and output sizes must be at least 1, got shape {x.shape} and sizes {outputs}."

@@ -1,0 +1,153 @@
+"""The commands: what `python -m experiments.fast` does, as functions that any command line can call.
+
+Each prints a table, writes its figures as JSON if it is given a file, and returns True if no goal was missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from experiments import data as images
+from experiments.config import ConfigError
+from experiments.fast import report
+from experiments.fast.loops import LOOPS
+from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
+from experiments.fast.recipe import RECIPES
+
+SMALL = 10000  # images for the benchmark on a CPU
+
+
+def fast_command(
+    recipes: Sequence[str] = ("cnn-fast",),
+    loop: str = "plain",
+    seeds: int = 10,
+    device: str | None = None,
+    precision: str | None = None,
+    engine: str = "torch",
+    epochs: int | None = None,
+    validation: bool = False,
+    compiled: bool = False,
+    data_dir: str | None = None,
+    json_file: str | Path | None = None,
+) -> bool:
+    """Train recipes from several seeds. By default on the GPU if there is one, and in bfloat16 if that is quick."""
+    device = existing(device or ("cpu" if engine == "scratch" else best_device()))
+    precision = precision or (best_precision(device) if engine == "torch" else "32")
+    data = images.mnist(data_dir)
+    figures: dict[str, Any] = {"environment": environment(device), "runs": []}
+    for name in recipes:
+        recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+        figures["runs"].append(measure(recipe, data, loop, seeds, device, precision, engine, validation, compiled))
+        if json_file:
+            report.write(Path(json_file), figures)  # what has been measured stays, whatever comes next
+    print(report.runs_table(figures["runs"]))
+    return all(report.verdict(run) == "ok" for run in figures["runs"])
+
+
+def benchmark_command(
+    recipe: str | None = None,
+    rounds: int = ROUNDS,
+    device: str | None = None,
+    precision: str | None = None,
+    data_dir: str | None = None,
+    json_file: str | Path | None = None,
+) -> bool:
+    """Plain loop, Fabric and Trainer side by side: cnn-fast on the GPU, on the CPU the mlp on 10000 images.
+
+    On a CPU a step of the CNN takes so long that what the loops add cannot be seen.
+    """
+    device = existing(device or best_device())
+    small = SMALL if device == "cpu" else None
+    data = images.mnist(data_dir)
+    chosen = RECIPES[recipe or ("mlp" if device == "cpu" else "cnn-fast")]
+    result = benchmark(data, chosen, rounds, device, precision or best_precision(device), small)
+    print(report.benchmark_table(result))
+    if json_file:
+        report.write(Path(json_file), {"environment": environment(device), "benchmark": result})
+    return True
+
+
+def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | Path = report.GPU) -> bool:
+    """Every recipe under every loop, and the benchmark, on the GPU. Where there is none: what was measured before."""
+    if not torch.cuda.is_available():
+        print(report.goals_table(report.read(Path(json_file))))
+        print("torch sees no GPU here. The same recipes train on the CPU: python -m experiments.fast run RECIPE")
+        if on_cpu := report.read(report.ACCURACY):
+            print("\nOn the CPU, where they take longer and learn the same:\n" + report.runs_table(on_cpu["runs"]))
+        return True
+    data, precision = images.mnist(data_dir), best_precision("cuda")
+    figures: dict[str, Any] = {"environment": environment("cuda"), "runs": []}
+    for recipe in RECIPES.values():
+        for loop in LOOPS:
+            figures["runs"].append(measure(recipe, data, loop, seeds, "cuda", precision))
+            report.write(Path(json_file), figures)
+    figures["benchmark"] = benchmark(data, device="cuda", precision=precision)
+    report.write(Path(json_file), figures)
+    print(report.goals_table(figures), report.benchmark_table(figures["benchmark"]), sep="\n\n")
+    return all(report.verdict(run) == "ok" for run in figures["runs"])
+
+
+def cpu_command(
+    threads: int = 2, rounds: int = 3, data_dir: str | None = None, json_file: str | Path = report.CPU
+) -> bool:
+    """The CNN on the CPU: torch at its best, then torch and scratch in turn, an epoch each, in float32.
+
+    Every training has a process of its own, so that both engines have so many threads and no neighbor.
+    """
+    images.mnist(data_dir)  # if it must be downloaded, or is not there, that shows here
+    alone = ["run", "cnn-fast", "--seeds", "1", "--device", "cpu"]
+    epoch = [*alone, "--epochs", "1", "--precision", "32"]
+    figures = [_in_a_process(alone, threads, data_dir)]
+    for _ in tqdm(range(rounds), "torch and scratch in turn", disable=None, leave=False):
+        figures += [_in_a_process([*epoch, "--engine", name], threads, data_dir) for name in ("torch", "scratch")]
+    best, *turns = [run for each in figures for run in each["runs"]]
+    seconds = [run["seconds"]["mean"] for run in turns]
+    ratios = [ours / theirs for theirs, ours in zip(seconds[::2], seconds[1::2], strict=True)]
+    checks = {
+        "torch: 99 % in under 120 s": best["accuracy"]["mean"] >= 0.99 and best["seconds"]["mean"] < 120,
+        "scratch: 98.5 % in one epoch": all(run["accuracy"]["mean"] >= 0.985 for run in turns[1::2]),
+    }
+    result = {
+        "environment": figures[0]["environment"],
+        "runs": [best, *turns],
+        "scratch_to_torch": {"median": median(ratios), "least": min(ratios), "most": max(ratios)},
+        "checks": checks,
+    }
+    report.write(Path(json_file), result)
+    print(report.cpu_table(result))
+    return all(checks.values())
+
+
+def _in_a_process(arguments: list[str], threads: int, data_dir: str | None) -> dict[str, Any]:
+    """Run a command of this package alone, with so many threads for either engine, and return its figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "figures.json")
+        arguments = [*arguments, "--json", str(path), *(["--data-dir", data_dir] if data_dir else [])]
+        limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        command = [sys.executable, "-m", "experiments.fast", *arguments]
+        done = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, text=True)
+        if not path.exists():
+            raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no figures.\n{done.stdout}")
+        return json.loads(path.read_text())
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def existing(device: str) -> str:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: torch sees no GPU here, got cuda. Leave it out, or use cpu.")
+    return device

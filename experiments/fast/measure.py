@@ -1,0 +1,198 @@
+"""Accuracy and seconds of the recipes, seed by seed, and the three loops side by side; report.py prints them.
+
+Seconds are those of training: the drawing of the plan, every step, and all that the loop itself does, such as building
+a Trainer, until the device has done its work. Moving the images to the device, drawing weights and judging are not in
+them; compiling, capturing and warming up stand beside them as prepare_seconds.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from statistics import mean, median, stdev
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from experiments.config import ConfigError
+from experiments.data import ImageData, Part
+from experiments.fast.loops import LOOPS
+from experiments.fast.recipe import RECIPES, Recipe
+from experiments.fast.run import CHUNK, Run
+from experiments.fast.scratch_run import ScratchRun
+
+VALIDATION = 10000  # images at the end of the training set, on which the recipes were chosen
+ROUNDS = 7
+
+
+def make_run(recipe: Recipe, part: Part, loop: str, device: str, precision: str, engine: str, **options: Any) -> Any:
+    """A run that is ready for its first seed, its loop, and the seconds that making them ready took.
+
+    One chunk is trained in a rehearsal, since what a process does for the first time takes longer.
+    """
+    run: Any
+    if engine == "torch":
+        run = Run(recipe, part, device, precision, **options)
+    elif loop == "plain" and device == "cpu" and precision == "32":
+        run = ScratchRun(recipe, part)
+    else:
+        raise ConfigError(
+            f"engine: scratch has the plain loop, on the cpu, in precision 32; got {loop}, {device}, {precision}."
+        )
+    driver = LOOPS[loop]()
+    start = run.clock()
+    driver.adopt(run)
+    run.prepare()
+    run.restart(0)
+    run.draw_plan()
+    driver.train(run, epochs=1, chunks=1)
+    return run, driver, run.clock() - start
+
+
+def train(run: Any, driver: Any, seed: int) -> float:
+    """Train from a seed; returns the seconds."""
+    run.restart(seed)
+    start = run.clock()
+    run.draw_plan()
+    driver.train(run)
+    return run.clock() - start
+
+
+def show_chunks(run: Any, bar: tqdm) -> None:
+    """Let a bar that is shown move with every chunk."""
+    if not bar.disable:
+        chunk = run.chunk
+
+        def chunk_and_tick() -> None:
+            chunk()
+            bar.update()
+
+        run.chunk = chunk_and_tick
+
+
+def measure(
+    recipe: Recipe,
+    data: ImageData,
+    loop: str = "plain",
+    seeds: int = 10,
+    device: str = "cpu",
+    precision: str = "32",
+    engine: str = "torch",
+    validation: bool = False,
+    compiled: bool = False,
+) -> dict[str, Any]:
+    """Train once from each seed, judge on the test set, or on the last 10000 training images when choosing a recipe."""
+    fitted, judge = data.train, data.test
+    if validation:
+        fitted, judge = cut(data.train, None, -VALIDATION), cut(data.train, -VALIDATION, None)
+    options = {"compiled": compiled} if engine == "torch" else {}
+    run, driver, prepare_seconds = make_run(recipe, fitted, loop, device, precision, engine, **options)
+    accuracies, seconds = [], []
+    with tqdm(total=seeds * run.epochs * run.chunks, desc=f"{recipe.name}, {engine}, {loop}", disable=None) as bar:
+        show_chunks(run, bar)
+        for seed in range(seeds):
+            seconds.append(train(run, driver, seed))
+            accuracies.append(run.accuracy(judge))
+    return {
+        "recipe": recipe.name,
+        "engine": engine,
+        "loop": loop,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "steps": run.steps,
+        "chunk": run.chunk_length,
+        "precision": precision,
+        "compiled": compiled,
+        "judged_on": "validation" if validation else "test",
+        "accuracies": accuracies,
+        "accuracy": spread(accuracies),
+        "seconds_each": seconds,
+        "seconds": spread(seconds),
+        "prepare_seconds": prepare_seconds,
+        **goals(recipe, loop, device, mean(accuracies), mean(seconds)),
+    }
+
+
+def goals(recipe: Recipe, loop: str, device: str, accuracy: float, seconds: float) -> dict[str, Any]:
+    """The recipe's goals and whether they were met; its seconds are a claim about GPUs and not judged elsewhere."""
+    limit = recipe.seconds.get(loop)
+    in_time = seconds <= limit if limit and device == "cuda" else None
+    return {"goal": recipe.goal, "goal_met": accuracy >= recipe.goal, "seconds_goal": limit, "in_time": in_time}
+
+
+def spread(values: list[float]) -> dict[str, float | None]:
+    """Mean, standard deviation (of a single value there is none) and both ends."""
+    return {
+        "mean": mean(values),
+        "sd": stdev(values) if len(values) > 1 else None,
+        "least": min(values),
+        "most": max(values),
+    }
+
+
+def benchmark(
+    data: ImageData,
+    recipe: Recipe = RECIPES["cnn-fast"],
+    rounds: int = ROUNDS,
+    device: str = "cpu",
+    precision: str = "32",
+    images: int | None = None,
+) -> dict[str, Any]:
+    """Plain loop, Fabric and Trainer in turn, one epoch each, round after round; the Trainer also step by step.
+
+    Ratios are to the plain loop of the same round. On the CPU a few thousand `images` are enough.
+    """
+    fitted, once = cut(data.train, 0, images), replace(recipe, epochs=1)
+    cases = [(loop, CHUNK) for loop in LOOPS] + [("trainer", 1)]
+    made = [
+        make_run(once, fitted, loop, device, precision, "torch", longest_chunk=longest)
+        for loop, longest in tqdm(cases, "prepare", disable=None, leave=False)
+    ]
+    times: list[list[float]] = [[] for _ in cases]
+    for seed in tqdm(range(rounds), f"{recipe.name}, loops in turn", disable=None, leave=False):
+        for (run, driver, _), row in zip(made, times, strict=True):
+            row.append(train(run, driver, seed))
+    rows = []
+    for (loop, _), (run, _, prepare_seconds), seconds in zip(cases, made, times, strict=True):
+        ratios = [mine / plain for mine, plain in zip(seconds, times[0], strict=True)]
+        rows.append(
+            {
+                "loop": loop,
+                "chunk": run.chunk_length,
+                "steps": run.steps,
+                "seconds": median(seconds),
+                "microseconds_a_step": median(seconds) / run.steps * 1e6,
+                "ratio": median(ratios),
+                "least": min(ratios),
+                "most": max(ratios),
+                "prepare_seconds": prepare_seconds,
+            }
+        )
+    about = {"recipe": recipe.name, "batch_size": recipe.batch_size, "precision": precision, "rounds": rounds}
+    return {**about, "rows": rows}
+
+
+def cut(part: Part, first: int | None, end: int | None) -> Part:
+    return Part(part.images[first:end], part.labels[first:end])
+
+
+def best_precision(device: str) -> str:
+    """bf16 where there are instructions for it, else 32. On the CPU these are AVX512-BF16 and AMX."""
+    supported = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if supported else "32"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Where figures come from."""
+    name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+    }

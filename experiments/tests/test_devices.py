@@ -1,0 +1,119 @@
+"""Two processes that share every batch train what one process would, and their mean gradient is scratch's."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.batches import Batches
+from experiments.config import Config
+from experiments.data import Part
+from experiments.engines import Engine, ScratchEngine, TorchEngine
+from experiments.record import read_finished
+from parity_tests.tolerance import distance, float32_limit
+from torch_impl.bridge import arrays, load_arrays
+
+RUN = ["train", "--epochs", "2", "--hidden", "32", "--dtype", "float64", "--limit-train", "250", "--dropout", "0"]
+CONFIG = Config(hidden=(16,), batch_size=13)
+
+
+def trained(folder: Path, *options: str) -> list[float]:
+    """A run in a process of its own: Lightning starts the second one by starting the command again."""
+    command = [sys.executable, "-m", "experiments.cli", *RUN, *options, "--output", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    engine = options[options.index("--engine") + 1]
+    return read_finished(folder / engine, folder).losses
+
+
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
+def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, tmp_path: Path) -> None:
+    alone = trained(tmp_path / "one", "--engine", engine)
+    shared = trained(tmp_path / "two", "--engine", engine, "--devices", "2", "--strategy", "ddp")
+    assert len(alone) == len(shared) == 8
+    np.testing.assert_allclose(shared, alone, rtol=1e-13)
+
+
+def batches(engine: Engine, seed: int = 3) -> Batches:
+    generator = np.random.default_rng(0)
+    part = Part(generator.random((33, 5, 5), np.float32), generator.integers(0, 10, 33))
+    return engine.batches(part, CONFIG.batch_size, seed, shuffle=True)
+
+
+def test_the_parts_of_a_batch_are_the_batch_and_their_weights_its_mean() -> None:
+    whole, parts = batches(TorchEngine()), [batches(TorchEngine()) for _ in range(3)]
+    for rank, part in enumerate(parts):
+        part.share(rank, 3)
+    for (images, labels), *shares in zip(whole, *parts, strict=True):
+        assert sorted(torch.cat([share[1] for share in shares]).tolist()) == sorted(labels.tolist())
+        assert sum(len(share[0]) for share in shares) == len(images)
+        mean = sum(share[2] * share[0].mean() for share in shares) / 3
+        assert mean.item() == pytest.approx(images.mean().item(), rel=1e-6)
+
+
+GRADIENT = """
+import sys, numpy as np, torch
+from torch.nn.parallel import DistributedDataParallel
+from experiments.engines import TorchEngine
+from experiments.tests.test_devices import CONFIG, batches
+
+def work(rank, address, path):
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    engine = TorchEngine()
+    network = DistributedDataParallel(engine.network(CONFIG, (5, 5), 10))
+    reader = batches(engine)
+    reader.share(rank, 2)
+    images, labels, weight = next(iter(reader))
+    (engine.criterion()(network(images), labels) * weight).backward()
+    if rank == 0:
+        np.savez(path, **{name: p.grad.numpy() for name, p in network.module.named_parameters()})
+    torch.distributed.destroy_process_group()
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(work, sys.argv[1:], 2)
+"""
+
+
+def test_the_mean_gradient_of_two_processes_is_scratchs_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    """13 images are 7 for one process and 6 for the other; the rule holds both ways, against float64."""
+    (tmp_path / "gradient.py").write_text(GRADIENT)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, str(tmp_path / "gradient.py"), address, str(tmp_path / "gradient.npz")]
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": paths}, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    shared = np.load(tmp_path / "gradient.npz", allow_pickle=False)
+    ours = gradient(ScratchEngine().network(CONFIG, (5, 5), 10), np.float32)
+    exact = ScratchEngine().network(replace(CONFIG, dtype="float64"), (5, 5), 10)
+    load_arrays(
+        exact.scratch_module,
+        {  # type: ignore[arg-type]
+            name: value.astype(np.float64)
+            for name, value in arrays(ScratchEngine().network(CONFIG, (5, 5), 10)).items()
+        },
+    )
+    truth = gradient(exact, np.float64)
+    assert sorted(shared) == sorted(ours)
+    for name in shared:
+        error = distance(shared[name], truth[name], np.float32)
+        assert distance(ours[name], truth[name], np.float32) <= float32_limit(error)
+        assert error <= float32_limit(distance(ours[name], truth[name], np.float32))
+
+
+def gradient(network: Any, dtype: type) -> dict[str, np.ndarray]:
+    """Scratch's gradient of the first batch, whole."""
+    images, labels = next(iter(batches(ScratchEngine())))
+    loss = ScratchEngine().criterion()(network(images.to(torch.from_numpy(np.empty(0, dtype)).dtype)), labels)
+    loss.backward()
+    return {name: parameter.grad.numpy() for name, parameter in network.named_parameters()}
