@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 import scratch
 from experiments.batches import Batches
 from torch_impl.files import write_whole
+from torch_impl.untrusted import FileRefusedError, read_checkpoint
 
 
 class TrainingError(RuntimeError):
@@ -57,12 +58,11 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises    TrainingError if the file is not there, or not a checkpoint of this program.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise TrainingError(f"checkpoint: there is no file {path}.") from error
-    except Exception as error:  # a damaged file can raise anything: zip, pickle, unicode, key, runtime errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrainingError(f"checkpoint: {path} is damaged, or not a checkpoint: {reason}.") from error
+        checkpoint = read_checkpoint(path)
+    except FileRefusedError as error:
+        if not Path(path).exists():
+            raise TrainingError(f"checkpoint: there is no file {path}.") from error
+        raise TrainingError(f"checkpoint: {path} is damaged, or not a checkpoint: {error}.") from error
     missing = [
         key for key in ("state_dict", "curves", "run") if not isinstance(checkpoint, dict) or key not in checkpoint
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -66,6 +66,7 @@ def train(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win over it")] = None,
     resume: Annotated[Path | None, typer.Option(help="folder of an unfinished run to go on with, bit for bit")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="the speedrun recipe of MNIST, as the command fast")] = False,
     data: Annotated[str | None, _option("data")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     model: Annotated[str | None, _option("model")] = None,
@@ -103,15 +104,70 @@ def train(
     with plain_errors():
         values = Config.values_from_yaml(config) if config else {}
         given = {name: value for name, value in context.params.items() if value is not None}
-        if resume and set(given) - {"resume", "data_dir"}:
+        given = {name: value for name, value in given.items() if name not in ("config", "resume", "fast")}
+        if resume and set(given) - {"data_dir"}:
             raise ConfigError("resume: a run goes on with its own options; only --data-dir may be given besides.")
-        given = {name: value for name, value in given.items() if name not in ("config", "resume")}
+        if fast:
+            if set(given) - {"data_dir", "epochs", "model"} or resume:
+                raise ConfigError(
+                    "fast: a recipe is a whole; only --model, --epochs and --data-dir may be given besides."
+                )
+            from experiments.fast.command import fast_command
+
+            recipe = "mlp" if model == "mlp" else "cnn-fast"
+            raise typer.Exit(0 if fast_command((recipe,), epochs=epochs, data_dir=data_dir) else 1)
 
         from experiments import summary, train
 
         result = train.resume(resume, data_dir) if resume else train.train(Config.from_dict({**values, **given}))
         summary.show(result)
     raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def fast(
+    recipes: Annotated[list[str] | None, typer.Argument(help="mlp, cnn-fast, cnn-accurate; all by default")] = None,
+    loop: Annotated[str, typer.Option(help="plain, fabric or trainer")] = "plain",
+    seeds: Annotated[int, typer.Option(help="how many seeds")] = 10,
+    engine: Annotated[str, typer.Option(help="torch or scratch")] = "torch",
+    compiled: Annotated[bool, typer.Option("--compile", help="compile the network")] = False,
+    data_dir: Annotated[str | None, _option("data_dir")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Train MNIST with all data on the device, against the clock. Exit 1 if a goal is missed."""
+    with plain_errors():
+        from experiments.fast.command import LOOPS, RECIPES, fast_command
+
+        asked: list[tuple[str, str, Collection[str]]] = [("recipes", recipe, RECIPES) for recipe in recipes or ()]
+        for what, value, allowed in [*asked, ("loop", loop, LOOPS), ("engine", engine, ("scratch", "torch"))]:
+            if value not in allowed:
+                raise ConfigError(f"{what}: must be one of {', '.join(allowed)}, got {value!r}.")
+        ok = fast_command(
+            recipes or list(RECIPES),
+            loop,
+            seeds,
+            engine=engine,
+            compiled=compiled,
+            data_dir=data_dir,
+            json_file=json_file,
+        )
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def twins(
+    model: Annotated[list[str] | None, typer.Option(help="mlp, cnn, lstm; all by default")] = None,
+    data: Annotated[str, _option("data")] = "mnist",
+    seeds: Annotated[int, typer.Option(help="how many float32 runs")] = 5,
+    data_dir: Annotated[str | None, _option("data_dir")] = None,
+    output: Annotated[str, typer.Option(help="folder for the results")] = "runs/twins",
+) -> None:
+    """Train each model on both engines: float64 must agree, float32 must end alike. Exit 1 if one does not."""
+    with plain_errors():
+        from experiments.twins import MODELS, twins
+
+        ok = all(twin.ok for twin in twins(model or MODELS, data, seeds, data_dir, output))
+    raise typer.Exit(0 if ok else 1)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,6 +25,8 @@ SCHEDULERS = ("constant", "onecycle", "cosine", "step")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Sigmoid", "Tanh")
 INITS = ("default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 DTYPES = ("float32", "float64")
+LONGEST_FILE, LONGEST_VALUE = 2**16, 1000  # characters of a YAML file, and of one value in it
+WIDEST = 2**16  # units of a layer
 PRECISIONS = ("32", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("cpu", "gpu")
 STRATEGIES = ("auto", "ddp")
@@ -90,7 +93,7 @@ class Config:
         self.seed = _whole("seed", self.seed, -(2**63), 2**64 - 1)
         self.shift = _whole("shift", self.shift, 0, 28)
         for name in ("hidden", "channels"):
-            widths = tuple(_whole(name, width, 1) for width in _sequence(name, getattr(self, name)))
+            widths = tuple(_whole(name, width, 1, WIDEST) for width in _sequence(name, getattr(self, name)))
             setattr(self, name, widths)
         self.lr = _number("lr", self.lr)
         if not self.lr > 0:
@@ -151,25 +154,30 @@ class Config:
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(str(name), known, n=1)
+                near = difflib.get_close_matches(str(name)[:40], known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"{name}: there is no such option.{hint} The options are {', '.join(known)}.")
+                shown = name if str(name).isidentifier() else _shown(name)
+                raise ConfigError(f"{shown}: there is no such option.{hint} The options are {', '.join(known)}.")
         return cls(**values)
 
     @classmethod
     def values_from_yaml(cls, path: str | Path) -> dict[str, Any]:
-        """The values that a YAML file sets."""
+        """The values that a YAML file sets, each a number, a text or a list of them; nothing else is built."""
         import yaml
 
+        from torch_impl.untrusted import FileRefusedError, read_bytes
+
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            loader = yaml.SafeLoader(read_bytes(path, LONGEST_FILE).decode())
+            node = loader.get_single_node()
+            _check_lines(path, node)
+            return loader.construct_document(node)
+        except (FileRefusedError, UnicodeDecodeError) as error:
             raise ConfigError(f"config: {path} cannot be read: {error}.") from error
-        except yaml.YAMLError as error:
+        except ConfigError:
+            raise
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-99-99
             raise ConfigError(f"config: {path} is not YAML: {error}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"config: {path} must hold lines such as 'epochs: 5', got {type(values).__name__}.")
-        return values
 
     def to_yaml(self) -> str:
         import yaml
@@ -178,11 +186,32 @@ class Config:
         return yaml.safe_dump(values, sort_keys=False)
 
 
+def _check_lines(path: str | Path, node: Any) -> None:
+    """Refuse what a config has no use for before it is built: anchors that multiply, keys that come twice."""
+    if node is None or node.id != "mapping":
+        kind = {"sequence": "list", "scalar": "text"}.get(getattr(node, "id", ""), "nothing")
+        raise ConfigError(f"config: {path} must hold lines such as 'epochs: 5', got {kind}.")
+    seen = set()
+    for key, value in node.value:
+        parts = [key, *value.value] if value.id == "sequence" else [key, value]
+        if any(part.id != "scalar" or len(part.value) > LONGEST_VALUE for part in parts):
+            line = key.start_mark.line + 1
+            raise ConfigError(f"config: {path}, line {line}: a value is a number, a short text or a list of them.")
+        if key.value in seen:
+            raise ConfigError(f"config: {path}, line {key.start_mark.line + 1}: {key.value!r} stands there twice.")
+        seen.add(key.value)
+
+
+def _shown(value: Any) -> str:
+    """A value that may be anything, short enough for a line."""
+    return reprlib.repr(value)
+
+
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     for choice in choices:
         if str(value).lower() == choice.lower():
             return choice
-    raise ConfigError(f"{name}: must be one of {', '.join(choices)}, got {value!r}.")
+    raise ConfigError(f"{name}: must be one of {', '.join(choices)}, got {_shown(value)}.")
 
 
 def _number(name: str, value: Any) -> float:
@@ -190,7 +219,7 @@ def _number(name: str, value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: must be a number, got {value!r}.") from None
+        raise ConfigError(f"{name}: must be a number, got {_shown(value)}.") from None
     if not math.isfinite(number):
         raise ConfigError(f"{name}: must be finite, got {value}.")
     return number
@@ -207,7 +236,7 @@ def _within(name: str, value: Any, most: float, closed: bool = False) -> float:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError(f"{name}: must be true or false, got {value!r}.")
+        raise ConfigError(f"{name}: must be true or false, got {_shown(value)}.")
     return value
 
 
@@ -217,7 +246,7 @@ def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> 
     except (TypeError, ValueError, OverflowError):
         whole = None
     if whole is None or isinstance(value, bool) or (isinstance(value, float) and value != whole):
-        raise ConfigError(f"{name}: must be a whole number, got {value!r}.")
+        raise ConfigError(f"{name}: must be a whole number, got {_shown(value)}.")
     if whole < smallest or (largest is not None and whole > largest):
         limits = f"at least {smallest}" if largest is None else f"between {smallest} and {largest}"
         raise ConfigError(f"{name}: must be {limits}, got {whole}.")

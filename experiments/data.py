@@ -11,12 +11,18 @@ import os
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from gzip import GzipFile
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+
+from experiments.download import DownloadError, fetch
+from torch_impl.files import remove_parts, write_whole
+from torch_impl.untrusted import FileRefusedError, opened
 
 DATA_DIR = "NN_PARITY_DATA"  # environment variable: a folder with the four MNIST files
 MIRRORS = (
@@ -24,6 +30,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 30.0  # seconds that a mirror may stay silent
+LIMIT = 600.0  # seconds that it may take over one file
 FIX = f"Put the four .gz files of MNIST in a folder and name it with --data-dir or the environment variable {DATA_DIR}."
 
 
@@ -103,6 +110,11 @@ class IdxFile:
     def length(self) -> int:
         return self.header.nbytes + math.prod(self.sizes)
 
+    @property
+    def longest(self) -> int:
+        """Bytes on the disk, plain or packed: what cannot be compressed grows by 5 bytes in 65535, and has a header."""
+        return self.length + self.length // 1000 + 2**12
+
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 FILES = (
@@ -118,6 +130,7 @@ def mnist(
     mirrors: Sequence[str] = MIRRORS,
     cache: str | Path | None = None,
     timeout: float = TIMEOUT,
+    limit: float = LIMIT,
 ) -> ImageData:
     """MNIST as uint8 images (60000, 28, 28) and (10000, 28, 28).
 
@@ -130,7 +143,7 @@ def mnist(
     if folder:
         arrays = [_from_folder(Path(folder), file) for file in FILES]
     else:
-        arrays = [_from_mirrors(file, mirrors, cache, timeout) for file in FILES]
+        arrays = [_from_cache(file, mirrors, cache, timeout, limit) for file in FILES]
     train_images, train_labels, test_images, test_labels = arrays
     return ImageData(Part(train_images, train_labels.astype(np.int64)), Part(test_images, test_labels.astype(np.int64)))
 
@@ -140,7 +153,7 @@ def _from_folder(folder: Path, file: IdxFile) -> np.ndarray:
     if not folder.is_dir():
         raise DataError(f"MNIST: there is no folder {folder}. {FIX}")
     for path in (folder / f"{file.name}.gz", folder / file.name):
-        if path.exists():
+        if os.path.lexists(path):  # a link that leads nowhere is named, not passed over
             try:
                 return _read(path, file)
             except DataError as error:
@@ -148,36 +161,47 @@ def _from_folder(folder: Path, file: IdxFile) -> np.ndarray:
     raise DataError(f"MNIST: {folder} has neither {file.name}.gz nor {file.name}. {FIX}")
 
 
-def _from_mirrors(file: IdxFile, mirrors: Sequence[str], cache: str | Path | None, timeout: float) -> np.ndarray:
-    """The file in the cache; if it is not there, or no longer right, from the first mirror that has it."""
-    import pooch
+def _from_cache(
+    file: IdxFile, mirrors: Sequence[str], cache: str | Path | None, timeout: float, limit: float
+) -> np.ndarray:
+    """The file in the cache; if it is not there, or not right, from the mirrors. One process at a time fetches."""
+    import filelock
 
-    folder = Path(cache or pooch.os_cache("nn-parity"))
-    path = folder / f"{file.name}.gz"
-    if path.exists():
-        try:
-            return _read(path, file)
-        except DataError:
-            path.unlink()
-    pooch.get_logger().setLevel("WARNING")
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=timeout)
+    if cache is None:
+        import platformdirs
 
-    def checked(url: str, temporary: str, _: object) -> None:
-        """Download into pooch's temporary file. If this raises, pooch deletes that and nothing gets the file's name."""
-        download(url, temporary, None)
-        _read(Path(temporary), file)
+        cache = platformdirs.user_cache_dir("nn-parity")
+    path = Path(cache) / f"{file.name}.gz"
+    with suppress(DataError):
+        return _read(path, file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.with_name(".lock"), timeout=limit * len(mirrors)):
+            with suppress(DataError):
+                return _read(path, file)  # another process has fetched it meanwhile
+            remove_parts(path)
+            packed, array = _from_mirrors(file, mirrors, timeout, limit, path)
+            write_whole(path, lambda stream: stream.write(packed))
+            return array
+    except OSError as error:
+        raise DataError(f"MNIST: {path.name} could not be downloaded into {path.parent}: {error}. {FIX}") from error
 
+
+def _from_mirrors(
+    file: IdxFile, mirrors: Sequence[str], timeout: float, limit: float, path: Path
+) -> tuple[bytearray, np.ndarray]:
+    """The file, as it came and unpacked, from the first mirror whose file is right."""
     failures = []
     for mirror in mirrors:
         url = f"{mirror}{path.name}"
         try:
-            pooch.retrieve(url, known_hash=None, fname=path.name, path=folder, downloader=checked)
-            return _read(path, file)
-        except (OSError, DataError) as error:  # requests' errors are OSErrors
+            packed = fetch(url, file.longest, timeout, limit, sys.stderr.isatty())
+            return packed, _unpack(BytesIO(packed), file)
+        except (DownloadError, DataError) as error:
             failures.append(f"  {url}: {error}")
     raise DataError(
         "\n".join(
-            [f"MNIST: {path.name} could not be downloaded into {folder}.", *failures, f"Check the network. {FIX}"]
+            [f"MNIST: {path.name} could not be downloaded into {path.parent}.", *failures, f"Check the network. {FIX}"]
         )
     )
 
@@ -185,10 +209,18 @@ def _from_mirrors(file: IdxFile, mirrors: Sequence[str], cache: str | Path | Non
 def _read(path: Path, file: IdxFile) -> np.ndarray:
     """The array in a file, plain or packed by gzip. Raises DataError, saying only what is wrong with the content."""
     try:
-        with open(path, "rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
-            content = (GzipFile(fileobj=stream) if packed else stream).read(file.length + 1)  # no bomb unpacks further
+        with opened(path, file.longest) as stream:
+            return _unpack(stream, file)
+    except FileRefusedError as error:
+        raise DataError(f"{error}.") from error
+
+
+def _unpack(stream: BinaryIO, file: IdxFile) -> np.ndarray:
+    """The array in a stream, plain or packed by gzip."""
+    try:
+        packed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        content = (GzipFile(fileobj=stream) if packed else stream).read(file.length + 1)  # no bomb unpacks further
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"expected {file.length} bytes, plain or packed by gzip, got {error}. Is it truncated?"
@@ -198,10 +230,9 @@ def _read(path: Path, file: IdxFile) -> np.ndarray:
 
 
 def _check(content: bytes, file: IdxFile) -> None:
-    if content.lstrip()[:1] == b"<":
-        raise DataError(
-            f"it is a web page that begins with {content.lstrip()[:20]!r}. Does the network ask for a login?"
-        )
+    start = content[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
+    if start.startswith(b"<"):
+        raise DataError(f"it is a web page that begins with {start[:20]!r}. Does the network ask for a login?")
     expected = file.header
     header = np.frombuffer(content[: min(len(content) // 4 * 4, expected.nbytes)], ">i4")
     if not np.array_equal(header[:1], expected[:1]):

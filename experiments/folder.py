@@ -75,6 +75,15 @@ def _new_folder(parent: Path, stem: str) -> Path:
             return path
 
 
+def refuse_links(folder: Path) -> None:
+    """A run that goes on writes where the files of an earlier start stand: none of them may lead out of the folder."""
+    inside = os.path.realpath(folder)
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
+                raise TrainingError(f"resume: {path} is a link out of {folder}. Put there what it leads to.")
+
+
 CHECKPOINTS = ("best", "last")
 RESULTS = ("finished.json", "steps.csv", "predictions.csv", "logs/metrics.csv", "logs/hparams.yaml")
 

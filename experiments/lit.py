@@ -62,6 +62,10 @@ class LitClassifier(lightning.LightningModule):
         self.judge = judge
         self.losses: list[torch.Tensor] = []
         self.epochs: list[dict[str, float]] = []
+        self.started = False
+
+    def on_train_start(self) -> None:
+        self.started = True  # all that a checkpoint holds has been taken over
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.network(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,14 @@ from experiments.checkpoints import TrainingError, read
 from experiments.config import Config
 from experiments.data import SOURCES, DataError
 from experiments.engines import Engine, ScratchEngine, TorchEngine
+from torch_impl.untrusted import opened, printable
 
 LARGEST = 50_000_000  # pixels of a picture; more is not a photo of a digit
-BOX, SIDE = 20, 28  # MNIST's digits fill a box of 20 pixels in a picture of 28, centered by their mass
+LONGEST = 2**28  # bytes of its file
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow hands others, such as PostScript, to other programs
+SHAPES = ((8, 8), (28, 28))  # of the digits and of MNIST
+# The brightest value of a data set's pixels, the box that its digits fill, and whether they are centered by their mass.
+LAYOUT = {"digits": (16.0, 8, False), "mnist": (255.0, 20, True)}
 
 
 @dataclass
@@ -51,12 +57,28 @@ def load_network(checkpoint: str | Path) -> tuple[Engine, torch.nn.Module, Confi
         engine = {"scratch": ScratchEngine, "torch": TorchEngine}[run["engine"]]()
         config = Config.from_dict(run["config"])
         height, width = (int(size) for size in run["shape"])
-        network = engine.network(config, (height, width), 10)
+        if (height, width) not in SHAPES:
+            raise ValueError(f"it was trained on images of {height}x{width}")
         state = {name.removeprefix("network."): value for name, value in content["state_dict"].items()}
+        _check_sizes(state, config, (height, width))
+        network = engine.network(config, (height, width), 10)
         network.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"checkpoint: {checkpoint} does not fit together: {error}") from error
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"checkpoint: {checkpoint} does not fit together: {printable(error)}") from error
     return engine, network.eval(), config, (height, width)
+
+
+def _check_sizes(state: dict[str, torch.Tensor], config: Config, shape: tuple[int, int]) -> None:
+    """The network that the config names must have the size of the weights that are there, before memory is taken."""
+    with torch.device("meta"):  # sizes alone
+        wanted = TorchEngine().network(config, shape, 10).state_dict()
+    for name in sorted(wanted.keys() | state.keys()):
+        need, came = (
+            f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "nothing"
+            for value in (wanted.get(name), state.get(name))
+        )
+        if need != came:
+            raise ValueError(f"{name} must be {need} as its config says, and is {came}")
 
 
 def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.ndarray:
@@ -69,26 +91,24 @@ def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.n
     ink[ink < 0.25 * ink.max()] = 0  # shades of paper
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    image = _centered(ink / ink.max())
-    if shape != image.shape:
-        image = _resized(image[4:-4, 4:-4], shape)  # the 8x8 digits fill their images
-    brightest = {"digits": 16.0, "mnist": 255.0}[config.data]
+    brightest, box, by_mass = LAYOUT[config.data]
+    image = _placed(ink / ink.max(), shape, box, by_mass)
     return (image * (brightest / SOURCES[config.data][1])).astype(config.dtype)
 
 
-def _centered(ink: np.ndarray) -> np.ndarray:
-    """Scaled into the box of 20 pixels, and put into 28 with the center of mass in the middle."""
-    scale = BOX / max(ink.shape)
+def _placed(ink: np.ndarray, shape: tuple[int, int], box: int, by_mass: bool) -> np.ndarray:
+    """Scaled so that the longer side is `box` pixels, and put in the middle: of its mass, or of its outline."""
+    scale = box / max(ink.shape)
     height, width = (max(1, round(size * scale)) for size in ink.shape)
     small = _resized(ink, (height, width))
-    mass = small.sum()
-    middle = [float((small.sum(1 - axis) * np.arange(small.shape[axis])).sum() / mass) for axis in (0, 1)]
-    top, left = (
-        int(np.clip(round((SIDE - 1) / 2 - center), 0, SIDE - size))
-        for center, size in zip(middle, small.shape, strict=True)
-    )
-    image = np.zeros((SIDE, SIDE))
-    image[top : top + height, left : left + width] = small
+    places = []
+    for axis, (size, room) in enumerate(zip(small.shape, shape, strict=True)):
+        along = small.sum(1 - axis) if by_mass else np.ones(size)
+        middle = float((along * np.arange(size)).sum() / along.sum())
+        place = int(np.clip(round((room - 1) / 2 - middle), 0, room - size))
+        places.append(slice(place, place + size))
+    image = np.zeros(shape)
+    image[tuple(places)] = small
     return image
 
 
@@ -105,11 +125,13 @@ def _read(picture: str | Path) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(picture) as file:
+        with opened(picture, LONGEST) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its limit is higher than ours
+            file = Image.open(stream, formats=FORMATS)
             if file.width * file.height > LARGEST:
                 raise DataError(f"picture: {picture} has {file.width}x{file.height} pixels. Crop it to the digit.")
             colored: Any = file.convert("RGBA")
             white = Image.new("RGBA", colored.size, "white")
             return np.asarray(Image.alpha_composite(white, colored).convert("L"), np.float64)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"picture: {picture} cannot be read as one: {error}.") from error
+        raise DataError(f"picture: {picture} cannot be read as one: {printable(error)}.") from error

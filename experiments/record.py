@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 from collections.abc import Sequence
@@ -15,12 +16,24 @@ import lightning
 import numpy as np
 import torch
 
+from experiments.checkpoints import TrainingError
 from experiments.config import Config
 from experiments.data import Part
 from torch_impl.files import write_whole
+from torch_impl.untrusted import opened, printable, read_json
 
 VISIBLE = 1e-5  # a relative difference of the losses that begins to show
 FIRST = 100  # the steps in which rounding has not yet grown
+LONGEST = 2**26  # bytes of a file that tells of a finished run; a million steps have 30 MB
+KINDS: dict[str, Any] = {
+    "engine": str,
+    "epochs": list,
+    "test_loss": float,
+    "test_accuracy": float,
+    "seconds": float,
+    "initial_weights": str,
+    "batches": list,
+}
 
 
 @dataclass
@@ -114,14 +127,38 @@ def write_finished(run: EngineRun, folder: Path, output: Path, test: Part) -> No
 
 
 def read_finished(folder: Path, output: Path) -> EngineRun:
-    values = json.loads((folder / "finished.json").read_text())
-    del values["steps"]
-    with open(folder / "steps.csv", newline="") as file:
-        losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    with open(folder / "predictions.csv", newline="") as file:
-        rows = [(int(row["predicted"]), float(row["confidence"])) for row in csv.DictReader(file)]
-    values["checkpoint"] = output / values["checkpoint"]
-    return EngineRun(**values, losses=losses, predicted=[p for p, _ in rows], confidence=[c for _, c in rows])
+    """What an engine did in an earlier start of this run.
+
+    Raises    TrainingError if its files are damaged, or not what write_finished wrote.
+    """
+    try:
+        values = read_json(folder / "finished.json", LONGEST)
+        values["checkpoint"] = output / values["checkpoint"]
+        steps = _rows(folder / "steps.csv")
+        rows = _rows(folder / "predictions.csv")
+        if values.pop("steps") != len(steps):
+            raise ValueError(f"steps.csv has {len(steps)} steps")
+        if values["checkpoint"] != folder / "checkpoints" / "best.ckpt":
+            raise ValueError(f"its checkpoint is {values['checkpoint']}")
+        for name, kind in KINDS.items():
+            if not isinstance(values[name], kind):
+                raise ValueError(f"{name} is {printable(repr(values[name]))}")
+        return EngineRun(
+            **values,
+            losses=[float(row["loss"]) for row in steps],
+            predicted=[int(row["predicted"]) for row in rows],
+            confidence=[float(row["confidence"]) for row in rows],
+        )
+    except (KeyError, TypeError, ValueError, csv.Error) as error:  # ValueError: FileRefusedError and unicode errors too
+        raise TrainingError(
+            f"resume: {folder} says that it is finished, but its files are damaged: {printable(error)}. "
+            "Remove finished.json to train it again from its last checkpoint."
+        ) from error
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with opened(path, LONGEST) as file:
+        return list(csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")))
 
 
 def write_steps(path: Path, losses: list[float]) -> None:

@@ -21,14 +21,15 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from experiments import data as images
 from experiments.augment import Augmentation
 from experiments.batches import Batches
-from experiments.checkpoints import SafeIO, SaveLast, WhereItStands, read
+from experiments.checkpoints import SafeIO, SaveLast, TrainingError, WhereItStands, read
 from experiments.config import Config, ConfigError
 from experiments.data import ImageData, Part
 from experiments.engines import Engine, chosen, fingerprint
-from experiments.folder import alone_in, clear, output_folder, readable_errors
+from experiments.folder import alone_in, clear, output_folder, readable_errors, refuse_links
 from experiments.lit import EVALUATION_BATCH, Images, LitClassifier, ProgressBar
 from experiments.record import EngineRun, RunResult, compare, read_finished, write_finished, write_results
 from torch_impl.files import remove_parts
+from torch_impl.untrusted import printable
 
 
 def train(config: Config, progress: bool | None = None, resume: bool = False) -> RunResult:
@@ -59,6 +60,7 @@ def train(config: Config, progress: bool | None = None, resume: bool = False) ->
 def resume(folder: str | Path, data_dir: str | None = None, progress: bool | None = None) -> RunResult:
     """Go on with the run in this folder. Engines that had finished are not trained again."""
     folder = Path(folder)
+    refuse_links(folder)
     config = Config.from_dict(Config.values_from_yaml(folder / "config.yaml"))
     return train(replace(config, output=str(folder), data_dir=data_dir or config.data_dir), progress, resume=True)
 
@@ -129,7 +131,12 @@ def run(
             enable_progress_bar=progress,
         )
         start = time.perf_counter()
-        trainer.fit(lit, module, ckpt_path=start_from, weights_only=True)
+        try:
+            trainer.fit(lit, module, ckpt_path=start_from, weights_only=True)
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            if start_from is None or lit.started or isinstance(error, TrainingError):
+                raise
+            raise TrainingError(f"checkpoint: {start_from} does not fit this run: {printable(error)}.") from error
         seconds = time.perf_counter() - start
         losses, epochs = torch.stack(lit.losses).tolist(), lit.epochs  # the best checkpoint, loaded next, has its own
         if judge_name == "validation":

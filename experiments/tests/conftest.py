@@ -1,18 +1,34 @@
-"""Tests that need the real MNIST are collected where NN_PARITY_DATA names its folder; the summary says if they ran."""
+"""Tests that need the real MNIST are collected where NN_PARITY_DATA names its folder, those that need a browser where
+there is a Chromium; the summary says if they ran.
+"""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from experiments.data import DATA_DIR
+from experiments.tests.browser import NAMES, executable
 
 FOLDER = os.environ.get(DATA_DIR)
-collect_ignore = [] if FOLDER else ["test_mnist.py"]
+CHROMIUM = executable()
+NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM}
+collect_ignore = [name for name, there in NEEDS.items() if not there]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     found = f"tests read MNIST from {FOLDER}" if FOLDER else f"tests of MNIST did not run: {DATA_DIR} is not set"
     terminalreporter.write_line(found)
+    if CHROMIUM is None:
+        terminalreporter.write_line(f"tests of pages in a browser did not run: none of {', '.join(NAMES)} is here")
+
+
+@pytest.fixture(scope="session")
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of a few components, built once."""
+    from experiments.tests.report_site import write_report
+
+    return write_report(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(autouse=True)

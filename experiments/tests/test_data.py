@@ -1,54 +1,22 @@
-"""The images: what is accepted, what is refused, what a download leaves behind. A local server plays the mirrors."""
+"""The images: what is accepted from a folder, and what is refused. Whatever the file is, it costs no more memory."""
 
 import gzip
-import hashlib
-import time
+import os
+import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 
 from experiments import data
-from experiments.data import DataError, IdxFile, Part
-
-NAMES = ["train-images", "train-labels", "test-images", "test-labels"]
-SHAPES = [(7, 3, 2), (7,), (4, 3, 2), (4,)]
-ARRAYS = [np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8) for shape in SHAPES]
-
-
-def content_of(array: np.ndarray) -> bytes:
-    return np.array([0x0800 + array.ndim, *array.shape], ">i4").tobytes() + array.tobytes()
-
-
-CONTENTS = {name: content_of(array) for name, array in zip(NAMES, ARRAYS, strict=True)}
+from experiments.data import DataError, Part
+from experiments.tests.small_mnist import CONTENTS, FILES, assert_right, write
 
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four small files stand for MNIST's; only their names, sizes and checksums differ."""
-    files = [
-        IdxFile(name, array.shape, hashlib.sha256(CONTENTS[name]).hexdigest())
-        for name, array in zip(NAMES, ARRAYS, strict=True)
-    ]
-    monkeypatch.setattr(data, "FILES", files)
-
-
-def write(folder: Path, packed: bool = True, **replaced: bytes) -> Path:
-    """A folder with the four files, some of them replaced."""
-    for name in NAMES:
-        content = replaced.get(name.replace("-", "_"), CONTENTS[name])
-        (folder / (f"{name}.gz" if packed else name)).write_bytes(gzip.compress(content) if packed else content)
-    return folder
-
-
-def assert_right(got: data.ImageData) -> None:
-    for array, expected in zip([*got.train, *got.test], ARRAYS, strict=True):
-        np.testing.assert_array_equal(array, expected)
-    assert (got.train.images.dtype, got.train.labels.dtype) == (np.uint8, np.int64)
+    monkeypatch.setattr(data, "FILES", FILES)
 
 
 # --- digits -----------------------------------------------------------------------------------------------------------
@@ -140,143 +108,108 @@ def test_a_truncated_archive(tmp_path: Path) -> None:
         data.mnist(tmp_path)
 
 
-def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    (write(tmp_path) / "train-images.gz").unlink()
-    (tmp_path / "train-images.gz").mkdir()
-    with pytest.raises(DataError, match=r"train-images.gz is not train-images: .* got .*Is a directory"):
-        data.mnist(tmp_path)
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    write(tmp_path, train_images=IMAGES + bytes(50_000_000))
+def test_every_bit_that_flips_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
+    """Some bits of an archive say when and where it was packed, or fill the last byte. Any other one is an error."""
+    path = write(tmp_path) / "train-images.gz"
+    packed = path.read_bytes()
+    harmless, messages = 0, []
+    for bit in range(8 * len(packed)):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert_right(data.mnist(tmp_path))
+            harmless += 1
+        except DataError as error:
+            messages.append(str(error))
+    assert harmless <= 64
+    assert all(message.startswith(f"MNIST: {path} is not train-images: ") for message in messages)
+
+
+def test_every_truncation_is_noticed(tmp_path: Path) -> None:
+    path = write(tmp_path) / "train-images.gz"
+    packed = path.read_bytes()
+    for length in range(len(packed)):
+        path.write_bytes(packed[:length])
+        with pytest.raises(DataError, match=r"train-images.gz is not train-images: "):
+            data.mnist(tmp_path)
+
+
+BOMBS = {
+    "one member": gzip.compress(IMAGES + bytes(3_000_000), 9),
+    "many members": gzip.compress(IMAGES) + gzip.compress(bytes(300_000)) * 8,
+    "empty members": gzip.compress(b"") * 180,
+    "a file that is too long": gzip.compress(IMAGES) + bytes(10_000_000),
+    "a plain file that is too long": IMAGES + bytes(10_000_000),
+}
+
+
+@pytest.mark.parametrize("packed", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_not_unpacked(tmp_path: Path, packed: bytes) -> None:
+    (write(tmp_path) / "train-images.gz").write_bytes(packed)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="expected 58 bytes, got more"):
+        with pytest.raises(DataError, match=r"expected .* got|has \d+ bytes, more than the 4154 that are read"):
             data.mnist(tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
         tracemalloc.stop()
 
 
-# --- a download -------------------------------------------------------------------------------------------------------
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-def sends(body: bytes, length: int | None = None) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body) if length is None else length))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
 
 
-def good(handler: BaseHTTPRequestHandler) -> None:
-    sends(gzip.compress(CONTENTS[Path(handler.path).stem]))(handler)
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.parent / "nothing")
 
 
-def truncated(handler: BaseHTTPRequestHandler) -> None:
-    body = gzip.compress(CONTENTS[Path(handler.path).stem])
-    sends(body[:-5], len(body))(handler)
+def link_to_a_folder(path: Path) -> None:
+    path.symlink_to(path.parent)
 
 
-def stalling(handler: BaseHTTPRequestHandler) -> None:
-    sends(b"\x1f\x8b", 1000)(handler)
-    time.sleep(0.6)
+def link_to_zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
 
 
-class Mirrors:
-    """A server on this machine; each mirror is a folder of it with one way to answer. It notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.answers: dict[str, Answer] = {}
-        mirrors = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                mirrors.asked.append(self.path)
-                mirrors.answers[Path(self.path).parent.name](self)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def __call__(self, *answers: Answer) -> list[str]:
-        self.answers |= {answer.__name__: answer for answer in answers}
-        return [f"http://127.0.0.1:{self.server.server_port}/{answer.__name__}/" for answer in answers]
+def link_to_another_file(path: Path) -> None:
+    path.symlink_to(path.parent / "test-images.gz")
 
 
-@pytest.fixture
-def mirrors() -> Iterator[Mirrors]:
-    served = Mirrors()
-    yield served
-    served.server.shutdown()
-    served.server.server_close()
-
-
-def not_found(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_error(404)
-
-
-def web_page(handler: BaseHTTPRequestHandler) -> None:
-    sends(b"<html>Please log in</html>")(handler)
-
-
-def swapped(handler: BaseHTTPRequestHandler) -> None:
-    sends(gzip.compress(CONTENTS["test-labels"]))(handler)
-
-
-def test_a_download_is_cached(mirrors: Mirrors, tmp_path: Path) -> None:
-    urls = mirrors(good)
-    assert_right(data.mnist(mirrors=urls, cache=tmp_path))
-    assert mirrors.asked == [f"/good/{name}.gz" for name in NAMES]
-    assert_right(data.mnist(mirrors=urls, cache=tmp_path))
-    assert len(mirrors.asked) == len(NAMES)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
-
-
-BAD: dict[Answer, str] = {
-    not_found: "404",
-    web_page: "it is a web page",
-    truncated: "",
-    stalling: "timed out",
-    swapped: "swapped",
+STRANGE = {
+    Path.mkdir: "it is a folder, no plain file",
+    os.mkfifo: "it is a pipe, a socket or a device, no plain file",
+    link_to_itself: "it cannot be opened: Too many levels of symbolic links",
+    link_to_nothing: "it cannot be opened: No such file",
+    link_to_a_folder: "it is a folder",
+    link_to_zeros: "it is a pipe, a socket or a device",
+    link_to_another_file: ".*Were training and test files swapped",
 }
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda answer: answer.__name__)
-def test_a_bad_mirror_leaves_nothing_behind(mirrors: Mirrors, tmp_path: Path, bad: Answer) -> None:
-    (url,) = mirrors(bad)
-    message = (
-        f"train-images.gz could not be downloaded into .*{url}train-images.gz: .*{BAD[bad]}.*Check the network. Put"
-    )
-    with pytest.raises(DataError, match=f"(?s){message}"):
-        data.mnist(mirrors=[url], cache=tmp_path, timeout=0.3)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("make", STRANGE, ids=lambda make: make.__name__)
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path, make: object) -> None:
+    path = write(tmp_path) / "train-images.gz"
+    path.unlink()
+    make(path)
+    with pytest.raises(DataError, match=f"train-images.gz is not train-images: {STRANGE[make]}.* Put the four"):
+        data.mnist(tmp_path)
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda answer: answer.__name__)
-def test_the_second_mirror_is_tried(mirrors: Mirrors, tmp_path: Path, bad: Answer) -> None:
-    assert_right(data.mnist(mirrors=mirrors(bad, good), cache=tmp_path, timeout=0.3))
+def test_a_link_to_the_right_file_is_followed(tmp_path: Path) -> None:
+    path = write(tmp_path) / "train-images.gz"
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to("elsewhere")
+    assert_right(data.mnist(tmp_path))
 
 
-def test_no_network(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"(?s)could not be downloaded.*http://127.0.0.1:9/.*Check the network. Put"):
-        data.mnist(mirrors=["http://127.0.0.1:9/"], cache=tmp_path, timeout=0.3)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_spoiled_in_the_cache_is_downloaded_again(mirrors: Mirrors, tmp_path: Path) -> None:
-    (tmp_path / "train-images.gz").write_bytes(b"spoiled")
-    assert_right(data.mnist(mirrors=mirrors(good), cache=tmp_path))
-
-
-def test_a_cache_that_cannot_be_written(mirrors: Mirrors, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="could not be downloaded into"):
-        data.mnist(mirrors=mirrors(good), cache=tmp_path / "file" / "cache")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    write(tmp_path, train_labels=b"wrong")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(DataError):
+        data.mnist(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == len(before)

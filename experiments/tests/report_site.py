@@ -1,0 +1,102 @@
+"""A small report for the tests, hostile texts included, and a reader of its pages."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATTERN = "Softm"  # activations and a loss
+HOSTILE = '<img src=x onerror="document.title = 1"></script><script>console.error("run")</script>&amp;"\''
+SECONDS = 3.25
+
+
+def replay_of(name: str, **changes: Any) -> dict[str, Any]:
+    """What replay.json holds, with a formula that the check catches and a plot."""
+    found = {
+        "name": name,
+        "title": f"a title, {HOSTILE}",
+        "source": f"a source, {HOSTILE}",
+        "claim": f"a claim, {HOSTILE}",
+        "figures": [
+            {"what": f"what {HOSTILE}", "article": "0.9", "scratch": "0.91", "torch": "0.91", "ok": True},
+            {"what": "curves apart", "article": "", "scratch": "1e-7", "torch": "", "ok": None},
+        ],
+        "checks": [
+            {"what": "right", "error": 1e-9, "limit": 1e-6, "expected": True, "note": "", "ok": True},
+            {"what": "as printed", "error": 0.5, "limit": 1e-6, "expected": False, "note": HOSTILE, "ok": True},
+        ],
+        "plots": [{"file": "a plot.png", "caption": f"a caption, {HOSTILE}"}],
+        "notes": [HOSTILE],
+        "seconds": SECONDS,
+        "ok": True,
+    }
+    return found | changes
+
+
+def write_replay(folder: Path, **changes: Any) -> None:
+    """Findings as `nn-parity replay` leaves them."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = replay_of(folder.name, **changes)
+    (folder / "replay.json").write_text(json.dumps(found), encoding="utf-8")
+    for plot in found["plots"]:
+        Image.new("RGBA", (40, 30), "white").save(folder / plot["file"])
+
+
+def write_report(folder: Path) -> Path:
+    """A report of a few components, of a short digits run, and of replays that are there already."""
+    from experiments.articles import ARTICLES
+    from experiments.data import DATA_DIR
+    from experiments.report import build, overview, replays, twins
+
+    for name in ARTICLES:
+        if name not in replays.SLOW:
+            write_replay(folder / "runs" / "replay" / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv(DATA_DIR, raising=False)
+        patch.setattr(overview, "SIZES", (17,))
+        patch.setattr(overview, "PROGRAMS", 1)
+        patch.setattr(twins, "EPOCHS", 2)
+        return build.build(folder / "site", PATTERN).output
+
+
+LOADS = {"link": "href", "script": "src", "img": "src", "source": "src", "iframe": "src", "object": "data"}
+
+
+class Page(HTMLParser):
+    """What is on a page: ids, links, what is loaded, handlers in the text, and the text itself."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.handlers: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        self.tags.append(tag)
+        self.handlers += [name for name in values if name.startswith("on")]
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag in LOADS and LOADS[tag] in values:
+            self.loads.append(values[LOADS[tag]])
+        elif "href" in values:
+            self.links.append(values["href"])
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def pages(site: Path) -> list[Page]:
+    return [Page(path) for path in sorted(site.rglob("*.html"))]

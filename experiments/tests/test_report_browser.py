@@ -1,0 +1,108 @@
+"""The report in a browser, opened from disk: no error on any page, a search that finds, keys that move, no overflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.tests.browser import Browser, Page, browser
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+NAMES = "[...document.querySelectorAll('#components li:not([hidden]) a:first-child')].map(link => link.textContent)"
+FOCUS = "document.activeElement.textContent.trim()"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.fixture
+def overview(chromium: Browser, small_report: Path) -> Page:
+    page = chromium.open((small_report / "index.html").as_uri(), *DESKTOP)
+    page.evaluate("document.querySelector('#name').focus()")
+    return page
+
+
+def test_a_search_finds_and_leads_to_the_page_of_what_it_found(overview: Page) -> None:
+    everything = overview.evaluate(NAMES)
+    overview.write("Softmax2")
+    assert overview.evaluate(NAMES) == ["Softmax2d"]
+    assert overview.evaluate("document.querySelector('#found').textContent") == f"1 of {len(everything)} components"
+    overview.press("Enter")
+    overview.until("document.readyState === 'complete' && location.pathname.endsWith('/nn.softmax2d.html')")
+    assert "Softmax2d" in overview.evaluate("document.querySelector('h1').textContent")
+    assert overview.errors() == []
+
+
+def test_a_number_leads_to_the_row_that_made_it(overview: Page) -> None:
+    overview.evaluate("document.querySelector('#components .share').click()")
+    overview.until("document.readyState === 'complete' && location.pathname.includes('/components/')")
+    assert overview.evaluate("location.hash.startsWith('#row-')")
+    assert overview.evaluate("document.querySelector(':target') !== null")
+    assert overview.errors() == []
+
+
+def test_several_words_and_families_are_searched(overview: Page) -> None:
+    overview.write("soft loss")
+    assert overview.evaluate(NAMES) == ["AdaptiveLogSoftmaxWithLoss"]
+    overview.press("Escape")
+    overview.write("ACTIVATION")
+    assert "Softmin" in overview.evaluate(NAMES)
+    assert "AdaptiveLogSoftmaxWithLoss" not in overview.evaluate(NAMES)
+    overview.press("Escape")
+    overview.write("nothing at all")
+    assert overview.evaluate(NAMES) == []
+    assert overview.evaluate("document.querySelector('#found').textContent").startswith("0 of")
+    assert overview.errors() == []
+
+
+def test_keys_move(overview: Page) -> None:
+    names = overview.evaluate(NAMES)
+    overview.press("ArrowDown")
+    assert overview.evaluate(FOCUS) == names[0]
+    overview.press("ArrowRight")
+    assert overview.evaluate(FOCUS) == names[1]
+    overview.press("ArrowUp")
+    assert overview.evaluate("document.activeElement.id") == "name"
+    overview.evaluate("document.activeElement.blur()")
+    overview.press("/")
+    assert overview.evaluate("document.activeElement.id") == "name"
+    assert overview.evaluate("document.activeElement.value") == ""
+    assert overview.errors() == []
+
+
+def test_the_first_key_skips_to_the_content(overview: Page) -> None:
+    overview.evaluate("document.activeElement.blur()")
+    overview.press("Tab")
+    assert overview.evaluate("document.activeElement.getAttribute('href')") == "#main"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_page_has_an_error_or_is_wider_than_the_window(
+    chromium: Browser, small_report: Path, size: tuple[int, int], dark: bool
+) -> None:
+    url = (small_report / "index.html").as_uri()
+    page = chromium.open(url, *size, dark=dark, phone=size == PHONE)
+    lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
+    assert (lightness < 128) == dark
+    for path in sorted(small_report.rglob("*.html")):
+        page.go(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path.name
+        assert page.evaluate("innerWidth") == size[0], path.name
+    assert page.errors() == []
+
+
+def test_errors_are_seen(chromium: Browser, tmp_path: Path) -> None:
+    script = "console.error('said', 3); setTimeout(() => nothing.at.all)"
+    (tmp_path / "bad.html").write_text(f"<!doctype html><img src='nothing.png'><script>{script}</script>")
+    page = chromium.open((tmp_path / "bad.html").as_uri(), *DESKTOP)
+    page.evaluate("new Promise(done => setTimeout(done, 20))")
+    missing, said, thrown = sorted(page.errors())
+    assert "ERR_FILE_NOT_FOUND" in missing
+    assert "nothing is not defined" in said
+    assert thrown == "said 3"
