@@ -17,7 +17,7 @@ test-deep: .venv/ready
 	$(BIN)/python -m pytest -m "deep or not deep"
 
 bench: .venv/ready
-	$(BIN)/nn-parity bench
+	$(BIN)/nn-parity bench --json experiments/results --write README.md
 
 lint: .venv/ready
 	$(BIN)/ruff check .

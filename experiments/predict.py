@@ -88,7 +88,7 @@ def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.n
     ink = np.abs(gray - background)
     if np.ptp(ink) < 16:
         raise DataError(f"picture: {picture} is of one shade, there is no digit on it.")
-    ink[ink < 0.25 * ink.max()] = 0  # shades of paper
+    ink[ink < 0.15 * ink.max()] = 0  # shades of paper
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     brightest, box, by_mass = LAYOUT[config.data]
@@ -126,7 +126,7 @@ def _read(picture: str | Path) -> np.ndarray:
 
     try:
         with opened(picture, LONGEST) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its limit is higher than ours
+            warnings.simplefilter("ignore")  # what Pillow remarks on damaged pictures before it refuses them
             file = Image.open(stream, formats=FORMATS)
             if file.width * file.height > LARGEST:
                 raise DataError(f"picture: {picture} has {file.width}x{file.height} pixels. Crop it to the digit.")

@@ -17,26 +17,34 @@ from experiments.config import Config
 from experiments.data import Part
 from experiments.engines import Engine, ScratchEngine, TorchEngine
 from experiments.record import read_finished
+from experiments.train import train
 from parity_tests.tolerance import distance, float32_limit
 from torch_impl.bridge import arrays, load_arrays
 
-RUN = ["train", "--epochs", "2", "--hidden", "32", "--dtype", "float64", "--limit-train", "250", "--dropout", "0"]
 CONFIG = Config(hidden=(16,), batch_size=13)
-
-
-def trained(folder: Path, *options: str) -> list[float]:
-    """A run in a process of its own: Lightning starts the second one by starting the command again."""
-    command = [sys.executable, "-m", "experiments.cli", *RUN, *options, "--output", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    engine = options[options.index("--engine") + 1]
-    return read_finished(folder / engine, folder).losses
+CURVE = Config(epochs=2, hidden=(32,), dtype="float64", limit_train=250)
 
 
 @pytest.mark.parametrize("engine", ["torch", "scratch"])
 def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, tmp_path: Path) -> None:
-    alone = trained(tmp_path / "one", "--engine", engine)
-    shared = trained(tmp_path / "two", "--engine", engine, "--devices", "2", "--strategy", "ddp")
+    """The command runs in a process of its own: Lightning starts the second one by starting it again."""
+    config = replace(CURVE, engine=engine)
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    options = [
+        "--config",
+        tmp_path / "config.yaml",
+        "--devices",
+        "2",
+        "--strategy",
+        "ddp",
+        "--output",
+        tmp_path / "two",
+    ]
+    command = [sys.executable, "-m", "experiments.cli", "train", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    shared = read_finished(tmp_path / "two" / engine, tmp_path / "two").losses
+    alone = train(replace(config, output=str(tmp_path / "one"))).runs[engine].losses
     assert len(alone) == len(shared) == 8
     np.testing.assert_allclose(shared, alone, rtol=1e-13)
 
