@@ -49,7 +49,12 @@ class SafeIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        return read(path)
+        checkpoint = read(path)
+        loops = checkpoint.get("loops")
+        place = loops.get("fit_loop") if isinstance(loops, dict) else None
+        if not isinstance(place, dict) or not {"epoch_progress", "epoch_loop.batch_progress"} <= place.keys():
+            raise TrainingError(f"checkpoint: {path} is damaged: it does not say where the training stood.")
+        return checkpoint
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -68,7 +73,20 @@ def read(path: str | Path) -> dict[str, Any]:
     ]
     if missing:
         raise TrainingError(f"checkpoint: {path} lacks {', '.join(missing)}. Was it written by nn-parity train?")
+    if not _are_figures(checkpoint["curves"]):
+        raise TrainingError(f"checkpoint: {path} is damaged: its curves are not losses and figures of epochs.")
     return checkpoint
+
+
+def _are_figures(curves: Any) -> bool:
+    """Whether these are the losses of steps, and for each epoch its figures by name."""
+    if not isinstance(curves, dict) or not isinstance(curves.get("losses"), torch.Tensor):
+        return False
+    epochs = curves.get("epochs")
+    return isinstance(epochs, list) and all(
+        isinstance(figures, dict) and "steps" in figures and all(type(v) in (int, float) for v in figures.values())
+        for figures in epochs
+    )
 
 
 class WhereItStands(lightning.Callback):

@@ -242,5 +242,21 @@ def bench(
     raise typer.Exit(0 if ok else 1)
 
 
+@app.command()
+def report(
+    pattern: Annotated[str, typer.Argument(help="only components with a row whose label contains this")] = "",
+    output: Annotated[Path, typer.Option(help="folder for the site; open its index.html")] = Path("runs/report"),
+) -> None:
+    """Build a static site, a page for each component: derivation, code, figures, errors. Exit 1 if a check failed."""
+    from experiments.report.build import command
+
+    try:
+        ok = command(output, pattern)
+    except ValueError as error:
+        typer.echo(f"nn-parity: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if ok else 1)
+
+
 if __name__ == "__main__":
     main()

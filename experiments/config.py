@@ -25,7 +25,7 @@ SCHEDULERS = ("constant", "onecycle", "cosine", "step")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Sigmoid", "Tanh")
 INITS = ("default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 DTYPES = ("float32", "float64")
-LONGEST_FILE, LONGEST_VALUE = 2**16, 1000  # characters of a YAML file, and of one value in it
+LONGEST_FILE, LONGEST_VALUE, MOST_LISTS = 2**16, 1000, 100  # characters of a YAML file and of a value; its lists
 WIDEST = 2**16  # units of a layer
 PRECISIONS = ("32", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("cpu", "gpu")
@@ -93,7 +93,9 @@ class Config:
         self.seed = _whole("seed", self.seed, -(2**63), 2**64 - 1)
         self.shift = _whole("shift", self.shift, 0, 28)
         for name in ("hidden", "channels"):
-            widths = tuple(_whole(name, width, 1, WIDEST) for width in _sequence(name, getattr(self, name)))
+            widths = tuple(_whole(name, width, 1) for width in _sequence(name, getattr(self, name)))
+            if max(widths, default=0) > WIDEST:
+                raise ConfigError(f"{name}: a layer has at most {WIDEST} units, got {_shown(max(widths))}.")
             setattr(self, name, widths)
         self.lr = _number("lr", self.lr)
         if not self.lr > 0:
@@ -168,7 +170,10 @@ class Config:
         from torch_impl.untrusted import FileRefusedError, read_bytes
 
         try:
-            loader = yaml.SafeLoader(read_bytes(path, LONGEST_FILE).decode())
+            text = read_bytes(path, LONGEST_FILE).decode()
+            if text.count("[") + text.count("{") > MOST_LISTS:  # nested, they take time that grows with their square
+                raise ConfigError(f"config: {path} has more than {MOST_LISTS} brackets.")
+            loader = yaml.SafeLoader(text)
             node = loader.get_single_node()
             _check_lines(path, node)
             return loader.construct_document(node)

@@ -115,7 +115,7 @@ class OptimizerCheck:
         """All numbers after every step. A second engine goes on from the first one's state_dict."""
         key = (*engines, dtype, number)
         if key not in self.torch_runs:
-            with _unrounded() if self.pair.name == "optim.Muon" and dtype == "float64" else nullcontext():
+            with unrounded() if self.pair.name == "optim.Muon" and dtype == "float64" else nullcontext():
                 trajectory = self._run(engines, dtype, number)
             if "scratch" in engines:
                 return trajectory
@@ -196,7 +196,7 @@ class Side:
 
 
 @contextmanager
-def _unrounded() -> Iterator[None]:
+def unrounded() -> Iterator[None]:
     """Switch Muon's rounding to bfloat16 off, on both engines."""
     with (
         patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone),

@@ -1,11 +1,24 @@
-"""The end of every test run says on what it ran, and what could not run here."""
+"""The end of every test run says on what it ran, what could not run here, and how many examples properties tried."""
 
 import shutil
+from typing import Any
 
 import pytest
 import torch
 
 from parity_tests.__main__ import environment
+from parity_tests.properties.counting import RAN, summary
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its count to the process that started it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["examples"] = dict(RAN)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    RAN.update(getattr(node, "workeroutput", {}).get("examples", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -13,6 +26,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(
         f"NumPy {env['numpy']}, torch {env['torch']} on {env['device']}, Python {env['python']}, {env['machine']}"
     )
+    if RAN:
+        terminalreporter.write_line(summary())
     if shutil.which("node") is None:
         terminalreporter.write_line("the Node.js checker of the vectors did not run: there is no node")
     if torch.cuda.is_available():

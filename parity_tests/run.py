@@ -39,7 +39,7 @@ def _reports(rows: Sequence[Row], dtypes: tuple[str, ...], device: str) -> Itera
         return
     place = {row.label: number for number, row in enumerate(TABLE)}
     tasks = [(place[row.label], dtypes) for row in rows]
-    with _one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         yield from zip(rows, pool.map(_check_place, tasks, chunksize=CHUNK), strict=True)
 
 
@@ -50,7 +50,7 @@ def _check_place(task: tuple[int, tuple[str, ...]]) -> list[Result]:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Processes started inside compute with one thread each; several in each would fight over the cores."""
     before = {name: os.environ[name] for name in THREADS if name in os.environ}
     os.environ.update(dict.fromkeys(THREADS, "1"))

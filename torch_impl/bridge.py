@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 import scratch
 from scratch.nn import Module, Parameter
 from torch_impl.files import write_whole
+from torch_impl.untrusted import FileRefusedError, read_safetensors
 
 AnyModule = Module | torch.nn.Module
 
@@ -54,10 +55,15 @@ def save_safetensors(module: AnyModule, path: str | os.PathLike[str]) -> None:
 
 
 def load_safetensors(module: AnyModule, path: str | os.PathLike[str], strict: bool = True) -> None:
-    """Load a safetensors file written from either kind of module."""
-    from safetensors.numpy import load_file
+    """Load a safetensors file written from either kind of module, by us or by a stranger.
 
-    load_arrays(module, load_file(path), strict)
+    Raises    ValueError if it is no plain, whole safetensors file; what load_state_dict raises if it does not fit.
+    """
+    try:
+        state = read_safetensors(path)
+    except FileRefusedError as error:
+        raise FileRefusedError(f"load_safetensors: {os.fspath(path)} is not read: {error}.") from error
+    load_arrays(module, state, strict)
 
 
 def _array(value: Any) -> np.ndarray:

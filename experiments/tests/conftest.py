@@ -1,8 +1,9 @@
 """Tests that need the real MNIST are collected where NN_PARITY_DATA names its folder, those that need a browser where
-there is a Chromium; the summary says if they ran.
+there is a Chromium, those of scripts where there is a Node.js; the summary says if they ran.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from experiments.tests.browser import NAMES, executable
 
 FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
-NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM}
+NODE = shutil.which("node")
+NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM, "test_report_scripts.py": NODE}
 collect_ignore = [name for name, there in NEEDS.items() if not there]
 
 
@@ -21,6 +23,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(found)
     if CHROMIUM is None:
         terminalreporter.write_line(f"tests of pages in a browser did not run: none of {', '.join(NAMES)} is here")
+    if NODE is None:
+        terminalreporter.write_line("tests of the pages' scripts did not run: there is no node")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 PATTERN = "Softm"  # activations and a loss
 HOSTILE = '<img src=x onerror="document.title = 1"></script><script>console.error("run")</script>&amp;"\''
-SECONDS = 3.25
+ENVIRONMENT = {"numpy": "2", "torch": "2", "python": "3", "machine": "m", "device": "d"}
 
 
 def replay_of(name: str, **changes: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def replay_of(name: str, **changes: Any) -> dict[str, Any]:
         ],
         "plots": [{"file": "a plot.png", "caption": f"a caption, {HOSTILE}"}],
         "notes": [HOSTILE],
-        "seconds": SECONDS,
+        "seconds": 3.25,
         "ok": True,
     }
     return found | changes

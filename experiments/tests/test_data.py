@@ -3,7 +3,6 @@
 import gzip
 import os
 import sys
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from experiments import data
 from experiments.data import DataError, Part
+from experiments.tests.memory import at_most
 from experiments.tests.small_mnist import CONTENTS, FILES, assert_right, write
 
 
@@ -150,13 +150,9 @@ BOMBS = {
 @pytest.mark.parametrize("packed", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_not_unpacked(tmp_path: Path, packed: bytes) -> None:
     (write(tmp_path) / "train-images.gz").write_bytes(packed)
-    tracemalloc.start()
-    try:
-        with pytest.raises(DataError, match=r"expected .* got|has \d+ bytes, more than the 4154 that are read"):
-            data.mnist(tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 200_000
-    finally:
-        tracemalloc.stop()
+    refused = pytest.raises(DataError, match=r"expected .* got|has \d+ bytes, more than the 4154 that are read")
+    with at_most(200_000), refused:
+        data.mnist(tmp_path)
 
 
 def link_to_itself(path: Path) -> None:

@@ -75,10 +75,10 @@ def test_keys_move(overview: Page) -> None:
     assert overview.errors() == []
 
 
-def test_the_first_key_skips_to_the_content(overview: Page) -> None:
-    overview.evaluate("document.activeElement.blur()")
-    overview.press("Tab")
-    assert overview.evaluate("document.activeElement.getAttribute('href')") == "#main"
+def test_the_first_key_skips_to_the_content(chromium: Browser, small_report: Path) -> None:
+    page = chromium.open((small_report / "index.html").as_uri(), *DESKTOP)
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

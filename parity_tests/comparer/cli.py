@@ -63,10 +63,8 @@ def run(
     left: str, right: str, inputs: str | None, steps: int, parameters: str, map_file: Path | None, seed: int
 ) -> Any:
     """Load both sides, compare them, return the report."""
-    import json
-
     from parity_tests.comparer.comparison import compare
-    from parity_tests.comparer.load import load_arrays, load_inputs, load_side
+    from parity_tests.comparer.load import load_arrays, load_inputs, load_map, load_side
     from parity_tests.comparer.report import CompareError
     from parity_tests.comparer.side import seed_all
     from torch_impl.bridge import load_arrays as fill
@@ -90,8 +88,7 @@ def run(
         fill(made[1]["model"], load_arrays(Path(parameters)))
         names = "copy"
     if map_file is not None:
-        entries = json.loads(map_file.read_text(encoding="utf-8"))
-        names = {ours: theirs if isinstance(theirs, str) else tuple(theirs) for ours, theirs in entries.items()}
+        names = load_map(map_file)
     pair: dict[str, Any] = {}
     for part in ("loss", "optimizer"):
         found = [parts.get(part) for parts in made]

@@ -1,7 +1,6 @@
 """Sides and inputs from files: a function in a Python file or module, an ONNX file, arrays, checkpoints.
 
-Loading a Python file runs the code in it, as importing a module does. Checkpoints are read as data alone: safetensors,
-or torch's format with weights_only=True.
+Loading a Python file runs the code in it, as importing a module does. Everything else is read as data alone.
 """
 
 from __future__ import annotations
@@ -9,12 +8,25 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity_tests.comparer.report import CompareError
+from torch_impl.untrusted import (
+    FileRefusedError,
+    printable,
+    read_checkpoint,
+    read_json,
+    read_npy,
+    read_npz,
+    read_safetensors,
+)
+
+LONGEST_MAP = 2**22  # bytes of the file that --map names
 
 
 class OnnxModel:
@@ -92,9 +104,9 @@ def load_inputs(text: str, seed: int = 0) -> tuple[Any, ...]:
     """Arrays from a file (.npy, .npz, .safetensors), or drawn: `2,8,16` normal, `2,8:50` integers; `;` between."""
     path = Path(text)
     if path.suffix == ".npy":
-        return (_read(path, lambda: np.load(path, allow_pickle=False)),)
+        return (_read(path, read_npy),)
     if path.suffix == ".npz":
-        return tuple(_read(path, lambda: dict(np.load(path, allow_pickle=False))).values())
+        return tuple(_read(path, read_npz).values())
     if path.suffix == ".safetensors":
         return tuple(load_arrays(path).values())
     rng = np.random.default_rng(seed)
@@ -113,31 +125,43 @@ def _drawn(text: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint: safetensors, or torch's format read with weights_only=True."""
+    """The arrays of a checkpoint: safetensors, or what torch.save wrote, read as data alone."""
     if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
-        return _read(path, lambda: load_file(path))
-
-    def read() -> dict[str, np.ndarray]:
-        import torch
-
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return _read(path, read_safetensors)
+    state = _read(path, read_checkpoint)
+    if isinstance(state, dict):
         state = state.get("state_dict", state)
-        return {name: value.numpy() for name, value in state.items()}
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CompareError(f"compare: {path} holds no state_dict, which is tensors by name and nothing else.")
+    return {str(name): _array(path, value) for name, value in state.items()}
 
-    return _read(path, read)
+
+def _array(path: Path, tensor: torch.Tensor) -> np.ndarray:
+    try:
+        return tensor.detach().numpy()
+    except TypeError:
+        raise CompareError(f"compare: {path} has a tensor of {tensor.dtype}, which NumPy does not know.") from None
 
 
-def _read(path: Path, read: Any) -> Any:
-    if not path.is_file():
+def load_map(path: Path) -> dict[str, str | tuple[str, ...]]:
+    """The parameters of the left side by name, each with its name on the right side and what is done to it."""
+    entries = _read(path, lambda path: read_json(path, LONGEST_MAP))
+    for ours, theirs in entries.items():
+        if not isinstance(theirs, str) and not (
+            isinstance(theirs, list) and theirs and all(isinstance(part, str) for part in theirs)
+        ):
+            raise CompareError(f'compare: {path}: {ours!r} must be "right name" or ["right name", "transpose"].')
+    return {ours: theirs if isinstance(theirs, str) else tuple(theirs) for ours, theirs in entries.items()}
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    if not path.exists():
         raise CompareError(f"compare: there is no file {path}.")
     try:
-        return read()
-    except Exception as error:
-        raise CompareError(f"compare: {path} cannot be read: {_line(error)}") from None
+        return read(path)
+    except FileRefusedError as error:
+        raise CompareError(f"compare: {path} cannot be read: {error}.") from None
 
 
 def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return printable(error) or type(error).__name__

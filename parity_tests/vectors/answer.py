@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 import scratch
 from parity_tests import check_optim
+from parity_tests.pairs import TABLE
 from parity_tests.pairs.row import Pair, Recipe
 from parity_tests.sides import Numbers, ScratchSide, find, map_nest, numbered
 from parity_tests.sides import _with_dtype as with_dtype
-from parity_tests.vectors.files import ANSWERS, write_whole
-from parity_tests.vectors.vector import PRECISIONS
+from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_whole
+from parity_tests.vectors.vector import PRECISIONS, VectorsError
+
+COMPONENTS = {row.name for row in TABLE}
 
 
 def answer(folder: Path, name: str) -> Numbers:
     """Write the answer of one row, a layer's or an optimizer's, in both precisions, and return it."""
-    manifest = json.loads((folder / f"{name}.json").read_text())
-    tensors = load_file(folder / f"{name}.safetensors")
+    manifest, tensors = _read(folder, name)
     compute: Callable[[Any, Numbers, str], Numbers] = {"layer": run_layer, "optimizer": run_optimizer}[manifest["kind"]]
     numbers = {}
     for precision in PRECISIONS:
         for what, value in compute(manifest, tensors, precision).items():
             numbers[f"{precision}/{what}"] = np.array(value, order="C")
     (folder / ANSWERS).mkdir(exist_ok=True)
+    if (folder / ANSWERS).is_symlink():
+        raise VectorsError(f"answer: {folder / ANSWERS} is a link. What is written must stay in {folder}.")
     write_whole(folder / ANSWERS / f"{name}.safetensors", save(numbers))
     return numbers
+
+
+def _read(folder: Path, name: str) -> tuple[Any, Numbers]:
+    if not SAFE_NAME.fullmatch(name):
+        raise VectorsError(f"answer: {name!r} is no row's name.")
+    with open_tensors(folder / f"{name}.safetensors") as file:
+        return read_manifest(folder / f"{name}.json"), {each: file.read(each) for each in file.kinds}
 
 
 def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) -> Any:
@@ -41,7 +51,7 @@ def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) ->
         return value
     if "component" in value:
         args, kwargs = decoded([value["args"], value["kwargs"]], array, tensors)
-        return lambda lib, dtype: _component(find(lib, value["component"]), args, kwargs, dtype)
+        return lambda lib, dtype: _component(find(lib, _listed(value["component"])), args, kwargs, dtype)
     if "tensor" in value:
         return array(tensors[value["tensor"]])
     return (
@@ -49,6 +59,13 @@ def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) ->
         if "number" in value
         else {key: decoded(part, array, tensors) for key, part in value.items()}
     )
+
+
+def _listed(name: Any) -> str:
+    """A component of the table. Any other dotted name could lead through scratch to Python's own functions."""
+    if name not in COMPONENTS:
+        raise VectorsError(f"answer: {name!r} is no component of the table.")
+    return name
 
 
 def _component(kind: Any, args: Any, kwargs: Any, dtype: Any) -> Any:
@@ -75,7 +92,7 @@ class LayerSide(ScratchSide):
         inputs = map_nest(lambda _: next(wanted), decoded(manifest["inputs"], np.array, tensors))
         cast = lambda x: Recipe(lambda rng: x, False)  # noqa: E731 - ScratchSide draws its options
         args, kwargs = (decoded(manifest[key], cast, tensors) for key in ("args", "kwargs"))
-        super().__init__(Pair(manifest["component"], args, inputs, kwargs=kwargs), precision)
+        super().__init__(Pair(_listed(manifest["component"]), args, inputs, kwargs=kwargs), precision)
         for name, parameter in self.module.named_parameters():
             parameter.data[...] = tensors[manifest["parameters"][name]]
         for name, buffer in self.module.named_buffers():
@@ -121,7 +138,7 @@ class OptimizerSide(check_optim.Side):
             }
             for group in manifest["groups"]
         ]
-        self.optimizer = find(scratch, manifest["component"])(groups, *args, **kwargs)
+        self.optimizer = find(scratch, _listed(manifest["component"]))(groups, *args, **kwargs)
 
     def step(self, number: int, step: int) -> None:
         if "objective" in self.manifest:

@@ -17,8 +17,16 @@ const KINDS = {
 };
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
 
+const shown = (text) => String(text).replace(/[^\x20-\x7e]/g, "?"); // an escape sequence could steer the terminal
+
+/** A plain file's content: a link could lead out of the folder, a pipe would never end. */
+function read(file) {
+  if (!fs.lstatSync(file).isFile()) throw new Error(`${file} is a link or no plain file`);
+  return fs.readFileSync(file);
+}
+
 function readTensors(file) {
-  const bytes = fs.readFileSync(file);
+  const bytes = read(file);
   const length = bytes.length < 8 ? Infinity : Number(bytes.readBigUInt64LE(0));
   if (length > bytes.length - 8) throw new Error(`${file}: the header is longer than the file`);
   const tensors = new Map();
@@ -262,26 +270,30 @@ function runOptimizer(manifest, tensors, round) {
 // --- the command ----------------------------------------------------------------------------------------------------------
 
 function main([folder, mode]) {
-  const index = JSON.parse(fs.readFileSync(path.join(folder, "vectors.json"), "utf8"));
+  const index = JSON.parse(read(path.join(folder, "vectors.json")));
   if (index.format !== "nn-parity vectors" || index.version !== 1 || !index.complete) throw new Error("no complete vectors folder");
   const answers = path.join(folder, "answers");
   if (mode === "--write") fs.mkdirSync(answers, { recursive: true });
+  if (fs.lstatSync(answers, { throwIfNoEntry: false })?.isSymbolicLink()) throw new Error(`${answers} is a link`);
   let judged = 0, failed = 0;
   for (const { name, label } of index.rows) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._=-]{0,159}$/.test(name)) throw new Error(`${JSON.stringify(name)} is no row's name`);
-    const manifest = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`), "utf8"));
+    const manifest = JSON.parse(read(path.join(folder, `${name}.json`)));
     const file = path.join(answers, `${name}.safetensors`);
     const mine = Object.hasOwn(LAYERS, manifest.component) || Object.hasOwn(OPTIMIZERS, manifest.component);
     if (mode === "--answers" ? !fs.existsSync(file) : !mine) continue;
     const tensors = readTensors(path.join(folder, `${name}.safetensors`));
     const answer = mode === "--answers" ? readTensors(file) : compute(manifest, tensors);
-    if (mode === "--write") writeTensors(file, answer);
+    if (mode === "--write") {
+      fs.rmSync(file, { force: true }); // a link that stands there must not lead out of the folder
+      writeTensors(file, answer);
+    }
     const { failures, worst } = judge(manifest, tensors, answer);
     judged += 1;
     failed += failures.length > 0;
-    console.log(`${failures.length ? "FAILED" : "ok"}  ${label}  ${answer.size} numbers, worst ${worst.name} ` +
+    console.log(`${failures.length ? "FAILED" : "ok"}  ${shown(label)}  ${answer.size} numbers, worst ${worst.name} ` +
       `${worst.error.toPrecision(3)} ulp, limit ${worst.limit.toPrecision(3)}`);
-    for (const failure of failures) console.log(`    ${failure}`);
+    for (const failure of failures) console.log(`    ${shown(failure)}`);
   }
   console.log(`${judged} rows judged, ${failed} failed, ${index.rows.length - judged} not computed here or without an answer`);
   return judged === 0 ? 2 : failed ? 1 : 0;
@@ -290,6 +302,6 @@ function main([folder, mode]) {
 try {
   process.exitCode = main(process.argv.slice(2));
 } catch (error) {
-  console.error(`check.mjs: ${error.message}`);
+  console.error(`check.mjs: ${shown(error.message)}`);
   process.exitCode = 2;
 }

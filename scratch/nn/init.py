@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from scratch import random
+from scratch.arguments import check_numbers
 from scratch.nn.module import Parameter
 from scratch.random import Generator
 
@@ -59,13 +60,17 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
     """Draw every value from U(a, b)."""
-    random.uniform_(_array("uniform_", tensor), a, b, generator=generator)
+    x = _array("uniform_", tensor)
+    check_numbers("uniform_", a=a, b=b)
+    random.uniform_(x, a, b, generator=generator)
     return tensor
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
     """Draw every value from N(mean, std²)."""
-    random.normal_(_array("normal_", tensor), mean, std, generator=generator)
+    x = _array("normal_", tensor)
+    check_numbers("normal_", mean=mean, std=std)
+    random.normal_(x, mean, std, generator=generator)
     return tensor
 
 
@@ -84,6 +89,7 @@ def trunc_normal_(
     the whole array and uses only the places still open: that is torch's stream, from release 2.12 on.
     """
     x = _array("trunc_normal_", tensor)
+    check_numbers("trunc_normal_", mean=mean, std=std, a=a, b=b)
     mean, std, a, b = float(mean), float(std), float(a), float(b)
     if std == 0:
         raise ZeroDivisionError("trunc_normal_: std must not be 0. Use constant_ to give every weight one value.")
@@ -131,8 +137,7 @@ def _normal_cdf(x: float) -> float:
 def constant_(tensor: T, val: float) -> T:
     """Set every value to `val`."""
     x = _array("constant_", tensor)
-    if not isinstance(val, int | float | np.number | np.bool_):
-        raise TypeError(f"constant_: val must be a number, got {val!r}.")
+    check_numbers("constant_", val=val)
     if x.dtype.kind == "f" and float(np.finfo(x.dtype).max) < abs(val) < math.inf:
         raise RuntimeError(f"constant_: {val} does not fit into {x.dtype}.")
     x.fill(val)
@@ -162,14 +167,15 @@ def eye_(tensor: T) -> T:
 def dirac_(tensor: T, groups: int = 1) -> T:
     """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on."""
     x = _array("dirac_", tensor)
-    if not isinstance(groups, int):
-        raise TypeError(f"dirac_: groups must be an int, got {groups!r}.")
+    check_numbers("dirac_", groups=groups)
     if x.ndim not in (3, 4, 5):
         raise ValueError(f"dirac_: only the weights of convolutions, of 3, 4 or 5 dimensions, got shape {x.shape}.")
     if groups < 1 or x.shape[0] % groups:
         raise ValueError(f"dirac_: dimension 0 must be divisible by groups, got {x.shape[0]} filters, {groups} groups.")
-    if 0 in x.shape[2:]:
+    if 0 in x.shape[2:] and 0 not in x.shape[:2]:
         raise IndexError(f"dirac_: a kernel without elements has no middle, got shape {x.shape}.")
+    if x.size == 0:
+        return tensor
     x.fill(0)
     per_group = x.shape[0] // groups
     middle: list[int] = [size // 2 for size in x.shape[2:]]
@@ -233,6 +239,7 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) 
         raise ValueError(f"orthogonal_: only arrays of 2 or more dimensions, got shape {x.shape}.")
     if x.size == 0:
         return tensor
+    check_numbers("orthogonal_", gain=gain)
     rows = x.shape[0]
     flat = random.normal_(np.empty((rows, x.size // rows), x.dtype), generator=generator)
     wide = rows < flat.shape[1]
@@ -249,6 +256,9 @@ def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator 
     As in torch the rows come from the default generator even if `generator` is given. Martens 2010.
     """
     x = _matrix("sparse_", tensor)
+    check_numbers("sparse_", sparsity=sparsity, std=std)
+    if math.isnan(sparsity):
+        raise ValueError("sparse_: sparsity, the share of zeros, is NaN.")
     zeros = math.ceil(sparsity * x.shape[0])
     random.normal_(x, 0, std, generator=generator)
     for column in x.T:
@@ -283,10 +293,13 @@ def _xavier_std(call: str, tensor: Parameter | np.ndarray, gain: float) -> float
     fan_in, fan_out = _fans(call, tensor)
     if fan_in + fan_out == 0:
         raise ZeroDivisionError(f"{call}: fan in and fan out are both 0, got shape {tensor.shape}.")
+    check_numbers(call, gain=gain)
     return gain * math.sqrt(2.0 / float(fan_in + fan_out))
 
 
 def _kaiming_std(call: str, tensor: Parameter | np.ndarray, a: float, mode: str, nonlinearity: str) -> float:
+    if not isinstance(mode, str):
+        raise TypeError(f"{call}: mode must be 'fan_in' or 'fan_out', got {mode!r}.")
     if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(f"{call}: mode must be 'fan_in' or 'fan_out', got {mode!r}.")
     fan_in, fan_out = _fans(call, tensor)

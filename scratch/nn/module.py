@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from scratch.arguments import check_annotated
 from scratch.grad_mode import is_grad_enabled
 from scratch.nn.parameter import Parameter
 
@@ -51,6 +52,12 @@ class Module:
     saved: Saved | None = None
     _buffer_names: tuple[str, ...] = ()
     _not_persistent: tuple[str, ...] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        """Before a layer of scratch is built: what its constructor annotates as a number or a bool must be one."""
+        if cls.__module__.startswith("scratch."):
+            check_annotated(cls, args, kwargs)
+        return super().__new__(cls)
 
     # --- computing ------------------------------------------------------------------------------------------------
 
@@ -129,6 +136,9 @@ class Module:
 
     def register_buffer(self, name: str, tensor: np.ndarray | None, persistent: bool = True) -> None:
         """An array that is state but not trained, such as a running mean. Update it in place."""
+        if not isinstance(tensor, np.ndarray | np.generic | None):
+            kind = type(tensor).__name__
+            raise TypeError(f"{type(self).__name__}.register_buffer: {name} must be an array or None, got {kind}.")
         self._buffer_names = (*self._buffer_names, name)
         if not persistent:
             self._not_persistent = (*self._not_persistent, name)
@@ -206,7 +216,7 @@ class Module:
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"{type(self).__name__}.load_state_dict: expected a dict, got {type(state_dict).__name__}.")
         own = self.state_dict()
-        arrays = {name: np.asarray(state_dict[name]) for name in own if name in state_dict}
+        arrays = {name: self._as_numbers(name, state_dict[name]) for name in own if name in state_dict}
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         problems = [
@@ -215,9 +225,9 @@ class Module:
             if own[name].shape != array.shape
         ]
         if strict and missing:
-            problems.append(f"missing key(s): {', '.join(missing)}")
+            problems.append(f"missing key(s): {', '.join(map(str, missing))}")
         if strict and unexpected:
-            problems.append(f"unexpected key(s): {', '.join(unexpected)}")
+            problems.append(f"unexpected key(s): {', '.join(map(str, unexpected))}")
         if problems:
             raise RuntimeError(
                 f"{type(self).__name__}.load_state_dict: nothing was loaded.\n  " + "\n  ".join(problems) + "\n  "
@@ -226,6 +236,20 @@ class Module:
         for name, array in arrays.items():
             own[name][...] = array
         return IncompatibleKeys(missing, unexpected)
+
+    def _as_numbers(self, name: str, value: Any) -> np.ndarray:
+        """A value of a state_dict as an array of real numbers; text, objects and ragged lists are none."""
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            array = np.asarray(None)
+        if array.dtype.kind not in "fiub":
+            raise RuntimeError(
+                f"{type(self).__name__}.load_state_dict: nothing was loaded. {name} must be an array of real numbers, "
+                f"got {type(value).__name__}{f' of {array.dtype}' if isinstance(value, np.ndarray) else ''}. "
+                "Is the file damaged, or another kind of file?"
+            )
+        return array
 
     # --- modes ------------------------------------------------------------------------------------------------------
 

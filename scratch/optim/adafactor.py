@@ -47,6 +47,8 @@ class Adafactor(Optimizer):
     ) -> None:
         check_range("Adafactor", "lr", lr)
         check_range("Adafactor", "beta2_decay", beta2_decay, -math.inf, 0)
+        if not isinstance(eps, tuple | list):
+            raise TypeError(f"Adafactor: eps must be two numbers, the first of which may be None, got {eps!r}.")
         if eps[0] is not None:
             check_range("Adafactor", "eps[0]", eps[0])
         check_range("Adafactor", "eps[1]", eps[1])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arguments import check_numbers
 from scratch.optim.flat import Flat
 from scratch.optim.inplace import add_
 from scratch.optim.optimizer import Optimizer, check_range
@@ -50,6 +51,7 @@ class LBFGS(Optimizer):
         line_search_fn: str | None = None,
     ) -> None:
         check_range("LBFGS", "lr", lr)
+        check_numbers("LBFGS", max_iter=max_iter)
         if line_search_fn not in (None, "strong_wolfe"):
             raise RuntimeError(f"LBFGS: line_search_fn must be None or 'strong_wolfe', got {line_search_fn!r}.")
         defaults = {
@@ -124,6 +126,8 @@ class LBFGS(Optimizer):
         y, s = g - memory["prev_flat_grad"], memory["d"] * memory["t"]
         curvature = np.dot(y, s)
         if curvature > 1e-10:
+            if history_size < 1:
+                raise IndexError(f"LBFGS.step: history_size must be positive, got {history_size}.")
             for entries, new in ((ys, y), (ss, s), (ro, 1.0 / curvature)):
                 if len(entries) == history_size:
                     entries.pop(0)

@@ -174,6 +174,8 @@ class Optimizer:
             if key not in state_dict:
                 raise KeyError(f"{call}: there is no {key!r}, only {sorted(map(str, state_dict))}.")
         saved = state_dict["param_groups"]
+        if not all("params" in group for group in saved):
+            raise KeyError(f"{call}: a group without 'params' says nothing of its parameters. Is the file damaged?")
         sizes, saved_sizes = [len(g["params"]) for g in self.param_groups], [len(g["params"]) for g in saved]
         if sizes != saved_sizes:
             raise ValueError(

@@ -40,6 +40,8 @@ class Rprop(Optimizer):
         maximize: bool = False,
     ) -> None:
         check_range("Rprop", "lr", lr)
+        if not isinstance(etas, tuple | list):
+            raise TypeError(f"Rprop: etas must be two numbers, got {etas!r}.")
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Rprop: etas must be one factor between 0 and 1 and one greater than 1, got {etas}.")
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})

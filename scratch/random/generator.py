@@ -21,6 +21,11 @@ class Generator:
 
     Unseeded it starts as torch's does, from 67280421310721.
 
+    Threads   a generator belongs to one thread at a time: a draw is many steps, and nothing locks them. Give every
+              thread its own, also for `DataLoader` and for layers; what it draws then does not depend on the others.
+    Forks     a child starts with a copy, and draws what its parent draws next, as in torch. Seed it apart:
+              `manual_seed(seed + number of the worker)`.
+
     device="cuda" is the stream that torch draws on a GPU; the two numbers describe the GPU model, whose launches they
     shape (132 and 2048 for an H100 or H200; `torch.cuda.get_device_properties` knows them as multi_processor_count and
     max_threads_per_multi_processor).
@@ -90,6 +95,8 @@ class Generator:
         return f"Generator(device={self.device!r}, seed={self.initial_seed()})"
 
 
+# The global one. All threads share it and none locks it: of draws from several threads neither the numbers nor their
+# order can be relied upon. torch locks each call, which keeps the numbers sound, but not their order.
 default_generator = Generator()
 
 

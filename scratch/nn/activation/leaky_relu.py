@@ -1,5 +1,7 @@
 """LeakyReLU, PReLU and RReLU: slope 1 for positive numbers, another for negative ones: given, learned or drawn."""
 
+import math
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -107,11 +109,13 @@ class RReLU(Activation):
               dtype of x, so both precisions see the same slopes. Positive numbers and NaN draw nothing.
     Numerics  r = u (upper - lower) + lower in float64, two roundings, then one to the dtype.
     Torch     torch.nn.RReLU; the same slopes from the same seed, bit for bit. `inplace` is accepted and ignored.
-    Raises    RuntimeError if lower > upper.
+    Raises    RuntimeError if lower > upper, or one is not finite.
     Source    Xu et al. 2015, arXiv:1505.00853, section 2.4.
     """
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
+        if not (math.isfinite(lower) and math.isfinite(upper)):
+            raise RuntimeError(f"RReLU: both bounds must be finite, got {lower} and {upper}.")
         if lower > upper:
             raise RuntimeError(f"RReLU: lower must not be greater than upper, got {lower} and {upper}. Swap them?")
         self.lower = lower

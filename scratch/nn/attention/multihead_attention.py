@@ -69,6 +69,8 @@ class MultiheadAttention(Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout must be in [0, 1], got {dropout}.")
         self.dropout = dropout
         self.add_zero_attn = add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
@@ -199,7 +201,7 @@ class MultiheadAttention(Module):
         if attn_mask is not None:
             masks.append(attn_mask.reshape(*((1, 1) if attn_mask.ndim == 2 else (N, H)), *attn_mask.shape[-2:]))
         if key_padding_mask is not None:
-            masks.append(key_padding_mask.reshape(N, 1, 1, -1))
+            masks.append(key_padding_mask.reshape(N, 1, 1, key_padding_mask.shape[-1]))
         added = [additive(~m if m.dtype == bool else m, q.dtype) for m in masks]
         padded = [np.pad(m, ((0, 0), (0, 0), (0, 0), (0, S - m.shape[-1]))) for m in added if m is not None]
         return sum(padded[1:], padded[0]) if padded else None
@@ -258,8 +260,8 @@ class MultiheadAttention(Module):
         if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
             raise AssertionError(f"{self}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")
         if (query.shape[-1], key.shape[-1], value.shape[-1]) != (self.embed_dim, self.kdim, self.vdim):
-            query_differs = query.shape[-1] != self.embed_dim or (self.packed and key.shape != value.shape)
-            raise (AssertionError if query_differs else RuntimeError)(
+            product_fails = self.packed and query.shape[-1] == self.embed_dim and key.shape == value.shape
+            raise (RuntimeError if product_fails else AssertionError)(
                 f"{self}: the inputs must end in {self.embed_dim}, {self.kdim} and {self.vdim} features; {shapes}."
             )
         if key.shape[:-1] != value.shape[:-1]:
@@ -281,9 +283,9 @@ class MultiheadAttention(Module):
         expected = (N, S) if query.ndim == 3 else (S,)
         if key_padding_mask is not None and key_padding_mask.ndim != len(expected):
             raise AssertionError(f"{self}: key_padding_mask must be {expected}, got {key_padding_mask.shape}.")
+        if attn_mask is not None and attn_mask.ndim not in (2, 3):
+            raise AssertionError(f"{self}: attn_mask must have 2 or 3 dimensions, got shape {attn_mask.shape}.")
         if attn_mask is not None and not hint_alone:
-            if attn_mask.ndim not in (2, 3):
-                raise AssertionError(f"{self}: attn_mask must have 2 or 3 dimensions, got shape {attn_mask.shape}.")
             fitting = (L, S) if attn_mask.ndim == 2 else (N * self.num_heads, L, S)
             if attn_mask.shape != fitting:
                 error = AssertionError if query.ndim == 2 and attn_mask.ndim == 3 else RuntimeError

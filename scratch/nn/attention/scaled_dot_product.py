@@ -115,7 +115,7 @@ class ScaledDotProductAttention(Module):
     def forward(
         self, query: np.ndarray, key: np.ndarray, value: np.ndarray, attn_mask: np.ndarray | None = None
     ) -> np.ndarray:
-        self._check(query, key, value)
+        self._check(query, key, value, attn_mask)
         L, S, E = query.shape[-2], key.shape[-2], query.shape[-1]
         if self.is_causal and attn_mask is not None:
             raise RuntimeError(f"{self}: is_causal brings its own mask; attn_mask must be None.")
@@ -135,7 +135,7 @@ class ScaledDotProductAttention(Module):
             dk, dv = (_sum_groups(g, groups) for g in (dk, dv))
         return dq, dk, dv
 
-    def _check(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    def _check(self, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> None:
         if min(q.ndim, k.ndim, v.ndim) < 2:
             raise RuntimeError(f"{self}: inputs need at least 2 dimensions, got {q.shape}, {k.shape}, {v.shape}.")
         if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
@@ -145,10 +145,14 @@ class ScaledDotProductAttention(Module):
             )
         if not q.dtype == k.dtype == v.dtype:
             raise RuntimeError(f"{self}: all inputs need one dtype, got {q.dtype}, {k.dtype}, {v.dtype}.")
-        if not self.enable_gqa and not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        shared = -3 if self.enable_gqa else -2
+        if k.shape[:-2] != v.shape[:-2] or q.shape[:shared] != k.shape[:shared]:
             raise RuntimeError(f"{self}: leading dimensions differ: {q.shape}, {k.shape}, {v.shape}.")
-        if self.enable_gqa and q.shape[-3] % k.shape[-3]:
+        if self.enable_gqa and (k.shape[-3] == 0 or q.shape[-3] % k.shape[-3]):
             raise RuntimeError(f"{self}: {q.shape[-3]} query heads are not a multiple of {k.shape[-3]} key heads.")
+        scores = (*q.shape[:-1], k.shape[-2])
+        if mask is not None and not _broadcasts(mask.shape, scores):
+            raise RuntimeError(f"{self}: the mask must broadcast to the scores' shape {scores}, got {mask.shape}.")
 
     def extra_repr(self) -> str:
         return f"dropout_p={self.dropout_p}, is_causal={self.is_causal}"
@@ -159,6 +163,12 @@ def additive(mask: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
     if mask is None or mask.dtype != bool:
         return mask
     return np.where(mask, np.zeros((), dtype), np.full((), -np.inf, dtype))
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether an array of this shape is repeated to the other one, and does not enlarge it."""
+    own = (1,) * (len(to) - len(shape)) + shape
+    return len(own) == len(to) and all(n in (1, size) for n, size in zip(own, to, strict=True))
 
 
 def _sum_groups(gradient: np.ndarray, groups: int) -> np.ndarray:

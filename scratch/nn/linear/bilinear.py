@@ -36,7 +36,7 @@ class Bilinear(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        if in1_features <= 0:
+        if in1_features == 0:
             raise ValueError(f"Bilinear: in1_features must be positive, got {in1_features}.")
         self.in1_features = in1_features
         self.in2_features = in2_features

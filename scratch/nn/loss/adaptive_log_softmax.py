@@ -1,7 +1,9 @@
 """AdaptiveLogSoftmaxWithLoss: a softmax over very many classes, rare ones in clusters with fewer features."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +60,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
+        if not isinstance(cutoffs, Sequence) or not all(isinstance(c, Real) for c in cutoffs):
+            raise TypeError(f"AdaptiveLogSoftmaxWithLoss: cutoffs must be a sequence of integers, got {cutoffs!r}.")
         cutoffs = list(cutoffs)
         edges = [0, *cutoffs, n_classes]
         if not cutoffs or any(int(c) != c for c in cutoffs) or any(low >= high for low, high in pairwise(edges)):
@@ -65,6 +69,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 "AdaptiveLogSoftmaxWithLoss: cutoffs must be unique integers in increasing order, "
                 f"each in [1, {n_classes - 1}], got {cutoffs}."
             )
+        if math.isnan(div_value):
+            raise ValueError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, is NaN.")
         if div_value == 0:
             raise ZeroDivisionError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, must not be 0.")
         self.in_features = in_features

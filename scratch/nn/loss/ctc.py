@@ -44,7 +44,8 @@ class CTCLoss(Loss):
         self.zero_infinity = zero_infinity
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return super().__call__(*(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs), **options)
+        lengths = (np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs[1:])
+        return super().__call__(*inputs[:1], *lengths, **options)
 
     @ieee
     def forward(

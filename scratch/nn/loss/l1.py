@@ -52,13 +52,13 @@ class SmoothL1Loss(Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        if beta < 0:
+        if not beta >= 0:
             raise RuntimeError(f"SmoothL1Loss: beta must not be negative, got {beta}.")
         self.beta = float(beta)
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        d = x - real_target(self, x, target, "iub")
+        d = x - real_target(self, x, target, "iub" if self.beta else "iu")
         if self.beta == 0:
             return self.save(self.reduce(np.abs(d)), d)
         c = d.clip(-self.beta, self.beta)

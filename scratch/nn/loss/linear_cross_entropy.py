@@ -51,6 +51,8 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
                 f"got shape {self.weight.shape}."
             )
         self.num_classes = num_classes
+        if not isinstance(out_features, tuple | list):
+            raise TypeError(f"LinearCrossEntropyLoss: out_features must be a tuple of ints, got {out_features!r}.")
         self.out_features = tuple(out_features)
         self.labels_only = ignore_index is not None
         self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, dtype, generator)

@@ -30,9 +30,9 @@ class MultiLabelSoftMarginLoss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        t = real_target(self, x, target)
         if x.ndim == 0:
             raise IndexError(f"{self}: the input needs a class dimension, got a scalar.")
+        t = real_target(self, x, target)
         check_weight(self, "weight", self.weight, x)
         tail = np.log1p(np.exp(-np.abs(x)))
         losses = t * (tail - np.minimum(x, 0)) + (1 - t) * (tail - np.minimum(-x, 0))

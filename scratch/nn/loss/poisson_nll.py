@@ -32,7 +32,7 @@ class PoissonNLLLoss(Loss):
 
     @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        t = real_target(self, x, target, "iub")
+        t = real_target(self, x, target, "iu" if self.full else "iub")
         losses = np.exp(x) - t * x if self.log_input else x - t * np.log(x + self.eps)
         if self.full:
             stirling = t * np.log(t) - t + 0.5 * np.log(2 * math.pi * t)

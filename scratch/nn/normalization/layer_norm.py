@@ -127,7 +127,7 @@ def mean_of_rows(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
 def as_shape(call: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """The shape as a tuple; an int is the size of the last dimension alone."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else normalized_shape
-    if not isinstance(shape, Sequence):
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
         raise TypeError(f"{call}: normalized_shape must be an int or a sequence of ints, got {normalized_shape!r}.")
     if any(size < 0 for size in shape):
         raise RuntimeError(f"{call}: the sizes of normalized_shape must not be negative, got {normalized_shape!r}.")

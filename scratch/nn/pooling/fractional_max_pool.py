@@ -75,7 +75,8 @@ class _FractionalMaxPool(Module):
         outputs = self.outputs(x.shape[-n:], kernel)
         images = x.reshape(math.prod(x.shape[:-n]), math.prod(x.shape[-n:]))
         corner = self.corners(x, kernel, outputs)
-        offsets = np.asarray(np.ravel_multi_index(tuple(np.indices(kernel).reshape(n, -1)), x.shape[-n:]))
+        places = tuple(np.indices(kernel).reshape(n, -1))
+        offsets = np.asarray(np.ravel_multi_index(places, x.shape[-n:], mode="clip"))  # no window, no kernel to fit
         corner_in_x = corner + np.arange(len(images))[:, np.newaxis] * images.shape[1]
         candidates = (np.take(images, corner_in_x + offset) for offset in offsets)
         y, winner = first_largest(candidates, len(offsets), bool(np.isnan(x.min(initial=0))))

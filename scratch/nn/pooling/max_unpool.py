@@ -40,6 +40,8 @@ class _MaxUnpool(Module):
 
     def forward(self, x: np.ndarray, indices: np.ndarray, output_size: Sequence[int] | None = None) -> np.ndarray:
         n = self.dimensions
+        if n == 3 and min(self.stride) <= 0:
+            raise RuntimeError(f"{self}: the stride must be positive.")
         check_images(self, x, n, only_batch_empty=False)
         check_floating(self, x)
         if indices.dtype != np.int64:

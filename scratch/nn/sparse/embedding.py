@@ -87,7 +87,7 @@ class Embedding(Module):
 
     def backward(self, dy: np.ndarray) -> None:
         x = self.take(dy)
-        index, rows = x.reshape(-1), dy.reshape(-1, self.embedding_dim)
+        index, rows = x.reshape(-1), dy.reshape(x.size, self.embedding_dim)
         if self.padding_idx is not None:
             kept = index != self.padding_idx
             index, rows = index[kept], rows[kept]
@@ -116,6 +116,8 @@ def check_padding_idx(call: str, padding_idx: int | None, rows: int) -> int | No
 
 
 def check_weight(call: str, weight: np.ndarray, V: int, D: int) -> np.ndarray:
+    if not isinstance(weight, np.ndarray):
+        raise TypeError(f"{call}: _weight must be an array, got {type(weight).__name__}.")
     if weight.shape != (V, D):
         raise AssertionError(f"{call}: _weight must have shape ({V}, {D}), got {weight.shape}.")
     return weight

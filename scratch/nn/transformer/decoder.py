@@ -14,7 +14,7 @@ from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
-from scratch.nn.transformer.feed_forward import feed_forward, feed_forward_backward, make_activation
+from scratch.nn.transformer.feed_forward import check_module, feed_forward, feed_forward_backward, make_activation
 from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
@@ -145,6 +145,7 @@ class TransformerDecoder(Module):
         self.layers = ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
         self.batch_first = decoder_layer.self_attn.batch_first
         self.num_layers = num_layers
+        check_module(type(self).__name__, norm=norm)
         self.norm = norm
 
     def forward(
@@ -161,15 +162,17 @@ class TransformerDecoder(Module):
         if tgt_is_causal is None:
             tgt_is_causal = is_causal_mask(tgt_mask, tgt, self.batch_first)
         masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
+        if not len(self.layers):
+            raise IndexError(f"TransformerDecoder: there is no layer to apply, num_layers was {self.num_layers}.")
         x = tgt
         for layer in self.layers:
             x = layer.forward(x, memory, *masks, tgt_is_causal, memory_is_causal)
-        return self.save(x if self.norm is None else self.norm(x), memory.shape)
+        return x if self.norm is None else self.norm(x)
 
     def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        dmemory = np.zeros(self.take(dy), dy.dtype)
         dx = dy if self.norm is None else self.norm.backward(dy)
+        parts = []
         for layer in reversed(list(self.layers)):
-            dx, part = layer.backward(dx)
-            dmemory += part
-        return dx, dmemory
+            dx, dmemory = layer.backward(dx)
+            parts.append(dmemory)
+        return dx, sum(parts[1:], parts[0])

@@ -14,7 +14,7 @@ from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
-from scratch.nn.transformer.feed_forward import feed_forward, feed_forward_backward, make_activation
+from scratch.nn.transformer.feed_forward import check_module, feed_forward, feed_forward_backward, make_activation
 from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
@@ -129,6 +129,7 @@ class TransformerEncoder(Module):
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
         self.batch_first = encoder_layer.self_attn.batch_first
         self.num_layers = num_layers
+        check_module(type(self).__name__, norm=norm)
         self.norm = norm
 
     def forward(

@@ -1,8 +1,9 @@
-"""What encoder and decoder layers share: their activation, and the feed-forward block."""
+"""What encoders and decoders share: the check of given parts, the activation, and the feed-forward block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,13 @@ def make_activation(layer: str, activation: str | Module) -> Module:
     if activation not in ACTIVATIONS:
         raise RuntimeError(f"{layer}: activation must be 'relu', 'gelu' or a scratch Module, got {activation!r}.")
     return ACTIVATIONS[activation]()
+
+
+def check_module(call: str, **parts: Any) -> None:
+    """Refuse a part, given to a constructor, that is no module."""
+    for name, part in parts.items():
+        if part is not None and not isinstance(part, Module):
+            raise TypeError(f"{call}: {name} must be a scratch Module or None, got {part!r}.")
 
 
 def feed_forward(x: np.ndarray, linear1: Module, activation: Module, dropout: Module, linear2: Module) -> np.ndarray:

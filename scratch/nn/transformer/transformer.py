@@ -13,6 +13,7 @@ from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
 from scratch.nn.transformer.decoder import TransformerDecoder, TransformerDecoderLayer
 from scratch.nn.transformer.encoder import TransformerEncoder, TransformerEncoderLayer
+from scratch.nn.transformer.feed_forward import check_module
 from scratch.random import Generator
 
 
@@ -54,6 +55,7 @@ class Transformer(Module):
         def norm() -> LayerNorm:
             return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
 
+        check_module("Transformer", custom_encoder=custom_encoder, custom_decoder=custom_decoder)
         self.encoder = custom_encoder or TransformerEncoder(
             TransformerEncoderLayer(*layer, dtype, generator), num_encoder_layers, norm()
         )

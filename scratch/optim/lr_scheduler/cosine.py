@@ -2,6 +2,7 @@
 
 import math
 
+from scratch.arguments import check_numbers
 from scratch.optim.lr_scheduler.scheduler import LRScheduler
 from scratch.optim.optimizer import Optimizer
 
@@ -57,6 +58,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
+        check_numbers("CosineAnnealingWarmRestarts", T_0=T_0, T_mult=T_mult)
         for name, value in (("T_0", T_0), ("T_mult", T_mult)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"CosineAnnealingWarmRestarts: {name} must be an integer of at least 1, got {value}.")

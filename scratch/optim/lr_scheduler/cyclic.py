@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from scratch.arguments import check_numbers
 from scratch.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group
 from scratch.optim.optimizer import Optimizer
 
@@ -70,8 +71,15 @@ class CyclicLR(LRScheduler):
         self.max_lrs = per_group(self, "max_lr", optimizer, max_lr)
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError(f"CyclicLR: mode must be 'triangular', 'triangular2' or 'exp_range', got {mode!r}.")
+        check_numbers("CyclicLR", step_size_up=step_size_up)
+        if step_size_down is not None:
+            check_numbers("CyclicLR", step_size_down=step_size_down)
+        if scale_fn is not None and not callable(scale_fn):
+            raise TypeError(f"CyclicLR: scale_fn must be a function of the cycle or the iteration, got {scale_fn!r}.")
         up = float(step_size_up)
         self.total_size = up + (up if step_size_down is None else float(step_size_down))
+        if math.isnan(self.total_size):
+            raise ValueError(f"CyclicLR: the step sizes must be numbers, got {step_size_up} and {step_size_down}.")
         self.step_ratio = up / self.total_size
         self.mode = mode
         self.gamma = gamma
@@ -161,6 +169,7 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         self.optimizer = check_optimizer(self, optimizer)
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
+        check_numbers("OneCycleLR", pct_start=pct_start, div_factor=div_factor, final_div_factor=final_div_factor)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
             raise ValueError(f"OneCycleLR: pct_start must be a float between 0 and 1, got {pct_start!r}.")
         if anneal_strategy not in ("cos", "linear"):
@@ -215,6 +224,7 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
     given = {"total_steps": total_steps}
     if total_steps is None:
         given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    check_numbers("OneCycleLR", **given)
     for name, value in given.items():
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"OneCycleLR: {name} must be a positive integer, got {value!r}.")

@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import Any, SupportsFloat
 
+from scratch.arguments import check_numbers
 from scratch.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer
 from scratch.optim.optimizer import Optimizer
 
@@ -34,8 +35,12 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | list[float] = 0,
         eps: float = 1e-8,
     ) -> None:
+        check_numbers("ReduceLROnPlateau", factor=factor)
         if factor >= 1.0:
             raise ValueError(f"ReduceLROnPlateau: factor must be less than 1, got {factor}.")
+        for name, word in (("mode", mode), ("threshold_mode", threshold_mode)):
+            if not isinstance(word, str):
+                raise TypeError(f"ReduceLROnPlateau: {name} must be a word, got {word!r}.")
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: mode must be 'min' or 'max', got {mode!r}.")
         if threshold_mode not in ("rel", "abs"):

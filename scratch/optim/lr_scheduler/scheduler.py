@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from scratch.arguments import check_numbers
 from scratch.optim.optimizer import Optimizer
 
 
@@ -70,12 +71,15 @@ class LRScheduler:
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self._get_lr_called_within_step = True
-        if epoch is None:
-            self.last_epoch += 1
-            rates = self.get_lr()
-        else:
-            self.last_epoch = epoch
-            rates = self.closed_form() if hasattr(self, "closed_form") else self.get_lr()
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        closed = getattr(self, "closed_form", None) if epoch is not None else None
+        try:
+            rates = (closed or self.get_lr)()
+        except ZeroDivisionError:
+            numbers = {key: value for key, value in self.state_dict().items() if isinstance(value, int | float)}
+            raise ZeroDivisionError(
+                f"{type(self).__name__}.step: one of its options by which it divides is 0: {numbers}."
+            ) from None
         self._get_lr_called_within_step = False
         self._set_lr(rates)
 
@@ -124,6 +128,7 @@ def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> li
     """One value for each group: a list as it is, a number repeated."""
     n = len(optimizer.param_groups)
     if not isinstance(value, list | tuple):
+        check_numbers(type(scheduler).__name__, **{name: value})
         return [value] * n
     if len(value) != n:
         raise ValueError(

@@ -1,0 +1,75 @@
+"""Pictures from a stranger, handed to predict: one clear error, no other program, little memory."""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.config import Config
+from experiments.data import DataError
+from experiments.predict import prepare
+from experiments.tests.memory import at_most
+
+CONFIG = Config()
+LITTLE = 30_000_000  # bytes
+
+
+def png(width: int, height: int) -> bytes:
+    """A picture that announces this size and has almost no content."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+
+
+def half(kind: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 30)).astype(np.uint8)).save(stream, kind)
+    return stream.getvalue()[: len(stream.getvalue()) // 2]
+
+
+PICTURES = {
+    "empty": b"",
+    "a text": b"hello \x1b[2J",
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n",
+    "a page in PDF": b"%PDF-1.4\n",
+    "a picture of 2500 megapixels": png(50000, 50000),
+    "a picture of 60 megapixels": png(10000, 6000),
+    "a picture without pixels": png(0, 9),
+    "half a PNG": half("PNG"),
+    "half a JPEG": half("JPEG"),
+    "half a GIF": half("GIF"),
+    "half a TIFF": half("TIFF"),
+}
+
+
+@pytest.mark.parametrize("content", PICTURES.values(), ids=PICTURES)
+def test_a_hostile_picture(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments, **options: started.append(arguments))
+    (tmp_path / "x.png").write_bytes(content)
+    with (
+        at_most(LITTLE),
+        pytest.raises(DataError, match=r"picture: .*x.png (cannot be read as one|has \d+x\d+)") as caught,
+    ):
+        prepare(tmp_path / "x.png", (8, 8), CONFIG)
+    assert str(caught.value).isprintable()
+    assert started == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_picture_is_a_plain_file(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "x.png")
+    with pytest.raises(DataError, match="cannot be read as one: it is a"):
+        prepare(tmp_path / "x.png", (8, 8), CONFIG)

@@ -1,0 +1,182 @@
+"""The report's component pages: every component has one, every kind has its figures, what failed is seen."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from markupsafe import Markup
+
+import scratch
+import torch_impl
+from experiments.report import component, figures, listing
+from experiments.report.figures import elementwise
+from experiments.report.site import Site, anchor, components
+from experiments.report.traps import TRAPS, traps
+from parity_tests import check
+from parity_tests.__main__ import environment
+from parity_tests.pairs import FAMILIES, TABLE
+from parity_tests.pairs.row import Pair, normal
+from parity_tests.sides import find
+
+NAMES = [one.name for one in components()]
+ONE_OF_EACH = [  # the smallest of every family, and of every way to draw
+    "nn.Linear", "nn.Tanh", "nn.GLU", "nn.MSELoss", "nn.Dropout", "nn.Unfold", "nn.MaxPool1d", "nn.ZeroPad3d",
+    "nn.RMSNorm", "nn.RNN", "nn.GRUCell", "nn.Embedding", "nn.ScaledDotProductAttention", "nn.TransformerEncoderLayer",
+    "nn.PixelShuffle", "nn.PairwiseDistance", "nn.ModuleDict", "nn.init.eye_", "nn.init.dirac_",
+    "nn.utils.clip_grad_value_", "optim.Muon", "optim.LBFGS", "optim.lr_scheduler.StepLR",
+    "optim.swa_utils.AveragedModel",
+]  # fmt: skip
+
+
+def site(folder: Path, names: list[str]) -> Site:
+    return Site(folder, [one for one in components() if one.name in names], environment("cpu"))
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of one component of each kind, with the checks of its first row alone."""
+    folder = tmp_path_factory.mktemp("site")
+    small = site(folder, ONE_OF_EACH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(component, "check", lambda row: check.check(row) if row is first_row(row.name) else [])
+        patch.setattr(component.timing, "speed", lambda _: None)
+        for name in ONE_OF_EACH:
+            component.write(small, name)
+    return folder
+
+
+def first_row(name: str) -> object:
+    return next(row for row in TABLE if row.name == name)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_page_says_it_all(pages: Path, name: str) -> None:
+    (one,) = (one for one in components() if one.name == name)
+    text = (pages / one.page).read_text(encoding="utf-8")
+    assert Markup.escape(name) in text
+    for row in one.rows:
+        assert f'id="{anchor(row.label)}"' in text
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids)), "an id occurs twice"
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+    assert {"derivation", "code", "errors", "options", "time"} <= set(ids)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text), "nothing comes from the network"
+    assert "http-equiv" not in text
+
+
+def test_every_family_has_a_page_here() -> None:
+    families = {one.family for one in components() if one.name in ONE_OF_EACH}
+    assert families == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name != "nn.ModuleDict"])
+def test_everything_that_computes_has_a_figure(pages: Path, name: str) -> None:
+    (one,) = (one for one in components() if one.name == name)
+    text = (pages / one.page).read_text(encoding="utf-8")
+    (drawing,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    ElementTree.fromstring(drawing)
+    assert "#0" not in re.sub(r'href="[^"]*"', "", drawing), "a stand-in color was left"
+    assert re.search(r"<figcaption>.{40,}</figcaption>", text, re.DOTALL)
+
+
+def test_pages_are_the_same_again(pages: Path, tmp_path: Path) -> None:
+    (one,) = (one for one in components() if one.name == "nn.Tanh")
+    first, second = (figures.draw(one)[0].svg for _ in range(2))
+    assert first == second
+
+
+def test_anchors_and_pages_differ() -> None:
+    assert len({one.page for one in components()}) == len(NAMES)
+    for one in components():
+        anchors = [anchor(row.label) for row in one.rows]
+        assert len(set(anchors)) == len(anchors), one.name
+
+
+def test_failed_check_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(scratch.nn.Tanh):
+        def forward(self, x: np.ndarray) -> np.ndarray:
+            return super().forward(x) * np.float32(1.01)
+
+    monkeypatch.setattr(component, "check", lambda row: check.check(row, ("float32",), component=Wrong))
+    monkeypatch.setattr(component.timing, "speed", lambda _: None)
+    small = site(tmp_path, ["nn.Tanh"])
+    assert not component.write(small, "nn.Tanh").ok
+    text = (tmp_path / small.components[0].page).read_text(encoding="utf-8")
+    assert 'class="verdict bad"' in text
+    assert 'class="bad"><th' in text
+
+
+class Cube(scratch.nn.Module):
+    """The third power.
+
+        y = x³
+
+    Backward  dx = 3 x² dy
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return self.save(x * x * x, x)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self.take(dy)
+        return 3 * x * x * dy
+
+
+class TorchCube(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * x * x
+
+
+@pytest.mark.parametrize("family", ["new", "activation", "pooling"])
+def test_component_that_is_added_to_the_table_has_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    monkeypatch.setattr(scratch.nn, "Cube", Cube, raising=False)
+    monkeypatch.setattr(torch_impl.nn, "Cube", TorchCube, raising=False)
+    monkeypatch.setitem(FAMILIES, family, [Pair("nn.Cube", (), (normal(7, 5, 3, 2),))])
+    small = site(tmp_path, ["nn.Cube"])
+    assert component.write(small, "nn.Cube").ok
+    text = (tmp_path / small.components[0].page).read_text(encoding="utf-8")
+    assert "<svg" in text
+    assert "<mn data-raised=" in text
+    assert ("Ask both engines" in text) == (family == "activation")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_source_shows_what_defines_a_component(name: str) -> None:
+    code = listing.scratch_source(name)
+    compile(code, name, "exec")
+    assert re.search(rf"(?:class|def) {name.rpartition('.')[2]}\b", code) or name == "nn.NLLLoss2d"
+    assert '"""' not in code
+
+
+def test_every_trap_is_about_a_component() -> None:
+    reached = {fact for name in NAMES for fact in traps(name)}
+    assert reached == {fact for facts in TRAPS.values() for fact in facts}
+
+
+@pytest.mark.parametrize("name", ["nn.GELU", "nn.ReLU", "nn.Threshold"])
+def test_slider_shows_what_the_engines_compute(name: str) -> None:
+    (one,) = (one for one in components() if one.name == name)
+    table = elementwise.table(one)
+    assert table is not None
+    row = next(row for row in one.rows if isinstance(row, Pair))
+    layer = find(scratch, name)(*row.args)
+    x = np.arange(table["low"], table["high"] + 1 / table["per_one"], 1 / table["per_one"], dtype=np.float32)
+    y = layer(x)
+    np.testing.assert_array_equal(np.array(table["columns"]["scratch y"], np.float32), y)
+    np.testing.assert_array_equal(
+        np.array(table["columns"]["scratch slope"], np.float32), layer.backward(np.ones_like(y))
+    )
+
+
+def test_kinks_are_where_the_slope_jumps() -> None:
+    named = {one.name: one for one in components()}
+    for name, places in {"nn.ReLU": [0], "nn.Hardswish": [-3, 3], "nn.Softshrink": [-0.5, 0.5], "nn.Tanh": []}.items():
+        row = elementwise.row_of(named[name])
+        assert row is not None
+        assert elementwise.kinks(row) == places
+    assert elementwise.row_of(named["nn.Softmax"]) is None, "it is not element by element"

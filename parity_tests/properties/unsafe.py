@@ -1,0 +1,26 @@
+"""Input that torch takes without a look: it reads outside of its arrays or divides by 0, and the process may die.
+
+So torch is not asked. Scratch refuses it; that much a test demands of every witness.
+"""
+
+from __future__ import annotations
+
+from parity_tests.properties.example import Cut, Example, Plant
+
+# component -> words of scratch's refusal, and a witness
+UNSAFE: dict[str, tuple[tuple[str, ...], Example]] = {
+    "nn.CTCLoss": (("class labels must be", "targets must"), Example("nn.CTCLoss", (Plant(1, 0.0, "13"),))),
+    "nn.EmbeddingBag": (
+        ("offsets must start", "offsets: indices must lie"),
+        Example("nn.EmbeddingBag[mean, offsets and an empty bag]", (Plant(1, 0.999, "0"),)),
+    ),
+    "nn.ScaledDotProductAttention": (
+        ("not a multiple of 0 key heads",),
+        Example("nn.ScaledDotProductAttention[grouped heads]", (Cut(1, 1, 0), Cut(2, 1, 0))),
+    ),
+}
+
+
+def is_unsafe(name: str, error: Exception | None) -> bool:
+    """Whether scratch's refusal is one of those."""
+    return name in UNSAFE and any(words in str(error) for words in UNSAFE[name][0])
