@@ -68,7 +68,14 @@ def threads_in_effect() -> dict[str, int]:
 
 
 def versions() -> dict[str, str]:
-    return {name: metadata.version(PACKAGES.get(name, name)) for name in LIBRARIES if name in sys.modules}
+    """Of the libraries that are loaded; of NumPy's OpenBLAS also for which processor its kernels were written."""
+    found = {name: metadata.version(PACKAGES.get(name, name)) for name in LIBRARIES if name in sys.modules}
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return found
+    blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
+    return found | ({"OpenBLAS": f"{blas[0]['version']} ({blas[0]['architecture']} kernels)"} if blas else {})
 
 
 def serve() -> None:
