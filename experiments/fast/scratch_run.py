@@ -33,7 +33,7 @@ class ScratchRun:
 
     def restart(self, seed: int) -> None:
         scratch.manual_seed(seed)
-        self.network = self.recipe.network(scratch)
+        self.network = self.recipe.network(scratch).requires_input_grad_(False)
         self.optimizer = scratch.optim.Adam(self.network.parameters(), betas=self.recipe.betas)
         self.generator = scratch.Generator().manual_seed(seed)
         self.losses: list[float] = []

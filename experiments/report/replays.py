@@ -5,7 +5,6 @@ What `nn-parity replay` left under runs/replay is shown. Articles that are not t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,9 +19,11 @@ from experiments.articles.article import quiet
 from experiments.data import DataError
 from experiments.report.site import Site
 from parity_tests.run import WORKERS, one_thread_each
+from torch_impl.untrusted import read_json
 
 RUNS = Path("runs/replay")
 SLOW = ("mnist-mlp",)  # takes minutes, so it is shown only if it has been replayed before
+LONGEST = 2**20  # bytes of a replay.json
 SHADES = 32  # that a painted plot needs, the edges of its letters included
 
 
@@ -64,7 +65,7 @@ def _collected(scratch: Path) -> Iterator[tuple[Shown, Path]]:
             missing = failed.get(name) or "It takes minutes and was left out of this report."
             yield Shown(name, text.title, text.source, text.claim, None, missing), folder
         else:
-            found = json.loads((folder / "replay.json").read_text(encoding="utf-8"))
+            found = read_json(folder / "replay.json", LONGEST)
             yield Shown(name, found["title"], found["source"], found["claim"], found), folder
 
 
@@ -96,9 +97,10 @@ def _written(site: Site, one: Shown, folder: Path) -> Shown:
     """Write the page of one article, and its plots beside it."""
     plots = []
     for plot in one.found["plots"] if one.found else []:
-        file = f"{one.name}-{plot['file']}"
+        name = Path(plot["file"]).name  # nothing outside the replay's folder
+        file = f"{one.name}-{name}"
         (site.output / "replays").mkdir(parents=True, exist_ok=True)
-        shrink(folder / plot["file"], site.output / "replays" / file)
+        shrink(folder / name, site.output / "replays" / file)
         plots.append({"file": file, "caption": plot["caption"]})
     site.render("replay.html", one.page, title=one.title, one=one, plots=plots)
     return one

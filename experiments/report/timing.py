@@ -12,7 +12,7 @@ from experiments.report.site import Component, duration
 from experiments.report.speed import STANDARD, Speed, read
 from parity_tests.engines import ENGINES
 
-ROUNDS, SECONDS, BUDGET = 5, 0.004, 0.5  # rounds, seconds of one measurement, and of all unless one takes longer
+ROUNDS, SECONDS, BUDGET = 3, 0.004, 0.1  # rounds, seconds of one measurement, and of all unless one takes longer
 IN_PASSING = "measured while this site was built, with other work on the machine: rough"
 
 

@@ -22,7 +22,7 @@ def nn_parity(*arguments: Any) -> Result:
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
-    heavy = {"torch", "lightning", "matplotlib", "sklearn", "pooch", "scipy", "numpy"}
+    heavy = {"torch", "lightning", "matplotlib", "sklearn", "platformdirs", "scipy", "numpy"}
     code = f"import sys, experiments.cli; print(*(m for m in {sorted(heavy)} if m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
     for command in ((), ("train",), ("demo",), ("check",), ("seeds",)):

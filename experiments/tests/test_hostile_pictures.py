@@ -39,30 +39,29 @@ def half(kind: str) -> bytes:
     return stream.getvalue()[: len(stream.getvalue()) // 2]
 
 
+NOT_ONE = "cannot be read as one: "
 PICTURES = {
-    "empty": b"",
-    "a text": b"hello \x1b[2J",
-    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n",
-    "a page in PDF": b"%PDF-1.4\n",
-    "a picture of 2500 megapixels": png(50000, 50000),
-    "a picture of 60 megapixels": png(10000, 6000),
-    "a picture without pixels": png(0, 9),
-    "half a PNG": half("PNG"),
-    "half a JPEG": half("JPEG"),
-    "half a GIF": half("GIF"),
-    "half a TIFF": half("TIFF"),
+    "empty": (b"", NOT_ONE),
+    "a text": (b"hello \x1b[2J", NOT_ONE),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n", NOT_ONE),
+    "a page in PDF": (b"%PDF-1.4\n", NOT_ONE),
+    "2500 megapixels": (png(50000, 50000), NOT_ONE),
+    "60 megapixels": (png(10000, 6000), "has 10000x6000 pixels. Crop it to the digit"),
+    "a picture without pixels": (png(0, 9), NOT_ONE),
+    "half a PNG": (half("PNG"), NOT_ONE),
+    "half a JPEG": (half("JPEG"), NOT_ONE),
+    "half a GIF": (half("GIF"), NOT_ONE),
+    "half a TIFF": (half("TIFF"), NOT_ONE),
 }
 
 
-@pytest.mark.parametrize("content", PICTURES.values(), ids=PICTURES)
-def test_a_hostile_picture(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_hostile_picture(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, message = PICTURES[name]
     started: list[Any] = []
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments, **options: started.append(arguments))
     (tmp_path / "x.png").write_bytes(content)
-    with (
-        at_most(LITTLE),
-        pytest.raises(DataError, match=r"picture: .*x.png (cannot be read as one|has \d+x\d+)") as caught,
-    ):
+    with at_most(LITTLE), pytest.raises(DataError, match=rf"picture: .*x.png {message}") as caught:
         prepare(tmp_path / "x.png", (8, 8), CONFIG)
     assert str(caught.value).isprintable()
     assert started == []

@@ -27,12 +27,12 @@ def names() -> frozenset[str]:
     return frozenset(name for package in packages for name, value in vars(package).items() if callable(value))
 
 
-def fault(error: Exception, name: str = "") -> str:
-    """What is wrong with the text of a refusal, or an empty string. `name` is the call, if only one may refuse."""
+def fault(error: Exception) -> str:
+    """What is wrong with the text of a refusal, or an empty string."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     beginning = re.match(r"(?:[a-z_]+\.)*(\w+)(?:\.\w+)*(?=\(|:| |$)", text)
-    if beginning is None or beginning.group(1) not in ({name} if name else names()):
-        return f"the text does not begin with {name or 'the call'}: {text!r}"
+    if beginning is None or beginning.group(1) not in names():
+        return f"the text does not begin with the call: {text!r}"
     if found := FOREIGN.search(text):
         return f"the text is not scratch's own ({found.group()!r}): {text!r}"
     return ""

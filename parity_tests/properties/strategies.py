@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from parity_tests.pairs.row import Pair, Recipe
+from parity_tests.pairs.row import Pair
 from parity_tests.properties.example import (
     FLOAT_VALUES,
     INTEGER_VALUES,
@@ -134,6 +134,3 @@ def is_small(row: Pair) -> bool:
 
 def _leaves(row: Pair) -> list[Any]:
     return list(leaves(draw(row.inputs, generator(row, SEED, 0), np.float32)))
-
-
-__all__ = ["Recipe", "components", "examples"]

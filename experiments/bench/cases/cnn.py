@@ -71,6 +71,8 @@ class Trainer:
     def __init__(self, engine: str, net: Any) -> None:
         lib = library(engine)
         self.engine, self.net = engine, net
+        if engine == "scratch":
+            net.requires_input_grad_(False)  # of data; torch's data asks for none either
         self.criterion = lib.nn.CrossEntropyLoss()
         self.optimizer = lib.optim.Adam(net.parameters(), lr=LR)
 

@@ -30,7 +30,7 @@ ROWS: dict[str, tuple[Pair, float]] = {
         2.0,
     ),
 }
-REASONS: dict[str, str] = {}
+REASONS = {"LayerNorm 512, 32 x 128 rows": components.LAYER_NORM}
 
 
 def cases(quick: bool) -> list[Case]:

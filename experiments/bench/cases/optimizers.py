@@ -19,7 +19,9 @@ RULES: dict[str, dict[str, Any]] = {
 }
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")
 MOST, ADAM = 10.0, 1.2
-REASONS: dict[str, str] = {}
+REASONS = {
+    "Adam": "12 statements move 120 bytes a weight between cache and core, where a fused kernel moves 28"
+}
 
 
 def cases(quick: bool) -> list[Case]:

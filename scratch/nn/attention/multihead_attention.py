@@ -69,8 +69,8 @@ class MultiheadAttention(Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout must be in [0, 1], got {dropout}.")
+        if dropout > 1:
+            raise ValueError(f"MultiheadAttention: dropout must not be greater than 1, got {dropout}.")
         self.dropout = dropout
         self.add_zero_attn = add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
