@@ -19,9 +19,7 @@ RULES: dict[str, dict[str, Any]] = {
 }
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")
 MOST, ADAM = 10.0, 1.2
-REASONS = {
-    "Adam": "12 statements move 120 bytes a weight between cache and core, where a fused kernel moves 28"
-}
+REASONS = {"Adam": "12 statements move 120 bytes a weight between cache and core, where a fused kernel moves 28"}
 
 
 def cases(quick: bool) -> list[Case]:
