@@ -157,7 +157,7 @@ def test_threads_are_pinned_in_the_worker(worker, engine, threads, monkeypatch):
     pools = set(said["threads"]) - {"processors"}
     assert "torch" in pools if engine == "torch" else pools == {"openblas"}, "another pool than the engine's is loaded"
     assert set(said["threads"].values()) == {threads}
-    assert set(said["versions"]) == {"numpy", *({"torch"} if engine == "torch" else ())}
+    assert set(said["versions"]) == {"numpy", "OpenBLAS", *({"torch"} if engine == "torch" else ())}
 
 
 def test_a_worker_that_is_killed(worker):

@@ -113,6 +113,7 @@ def component(name: str, *results: Result) -> Component:
 def test_the_overview_names_what_failed_and_links_each_number_to_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(speed.bench, "RESULTS", tmp_path)
     near = Result("nn.ReLU[a case]", "output", "float32", 3.0, 4.0)
     far = Result("nn.ReLU", "grad input", "float64", 1.0, 4.0)
     page = overview_of(monkeypatch, tmp_path, component("nn.ReLU", far, near), component("nn.ELU", far))
