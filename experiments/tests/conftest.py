@@ -38,5 +38,5 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_data_by_accident(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the tests of MNIST see the environment variable."""
-    if "test_mnist" not in request.node.nodeid:
+    if request.path.name != "test_mnist.py":
         monkeypatch.delenv(DATA_DIR, raising=False)
