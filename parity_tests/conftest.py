@@ -28,6 +28,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     if RAN:
         terminalreporter.write_line(summary())
+    seed = getattr(terminalreporter.config.option, "randomly_seed", None)
+    if isinstance(seed, int):
+        terminalreporter.write_line(f"tests ran in random order; the same again with --randomly-seed={seed}")
     if shutil.which("node") is None:
         terminalreporter.write_line("the Node.js checker of the vectors did not run: there is no node")
     if torch.cuda.is_available():

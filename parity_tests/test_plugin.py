@@ -37,7 +37,7 @@ def test_options_reach_compare(assert_parity):
 def test_assert_parity(pytester):
     """`-p` brings the plugin, installed or not; where it is installed, its entry point is switched off."""
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_inprocess("-p", "no:nn_parity", "-p", "parity_tests.plugin")
+    result = pytester.runpytest_inprocess("-p", "no:nn_parity", "-p", "parity_tests.plugin", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from experiments.config import ConfigError
-from experiments.data import DATA_DIR, ImageData, Part, mnist
-from experiments.fast import command, report
+from experiments.data import ImageData, Part
+from experiments.fast import report
 from experiments.fast.__main__ import main
 from experiments.fast.loops import LOOPS, Plain, Trainer
 from experiments.fast.measure import benchmark, goals, measure
@@ -278,18 +278,3 @@ print({name.split(".")[0] for name in set(sys.modules) - theirs} - set(sys.stdli
     command_line = [sys.executable, "-c", code, str(tmp_path / "none.json")]
     output = subprocess.run(command_line, capture_output=True, text=True, env=hidden, check=True).stdout
     assert set(re.findall(r"'(\w+)'", output.splitlines()[-1])) == {"experiments", "scratch", "torch_impl"}
-
-
-if os.environ.get(DATA_DIR):
-
-    def test_mnist_a_tenth_of_the_recipe(tmp_path: Path) -> None:
-        data = mnist()
-        tenth = Part(data.train.images[:6000], data.train.labels[:6000])
-        result = measure(replace(RECIPES["cnn-fast"], epochs=1), data._replace(train=tenth), seeds=1)
-        assert result["accuracy"]["mean"] > 0.95
-
-    def test_mnist_scratch_in_a_process_of_its_own() -> None:
-        figures = command._in_a_process(["run", "mlp", "--engine", "scratch", "--epochs", "1", "--seeds", "1"], 1, None)
-        assert figures["environment"]["threads"] == 1
-        assert figures["runs"][0]["engine"] == "scratch"
-        assert figures["runs"][0]["accuracy"]["mean"] > 0.95

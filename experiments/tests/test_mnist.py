@@ -1,5 +1,6 @@
-"""The main job in short, on the real MNIST: collected where NN_PARITY_DATA names a folder that has it."""
+"""The main job and the fast recipes in short, on the real MNIST: collected where NN_PARITY_DATA names its folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from experiments import data
 from experiments.config import Config
+from experiments.fast import command
+from experiments.fast.measure import measure
+from experiments.fast.recipe import RECIPES
 from experiments.train import train
 
 
@@ -28,3 +32,17 @@ def test_twins(dtype: str, activation: str, limit: float, tmp_path: Path) -> Non
     assert result.comparison is not None
     assert result.comparison.largest_difference_first_100 <= limit
     assert all(len(run.losses) == 150 and run.test_accuracy > 0.9 for run in result.runs.values())
+
+
+def test_a_tenth_of_the_fast_recipe() -> None:
+    mnist = data.mnist()
+    tenth = data.Part(mnist.train.images[:6000], mnist.train.labels[:6000])
+    result = measure(replace(RECIPES["cnn-fast"], epochs=1), mnist._replace(train=tenth), seeds=1)
+    assert result["accuracy"]["mean"] > 0.95
+
+
+def test_fast_scratch_in_a_process_of_its_own() -> None:
+    figures = command._in_a_process(["run", "mlp", "--engine", "scratch", "--epochs", "1", "--seeds", "1"], 1, None)
+    assert figures["environment"]["threads"] == 1
+    assert figures["runs"][0]["engine"] == "scratch"
+    assert figures["runs"][0]["accuracy"]["mean"] > 0.95
