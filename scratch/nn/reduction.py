@@ -8,20 +8,23 @@ BLOCK = 128
 LONG_BLOCK = 4096  # the longest dot product left to BLAS in one piece: in float32 1 ulp at 4096 terms, 25 ulp at 2^20
 
 
-def sum_leading(rows: np.ndarray) -> np.ndarray:
-    """Sum a (N, D) array over its first axis: (D,), same dtype.
+def sum_leading(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sum a (N, D) array over its first axis, each row times its weight (N,) if given: (D,), same dtype.
 
     Adding row after row, as `rows.sum(axis=0)` does, lets the error grow with N: 75 ulp at N = 60000 in float32. Here
-    a row of ones multiplies blocks of 128 rows in BLAS, and the blocks' sums are summed the same way, so the error
-    grows with log N: 1 to 2 ulp there, and it is faster too.
+    a row of ones, or of weights, multiplies blocks of 128 rows in BLAS, and the blocks' sums are summed the same way,
+    so the error grows with log N: 1 to 2 ulp there, and it is faster too.
     """
+    if weights is None:
+        weights = np.ones(len(rows), rows.dtype)
     while len(rows) > BLOCK:
         whole = len(rows) // BLOCK * BLOCK
         blocks = rows[:whole].reshape(-1, BLOCK, rows.shape[1])
-        partial = np.ones(BLOCK, rows.dtype) @ blocks
-        rest = np.ones(len(rows) - whole, rows.dtype) @ rows[whole:]
-        rows = np.concatenate([partial, rest[np.newaxis]])
-    return np.ones(len(rows), rows.dtype) @ rows
+        partial = weights[:whole].reshape(-1, 1, BLOCK) @ blocks
+        rest = weights[whole:] @ rows[whole:]
+        rows = np.concatenate([partial[:, 0], rest[np.newaxis]])
+        weights = np.ones(len(rows), rows.dtype)
+    return weights @ rows
 
 
 def sum_trailing(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
