@@ -63,7 +63,7 @@ class Hardswish(Activation):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, h = self.take(dy)
         dx = keep((x > -3) & (x < 3), x)
-        dx /= 6
+        dx *= 1 / 6
         dx += h
         dx *= dy
         return dx
@@ -73,5 +73,5 @@ def hardsigmoid(x: np.ndarray) -> np.ndarray:
     """min(max(x + 3, 0), 6) / 6."""
     y = np.add(x, 3, out=np.empty_like(x))
     y.clip(0, 6, out=y)
-    y /= 6
+    y *= 1 / 6
     return y
