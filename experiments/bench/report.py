@@ -73,6 +73,10 @@ def lines(result: Result) -> Iterator[Line]:
     first, *others = engines
     ours = value(median(totals(result["values"][first])), result["unit"])
     about = [_accuracy(result, first), _facts(result, first), _unavailable(result)]
+    if all(
+        limit["kept"] for limit in result["limits"]
+    ):
+        about.append(result["reason"])
     if not others and not result["limits"]:
         yield Line(result["case"], ours, "", "", "", "", "", _joined(about))
     for other in others:
@@ -90,7 +94,7 @@ def lines(result: Result) -> Iterator[Line]:
             f"{ratio['low']:.2f} to {ratio['high']:.2f}",
             "".join(f"{limit['most']:.2f}" for limit in limits),
             _verdict(limits),
-            _joined([*remarks, _reason(result, limits)]),
+            _joined([*remarks, _why(result, limits)]),
         )
         about = []
     for limit in result["limits"]:
@@ -102,7 +106,7 @@ def lines(result: Result) -> Iterator[Line]:
 def _own_limit(result: Result, first: str, limit: dict[str, Any], about: str) -> Line:
     """A limit on a phase, on the value itself, or on the last rounds against the first."""
     what = f"{result['case']}, {limit['phase']}" if limit["phase"] else result["case"]
-    remark = _joined([about, _reason(result, [limit])])
+    remark = _joined([about, _why(result, [limit])])
     if limit["late"]:
         ratio, most = f"{limit['value']:.2f}", f"{limit['most']:.2f}"
         return Line(f"{what}: last rounds / first", "", "", ratio, "", most, _verdict([limit]), remark)
@@ -129,9 +133,9 @@ def _verdict(limits: list[dict[str, Any]]) -> str:
     return "" if not limits else "kept" if all(limit["kept"] for limit in limits) else "MISSED"
 
 
-def _reason(result: Result, limits: list[dict[str, Any]]) -> str:
-    """Why a limit is missed; a reason that stands beside a kept one is a remark on the figure and printed too."""
-    return result["reason"] or (NO_REASON if _verdict(limits) == "MISSED" else "")
+def _why(result: Result, limits: list[dict[str, Any]]) -> str:
+    """Why a limit is missed."""
+    return (result["reason"] or NO_REASON) if _verdict(limits) == "MISSED" else ""
 
 
 def _phases(result: Result, first: str, other: str) -> str:

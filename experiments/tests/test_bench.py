@@ -263,7 +263,7 @@ def test_synthetic_images_are_mostly_black_as_those_of_mnist():
 SETTING = {"hidden": [16], "batch": 32, "count": 2000}
 
 
-@pytest.mark.parametrize("engine", [engine for engine in mlp.ENGINES if engine != "GEMMs" and "compiled" not in engine])
+@pytest.mark.parametrize("engine", [name for name in mlp.ENGINES if name not in mlp.FLOORS and "compiled" not in name])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jax.*")
 def test_every_engine_learns_and_those_with_the_same_weights_and_batches_learn_the_same(engine):
     if engine.startswith("jax") and find_spec("jax") is None:
