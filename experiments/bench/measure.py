@@ -10,7 +10,7 @@ from typing import Any
 from experiments.bench.case import Case, Limit, Unavailable
 from experiments.bench.engine_process import EngineProcess, WorkerError
 
-PAUSE = 0.01  # seconds that the idle threads of one engine get to fall asleep, before the next engine is measured
+PAUSE = 0.3  # seconds in which the idle threads of one engine stop spinning, before the next engine is measured
 TAIL = 3  # rounds that "first" and "last" mean
 
 Start = Callable[[str], EngineProcess]

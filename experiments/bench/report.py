@@ -73,12 +73,10 @@ def lines(result: Result) -> Iterator[Line]:
     first, *others = engines
     ours = value(median(totals(result["values"][first])), result["unit"])
     about = [_accuracy(result, first), _facts(result, first), _unavailable(result)]
-    if all(
-        limit["kept"] for limit in result["limits"]
-    ):
+    if all(limit["kept"] for limit in result["limits"]):
         about.append(result["reason"])
     if not others and not result["limits"]:
-        yield Line(result["case"], ours, "", "", "", "", "", _joined(about))
+        yield Line(result["case"], ours, "", "", "", "", "", _joined([_shares(result, first), *about]))
     for other in others:
         ratio = result["ratios"].get(other)
         if ratio is None:
@@ -144,6 +142,18 @@ def _phases(result: Result, first: str, other: str) -> str:
     if len(ours) < 2:
         return ""
     return ", ".join(f"{phase} {median(ratios(ours, theirs, phase)):.2f}" for phase in ours if phase in theirs)
+
+
+def _shares(result: Result, engine: str) -> str:
+    """How much of the time every phase takes, the largest first; those below a hundredth together."""
+    medians = {phase: median(rounds) for phase, rounds in result["values"][engine].items()}
+    if len(medians) < 2:
+        return ""
+    whole = sum(medians.values())
+    large = {phase: time / whole for phase, time in medians.items() if time >= whole / 100}
+    told = [f"{phase} {large[phase]:.0%}" for phase in sorted(large, key=lambda phase: -large[phase])]
+    rest = 1 - sum(large.values())
+    return ", ".join(told + [f"all else {rest:.0%}"] * (rest >= 0.005))
 
 
 def _accuracy(result: Result, engine: str) -> str:

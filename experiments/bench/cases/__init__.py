@@ -10,6 +10,7 @@ GROUPS = {
     "layers": "layers at the sizes of real networks",
     "optimizers": "one step of every rule",
     "cnn": "an epoch of MNIST by a CNN, and what it costs as it grows",
+    "profile": "where the time of a training step goes",
     "memory": "peak memory of training",
     "streams": "random streams and initial weights",
     "start": "import and start",

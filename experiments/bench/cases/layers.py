@@ -30,7 +30,10 @@ ROWS: dict[str, tuple[Pair, float]] = {
         2.0,
     ),
 }
-REASONS = {"LayerNorm 512, 32 x 128 rows": components.LAYER_NORM}
+REASONS = {
+    "LayerNorm 512, 32 x 128 rows": components.LAYER_NORM,
+    "BatchNorm1d 512": "NumPy's statements run on one thread, torch's loop on both",
+}
 
 
 def cases(quick: bool) -> list[Case]:
