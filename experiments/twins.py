@@ -6,6 +6,7 @@ must agree then is where the runs end: over several seeds, the accuracies of the
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -88,7 +89,9 @@ def _one(model: str, data: str, seeds: int, data_dir: str | None, output: Path, 
             **options,
         }
         folder = output / f"{model}-{dtype}-{seed}"
-        return train(Config(**settings, seed=seed, dtype=dtype, output=str(folder)))
+        result = train(Config(**settings, seed=seed, dtype=dtype, output=str(folder)))
+        gc.collect()  # a trainer and its module hold each other, and the images of every run so far
+        return result
 
     exact = run(0, "float64")
     singles = [run(seed, "float32") for seed in range(seeds)]
