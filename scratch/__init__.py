@@ -2,6 +2,7 @@
 
 from scratch import data, nn, optim, random
 from scratch.grad_mode import is_grad_enabled, no_grad
+from scratch.memory import keep_freed_memory
 from scratch.random import (
     Generator,
     bernoulli,
@@ -51,3 +52,5 @@ __all__ = [
     "seed_everything",
     "set_rng_state",
 ]
+
+keep_freed_memory()

@@ -17,7 +17,7 @@ class Limit:
     """What the case's first engine may take: at most `most` times another engine's value, or `most` in its own unit.
 
     A phase is judged alone if one is named, else the sum of all phases. `late` compares an engine with itself: its last
-    rounds with its first ones.
+    rounds with its first ones, in units of another engine's value if one is named, for the machine may change too.
     """
 
     most: float

@@ -92,7 +92,7 @@ def _judge(case: Case, result: Result) -> None:
 
 def _limited(limit: Limit, ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]] | None) -> float:
     if limit.late:
-        rounds = totals(ours)
+        rounds = ratios(ours, theirs) if theirs is not None else totals(ours)
         return median(rounds[-TAIL:]) / median(rounds[:TAIL])
     if theirs is not None:
         return median(ratios(ours, theirs, limit.phase))

@@ -82,7 +82,7 @@ def lines(result: Result) -> Iterator[Line]:
         if ratio is None:
             continue
         theirs = f"{other} {value(median(totals(result['values'][other])), result['unit'])}"
-        limits = [limit for limit in result["limits"] if limit["against"] == other and not limit["phase"]]
+        limits = [limit for limit in result["limits"] if limit["against"] == other and not _apart(limit)]
         remarks = [_phases(result, first, other), *about, _accuracy(result, other), _facts(result, other)]
         yield Line(
             result["case"],
@@ -96,9 +96,14 @@ def lines(result: Result) -> Iterator[Line]:
         )
         about = []
     for limit in result["limits"]:
-        if limit["against"] == "" or limit["phase"]:
+        if limit["against"] == "" or _apart(limit):
             yield _own_limit(result, first, limit, _joined(about))
             about = []
+
+
+def _apart(limit: dict[str, Any]) -> bool:
+    """Whether a limit is on something else than the ratio of an engine's line."""
+    return bool(limit["phase"] or limit["late"])
 
 
 def _own_limit(result: Result, first: str, limit: dict[str, Any], about: str) -> Line:
@@ -107,7 +112,8 @@ def _own_limit(result: Result, first: str, limit: dict[str, Any], about: str) ->
     remark = _joined([about, _why(result, [limit])])
     if limit["late"]:
         ratio, most = f"{limit['value']:.2f}", f"{limit['most']:.2f}"
-        return Line(f"{what}: last rounds / first", "", "", ratio, "", most, _verdict([limit]), remark)
+        unit = f", in units of {limit['against']}" if limit["against"] else ""
+        return Line(f"{what}: last rounds / first{unit}", "", "", ratio, "", most, _verdict([limit]), remark)
     if limit["against"]:
         ratio, most = f"{limit['value']:.2f}", f"{limit['most']:.2f}"
         return Line(what, "", limit["against"], ratio, "", most, _verdict([limit]), remark)

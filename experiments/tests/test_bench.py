@@ -15,7 +15,19 @@ from typer.testing import CliRunner
 
 from experiments.bench import curves, machine, readme, report, run
 from experiments.bench.case import Case, Limit, Timed, Unavailable
-from experiments.bench.cases import GROUPS, all_cases, cnn, components, layers, memory, mlp, mnist, optimizers, sizes
+from experiments.bench.cases import (
+    GROUPS,
+    all_cases,
+    cnn,
+    components,
+    layers,
+    memory,
+    mlp,
+    mnist,
+    optimizers,
+    profile,
+    sizes,
+)
 from experiments.bench.engine_process import POOLS, EngineProcess, WorkerError
 from experiments.bench.machine import cores
 from experiments.bench.measure import failed, measure
@@ -56,7 +68,7 @@ class Fake:
 
 def measured(values, **options):
     asked = []
-    case = Case("a case", "mlp", tuple(values), rounds=3, **options)
+    case = Case("a case", "mlp", tuple(values), **{"rounds": 3, **options})
     return measure(case, lambda engine: Fake(engine, values[engine], asked)), asked
 
 
@@ -97,6 +109,29 @@ def test_late_rounds_against_early_ones():
     assert result["limits"][0]["value"] == 2
     assert failed(result)
     assert "last rounds / first" in next(report.lines(result)).what
+
+
+def test_late_rounds_where_the_machine_slowed_down_for_all():
+    limit = Limit(1.1, "torch", late=True)
+    for ours, value in (([2, 2, 2, 4, 4, 4], 1), ([2, 2, 2, 6, 6, 6], 1.5)):
+        result, _ = measured({"scratch": ours, "torch": [1, 1, 1, 2, 2, 2]}, limits=(limit,), rounds=6)
+        assert result["limits"][0]["value"] == value
+        assert [line.verdict for line in report.lines(result)] == ["", "kept" if value == 1 else "MISSED"]
+        assert list(report.lines(result))[1].what.endswith("last rounds / first, in units of torch")
+
+
+def test_where_the_time_goes():
+    result, _ = measured({"scratch": [1.0, 1.0, 1.0]})
+    assert next(report.lines(result)).remark == "forward 50%, backward 50%; data some"
+    parts = {"a": [6.0], "b": [2.5], "c": [1.43], "d": [0.04], "e": [0.03]}
+    assert report._shares({"values": {"scratch": parts}}, "scratch") == "a 60%, b 25%, c 14%, all else 1%"
+
+
+def test_a_profile_is_a_step_in_parts():
+    for name in profile.MODELS:
+        work = profile.prepare("scratch", name=name, batch=64)
+        work.warm_up()
+        assert {"gather", "loss", "Adam"} < set(work.measure(0))
 
 
 def test_an_engine_that_is_not_here_is_left_out_and_named():
@@ -238,8 +273,9 @@ def test_cases_have_names_of_their_own_and_settings_that_travel(quick):
 
 
 def test_the_mlp_has_the_limits_of_its_batch():
-    against = {limit.against: limit.most for limit in mlp.case((128,), 64, 1, 10).limits}
-    assert against == {
+    limits = mlp.case((128,), 64, 1, 10).limits
+    assert [(limit.most, limit.against) for limit in limits if limit.late] == [(1.1, "GEMMs")]
+    assert {limit.against: limit.most for limit in limits if not limit.late} == {
         "sklearn": 1 / 2,
         "jax scan": 1.35,
         "torch": 1 / 1.6,
@@ -247,9 +283,8 @@ def test_the_mlp_has_the_limits_of_its_batch():
         "torch compiled, fused": 1 / 1.2,
         "jax step": 1.0,
         "GEMMs": 2.5,
-        "": 1.1,
     }
-    assert {limit.against for limit in mlp.case((128,), 512, 1, 10).limits} == {"sklearn", "jax scan", "GEMMs", ""}
+    assert {limit.against for limit in mlp.case((128,), 512, 1, 10).limits} == {"sklearn", "jax scan", "GEMMs"}
 
 
 def test_synthetic_images_are_mostly_black_as_those_of_mnist():

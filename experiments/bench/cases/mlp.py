@@ -58,7 +58,7 @@ def limits(batch: int, rounds: int) -> tuple[Limit, ...]:
     if batch in (64, 512):
         found.append(Limit({64: 2.5, 512: 1.6}[batch], "GEMMs"))
     if rounds >= 6:  # three first and three last
-        found.append(Limit(SAME_SPEED, late=True))
+        found.append(Limit(SAME_SPEED, "GEMMs", late=True))
     return tuple(found)
 
 
