@@ -13,7 +13,7 @@ from experiments.report.equations import NotationError, mathml
 
 HEADING = re.compile(r"([A-Z][a-z]+(?:, [A-Z][a-z]+)*|All else) {2,}(?=\S)")
 GAP = re.compile(r" {2,}")
-CODE = re.compile(r"[\w.]*[A-Za-z]{3,}_\w{2,}(?:\(\))?|[\w.]+\(\)")
+CODE = re.compile(r"[\w.]*[A-Za-z]{3,}_\w{2,}(?:\(\))?|[\w.]+\(\)|(?:[A-Za-z]\w+\.)+[A-Za-z]\w+")
 OPERATOR = re.compile(r"[-+*/<>=≤≥·]|<=|>=|!=")
 STRONG = re.compile(r"[=_^²³½√Σ∂≤≥±∞·<>α-ωΦΔ\u0302]|(?:^|\W)(?:\w|tanh|exp|log)'$| [-+*/] ")
 NAMES = "exp|log|tanh|sqrt|max|min|sign|eps|lr|alpha|beta|gamma|dweight|dbias|grad"
@@ -96,7 +96,7 @@ def blocks(lines: Sequence[str], everywhere: bool = False) -> tuple[Block, ...]:
 
 def _is_equation(line: str, everywhere: bool, follows: bool) -> bool:
     if line.startswith("    "):
-        return follows or "=" in line or not _is_prose(line)
+        return follows or "=" in line or GAP.search(line.strip()) is not None or not _is_prose(line)
     pieces = _pieces(line)
     left, equals, _ = pieces[len(pieces) > 1 and pieces[0].endswith(":")].partition(" = ")
     return (

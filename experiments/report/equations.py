@@ -19,7 +19,7 @@ HAT = "\u0302"
 TOKENS = re.compile(
     rf"""(?P<space>\s+)
     | (?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)
-    | (?P<code>[a-z]{{2,}}(?:_[a-z]{{3,}})+\b | [a-z]{{3,}}_(?:lr|fn)\b | [a-z]{{3,}}_\w+_\w+)
+    | (?P<code>[A-Za-z]\w+(?:\.[A-Za-z]\w+)+ | [a-z]{{2,}}(?:_[a-z]{{3,}})+\b | [a-z]{{3,}}_(?:lr|fn)\b | [a-z]{{3,}}_\w+_\w+)
     | (?P<root>sqrt(?=\() | √)
     | (?P<sum>[ΣΠ])
     | (?P<word>[A-Za-z]+\d*(?:{HAT})? | [α-ωΑ-Ωϵϕ]\d*(?:{HAT})? | [½∞•])
@@ -117,7 +117,7 @@ class _Reader:
     def row(self, ended: Callable[[], bool]) -> str:
         """Factors and operators, until `ended`. A fraction joins the two factors around its bar."""
         parts: list[str] = []
-        after_operator = True
+        after_operator, words = True, 0
         while not ended():
             kind, text = self.peek()
             if kind == "space":
@@ -132,6 +132,9 @@ class _Reader:
                 parts.append(_operator(text))
                 after_operator = text not in {"!", "…", "..."}
             else:
+                words = 0 if after_operator or kind != "word" or len(text) < 3 or text in ENGLISH else words + 1
+                if words == 3:
+                    raise NotationError(f"a sentence is not notation: {self.source!r}")
                 factor = self.factor()
                 if not after_operator:
                     wide = any(len(word) > 1 for word in WORD.findall(parts[-1] + factor))
