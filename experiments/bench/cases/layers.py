@@ -32,6 +32,7 @@ ROWS: dict[str, tuple[Pair, float]] = {
 }
 REASONS = {
     "LayerNorm 512, 32 x 128 rows": components.LAYER_NORM,
+    "Conv2d 32→64, 3x3, 13²": "windows are copied into columns and back on one thread, the products run on all",
     "BatchNorm1d 512": "NumPy's statements run on one thread, torch's loop on both",
 }
 
