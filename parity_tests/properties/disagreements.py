@@ -236,6 +236,12 @@ DISAGREEMENTS = [
         torch_refuses("Output size is too small"),
         Example("nn.ConvTranspose2d[groups]", (Resize(3, 8), Cut(0, 3, 1)), "float64"),
     ),
+    Disagreement(
+        "nn.Conv*",
+        "torch takes a list of one padding for all axes, but not together with a padding mode",
+        torch_refuses("Padding size"),
+        Example("nn.Conv2d[options as lists]", (Option("padding_mode", "reflect"),)),
+    ),
     # --- which error comes of several, or by accident ---
     Disagreement(
         "*",

@@ -67,7 +67,7 @@ class LayerNorm(Module):
             bias = np.repeat(self.bias.data.reshape(1, -1), block_length(rows), axis=0)
         for block in blocks(rows):
             r[block, :1] = self._center(rows[block], d[block])
-            y = np.matmul(r[block], weight, out=result[block])
+            y = np.matmul(r[block], weight, out=result[block])  # r * weight
             y *= d[block]
             if bias is not None:
                 y += bias[: len(y)]
@@ -95,8 +95,9 @@ class LayerNorm(Module):
     @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         d, r = self.take(dy)
-        rows, weight = dy.reshape(d.shape), self._weight(dy)
-        result, work, dweight, dbias = np.empty_like(rows), np.empty_like(rows[: block_length(rows)]), [], []
+        rows, (weight, _) = dy.reshape(d.shape), self._weight(dy)
+        weights = np.repeat(weight[np.newaxis], block_length(rows), axis=0)
+        result, work, dweight, dbias = np.empty_like(rows), np.empty_like(weights), [], []
         for block in blocks(rows):
             dx, dy_block, r_block = result[block], rows[block], r[block, :1]
             along = np.multiply(dy_block, d[block], out=work[: len(dx)])
@@ -104,13 +105,14 @@ class LayerNorm(Module):
                 dweight.append(sum_leading(along, r_block[:, 0]))
             if self.bias is not None:
                 dbias.append(sum_leading(dy_block))
-            mean_g, mean_gd = mean_of_rows(dy_block, weight[0]), mean_of_rows(along, weight[0])
-            np.matmul(r[block], weight, out=dx)
-            dx *= dy_block
-            along[...] = mean_gd * r_block * r_block * r_block  # copied out, as the bias above
+            mean_g, mean_gd = mean_of_rows(dy_block, weight), mean_of_rows(along, weight)
+            np.multiply(dy_block, weights[: len(dx)], out=dx)
+            along[...] = mean_gd * r_block * r_block  # columns are copied out, as the bias above
             along *= d[block]
+            along += mean_g
             dx -= along
-            dx -= mean_g * r_block
+            along[...] = r_block
+            dx *= along
         if self.weight is not None:
             self.weight.accumulate(sum_leading(np.array(dweight)).reshape(self.weight.shape))
         if self.bias is not None:
