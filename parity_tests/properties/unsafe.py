@@ -5,7 +5,7 @@ So torch is not asked. Scratch refuses it; that much a test demands of every wit
 
 from __future__ import annotations
 
-from parity_tests.properties.example import Cut, Example, Plant
+from parity_tests.properties.example import Cut, Example, Plant, Resize
 
 # component -> words of scratch's refusal, and a witness
 UNSAFE: dict[str, tuple[tuple[str, ...], Example]] = {
@@ -14,6 +14,12 @@ UNSAFE: dict[str, tuple[tuple[str, ...], Example]] = {
         ("offsets must start", "offsets: indices must lie"),
         Example("nn.EmbeddingBag[mean, offsets and an empty bag]", (Plant(1, 0.999, "0"),)),
     ),
+    "nn.MaxPool1d": (
+        ("holds nothing but padding",),
+        Example("nn.MaxPool1d[dilation]", (Option("kernel_size", 2), Resize(11, 1))),
+    ),
+    "nn.MaxPool2d": (("holds nothing but padding",), Example("nn.MaxPool2d[dilation]", (Resize(7, 1),))),
+    "nn.MaxPool3d": (("holds nothing but padding",), Example("nn.MaxPool3d[dilation]", (Resize(7, 1),))),
     "nn.ScaledDotProductAttention": (
         ("not a multiple of 0 key heads",),
         Example("nn.ScaledDotProductAttention[grouped heads]", (Cut(1, 1, 0), Cut(2, 1, 0))),

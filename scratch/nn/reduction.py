@@ -19,9 +19,10 @@ def sum_leading(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarr
     if weights is None:
         weights = np.ones(len(rows), rows.dtype)
     while len(rows) > BLOCK:
-        whole = len(rows) // BLOCK * BLOCK
-        blocks = rows[:whole].reshape(-1, BLOCK, rows.shape[1])
-        partial = weights[:whole].reshape(-1, 1, BLOCK) @ blocks
+        count = len(rows) // BLOCK
+        whole = count * BLOCK
+        blocks = rows[:whole].reshape(count, BLOCK, rows.shape[1])
+        partial = weights[:whole].reshape(count, 1, BLOCK) @ blocks
         rest = weights[whole:] @ rows[whole:]
         rows = np.concatenate([partial[:, 0], rest[np.newaxis]])
         weights = np.ones(len(rows), rows.dtype)
