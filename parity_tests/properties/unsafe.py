@@ -5,7 +5,7 @@ So torch is not asked. Scratch refuses it; that much a test demands of every wit
 
 from __future__ import annotations
 
-from parity_tests.properties.example import Cut, Example, Plant, Resize
+from parity_tests.properties.example import Cut, Example, Option, Plant, Resize
 
 # component -> words of scratch's refusal, and a witness
 UNSAFE: dict[str, tuple[tuple[str, ...], Example]] = {
