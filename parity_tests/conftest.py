@@ -5,9 +5,22 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
+import scratch
 from parity_tests.__main__ import environment
 from parity_tests.properties.counting import RAN, summary
+
+
+settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
+settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Every test finds the global generators as the first one does."""
+    torch.manual_seed(0)
+    scratch.manual_seed(0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

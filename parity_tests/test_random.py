@@ -99,6 +99,13 @@ def test_uniform_between_any_bounds(dtype: str, data: st.DataObject) -> None:
     assert same_bits(theirs, random.uniform_(np.empty(99, dtype), low, high))
 
 
+@pytest.mark.parametrize("low", [5e-324, -5e-324])
+def test_a_bound_far_below_a_rounding_still_decides_ties(low: float) -> None:
+    seed_both(0)
+    theirs = torch.empty(10000, dtype=torch.float64).uniform_(low, 3.0).numpy()
+    assert same_bits(theirs, random.uniform_(np.empty(10000), low, 3.0))
+
+
 @pytest.mark.parametrize("n", [9, 99])
 @pytest.mark.parametrize("dtype", seeds.FLOATS)
 @settings(max_examples=150, deadline=None)

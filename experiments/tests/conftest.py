@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
+import scratch
 from experiments.data import DATA_DIR
 from experiments.tests.browser import NAMES, executable
 
@@ -33,6 +35,13 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from experiments.tests.report_site import write_report
 
     return write_report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Every test finds the global generators as the first one does."""
+    torch.manual_seed(0)
+    scratch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

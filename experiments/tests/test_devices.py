@@ -1,7 +1,6 @@
 """Two processes that share every batch train what one process would, and their mean gradient is scratch's."""
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -92,9 +91,7 @@ if __name__ == "__main__":
 def test_the_mean_gradient_of_two_processes_is_scratchs_gradient_of_the_whole_batch(tmp_path: Path) -> None:
     """13 images are 7 for one process and 6 for the other; the rule holds both ways, against float64."""
     (tmp_path / "gradient.py").write_text(GRADIENT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    address = f"file://{tmp_path / 'meeting'}"  # not a port, which another process may take meanwhile
     command = [sys.executable, str(tmp_path / "gradient.py"), address, str(tmp_path / "gradient.npz")]
     paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

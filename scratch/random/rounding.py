@@ -50,7 +50,10 @@ def fused_float64(x: np.ndarray, y: float, z: float) -> np.ndarray:
         return x * y + z
     exponent = int(np.frexp(max(abs(y), abs(z)))[1])
     scale = 2.0 ** -min(max(exponent, -1000), 1000)  # a power of two is exact, and no part over- or underflows
+    kept = z
     y, z = y * scale, z * scale
+    if z / scale != kept:  # it underflows: all that is left of it is to which side of a tie it moves a product
+        z = np.copysign(2.0**-1000, kept)
     uh, ul = two_product(x, y)
     th, tl = two_sum(ul, z)
     vh, vl = two_sum(uh, th)
@@ -59,6 +62,7 @@ def fused_float64(x: np.ndarray, y: float, z: float) -> np.ndarray:
     tiny = np.flatnonzero(np.abs(total) < np.finfo(np.float64).tiny * scale)
     total[tiny] = round_to_odd_sum(vh[tiny], vl[tiny])
     total /= scale
+    total[x == 0] = kept
     return total
 
 
