@@ -11,7 +11,6 @@ import scratch
 from parity_tests.__main__ import environment
 from parity_tests.properties.counting import RAN, summary
 
-
 settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
 settings.load_profile("fixed")
 

@@ -183,7 +183,7 @@ def test_tiny_gradients_that_are_zero_do_not_hide():
             return dy @ self.weight.data
 
     def scaled(package, kind):
-        return package.Sequential(package.Linear(7, 5), kind(5, 5))
+        return package.Sequential(kind(7, 5), package.Linear(5, 5))
 
     target = np.zeros((13, 5), np.float32)
     report = compare(scaled(nn, Tiny), scaled(T, T.Linear), X * 1e-6, target, "MSELoss")
