@@ -245,7 +245,7 @@ DISAGREEMENTS = [
     ),
     Disagreement(
         "nn.LPPool3d",
-        "torch's three-dimensional pooling alone refuses images smaller than its windows in ceil_mode",
+        "torch refuses images smaller than the window in ceil_mode, where its two-dimensional pooling was not seen to",
         torch_refuses("smaller than kernel size"),
         Example("nn.LPPool3d[overlap, ceil_mode]", (Resize(5, 2),)),
     ),

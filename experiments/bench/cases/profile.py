@@ -14,11 +14,11 @@ MODELS: dict[str, tuple[int, str]] = {
     "784-128-10": (
         64,
         "the products run near the processor's peak, and x W^T of few rows below it; Adam is 12 statements over 100 "
-        "thousand weights, of which the root takes a quarter; the loss is some twenty small statements",
+        "thousand weights; the loss is some twenty small statements",
     ),
     "CNN 16-32 channels": (
         64,
-        "half of a convolution is its products, the rest copies windows into columns and back, which no fused loop "
+        "beside its products a convolution copies windows into columns and back, which no fused loop "
         "does; pooling and ReLU pass over the largest arrays of the network",
     ),
 }
