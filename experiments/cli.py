@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.config import Config, ConfigError
-from parity_tests.__main__ import check, seeds, table
+from experiments.training.config import Config, ConfigError
+from parity_tests.cli import check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.vectors.cli import app as vectors
 
@@ -35,8 +35,8 @@ def main() -> None:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """An error that the user can mend is one line on stderr: exit code 2 if it was in the question, 1 if on the way."""
-    from experiments.checkpoints import Interrupted, TrainingError
-    from experiments.data import DataError
+    from experiments.training.checkpoints import Interrupted, TrainingError
+    from experiments.training.data import DataError
 
     try:
         yield
@@ -117,7 +117,8 @@ def train(
             recipe = "mlp" if model == "mlp" else "cnn-fast"
             raise typer.Exit(0 if fast_command((recipe,), epochs=epochs, data_dir=data_dir) else 1)
 
-        from experiments import summary, train
+        from experiments.training import run as train
+        from experiments.training import summary
 
         result = train.resume(resume, data_dir) if resume else train.train(Config.from_dict({**values, **given}))
         summary.show(result)
@@ -164,7 +165,7 @@ def twins(
 ) -> None:
     """Train each model on both engines: float64 must agree, float32 must end alike. Exit 1 if one does not."""
     with plain_errors():
-        from experiments.twins import MODELS, twins
+        from experiments.training.twins import MODELS, twins
 
         ok = all(twin.ok for twin in twins(model or MODELS, data, seeds, data_dir, output))
     raise typer.Exit(0 if ok else 1)
@@ -178,8 +179,8 @@ def predict(
 ) -> None:
     """Name the digit on a picture."""
     with plain_errors():
-        from experiments import plots, summary
-        from experiments.predict import predict
+        from experiments.training import plots, summary
+        from experiments.training.predict import predict
 
         answer = predict(checkpoint, picture)
         if seen:
@@ -248,7 +249,7 @@ def report(
     output: Annotated[Path, typer.Option(help="folder for the site; open its index.html")] = Path("runs/report"),
 ) -> None:
     """Build a static site, a page for each component: derivation, code, figures, errors. Exit 1 if a check failed."""
-    from experiments.report.build import command
+    from experiments.site.build import command
 
     try:
         ok = command(output, pattern)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from experiments.config import Config
-from experiments.record import RunResult
-from experiments.summary import Row, comparison_rows, console, mark, table
-from experiments.train import train
-from parity_tests.pairs import TABLE
-from parity_tests.run import check_rows
-from parity_tests.tolerance import Result
+from experiments.training.config import Config
+from experiments.training.outcome import RunResult
+from experiments.training.run import train
+from experiments.training.summary import Row, comparison_rows, console, mark, table
+from parity_tests.checks.parallel import check_rows
+from parity_tests.rule import Result
+from parity_tests.table import TABLE
 
 EPOCHS = 20
 LIMIT = 1e-12  # how far the losses may be apart in float64, relative, through the whole training

@@ -103,7 +103,7 @@ class Article:
     """A text whose system is replayed.
 
     `run(output, data_dir, progress)` writes its plots into the folder `output`, which exists, reads MNIST, if it needs
-    it, from `data_dir` as experiments.data does, and calls `progress` with a few words about what it does now.
+    it, from `data_dir` as experiments.training.data does, and calls `progress` with a few words about what it does now.
     """
 
     name: str

@@ -14,7 +14,7 @@ from experiments.articles.article import Article, Figure, GradientCheck, Replay
 from experiments.articles.curves import STYLES, Panel, draw
 from experiments.articles.judge import same_bits
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
-from experiments.data import DATA_DIR, ImageData, Part, load
+from experiments.training.data import DATA_DIR, ImageData, Part, load
 
 SEED = 0
 TRAIN, TEST = 4000, 2000  # at most so many pictures

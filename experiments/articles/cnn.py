@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import models
 from experiments.articles import classifier
 from experiments.articles.article import Article, Replay, quiet
 from experiments.articles.twin import Twin
-from experiments.data import ImageData
+from experiments.training import models
+from experiments.training.data import ImageData
 
 CHANNELS, HIDDEN = (8, 16), (64,)
 

@@ -22,7 +22,7 @@ from experiments.articles.article import Article, Figure, GradientCheck, Replay,
 from experiments.articles.curves import Panel, draw
 from experiments.articles.judge import same_bits
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
-from experiments.data import load
+from experiments.training.data import load
 
 SEED = 0
 NOISE, WIDTH, PIXELS = 16, 128, 64
@@ -157,7 +157,7 @@ def _check(twin: Twin, pictures: np.ndarray) -> GradientCheck:
 
 
 def _draw_losses(found: Replay, games: dict[str, Game], path: Path) -> None:
-    from experiments.plots import running_mean
+    from experiments.training.plots import running_mean
 
     window = max(1, len(games["torch"].forger) // 100)
     panels = []

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments import models
 from experiments.articles import classifier
 from experiments.articles.article import Article, Replay, quiet
 from experiments.articles.curves import Panel, draw
 from experiments.articles.twin import Twin
-from experiments.data import Part
+from experiments.training import models
+from experiments.training.data import Part
 
 HIDDEN = (64,)
 READERS = 500  # pictures that are read row by row

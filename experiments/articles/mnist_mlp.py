@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments import data
 from experiments.articles.article import Article, Figure, GradientCheck, Replay, gradient_check, quiet
 from experiments.articles.curves import TWIN_STYLES, Panel, draw
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
+from experiments.training import data
 
 SEED = 0
 PIXELS, HIDDEN, CLASSES, DROPOUT = 784, 128, 10, 0.2

@@ -15,9 +15,9 @@ from rich.markup import escape
 
 from experiments.articles import ARTICLES, article
 from experiments.articles.article import Replay
-from experiments.config import ConfigError
-from experiments.data import DataError
-from experiments.summary import console, mark, table
+from experiments.training.config import ConfigError
+from experiments.training.data import DataError
+from experiments.training.summary import console, mark, table
 
 
 def replay(

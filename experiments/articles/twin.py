@@ -19,7 +19,7 @@ import torch
 import scratch
 import torch_impl
 from experiments.articles.article import GradientCheck, gradient_check
-from parity_tests.engines import array_of
+from parity_tests.engine import array_of
 
 DIRECTIONS = 3  # along which each parameter is moved
 

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.bench.cases import GROUPS
 from experiments.bench.measure import Result, totals
 from experiments.bench.report import HEAD, described, lines, value
-from parity_tests.coverage import replaced
+from parity_tests.table.markdown import replaced
 
 BEGIN, END = "<!-- speed: begin, written by `nn-parity bench --write README.md` -->", "<!-- speed: end -->"
 SHOWN = "mlp"  # the group whose table of engines stands open

@@ -19,7 +19,7 @@ from experiments.bench.engine_process import EngineProcess
 from experiments.bench.machine import cores, run_facts
 from experiments.bench.measure import Result, failed, measure
 from experiments.bench.report import show
-from experiments.data import DATA_DIR
+from experiments.training.data import DATA_DIR
 
 RESULTS = Path(__file__).parents[1] / "results"
 Report = dict[str, Any]  # what a file of results holds: facts of the run, and the results of one group

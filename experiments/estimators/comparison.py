@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from experiments.data import Part, digits
 from experiments.estimators.classifier import ScratchMLPClassifier
+from experiments.training.data import Part, digits
 
 # The defaults of MLPClassifier
 HIDDEN, LR, ALPHA, BATCH = (100,), 1e-3, 1e-4, 200
@@ -96,7 +96,7 @@ def side_by_side(seeds: Sequence[int] = range(5), epochs: int = 50, dtype: str =
 
 def show(result: SideBySide) -> None:
     """The table in the terminal."""
-    from experiments.summary import console, table
+    from experiments.training.summary import console, table
 
     count = len(result.engines[0].fits)
     title = f"digits, 64-{HIDDEN[0]}-10, adam, {result.epochs} epochs, {result.dtype}, {count} seeds"

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from experiments.config import ConfigError
-from experiments.data import DATA_DIR, DataError
 from experiments.fast import command, report
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS
 from experiments.fast.recipe import RECIPES
+from experiments.training.config import ConfigError
+from experiments.training.data import DATA_DIR, DataError
 
 
 def main(arguments: list[str] | None = None) -> int:

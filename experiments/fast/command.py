@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from experiments import data as images
-from experiments.config import ConfigError
 from experiments.fast import report
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
 from experiments.fast.recipe import RECIPES
+from experiments.training import data as images
+from experiments.training.config import ConfigError
 
 SMALL = 10000  # images for the benchmark on a CPU
 

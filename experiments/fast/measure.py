@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from experiments.config import ConfigError
-from experiments.data import ImageData, Part
 from experiments.fast.loops import LOOPS
 from experiments.fast.recipe import RECIPES, Recipe
 from experiments.fast.run import CHUNK, Run
 from experiments.fast.scratch_run import ScratchRun
+from experiments.training.config import ConfigError
+from experiments.training.data import ImageData, Part
 
 VALIDATION = 10000  # images at the end of the training set, on which the recipes were chosen
 ROUNDS = 7

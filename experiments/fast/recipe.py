@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch_impl
-from experiments import models
+from experiments.training import models
 
 SIDE = 28  # pixels of a row or column of MNIST
 

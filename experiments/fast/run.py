@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 import torch_impl
-from experiments.data import SOURCES, Part
 from experiments.fast.recipe import Recipe, chunk_length
+from experiments.training.data import SOURCES, Part
 
 CHUNK = 40  # steps in one launch, at most
 WARM_UP = 3  # steps before a graph is captured: libraries choose their algorithms, the optimizer makes its state

@@ -7,9 +7,9 @@ import time
 import numpy as np
 
 import scratch
-from experiments.data import SOURCES, Part
 from experiments.fast.recipe import Recipe, chunk_length
 from experiments.fast.run import CHUNK, EVALUATED
+from experiments.training.data import SOURCES, Part
 
 
 class ScratchRun:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import scratch
-from experiments.data import DATA_DIR
 from experiments.tests.browser import NAMES, executable
+from experiments.training.data import DATA_DIR
 
 FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()

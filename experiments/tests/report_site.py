@@ -51,8 +51,8 @@ def write_replay(folder: Path, **changes: Any) -> None:
 def write_report(folder: Path) -> Path:
     """A report of a few components, of a short digits run, and of replays that are there already."""
     from experiments.articles import ARTICLES
-    from experiments.data import DATA_DIR
-    from experiments.report import build, overview, replays, twins
+    from experiments.site import build, overview, replays, twins
+    from experiments.training.data import DATA_DIR
 
     for name in ARTICLES:
         if name not in replays.SLOW:

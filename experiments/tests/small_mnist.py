@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import data
-from experiments.data import IdxFile
+from experiments.training import data
+from experiments.training.data import IdxFile
 
 NAMES = ["train-images", "train-labels", "test-images", "test-labels"]
 SHAPES = [(7, 3, 2), (7,), (4, 3, 2), (4,)]

@@ -12,7 +12,7 @@ import scratch
 from experiments.articles import classifier, cnn, gan, lstm
 from experiments.articles.article import Replay
 from experiments.articles.twin import SCRATCH, TWINS
-from experiments.data import DATA_DIR, load
+from experiments.training.data import DATA_DIR, load
 
 ACCURACY = "test accuracy, beside the nearest mean's"
 EXACT = "float64: first 20 losses apart by"

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import scratch
-from experiments import data
 from experiments.articles import article, digits_mlp, mnist_mlp, replay, toy_16
 from experiments.articles.article import Replay
 from experiments.articles.digits_mlp import errata, training, worked_example
 from experiments.articles.tree_age import one_step, stopping
 from experiments.articles.twin import SCRATCH, TWINS
+from experiments.training import data
 
 
 def small_mnist(folder: Any = None) -> data.ImageData:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments import data
 from experiments.articles import ARTICLES
 from experiments.articles import replay as articles
 from experiments.articles.article import Article, Figure, GradientCheck, Replay, differences, gradient_check
 from experiments.articles.chain import chain_findings
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
 from experiments.cli import app
-from experiments.config import ConfigError
-from parity_tests.tolerance import bits_equal
+from experiments.training import data
+from experiments.training.config import ConfigError
+from parity_tests.rule import bits_equal
 
 
 def nn_parity(*arguments: Any) -> Result:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import scratch
-from experiments.augment import Augmentation, move
-from experiments.config import Config
-from experiments.data import Part
-from experiments.engines import ScratchEngine, TorchEngine
+from experiments.training.augment import Augmentation, move
+from experiments.training.config import Config
+from experiments.training.data import Part
+from experiments.training.driven import ScratchEngine, TorchEngine
 
 IMAGES = np.random.default_rng(0).random((4, 7, 7), dtype=np.float32)
 ZERO = np.zeros(4, np.int64)
@@ -69,7 +69,7 @@ def test_both_engines_move_alike_and_every_epoch_anew(seed: int) -> None:
 
 
 def test_only_training_images_are_moved() -> None:
-    from experiments.train import prepare
+    from experiments.training.run import prepare
 
     data, judge, _ = prepare(replace(Config(), shift=2, rotate=20.0))
     (images, _), *_ = ScratchEngine().batches(judge, 1000, 0, shuffle=False)

@@ -21,9 +21,9 @@ from experiments.bench.cases import (
     sizes,
 )
 from experiments.bench.traffic import counted, counting
-from parity_tests.pairs import TABLE
-from parity_tests.pairs.row import Pair
-from parity_tests.sides import ScratchSide, TorchSide, draw, generator
+from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
+from parity_tests.table import TABLE
+from parity_tests.table.row import Pair
 from torch_impl.bridge import arrays
 
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner, Result
 
 from experiments import demo
 from experiments.cli import app
-from experiments.config import Config
-from experiments.record import Comparison
-from parity_tests.check import check
-from parity_tests.pairs import TABLE
-from parity_tests.tolerance import exactly
+from experiments.training.config import Config
+from experiments.training.outcome import Comparison
+from parity_tests.checks import check
+from parity_tests.rule import exactly
+from parity_tests.table import TABLE
 
 
 def nn_parity(*arguments: Any) -> Result:

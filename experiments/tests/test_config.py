@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.config import ACTIVATIONS, OPTIMIZERS, Config, ConfigError
+from experiments.training.config import ACTIVATIONS, OPTIMIZERS, Config, ConfigError
 
 
 def test_values_are_brought_into_one_form() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data import DataError, Part
 from experiments.tests.memory import at_most
 from experiments.tests.small_mnist import CONTENTS, FILES, assert_right, write
+from experiments.training import data
+from experiments.training.data import DataError, Part
 
 
 @pytest.fixture(autouse=True)

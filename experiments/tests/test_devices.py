@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.batches import Batches
-from experiments.config import Config
-from experiments.data import Part
-from experiments.engines import Engine, ScratchEngine, TorchEngine
-from experiments.record import read_finished
-from experiments.train import train
-from parity_tests.tolerance import distance, float32_limit
+from experiments.training.batches import Batches
+from experiments.training.config import Config
+from experiments.training.data import Part
+from experiments.training.driven import Engine, ScratchEngine, TorchEngine
+from experiments.training.outcome import read_finished
+from experiments.training.run import train
+from parity_tests.rule import distance, float32_limit
 from torch_impl.bridge import arrays, load_arrays
 
 CONFIG = Config(hidden=(16,), batch_size=13)
@@ -68,7 +68,7 @@ def test_the_parts_of_a_batch_are_the_batch_and_their_weights_its_mean() -> None
 GRADIENT = """
 import sys, numpy as np, torch
 from torch.nn.parallel import DistributedDataParallel
-from experiments.engines import TorchEngine
+from experiments.training.driven import TorchEngine
 from experiments.tests.test_devices import CONFIG, batches
 
 def work(rank, address, path):

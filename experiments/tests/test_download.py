@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments import data
-from experiments.data import DataError
-from experiments.download import REDIRECTS, DownloadError, fetch
 from experiments.tests import mirrors as play
 from experiments.tests.memory import at_most
 from experiments.tests.mirrors import Answer, Mirrors
 from experiments.tests.small_mnist import FILES, NAMES, assert_right, write
+from experiments.training import data
+from experiments.training.data import DataError
+from experiments.training.download import REDIRECTS, DownloadError, fetch
 
 PATIENT = {"timeout": 30.0, "limit": 60.0}
 MOST = FILES[0].longest

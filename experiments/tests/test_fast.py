@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.config import ConfigError
-from experiments.data import ImageData, Part
 from experiments.fast import report
 from experiments.fast.__main__ import main
 from experiments.fast.loops import LOOPS, Plain, Trainer
@@ -21,6 +19,8 @@ from experiments.fast.measure import benchmark, goals, measure
 from experiments.fast.recipe import RECIPES, Recipe, chunk_length
 from experiments.fast.run import Resident, Run
 from experiments.fast.scratch_run import ScratchRun
+from experiments.training.config import ConfigError
+from experiments.training.data import ImageData, Part
 
 # On a GPU the sums of convolutions may come in another order each time; those of the MLP do not.
 PLACES = [("cpu", name) for name in RECIPES] + ([("cuda", "mlp")] if torch.cuda.is_available() else [])

@@ -13,13 +13,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from experiments.checkpoints import TrainingError
 from experiments.cli import app
-from experiments.config import Config, ConfigError
-from experiments.predict import load_network
 from experiments.tests.memory import at_most
-from experiments.train import resume, train
-from parity_tests import strangers
+from experiments.training.checkpoints import TrainingError
+from experiments.training.config import Config, ConfigError
+from experiments.training.predict import load_network
+from experiments.training.run import resume, train
+from parity_tests.tests import strangers
 
 CONFIG = Config(engine="torch", hidden=(3,), epochs=1, limit_train=64)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.config import Config
-from experiments.data import DataError
-from experiments.predict import prepare
 from experiments.tests.memory import at_most
+from experiments.training.config import Config
+from experiments.training.data import DataError
+from experiments.training.predict import prepare
 
 CONFIG = Config()
 LITTLE = 30_000_000  # bytes

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.config import Config
 from experiments.fast import command
 from experiments.fast.measure import measure
 from experiments.fast.recipe import RECIPES
-from experiments.train import train
+from experiments.training import data
+from experiments.training.config import Config
+from experiments.training.run import train
 
 
 def test_the_files() -> None:

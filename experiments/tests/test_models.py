@@ -8,11 +8,11 @@ import torch
 
 import scratch
 import torch_impl
-from experiments import models
-from experiments.config import INITS, SCHEDULERS, Config
-from experiments.engines import ScratchEngine, TorchEngine, fingerprint
-from experiments.record import relative_difference
-from experiments.train import optimizer_and_schedule, train
+from experiments.training import models
+from experiments.training.config import INITS, SCHEDULERS, Config
+from experiments.training.driven import ScratchEngine, TorchEngine, fingerprint
+from experiments.training.outcome import relative_difference
+from experiments.training.run import optimizer_and_schedule, train
 
 CONFIGS = [
     Config(model="mlp", hidden=(9, 7), activation="Tanh", dtype="float64"),

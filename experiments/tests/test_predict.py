@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from experiments import data
-from experiments.checkpoints import TrainingError
 from experiments.cli import app
-from experiments.config import Config
-from experiments.data import DataError
-from experiments.predict import load_network, predict, prepare
-from experiments.train import train
+from experiments.training import data
+from experiments.training.checkpoints import TrainingError
+from experiments.training.config import Config
+from experiments.training.data import DataError
+from experiments.training.predict import load_network, predict, prepare
+from experiments.training.run import train
 
 CONFIG = Config(epochs=25, hidden=(64,), lr=3e-3)
 

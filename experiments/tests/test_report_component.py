@@ -11,15 +11,15 @@ from markupsafe import Markup
 
 import scratch
 import torch_impl
-from experiments.report import component, figures, listing
-from experiments.report.figures import elementwise
-from experiments.report.site import Site, anchor, components
-from experiments.report.traps import TRAPS, traps
+from experiments.site import component, figures, listing
+from experiments.site.figures import elementwise
+from experiments.site.pages import Site, anchor, components
+from experiments.site.traps import TRAPS, traps
 from parity_tests import check
-from parity_tests.__main__ import environment
-from parity_tests.pairs import FAMILIES, TABLE
-from parity_tests.pairs.row import Pair, normal
-from parity_tests.sides import find
+from parity_tests.checks.sides import find
+from parity_tests.cli import environment
+from parity_tests.table import FAMILIES, TABLE
+from parity_tests.table.row import Pair, normal
 
 NAMES = [one.name for one in components()]
 ONE_OF_EACH = [  # the smallest of every family, and of every way to draw

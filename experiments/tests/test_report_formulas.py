@@ -8,10 +8,10 @@ import pytest
 from markupsafe import Markup
 
 import scratch
-from experiments.report import docstring, listing
-from experiments.report.equations import NotationError, mathml
-from experiments.report.site import components
-from parity_tests.sides import find
+from experiments.site import docstring, listing
+from experiments.site.equations import NotationError, mathml
+from experiments.site.pages import components
+from parity_tests.checks.sides import find
 
 NAMES = [one.name for one in components()]
 SIGNS = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.report import replays, twins
-from experiments.report.site import Site
+from experiments.site import replays, twins
+from experiments.site.pages import Site
 from experiments.tests.report_site import ENVIRONMENT, Page, write_replay
 
 # --- the twins --------------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import scratch
-from experiments.report.figures import optimizers
-from experiments.report.site import HERE, components
-from parity_tests.sides import find
+from experiments.site.figures import optimizers
+from experiments.site.pages import HERE, components
+from parity_tests.checks.sides import find
 
 
 def in_node(script: str, expression: str) -> object:

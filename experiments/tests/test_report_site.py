@@ -10,13 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from experiments.report import overview, speed
-from experiments.report.build import size
-from experiments.report.site import Component, Site, anchor, components
+from experiments.site import overview, speed
+from experiments.site.build import size
+from experiments.site.pages import Component, Site, anchor, components
 from experiments.tests.report_site import ENVIRONMENT, HOSTILE, Page, pages
-from parity_tests.pairs import TABLE
-from parity_tests.seeds import Row
-from parity_tests.tolerance import Result, exactly
+from parity_tests.checks.streams import Row
+from parity_tests.rule import Result, exactly
+from parity_tests.table import TABLE
 
 MOST = 10e6  # bytes of the whole site
 SEEDS = [Row("rand", "float32", "bit-identical", 5, True), Row("init.normal_(0, 1)", "float64", "3 differ", 7, False)]

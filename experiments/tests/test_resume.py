@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import scratch
-from experiments import train as training
-from experiments.checkpoints import SaveLast, TrainingError, WhereItStands, read
-from experiments.config import Config, ConfigError
-from experiments.lit import LitClassifier
-from experiments.record import EngineRun
-from experiments.train import resume, train
+from experiments.training import run as training
+from experiments.training.checkpoints import SaveLast, TrainingError, WhereItStands, read
+from experiments.training.config import Config, ConfigError
+from experiments.training.lit import LitClassifier
+from experiments.training.outcome import EngineRun
+from experiments.training.run import resume, train
 
 # Everything that has a state: masks, moves, moments, a schedule, patience. Three epochs of 5 steps.
 CONFIG = Config(
@@ -169,10 +169,10 @@ def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
 KILLS = """
 import os, random, signal, sys, time
 import filelock, sklearn.datasets, sklearn.model_selection  # before the forks, or each would import them anew
-import experiments.plots
-from experiments.checkpoints import read
-from experiments.config import Config
-from experiments.train import resume, train
+import experiments.training.plots
+from experiments.training.checkpoints import read
+from experiments.training.config import Config
+from experiments.training.run import resume, train
 from pathlib import Path
 
 config, folder, engine = Config.from_dict(Config.values_from_yaml(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]

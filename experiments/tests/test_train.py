@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import plots, record
-from experiments.config import Config, ConfigError
-from experiments.engines import Engine, ScratchEngine, TorchEngine
-from experiments.lit import Images, LitClassifier
-from experiments.record import RunResult, compare, relative_difference
-from experiments.train import optimizer_and_schedule, prepare, quiet_and_deterministic, train
+from experiments.training import outcome as record
+from experiments.training import plots
+from experiments.training.config import Config, ConfigError
+from experiments.training.driven import Engine, ScratchEngine, TorchEngine
+from experiments.training.lit import Images, LitClassifier
+from experiments.training.outcome import RunResult, compare, relative_difference
+from experiments.training.run import optimizer_and_schedule, prepare, quiet_and_deterministic, train
 
 # SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
 CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.checks.sides import Numbers, map_nest
 from parity_tests.comparer import diagnose
 from parity_tests.comparer.losses import loss_for
 from parity_tests.comparer.mode import Mode
@@ -33,8 +34,7 @@ from parity_tests.comparer.sides import side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
 from parity_tests.comparer.values import array
-from parity_tests.sides import Numbers, map_nest
-from parity_tests.tolerance import float32_limit
+from parity_tests.rule import float32_limit
 
 
 def compare(

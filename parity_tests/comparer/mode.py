@@ -9,13 +9,13 @@ from zlib import crc32
 
 import numpy as np
 
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer import diagnose
 from parity_tests.comparer.report import CompareError, LayerLine, Measurement, first_element
 from parity_tests.comparer.side import LOSS, ROOT, Side
 from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of
 from parity_tests.comparer.values import cast, floats, moved, precision
-from parity_tests.sides import Numbers
-from parity_tests.tolerance import DRAWS, distance, float32_limit, float64_limit
+from parity_tests.rule import DRAWS, distance, float32_limit, float64_limit
 
 if TYPE_CHECKING:
     from parity_tests.comparer.comparison import Comparison

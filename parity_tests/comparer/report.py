@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.tolerance import ulp
+from parity_tests.rule import ulp
 
 
 class CompareError(Exception):

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.conventions.optimizers import RULES, deviations
 from parity_tests.comparer.report import Cause, CompareError, Measurement, StepLine, first_element
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.values import array, moved
-from parity_tests.sides import Numbers
-from parity_tests.tolerance import DRAWS, distance, float32_limit, ulp
+from parity_tests.rule import DRAWS, distance, float32_limit, ulp
 
 if TYPE_CHECKING:
     from parity_tests.comparer.comparison import Comparison

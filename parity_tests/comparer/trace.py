@@ -17,7 +17,7 @@ import torch
 import scratch
 from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
 from parity_tests.comparer.values import cast, copied, floats, moved
-from parity_tests.tolerance import distance
+from parity_tests.rule import distance
 
 SAMPLE = 4096  # elements kept of a value between layers, when a further draw measures its rounding error
 

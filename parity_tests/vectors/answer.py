@@ -10,11 +10,11 @@ import numpy as np
 from safetensors.numpy import save
 
 import scratch
-from parity_tests import check_optim
-from parity_tests.pairs import TABLE
-from parity_tests.pairs.row import Pair, Recipe
-from parity_tests.sides import Numbers, ScratchSide, find, map_nest, numbered
-from parity_tests.sides import _with_dtype as with_dtype
+from parity_tests.checks import optimizer
+from parity_tests.checks.sides import Numbers, ScratchSide, find, map_nest, numbered
+from parity_tests.checks.sides import _with_dtype as with_dtype
+from parity_tests.table import TABLE
+from parity_tests.table.row import Pair, Recipe
 from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_whole
 from parity_tests.vectors.vector import PRECISIONS, VectorsError
 
@@ -123,7 +123,7 @@ def run_optimizer(manifest: Any, tensors: Numbers, precision: str) -> Numbers:
     return numbers
 
 
-class OptimizerSide(check_optim.Side):
+class OptimizerSide(optimizer.Side):
     """The optimizer, its groups and gradients, from the files."""
 
     def __init__(self, manifest: Any, tensors: Numbers, precision: str) -> None:

@@ -20,9 +20,9 @@ def export_command(
     pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
 ) -> None:
     """Write inputs, parameters, gradients and limits of the table's rows, as FORMAT.md says."""
-    from parity_tests.__main__ import environment
-    from parity_tests.pairs import select
-    from parity_tests.pairs.row import Pair
+    from parity_tests.cli import environment
+    from parity_tests.table import select
+    from parity_tests.table.row import Pair
     from parity_tests.vectors.export import export
     from parity_tests.vectors.vector import VectorsError
 
@@ -66,7 +66,7 @@ def _show(reports: list[Any], unanswered: int, verbose: bool) -> bool:
     """Print the table, what failed and the count, as `nn-parity check` does; whether all is well."""
     from rich.console import Console
 
-    from parity_tests.__main__ import _number, _plain, _table
+    from parity_tests.cli import _number, _plain, _table
 
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
     console.print(_table(reports, verbose))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.numpy import save
 
-from parity_tests.pairs.row import Pair
+from parity_tests.table.row import Pair
 from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_json, write_whole
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
@@ -61,7 +61,7 @@ def export(
     before = _earlier_names(folder)
     names = {file_name(row.label): row.label for row in rows}
     if len(names) != len(rows):
-        raise VectorsError("export: two rows would have one file's name: rename a case in parity_tests/pairs.")
+        raise VectorsError("export: two rows would have one file's name: rename a case in parity_tests/table.")
     folder.mkdir(parents=True, exist_ok=True)
     head = {"format": FORMAT, "version": VERSION, "environment": environment}
     listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from parity_tests.tolerance import Result, distance, exactly
+from parity_tests.rule import Result, distance, exactly
 from parity_tests.vectors.files import ANSWERS, Asked, Tensors, open_tensors, read_asked
 from parity_tests.vectors.vector import Json, VectorsError
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.check_layer import DTYPES, LayerCheck
-from parity_tests.pairs.row import Pair
-from parity_tests.sides import Numbers, TorchSide, cotangent, draw, generator, map_nest, numbered
-from parity_tests.tolerance import DRAWS, FLOOR, distance
+from parity_tests.checks.layer import DTYPES, LayerCheck
+from parity_tests.checks.sides import Numbers, TorchSide, cotangent, draw, generator, map_nest, numbered
+from parity_tests.rule import DRAWS, FLOOR, distance
+from parity_tests.table.row import Pair
 from parity_tests.vectors.vector import PRECISIONS, Vector
 
 SEED = 0

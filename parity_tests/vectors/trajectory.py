@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 import torch_impl
-from parity_tests import check_averaging, check_clip, check_optim, check_scheduler
-from parity_tests.engines import ENGINES
-from parity_tests.pairs.row import Pair
-from parity_tests.sides import Numbers
-from parity_tests.tolerance import DRAWS, FLOOR, distance
+from parity_tests.checks import averaging, clipping, optimizer, scheduler
+from parity_tests.checks.sides import Numbers
+from parity_tests.engine import ENGINES
+from parity_tests.rule import DRAWS, FLOOR, distance
+from parity_tests.table.row import Pair
 from parity_tests.vectors.vector import PRECISIONS, Vector
 from torch_impl.bridge import arrays
 
@@ -21,14 +21,14 @@ MUON = "Muon rounds to bfloat16 on its way. The truth is Muon without that round
 def optimizer_vector(pair: Pair) -> Vector:
     """Every parameter and every state entry after every step."""
     vector = Vector(pair.label, pair.name, "optimizer")
-    check = check_optim.OptimizerCheck(pair)
+    check = optimizer.OptimizerCheck(pair)
     _give_optimizer(vector, check)
     truths, roughs = (
         [check.run(["torch"], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32")
     )
     u: dict[str, float] = {}
     for rough, truth in zip(roughs, truths, strict=True):
-        for what, value in check_optim._distances(rough, truth, rough, {}).items():
+        for what, value in optimizer._distances(rough, truth, rough, {}).items():
             u[what] = max(u.get(what, 0.0), value)
     truth, rough = truths[0], roughs[0]
     for what, error in u.items():
@@ -42,7 +42,7 @@ def optimizer_vector(pair: Pair) -> Vector:
     return vector
 
 
-def _give_optimizer(vector: Vector, check: check_optim.OptimizerCheck) -> None:
+def _give_optimizer(vector: Vector, check: optimizer.OptimizerCheck) -> None:
     pair, names = check.pair, [weight.name for weight in check.weights]
     lbfgs = pair.name == "optim.LBFGS"
     groups = [
@@ -54,7 +54,7 @@ def _give_optimizer(vector: Vector, check: check_optim.OptimizerCheck) -> None:
         "kwargs": vector.encode(pair.kwargs, "option"),
         "groups": [{"parameters": names, "options": {}}] if lbfgs else groups,
         "steps": check.steps,
-        "rates": {"step": int(check_optim.DROP * check.steps), "factor": 0.1},
+        "rates": {"step": int(optimizer.DROP * check.steps), "factor": 0.1},
         "parameters": {w.name: vector.give(f"parameter {w.name}", w.values(0)) for w in check.weights},
     }
     if pair.name == "optim.Muon":
@@ -74,7 +74,7 @@ def schedule_vector(pair: Pair) -> Vector:
     """Rates and momenta of every group, at the start and after every step. They are Python's numbers: float64 alone."""
     vector = Vector(pair.label, pair.name, "schedule")
     kwargs = vector.encode(pair.kwargs, "option")
-    side = check_scheduler.Side(pair, "torch")
+    side = scheduler.Side(pair, "torch")
     metric: list[float] = []
     step = side.scheduler.step
 
@@ -84,14 +84,14 @@ def schedule_vector(pair: Pair) -> Vector:
 
     side.scheduler.step = observed
     side.record()
-    for i in range(check_scheduler.STEPS):
+    for i in range(scheduler.STEPS):
         side.step(i)
     optimizer = pair.call.get("optimizer", "SGD")
     vector.facts |= {
         "kwargs": kwargs,
         "optimizer": {"name": f"optim.{optimizer}", "options": {"momentum": 0.9} if optimizer == "SGD" else {}},
-        "groups": [{"lr": lr} for lr in check_scheduler.RATES],
-        "steps": check_scheduler.STEPS,
+        "groups": [{"lr": lr} for lr in scheduler.RATES],
+        "steps": scheduler.STEPS,
         "metric": vector.give("metric", metric) if metric else None,
     }
     for what, values in side.numbers().items():
@@ -101,12 +101,12 @@ def schedule_vector(pair: Pair) -> Vector:
 
 def clip_vector(pair: Pair) -> Vector:
     vector = Vector(pair.label, pair.name, "clip")
-    gradients = check_clip.gradients(pair, "float32", 0)
+    gradients = clipping.gradients(pair, "float32", 0)
     vector.facts |= {
         "kwargs": vector.encode(pair.kwargs, "option"),
         "gradients": [None if g is None else vector.give(f"gradient {i}", g) for i, g in enumerate(gradients)],
     }
-    _expect_rule(vector, "call", lambda dtype, number: check_clip.torch_side(pair, dtype, number))
+    _expect_rule(vector, "call", lambda dtype, number: clipping.torch_side(pair, dtype, number))
     return vector
 
 
@@ -115,15 +115,15 @@ def averaging_vector(pair: Pair) -> Vector:
     vector = Vector(pair.label, pair.name, "averaging")
     vector.facts |= {"kwargs": vector.encode(pair.kwargs, "option"), "models": []}
     model = torch_impl.nn.Sequential(torch_impl.nn.Linear(5, 3), torch_impl.nn.BatchNorm1d(3))
-    updates = 1 if pair.name.endswith("update_bn") else check_averaging.UPDATES
+    updates = 1 if pair.name.endswith("update_bn") else averaging.UPDATES
     for update in range(updates):
-        check_averaging._set(model, pair, 0, update)
+        averaging._set(model, pair, 0, update)
         state = arrays(model)
         vector.facts["models"].append({name: vector.give(f"model {update} {name}", x) for name, x in state.items()})
     if pair.name.endswith("update_bn"):
-        batches = [check_averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]
+        batches = [averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]
         vector.facts["batches"] = [vector.give(f"batch {i}", batch) for i, batch in enumerate(batches)]
-    _expect_rule(vector, "run", lambda dtype, number: check_averaging.run(pair, ENGINES["torch"], dtype, number))
+    _expect_rule(vector, "run", lambda dtype, number: averaging.run(pair, ENGINES["torch"], dtype, number))
     return vector
 
 

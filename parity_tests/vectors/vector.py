@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.sides import Numbers
-from parity_tests.tolerance import float32_limit, float64_limit, ulp
+from parity_tests.checks.sides import Numbers
+from parity_tests.rule import float32_limit, float64_limit, ulp
 
 PRECISIONS = ("float32", "float64")
 Json = Any

@@ -35,11 +35,6 @@ from scratch.nn.attention import (
     MultiheadAttention,
     ScaledDotProductAttention,
 )
-from scratch.nn.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-)
 from scratch.nn.channelshuffle import (
     ChannelShuffle,
 )
@@ -78,11 +73,6 @@ from scratch.nn.fold import (
     Fold,
     Unfold,
 )
-from scratch.nn.instancenorm import (
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
 from scratch.nn.linear import (
     Bilinear,
     Identity,
@@ -116,8 +106,14 @@ from scratch.nn.loss import (
 )
 from scratch.nn.module import Module, Parameter
 from scratch.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
     CrossMapLRN2d,
     GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
     LayerNorm,
     LocalResponseNorm,
     RMSNorm,
@@ -165,7 +161,7 @@ from scratch.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from scratch.nn.rnn import (
+from scratch.nn.recurrent import (
     GRU,
     LSTM,
     RNN,
@@ -186,7 +182,7 @@ from scratch.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
-from scratch.nn.upsampling import (
+from scratch.nn.vision import (
     Upsample,
     UpsamplingBilinear2d,
     UpsamplingNearest2d,

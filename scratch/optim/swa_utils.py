@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from scratch.grad_mode import no_grad
-from scratch.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from scratch.nn.module import Module
+from scratch.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from scratch.optim.inplace import lerp_
 from scratch.optim.lr_scheduler.scheduler import LRScheduler, per_group
 from scratch.optim.optimizer import Optimizer

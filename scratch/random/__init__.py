@@ -9,7 +9,8 @@ Arithmetic:     vector_math.py and scalar_math.py (float32 log, sin, cos), libra
 """
 
 from scratch.random.arch import get_arch, set_arch
-from scratch.random.coins import bernoulli, bernoulli_, dropout_mask
+from scratch.random.bernoulli import bernoulli, bernoulli_, dropout_mask
+from scratch.random.exponential import cauchy_, exponential_, geometric_, log_normal_
 from scratch.random.generator import (
     Generator,
     default_generator,
@@ -21,12 +22,11 @@ from scratch.random.generator import (
     set_rng_state,
 )
 from scratch.random.integers import randint, randint_like, random_
+from scratch.random.multinomial import multinomial
 from scratch.random.normals import normal, normal_, randn, randn_like
 from scratch.random.permutation import randperm
 from scratch.random.seeding import seed_everything
-from scratch.random.transforms import cauchy_, exponential_, geometric_, log_normal_
 from scratch.random.uniform import rand, rand_like, uniform_
-from scratch.random.weights import multinomial
 
 __all__ = [
     "Generator",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratch.random import library_math, scalar_math, vector_math
+from scratch.random import avx2_float32, libm_float32, libm_float64
 from scratch.random.arch import get_arch
 from scratch.random.generator import Generator, engine_of
 from scratch.random.memory_order import fill, store
@@ -75,15 +75,15 @@ def transformed(u: np.ndarray) -> np.ndarray:
     """Box-Muller of whole rows: units in, standard normals out, in u's dtype."""
     radius_units, angle_units = u.reshape(-1, 2, ROW // 2).transpose(1, 0, 2).reshape(2, -1)
     if u.dtype == np.float64:
-        log = library_math.apply("log", 1 - radius_units)
+        log = libm_float64.apply("log", 1 - radius_units)
         angle = angle_units * (2 * np.pi)
-        sin, cos = library_math.apply("sin", angle), library_math.apply("cos", angle)
+        sin, cos = libm_float64.apply("sin", angle), libm_float64.apply("cos", angle)
     elif get_arch() == "avx2":
-        log = vector_math.log(1 - radius_units)
-        sin, cos = vector_math.sin_cos(angle_units * np.float32(2 * np.pi))
+        log = avx2_float32.log(1 - radius_units)
+        sin, cos = avx2_float32.sin_cos(angle_units * np.float32(2 * np.pi))
     else:
-        log = scalar_math.log(1 - radius_units)
-        sin, cos = scalar_math.sin_cos((angle_units.astype(np.float64) * (2 * np.pi)).astype(np.float32))
+        log = libm_float32.log(1 - radius_units)
+        sin, cos = libm_float32.sin_cos((angle_units.astype(np.float64) * (2 * np.pi)).astype(np.float32))
     log *= -2
     radius = np.sqrt(log, out=log)
     z = np.stack((cos.reshape(-1, ROW // 2), sin.reshape(-1, ROW // 2)), axis=1)
@@ -106,11 +106,11 @@ def single_normals(engine: MersenneTwister, n: int) -> np.ndarray:
         rest = z[1:]
     pairs = (rest.size + 1) // 2
     u1, u2 = engine.units(2 * pairs, np.float64).reshape(-1, 2).T.copy()
-    log = library_math.apply("log1p", -u2)
+    log = libm_float64.apply("log1p", -u2)
     log *= -2
     radius = np.sqrt(log, out=log)
     u1 *= 2 * np.pi
-    values = np.stack((library_math.apply("cos", u1), library_math.apply("sin", u1)), axis=1)
+    values = np.stack((libm_float64.apply("cos", u1), libm_float64.apply("sin", u1)), axis=1)
     values *= radius[:, None]
     rest[...] = values.reshape(-1)[: rest.size]
     if rest.size % 2:

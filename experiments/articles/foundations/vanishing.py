@@ -25,7 +25,7 @@ from experiments.articles.curves import Panel, draw
 from experiments.articles.foundations.evaluate import evaluate, numbers, on_both_evaluated, slopes
 from experiments.articles.judge import SLACK, equal_to
 from experiments.articles.twin import Twin, on_both
-from experiments.data import Part, load
+from experiments.training.data import Part, load
 
 SEED = 0
 LAYERS, WIDTH = 20, 64

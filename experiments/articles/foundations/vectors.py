@@ -15,7 +15,7 @@ import numpy as np
 from experiments.articles.article import Replay
 from experiments.articles.foundations.evaluate import backward_checks, layer, numbers, on_both_evaluated, outputs
 from experiments.articles.judge import equal_to
-from experiments.data import load
+from experiments.training.data import load
 
 A, B = np.array([3.0, 4.0, 0.0]), np.array([4.0, -3.0, 12.0])
 M, N = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[1.0, 0.0], [-1.0, 2.0], [0.5, 1.0]])

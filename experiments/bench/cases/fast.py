@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.bench.case import Case, Work
 from experiments.bench.cases.mnist import SIDE, SYNTHETIC, synthetic
-from experiments.data import DATA_DIR, ImageData, Part, mnist
+from experiments.training.data import DATA_DIR, ImageData, Part, mnist
 
 RECIPE = "mlp"
 

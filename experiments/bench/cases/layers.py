@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.bench.case import Case, Limit, Work
 from experiments.bench.cases import components
-from parity_tests.pairs.row import Pair, normal
+from parity_tests.table.row import Pair, normal
 
 BATCH = 128
 ROWS: dict[str, tuple[Pair, float]] = {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.data import DATA_DIR, load
+from experiments.training.data import DATA_DIR, load
 
 SIDE, CLASSES = 28, 10
 SYNTHETIC = "synthetic images like MNIST's"

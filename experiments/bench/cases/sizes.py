@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.pairs import FAMILIES
-from parity_tests.pairs.row import (
+from parity_tests.table import FAMILIES
+from parity_tests.table.row import (
     Pair,
     Recipe,
     fixed,

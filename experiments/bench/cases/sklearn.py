@@ -36,7 +36,7 @@ class Fit(Work):
             from experiments.estimators import ScratchMLPClassifier
         except ImportError as error:
             raise Unavailable(f"{error}.") from None
-        from experiments.data import digits
+        from experiments.training.data import digits
 
         self.kind: Any = ScratchMLPClassifier if engine == "scratch" else MLPClassifier
         self.epochs, self.seed = epochs, 0

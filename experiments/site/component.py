@@ -1,0 +1,160 @@
+"""A component's page: its documentation typeset, its code on both engines, figures, options, errors, time, traps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from time import perf_counter
+
+from experiments.site import docstring, figures, listing, timing
+from experiments.site.figures import elementwise, optimizers
+from experiments.site.pages import Component, Site, anchor, severity
+from experiments.site.traps import traps
+from experiments.site.usage import shown, usage
+from parity_tests.checks import check
+from parity_tests.checks.sides import Row
+from parity_tests.rule import FACTOR, FLOOR, Result
+from parity_tests.table.row import Pair
+
+OF_PARAMETER = re.compile(r" (?:(?:normal|zeros) at gradient .*|late|scalar|never|normal|near zero)$")  # of optimizers
+
+
+def write(site: Site, name: str) -> Component:
+    """Check all rows of a component, write its page, and return it with its results."""
+    place = next(number for number, one in enumerate(site.components) if one.name == name)
+    start = perf_counter()
+    found = site.components[place]
+    results = [result for row in found.rows for result in check(row)]
+    component = replace(found, results=results, seconds=perf_counter() - start)
+    documents = [docstring.parse(title, text) for title, text in listing.documents(name)]
+    calls = usage(component.rows)
+    site.render(
+        "component.html",
+        component.page,
+        title=name,
+        component=component,
+        before=site.components[place - 1] if place else None,
+        after=site.components[place + 1] if place + 1 < len(site.components) else None,
+        documents=documents,
+        usage=calls and [listing.highlighted(side) for side in calls],
+        scratch_source=listing.highlighted(listing.scratch_source(name)),
+        torch_source=listing.highlighted(listing.torch_source(name)),
+        pictures=figures.draw(component),
+        table=elementwise.table(component) if component.family == "activation" else None,
+        playground=optimizers.playground(component),
+        rows=list(lines(component)),
+        errors=list(errors(results)),
+        exact=list(exact(results)),
+        exceptions=exceptions(component.rows),
+        speed=timing.speed(component),
+        traps=traps(name),
+    )
+    return component
+
+
+# --- what the checks found --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table, and the worst of its results."""
+
+    label: str
+    anchor: str
+    case: str
+    refuses: bool
+    configuration: str
+    results: int
+    worst: Result | None
+    ok: bool
+
+
+def lines(component: Component) -> Iterator[Line]:
+    of_row = {label: list(part) for label, part in groupby(component.results, key=lambda result: result.row)}
+    for row in component.rows:
+        results = of_row.get(row.label, [])
+        yield Line(
+            row.label,
+            anchor(row.label),
+            row.case or "default",
+            not isinstance(row, Pair),
+            configuration(row),
+            len(results),
+            max(results, key=severity, default=None),
+            all(result.ok for result in results),
+        )
+
+
+def configuration(row: Row) -> str:
+    """The arguments of a row and the shapes of what it is given."""
+    arguments = [*map(shown, row.args), *(f"{key}={shown(value)}" for key, value in row.kwargs.items())]
+    given = [f"{key}={shown(value)}" for key, value in row.call.items()]
+    return ", ".join(arguments) + (f"; {', '.join(given)}" if given else "")
+
+
+@dataclass(frozen=True)
+class Error:
+    """One quantity over all rows: its worst result in either precision, and torch's own error, which made the limit."""
+
+    what: str
+    float32: Result | None
+    float64: Result | None
+
+    @property
+    def of_torch(self) -> float:
+        return (self.float32.limit - FLOOR) / FACTOR if self.float32 else 0.0
+
+
+def errors(results: list[Result]) -> Iterator[Error]:
+    """What was measured, quantity by quantity; gradients after outputs, as the checks name them."""
+    measured = [result for result in results if result.limit >= FLOOR]
+    for what in dict.fromkeys(map(_quantity, measured)):
+        worst: dict[str, Result] = {}
+        for result in measured:
+            if _quantity(result) == what:
+                worst[result.dtype] = max(worst.get(result.dtype, result), result, key=severity)
+        yield Error(what, worst.get("float32"), worst.get("float64"))
+
+
+def _quantity(result: Result) -> str:
+    """What was compared, without the circumstances: the mode, the layout, an optimizer's parameter, a shape."""
+    what = result.what
+    if "→" in what:
+        return "after changing engines"
+    what = what.rpartition(": ")[2]
+    for circumstance in ("eval ", "unbatched ", "empty "):
+        what = what.removeprefix(circumstance)
+    if what.startswith("finite differences"):
+        return "finite differences"
+    if result.row.startswith("optim."):
+        what = OF_PARAMETER.sub("", what.partition(" after ")[0])
+    return what.partition(" [")[0]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Something that is right or wrong, over all rows."""
+
+    what: str
+    passed: int
+    of: int
+
+
+def exact(results: list[Result]) -> Iterator[Exact]:
+    counted: dict[str, list[bool]] = {}
+    for result in results:
+        if result.limit < FLOOR:
+            counted.setdefault(_quantity(result), []).append(result.ok)
+    for what, oks in counted.items():
+        yield Exact(what, sum(oks), len(oks))
+
+
+def exceptions(rows: list[Row]) -> dict[tuple[str, str], list[str]]:
+    """(check, reason) of everything that is left out on purpose, with the rows that leave it out."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for what, reason in getattr(row, "notes", {}).items():
+            found.setdefault((what, reason), []).append(row.label)
+    return found

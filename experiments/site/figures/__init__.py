@@ -1,0 +1,49 @@
+"""Which figure a component gets follows from its family and from what it does; a new component needs no entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from experiments.site.figures import (
+    arrays,
+    averaging,
+    clipping,
+    distributions,
+    elementwise,
+    images,
+    initialisers,
+    losses,
+    optimizers,
+    schedules,
+    sequences,
+)
+from experiments.site.figures.drawing import Picture
+from experiments.site.pages import Component
+
+Draw = Callable[[Component], list[Picture]]
+
+BY_FAMILY: dict[str, list[Draw]] = {
+    "activation": [elementwise.draw],
+    "loss": [losses.draw],
+    "dropout": [images.draw_mask],
+    "convolution": [images.draw],
+    "pooling": [images.draw],
+    "padding": [images.draw],
+    "vision": [images.draw],
+    "normalization": [distributions.draw],
+    "recurrent": [sequences.draw_states],
+    "attention": [sequences.draw_weights],
+    "initialiser": [initialisers.draw],
+    "clipping": [clipping.draw],
+    "optimizer": [optimizers.draw],
+    "scheduler": [schedules.draw],
+    "averaging": [averaging.draw],
+}
+
+
+def draw(component: Component) -> list[Picture]:
+    """The figures of a component: those of its family; its arrays where these do not apply to it."""
+    for way in [*BY_FAMILY.get(component.family, []), arrays.draw]:
+        if pictures := way(component):
+            return pictures
+    return []

@@ -1,0 +1,148 @@
+"""Optimizers: their paths from one start on a ravine, on Rosenbrock's valley and on a saddle, both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, SOFT, Picture, new, picture, styled
+from experiments.site.figures.engines import cases
+from experiments.site.pages import Component
+from parity_tests.checks.sides import find
+from parity_tests.engine import ENGINES, array_of, to_engine
+from parity_tests.rule import distance
+
+STEPS = 80
+RATES = tuple(float(f"{rate:.0e}") for rate in np.geomspace(1e-3, 10, 9))  # 0.001, 0.003, 0.01 ...
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two numbers, its gradient, where paths start, and what is shown of it."""
+
+    name: str
+    formula: str
+    value: Callable[[Any, Any], Any]
+    gradient: Callable[[Any, Any], tuple[Any, Any]]
+    start: Point
+    window: tuple[float, float, float, float]
+
+
+SURFACES = (
+    Surface(
+        "ravine",
+        "(x² + 25 y²) / 2",
+        lambda x, y: (x * x + 25 * y * y) / 2,
+        lambda x, y: (x, 25 * y),
+        (-1.8, 0.7),
+        (-2, 2, -1, 1),
+    ),
+    Surface(
+        "Rosenbrock",
+        "(1 - x)² + 20 (y - x²)²",
+        lambda x, y: (1 - x) ** 2 + 20 * (y - x * x) ** 2,
+        lambda x, y: (-2 * (1 - x) - 80 * x * (y - x * x), 40 * (y - x * x)),
+        (-1.2, 1.0),
+        (-1.6, 1.6, -0.6, 1.8),
+    ),
+    Surface(
+        "saddle",
+        "x² - y² + y⁴ / 4",
+        lambda x, y: x * x - y * y + y**4 / 4,
+        lambda x, y: (2 * x, -2 * y + y**3),
+        (-1.4, 0.05),
+        (-1.8, 1.8, -2, 2),
+    ),
+)
+
+
+def path(component: Component, surface: Surface, engine: str, lr: float, dtype: str = "float32") -> np.ndarray:
+    """The points of all steps, the start included. The parameter is a matrix, since Muon takes nothing else."""
+    library, options = ENGINES[engine], dict(cases(component)[0].kwargs) | {"lr": lr}
+    parameter = library.nn.Parameter(to_engine(engine, np.array([surface.start], dtype)))
+    optimizer = find(library, component.name)([parameter], **options)
+
+    def closure() -> float:
+        x, y = array_of(parameter)[0]
+        parameter.grad = to_engine(engine, np.array([surface.gradient(x, y)], dtype))
+        return float(surface.value(x, y))
+
+    points = [array_of(parameter)[0].copy()]
+    with np.errstate(all="ignore"):
+        for _ in range(STEPS):
+            closure()
+            optimizer.step(closure)
+            points.append(array_of(parameter)[0].copy())
+    return np.array(points)
+
+
+def best_rate(component: Component, surface: Surface) -> float:
+    """Of a few rates, the one whose path is lowest on the whole; a path that leaves the window does not count."""
+
+    def height(lr: float) -> float:
+        points = path(component, surface, "scratch", lr).astype(np.float64)
+        left, right, low, high = surface.window
+        inside = (points >= (left, low)) & (points <= (right, high))
+        return float(surface.value(*points.T).mean()) if inside.all() else np.inf
+
+    return min(RATES, key=height)
+
+
+@styled
+def draw(component: Component) -> list[Picture]:
+    figure = new(9, 3.4)
+    apart = []
+    for axes, surface in zip(figure.subplots(1, 3), SURFACES, strict=True):
+        lr = best_rate(component, surface)
+        _contours(axes, surface)
+        paths = {engine: path(component, surface, engine, lr) for engine in ENGINE_STYLES}
+        for engine, style in ENGINE_STYLES.items():
+            axes.plot(*paths[engine].T, label=engine, **style)
+        axes.plot(*surface.start, "o", color=ACCENT)
+        axes.set(title=f"{surface.name}, lr {lr:g}", xlabel="x")
+        axes.axis(surface.window)
+        apart.append(distance(paths["scratch"], paths["torch"]))
+    figure.axes[0].set_ylabel("y")
+    figure.axes[0].legend(loc="lower right", fontsize=8)
+    formulas = "; ".join(f"{surface.name}: {surface.formula}" for surface in SURFACES)
+    caption = (
+        f"{STEPS} steps of {component.name} from one start, the dot, on three functions ({formulas}); torch thick "
+        f"and gray, scratch over it. Of {len(RATES)} rates from {RATES[0]:g} to {RATES[-1]:g}, the one that is "
+        f"lowest on the whole. In float32 the two paths are at most {', '.join(f'{error:.2g}' for error in apart)} "
+        "ulp apart."
+    )
+    return [picture(figure, f"{component.name}: paths", caption, component.name)]
+
+
+def _contours(axes: Any, surface: Surface) -> None:
+    left, right, low, high = surface.window
+    x, y = np.meshgrid(np.linspace(left, right, 50), np.linspace(low, high, 50))
+    z = surface.value(x, y)
+    levels = z.min() + np.geomspace(0.02, 0.9, 8) * np.ptp(z)
+    axes.contour(x, y, z, levels, colors=SOFT, linewidths=0.4)
+    axes.grid(visible=False)
+
+
+# --- the page's sliders -----------------------------------------------------------------------------------------------
+
+RULES = {  # as in optimizer.js, with the name of what its second slider moves and where it starts
+    "optim.SGD": (("SGD", "SGD, Nesterov"), "momentum", 0.9),
+    "optim.Adam": (("Adam",), "β1", 0.9),
+    "optim.AdamW": (("AdamW",), "β1", 0.9),
+    "optim.RMSprop": (("RMSprop",), "momentum", 0.0),
+    "optim.Adagrad": (("Adagrad",), "no momentum", 0.0),
+}
+
+
+def playground(component: Component) -> dict[str, Any] | None:
+    """What the sliders start with; None for a rule that the page's script does not have."""
+    if component.name not in RULES:
+        return None
+    rules, name, momentum = RULES[component.name]
+    exponent = round(float(np.log10(best_rate(component, SURFACES[0]))), 2)
+    surfaces = [surface.name for surface in SURFACES]
+    return {"rules": rules, "surfaces": surfaces, "momentum_name": name, "momentum": momentum, "exponent": exponent}

@@ -1,0 +1,144 @@
+"""A component's code on both engines: scratch's source and documentation, and what torch runs for it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from markupsafe import Markup
+
+import scratch
+import torch_impl
+from parity_tests.checks.sides import find
+
+SHOWN_OF_TORCH = ("__init__", "forward", "step", "get_lr", "update_parameters")
+UNCOLORED = re.compile(r'<span class="(?:n|p|o|w|bp|nb|nn|ne|vm|sx)">([^<]*)</span>')
+LONGEST = 80  # lines of torch's source that are shown
+
+
+def highlighted(code: str) -> Markup:
+    """Python with a CSS class for each kind of token."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return Markup(UNCOLORED.sub(r"\1", highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))))
+
+
+def documents(name: str) -> Iterator[tuple[str, str]]:
+    """(title, docstring) of a component, then of the private classes and files of the package it refers to."""
+    thing = find(scratch, name)
+    module = sys.modules[thing.__module__]
+    own = inspect.getdoc(thing) or ""
+    yield name, own
+    mentioned = [part for part in vars(module).values() if inspect.isclass(part) and part.__name__ in own]
+    for part in dict.fromkeys([*_bases(thing), *mentioned]):
+        text = part.__dict__.get("__doc__") if part.__name__.startswith("_") else None
+        if text and inspect.cleandoc(text) != own:
+            yield f"{part.__module__}.{part.__name__}", inspect.cleandoc(text)
+    for part in vars(sys.modules[module.__name__.rpartition(".")[0]]).values():
+        if isinstance(part, ModuleType) and f"{part.__name__.rpartition('.')[2]}.py" in own:
+            yield part.__name__, inspect.cleandoc(part.__doc__ or "")
+
+
+def scratch_source(name: str) -> str:
+    """The component, its private base classes, and what they use of their own file; without docstrings."""
+    thing = find(scratch, name)
+    tree, lines = _module(sys.modules[thing.__module__])
+    defined = dict(_definitions(tree))
+    wanted, queue = set(), [thing.__name__]
+    while queue:
+        part = queue.pop()
+        if part not in wanted and part in defined:
+            wanted.add(part)
+            queue += [node.id for node in ast.walk(defined[part]) if isinstance(node, ast.Name)]
+    nodes = sorted({defined[part] for part in wanted}, key=lambda node: node.lineno)
+    parts = ["\n".join(_without_docstrings(node, lines)) for node in nodes]
+    elsewhere = [base for base in _bases(thing) if base.__module__ != thing.__module__]
+    return _spaced([*map(_class_source, elsewhere), *parts])
+
+
+def _bases(thing: Any) -> list[type]:
+    """The private classes of scratch that a class is made of."""
+    classes = inspect.getmro(thing)[1:] if inspect.isclass(thing) else ()
+    return [base for base in classes if base.__name__.startswith("_") and base.__module__.startswith("scratch.")]
+
+
+def _class_source(kind: type) -> str:
+    tree, lines = _module(sys.modules[kind.__module__])
+    return "\n".join(_without_docstrings(dict(_definitions(tree))[kind.__name__], lines))
+
+
+def torch_source(name: str) -> str:
+    """What torch's own Python file says, without docstrings: the class head and the methods that compute.
+
+    Of an optimizer it is the loop over parameters; the class does the bookkeeping.
+    """
+    thing = find(torch_impl, name)
+    try:
+        tree, lines = _module(sys.modules[thing.__module__])
+        defined = dict(_definitions(tree))
+        node = defined.get(f"_single_tensor_{thing.__name__.lower()}") or defined[thing.__name__]
+    except (OSError, TypeError, KeyError, SyntaxError):
+        return ""
+    if isinstance(node, ast.ClassDef):
+        head = lines[node.lineno - 1 : node.body[0].lineno - 1] if node.body else []
+        head = [line for line in head if line.strip() and not line.strip().startswith(("#", "@"))][:1]
+        methods = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name in SHOWN_OF_TORCH]
+        methods = [part for part in methods if "overload" not in map(ast.unparse, part.decorator_list)]
+        parts = ["\n".join(_without_docstrings(part, lines)) for part in methods]
+        text = "\n".join([*head, "\n\n".join(parts) or "    ..."])
+    else:
+        text = "\n".join(_without_docstrings(node, lines))
+    shown = [line for line in text.splitlines() if not line.strip().startswith("#")]
+    return "\n".join([*shown[:LONGEST], "    ..."] if len(shown) > LONGEST else shown)
+
+
+def _module(module: ModuleType) -> tuple[ast.Module, list[str]]:
+    source = inspect.getsource(module)
+    return ast.parse(source), source.splitlines()
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """Names that a file defines at its top, with the statement that does."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for part in target.elts if isinstance(target, ast.Tuple) else [target]:
+                    if isinstance(part, ast.Name):
+                        yield part.id, node
+
+
+def _without_docstrings(node: ast.stmt, lines: list[str]) -> list[str]:
+    """The lines of a statement, its decorators included. A body that was a docstring alone becomes `pass`."""
+    hidden: set[int] = set()
+    emptied: dict[int, str] = {}
+    for part in ast.walk(node):
+        if isinstance(part, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(part) is not None:
+            text = part.body[0]
+            assert text.end_lineno is not None
+            hidden |= set(range(text.lineno, text.end_lineno + 1))
+            if len(part.body) == 1:
+                emptied[text.lineno] = " " * text.col_offset + "pass"
+            elif not lines[text.end_lineno].strip():
+                hidden.add(text.end_lineno + 1)
+    decorators = [part.lineno for part in getattr(node, "decorator_list", [])]
+    assert node.end_lineno is not None
+    numbers = range(min([node.lineno, *decorators]), node.end_lineno + 1)
+    return [emptied.get(n, lines[n - 1]) for n in numbers if n not in hidden or n in emptied]
+
+
+def _spaced(parts: list[str]) -> str:
+    """Two empty lines around classes and functions, none between constants."""
+    text = ""
+    for before, part in zip(["", *parts], parts, strict=False):
+        both_short = "\n" not in before and "\n" not in part
+        text += ("" if not text else "\n" if both_short else "\n\n\n") + part
+    return text

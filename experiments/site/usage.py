@@ -1,0 +1,68 @@
+"""How a component's first row of the table is written with either engine."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from parity_tests.checks.sides import Row
+from parity_tests.table.row import Pair, Recipe
+
+
+class Usage(NamedTuple):
+    scratch: str
+    torch: str
+
+
+def usage(rows: list[Row]) -> Usage | None:
+    """Both sides' lines; None for a component that has only rows of bad input."""
+    row = next((row for row in rows if isinstance(row, Pair)), None)
+    if row is None:
+        return None
+    if row.name.startswith("nn.init."):
+        return _both("{}.manual_seed(0)\n{}." + _call(row, "w"))
+    if row.name.startswith("nn.utils."):
+        return _both("{}." + _call(row, "gradients" if row.name.endswith("total_norm") else "model.parameters()"))
+    if row.name.startswith("optim.lr_scheduler.") or row.name.endswith("SWALR"):
+        first = () if "schedulers" in row.kwargs and row.name.endswith("Chained") else ("optimizer",)
+        return _both("schedule = {}." + _call(row, *first) + "\nschedule.step()")
+    if row.name.startswith("optim.swa_utils."):
+        return _both("{}." + _call(row, *(["batches"] if row.name.endswith("update_bn") else []), "model"))
+    if row.name.startswith("optim."):
+        return _both("optimizer = {}." + _call(row, "model.parameters()") + "\noptimizer.step()")
+    built = "layer = {}." + _call(row)
+    if not row.inputs:
+        return _both(built)
+    inputs = ", ".join(_names(row))
+    return Usage(
+        f"{built.format('scratch')}\ny = layer({inputs})\ndx = layer.backward(dy)",
+        f"{built.format('torch')}\ny = layer({inputs})\ny.backward(dy)  # into .grad",
+    )
+
+
+def _both(line: str) -> Usage:
+    return Usage(line.replace("{}", "scratch"), line.replace("{}", "torch"))
+
+
+def _names(row: Pair) -> list[str]:
+    count = len(row.inputs)
+    if "Loss" in row.name:
+        return ["x", "target", "lengths", "target_lengths"][:count]
+    return ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
+
+
+def _call(row: Pair, *first: str) -> str:
+    arguments = [*first, *map(shown, row.args), *(f"{key}={shown(value)}" for key, value in row.kwargs.items())]
+    return f"{row.name}({', '.join(arguments)})"
+
+
+def shown(value: Any) -> str:
+    """An argument as one would write it; what is drawn for the row is named so, what is built an ellipsis."""
+    if isinstance(value, Recipe):
+        return "array"
+    if callable(value) or type(value).__module__.startswith("parity_tests"):
+        return "..."
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(shown, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)

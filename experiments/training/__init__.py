@@ -1,0 +1,1 @@
+"""One network, one configuration, two engines: what trains, records, resumes and draws."""

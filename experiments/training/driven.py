@@ -1,0 +1,149 @@
+"""The two engines behind one face: what Lightning trains is a torch module, a torch optimizer and batches of tensors.
+
+Torch's are its own. Scratch's are NumPy's, seen through the bridge: the tensors are views of the NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+import scratch
+import torch_impl
+from experiments.training import models
+from experiments.training.augment import Augmentation
+from experiments.training.batches import Batches
+from experiments.training.config import OPTIMIZERS, Config
+from experiments.training.data import Part
+from torch_impl.bridge import TorchModule, TorchOptimizer, TorchScheduler, arrays
+
+
+class Engine:
+    """What the engines share: the library `lib`, and where its dtypes and generators are found."""
+
+    name: str
+    lib: Any
+    dtypes: Any
+    generators: Any
+
+    def network(self, config: Config, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+        """The network, its weights drawn from the seed. Nothing is copied between the engines."""
+        self.lib.manual_seed(config.seed)
+        return self.driven(models.build(self.lib, config, shape, classes, dtype=getattr(self.dtypes, config.dtype)))
+
+    def criterion(self, label_smoothing: float = 0.0) -> torch.nn.Module:
+        return self.driven(self.lib.nn.CrossEntropyLoss(label_smoothing=label_smoothing))
+
+    def batches(
+        self, part: Part, batch_size: int, seed: int, shuffle: bool, augmentation: Augmentation | None = None
+    ) -> Batches:
+        """One epoch after the other, in the order of the library's DataLoader."""
+        generator = self.generators.Generator().manual_seed(seed)
+        order = self.sampler(part, generator) if shuffle else range(len(part.labels))
+        return Batches(part, order, batch_size, generator, seed, augmentation)
+
+    def driven(self, module: Any) -> torch.nn.Module:
+        """The library's module as Lightning can drive it."""
+        raise NotImplementedError
+
+    def optimizer(self, config: Config, network: Any) -> torch.optim.Optimizer:
+        """The library's optimizer of a driven network, as Lightning can drive it."""
+        raise NotImplementedError
+
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        """The library's schedule over this many steps, stepped after each; None for a constant rate."""
+        raise NotImplementedError
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        """The library's random order."""
+        raise NotImplementedError
+
+
+class TorchEngine(Engine):
+    """PyTorch."""
+
+    name = "torch"
+    lib = torch_impl
+    dtypes = torch
+    generators = torch
+
+    def driven(self, module: torch.nn.Module) -> torch.nn.Module:
+        return module
+
+    def optimizer(self, config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
+        return rule(self.lib, config)(network.parameters(), **hyperparameters(config))
+
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        return schedule(self.lib, config, optimizer, steps)
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        return torch.utils.data.RandomSampler(range(len(part.labels)), generator=generator)
+
+
+class ScratchEngine(Engine):
+    """NumPy."""
+
+    name = "scratch"
+    lib = scratch
+    dtypes = np
+    generators = scratch
+
+    def driven(self, module: scratch.nn.Module) -> TorchModule:
+        return TorchModule(module)
+
+    def optimizer(self, config: Config, network: Any) -> TorchOptimizer:
+        parameters = network.scratch_module.parameters()
+        return TorchOptimizer(rule(self.lib, config)(parameters, **hyperparameters(config)), network)
+
+    def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
+        made = schedule(self.lib, config, optimizer.scratch_optimizer, steps)
+        return TorchScheduler(made, optimizer) if made else None
+
+    def sampler(self, part: Part, generator: Any) -> Any:
+        return scratch.data.RandomSampler(range(len(part.labels)), generator=generator)
+
+
+# --- what a config means, in the words that both libraries share ------------------------------------------------------
+
+
+def rule(lib: Any, config: Config) -> Any:
+    return getattr(lib.optim, OPTIMIZERS[config.optimizer])
+
+
+def hyperparameters(config: Config) -> dict[str, float]:
+    chosen = {"lr": config.lr, "weight_decay": config.weight_decay}
+    return chosen | ({"momentum": config.momentum} if config.momentum else {})
+
+
+def schedule(lib: Any, config: Config, optimizer: Any, steps: int) -> Any:
+    """The learning rate over `steps` steps, at its highest config.lr; None if it is constant.
+
+    Momentum stays as it is: one cycle of it would turn the twin's Adam into another rule for half of the run.
+    """
+    rates = lib.optim.lr_scheduler
+    if config.scheduler == "onecycle":
+        return rates.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False)
+    if config.scheduler == "cosine":
+        return rates.CosineAnnealingLR(optimizer, T_max=steps)
+    if config.scheduler == "step":
+        return rates.StepLR(optimizer, step_size=math.ceil(steps / 3), gamma=0.1)
+    return None
+
+
+def fingerprint(network: torch.nn.Module) -> str:
+    """sha256 over the names and bits of a network's state."""
+    digest = hashlib.sha256()
+    for name, array in arrays(network).items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def chosen(config: Config) -> list[Engine]:
+    """The engines that a config asks for."""
+    engines = (ScratchEngine(), TorchEngine())
+    return [engine for engine in engines if config.engine in (engine.name, "both")]

@@ -1,0 +1,157 @@
+"""Lightning: the data module and the one LightningModule that trains either engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+from experiments.training.batches import Batches
+from experiments.training.checkpoints import not_finite
+
+EVALUATION_BATCH = 1000
+
+
+class Images(lightning.LightningDataModule):
+    """Training batches in random order, and in order the images that judge each epoch and the test images."""
+
+    def __init__(self, train: Batches, judge: Batches, test: Batches) -> None:
+        super().__init__()
+        self.train, self.judge, self.test = train, judge, test
+
+    def train_dataloader(self) -> Batches:
+        if self.trainer is not None:
+            self.train.share(self.trainer.global_rank, self.trainer.world_size)
+        return self.train
+
+    def val_dataloader(self) -> Batches:
+        return self.judge
+
+    def test_dataloader(self) -> Batches:
+        return self.test
+
+
+class LitClassifier(lightning.LightningModule):
+    """A network, a loss and an optimizer; it keeps the loss of every step and the figures of every epoch.
+
+    `make_optimizer(network)` gives the optimizer and, or None, the schedule that is stepped after each batch.
+    `judge` says what the images are that judge each epoch, "validation" or "test", and names the figures. They are
+    judged by `judging`, the loss without label smoothing. `run` says in a checkpoint what is being trained.
+
+    Raises    TrainingError when a loss is not finite; it names the step and the layer.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        criterion: torch.nn.Module,
+        judging: torch.nn.Module,
+        make_optimizer: Callable[[torch.nn.Module], tuple[torch.optim.Optimizer, Any]],
+        judge: str = "test",
+        run: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.network = network
+        self.criterion = criterion
+        self.judging = judging
+        self.make_optimizer = make_optimizer
+        self.judge = judge
+        self.losses: list[torch.Tensor] = []
+        self.epochs: list[dict[str, float]] = []
+        self.started = False
+
+    def on_train_start(self) -> None:
+        self.started = True  # all that a checkpoint holds has been taken over
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images)
+
+    def configure_optimizers(self) -> Any:
+        optimizer, scheduler = self.make_optimizer(self.network)
+        if scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        images, labels, *weight = batch
+        logits = self.network(images)
+        if weight and not len(labels):  # the last batch of an epoch may be too small for every device to have a part
+            loss = logits.sum() * 0
+        else:
+            loss = self.criterion(logits, labels)
+        if weight:
+            loss = loss * weight[0]
+        self.losses.append(self._over_all_devices(loss.detach()))
+        if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU is asked at each checkpoint, not each step
+            raise not_finite(self, images)
+        return loss
+
+    def _over_all_devices(self, loss: torch.Tensor) -> torch.Tensor:
+        return self.trainer.strategy.reduce(loss, reduce_op="mean") if self.trainer.world_size > 1 else loss
+
+    # --- judging ----------------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        self.seen, self.correct, self.loss_sum = 0, 0, 0.0
+        self.predicted: list[torch.Tensor] = []
+        self.confidence: list[torch.Tensor] = []
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        images, labels = batch
+        logits = self.network(images)
+        self.seen += len(labels)
+        confidence, predicted = logits.softmax(1).max(1)
+        self.predicted.append(predicted.cpu())
+        self.confidence.append(confidence.cpu())
+        self.correct += int((predicted == labels).sum())
+        self.loss_sum += float(self.judging(logits, labels)) * len(labels)
+
+    def on_validation_epoch_end(self) -> None:
+        figures = self.figures(self.judge)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            before = sum(int(figures["steps"]) for figures in self.epochs)
+            losses = torch.stack(self.losses[before:])
+            figures |= {"train_loss": float(losses.mean()), "steps": len(losses), "lr": self._lr()}
+            self.epochs.append(figures)
+        self.log_dict({name: float(value) for name, value in figures.items()}, sync_dist=True)
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(self.figures("test"), sync_dist=True)
+
+    def figures(self, name: str) -> dict[str, float]:
+        return {f"{name}_loss": self.loss_sum / self.seen, f"{name}_accuracy": self.correct / self.seen}
+
+    def _lr(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    # --- what a checkpoint remembers of the curves ------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        losses = torch.stack(self.losses) if self.losses else torch.empty(0)
+        checkpoint["run"] = self.run
+        checkpoint["curves"] = {"losses": losses.cpu(), "epochs": [dict(figures) for figures in self.epochs]}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        curves = checkpoint["curves"]
+        self.losses = list(curves["losses"].to(self.device).unbind())
+        self.epochs = curves["epochs"]
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar, which says whose epoch it is."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(refresh_rate=20)
+        self.engine = engine
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+        super().on_train_epoch_start(trainer, *arguments)
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.train_progress_bar.set_description(f"{self.engine}, epoch {epoch}")

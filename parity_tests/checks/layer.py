@@ -1,0 +1,367 @@
+"""Check a layer, an activation or a loss: both engines, the same numbers, everything that design section 4 asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import scratch
+from parity_tests.checks.sides import (
+    Numbers,
+    ScratchSide,
+    TorchSide,
+    cotangent,
+    differentiable,
+    draw,
+    generator,
+    leaves,
+    map_nest,
+    parameter_noise,
+)
+from parity_tests.rule import DRAWS, Result, bits_equal, distance, exactly, float32_limit, float64_limit, ulp
+from parity_tests.table.row import Pair, Refusal
+
+DTYPES = ("float32", "float64")
+
+
+class LayerCheck:
+    """The checks of design section 4 for a layer, an activation or a loss."""
+
+    def __init__(self, pair: Pair, dtypes: tuple[str, ...], device: str = "cpu", component: Any = None) -> None:
+        self.pair, self.dtypes, self.device, self.component = pair, dtypes, device, component
+        self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
+        for dtype in DTYPES:
+            self.sides[dtype] = ScratchSide(pair, dtype, 7, component), TorchSide(pair, dtype, 7, device)
+        self.u: dict[str, float] = {}
+        self.modes = (True, False) if "eval" not in pair.notes else (True,)
+        if device != "cpu" and self.draws():
+            self.modes = (False,)  # another device draws other numbers: only eval mode can agree
+
+    def draws(self) -> bool:
+        """Whether forward takes random numbers in training mode."""
+        side = self.sides["float32"][0]
+        with scratch.no_grad():
+            side.forward(*self.sample(0, "float32"), True, 0)
+        after = scratch.get_rng_state()
+        return not np.array_equal(after, scratch.manual_seed(0).get_state())
+
+    def results(self) -> Iterator[Result]:
+        yield from self.initial_state()
+        self.share_parameters()
+        yield from self.numbers()
+        yield from self.call_rules()
+        yield from self.layout()
+        yield from self.other_batches()
+        yield from self.nonfinite()
+        if self.pair.smooth and "float64" in self.dtypes:
+            yield from self.finite_differences()
+
+    # --- before anything runs ---------------------------------------------------------------------------------------
+
+    def initial_state(self) -> Iterator[Result]:
+        """Names and order of the state_dict, and equal bits from the same seed."""
+        for dtype in self.dtypes:
+            ours, theirs = (side.state() for side in self.sides[dtype])
+            yield exactly(
+                self.pair.label,
+                "state_dict names",
+                dtype,
+                list(ours) == list(theirs),
+                f"{list(ours)}, torch {list(theirs)}",
+            )
+            if "init" in self.pair.notes or self.device != "cpu":
+                continue
+            for name in ours.keys() & theirs.keys():
+                yield exactly(
+                    self.pair.label, f"init {name}", dtype, bits_equal(ours[name], theirs[name]), "bits differ"
+                )
+
+    def share_parameters(self) -> None:
+        """Give both sides, in both precisions, the same float32 numbers, off their initial values."""
+        values = {
+            name: np.asarray(value, np.float32) + parameter_noise(self.pair, name, value.shape)
+            for name, value in self.sides["float32"][0].parameters().items()
+        }
+        for ours, theirs in self.sides.values():
+            for name, parameter in ours.module.named_parameters():
+                parameter.data[...] = values[name]
+            theirs.load_parameters(values)
+
+    # --- the numbers ------------------------------------------------------------------------------------------------
+
+    def sample(self, number: int, dtype: str) -> tuple[Any, Any]:
+        """Inputs and forward's keyword arguments of one draw, read-only, equal numbers in both precisions."""
+        inputs, call = draw((self.pair.inputs, self.pair.call), generator(self.pair, 0, number), np.dtype(dtype))
+        return map_nest(_read_only, inputs), map_nest(_read_only, call)
+
+    def numbers(self) -> Iterator[Result]:
+        """Output, gradients and buffers in train and eval mode, over several draws, against the rule."""
+        error64: dict[str, float] = {}
+        error32: dict[str, float] = {}
+        notes: dict[str, str] = {}
+        for number in range(DRAWS):
+            for training in self.modes:
+                (s32, t32), (s64, t64) = (
+                    [side.run(*self.sample(number, dtype), training, seed=number) for side in self.sides[dtype]]
+                    for dtype in DTYPES
+                )
+                truth = t32 if self.pair.noise_per_dtype else t64
+                for name in truth:
+                    what = name if training else f"eval {name}"
+                    self.u[what] = max(self.u.get(what, 0.0), distance(t32[name], truth[name]))
+                    error32[what] = max(error32.get(what, 0.0), _apart(s32, t32, name, truth[name], notes))
+                    error64[what] = max(error64.get(what, 0.0), _apart(s64, t64, name, t64[name], notes))
+                if s64.keys() != truth.keys():
+                    yield exactly(self.pair.label, "names", None, False, f"{sorted(s64)}, torch {sorted(truth)}")
+        for what, u in self.u.items():
+            note = notes.get(what.removeprefix("eval "), "")
+            if "float64" in self.dtypes:
+                yield Result(self.pair.label, what, "float64", error64[what], float64_limit(u), note)
+            if "float32" in self.dtypes:
+                yield Result(self.pair.label, what, "float32", error32[what], float32_limit(u), note)
+
+    def limit(self, what: str, dtype: str) -> float:
+        return (float64_limit if dtype == "float64" else float32_limit)(self.u.get(what, 0.0))
+
+    # --- what calling it may and may not do -------------------------------------------------------------------------
+
+    def call_rules(self) -> Iterator[Result]:
+        """Two backwards add; a third without a forward is refused; no_grad saves nothing; cotangents are checked."""
+        dtype = self.dtypes[0]
+        side, label = self.sides[dtype][0], self.pair.label
+        inputs, call = self.sample(0, dtype)
+        once = side.run(inputs, call)
+        twice = side.run(inputs, call, keep=True)
+        for name, _ in side.module.named_parameters():
+            same = np.array_equal(twice[f"grad {name}"], once[f"grad {name}"] * 2, equal_nan=True)
+            yield exactly(label, f"two backwards add grad {name}", dtype, same)
+        output = side.forward(inputs, call, True, 0)
+        refused = _raises(lambda: side.backward(side.cotangents(output, (1,))), RuntimeError)
+        yield exactly(label, "refuses a cotangent of another shape", dtype, refused)
+        side.run(inputs, call)
+        refused = _raises(lambda: side.backward(side.cotangents(output)), RuntimeError)
+        yield exactly(label, "refuses a second backward", dtype, refused)
+        with scratch.no_grad():
+            silent = side.forward(inputs, call, True, 0)
+        if not any("running" in name for name, _ in side.module.named_buffers()):
+            same = all(map(_same_numbers, leaves(silent), leaves(output)))
+            yield exactly(label, "the same output inside no_grad", dtype, same)
+        refused = _raises(lambda: side.backward(side.cotangents(output)), RuntimeError)
+        yield exactly(label, "refuses backward after no_grad", dtype, refused)
+
+    def layout(self) -> Iterator[Result]:
+        """Inputs with NaN in the gaps between their elements, and in Fortran order, give what they give in torch."""
+        if "noncontiguous" in self.pair.notes:
+            return
+        dtype = self.dtypes[-1]
+        views: tuple[tuple[str, Any], ...] = (("strided:", _strided), ("Fortran order:", np.asfortranarray))
+        for what, view in views:
+            inputs, call = self.sample(0, dtype)
+            inputs = map_nest(partial(_view, view=view), inputs)
+            yield from self.same_verdict(what, inputs, call, dtype)
+
+    def other_batches(self) -> Iterator[Result]:
+        """An empty batch and no batch dimension: torch's result, or torch's class of error."""
+        dtype = self.dtypes[-1]
+        cuts: tuple[tuple[str, Any], ...] = (("empty", slice(0)), ("unbatched", 0))
+        for what, index in cuts:
+            if what not in self.pair.notes:
+                inputs, call = self.sample(0, dtype)
+                yield from self.same_verdict(what, map_nest(partial(_cut, index=index), inputs), call, dtype)
+
+    def nonfinite(self) -> Iterator[Result]:
+        """NaN and infinities in one element of an input travel through output and gradients as in torch.
+
+        NumPy may warn of them, as the caller's np.errstate says: here it is told not to.
+        """
+        if "nonfinite" in self.pair.notes:
+            return
+        dtype = "float64"  # some of torch's float32 kernels lose an infinity that its float64 kernels keep
+        for i, wanted in enumerate(differentiable(self.pair)):
+            for planted in (np.nan, np.inf, -np.inf):
+                inputs, call = self.sample(0, dtype)
+                target = list(leaves(inputs))[i]
+                if not wanted or target.size == 0:
+                    continue
+                poisoned = target.copy()
+                poisoned.flat[generator(self.pair, 4, i).integers(target.size)] = planted
+                poisoned_inputs = map_nest(partial(_swap, old=target, new=poisoned), inputs)
+                with np.errstate(all="ignore"):
+                    yield from self.same_verdict(f"{planted} in input {i}:", poisoned_inputs, call, dtype)
+
+    def same_verdict(self, what: str, inputs: Any, call: Any, dtype: str) -> Iterator[Result]:
+        ours, theirs = self._fresh(dtype)
+        values, error = _attempt(lambda: ours.run(inputs, call, self.modes[0]))
+        expected, torch_error = _attempt(lambda: theirs.run(inputs, call, self.modes[0]))
+        if expected is None or values is None:
+            same = error is not None and torch_error is not None and _same_class(error, torch_error)
+            note = f"scratch: {_verdict(error)}; torch: {_verdict(torch_error)}"
+            yield exactly(self.pair.label, f"{what} verdict", dtype, same, note)
+            return
+        for name, truth in expected.items():
+            notes: dict[str, str] = {}
+            error_ulp = _apart(values, expected, name, truth, notes)
+            limit = self.limit(name, dtype)
+            yield Result(self.pair.label, f"{what} {name}", dtype, error_ulp, limit, notes.get(name, ""))
+
+    def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
+        """Both sides anew with the shared parameters, so that buffers start where they start."""
+        ours = self.sides[dtype][0]
+        fresh = ScratchSide(self.pair, dtype, 7, self.component), TorchSide(self.pair, dtype, 7, self.device)
+        values = {name: value.copy() for name, value in ours.parameters().items()}
+        for name, parameter in fresh[0].module.named_parameters():
+            parameter.data[...] = values[name]
+        fresh[1].load_parameters(values)
+        return fresh
+
+    # --- without torch ----------------------------------------------------------------------------------------------
+
+    def finite_differences(self) -> Iterator[Result]:
+        """The backward is the derivative of the forward, in float64, by central differences along random directions.
+
+        f(h) = Σ <cotangent, output> at input + h v. D(h) = (f(h) - f(-h)) / 2h has an error of order h²; Richardson's
+        (4 D(h/2) - D(h)) / 3 has one of order h⁴. The limit is |D(h) - D(h/2)|, which bounds it, plus the rounding of
+        f divided by h. A limit that is not small means that a kink lies within the step: then a smaller step is tried.
+        """
+        if "finite differences" in self.pair.notes:
+            return
+        side = self._fresh("float64")[0]
+        inputs, call = self.sample(0, "float64")
+        numbers = side.run(inputs, call)
+        flat = [x for x, wanted in zip(leaves(inputs), differentiable(self.pair), strict=True) if wanted]
+        names = [name for name in numbers if name.startswith("grad input")]
+        moved = dict(zip(names, flat, strict=True)) | {f"grad {n}": p for n, p in side.parameters().items()}
+        for number, (name, x) in enumerate(moved.items()):
+            if x.size == 0:
+                continue
+            v = generator(self.pair, 5, number).uniform(0.5, 1.0, x.shape)
+            v *= generator(self.pair, 6, number).choice([-1, 1], x.shape)
+            terms = numbers[name] * v
+            for h in (2.0**-11, 2.0**-15, 2.0**-19):
+                wide, size = self._slope(side, inputs, call, x, v, h)
+                narrow, _ = self._slope(side, inputs, call, x, v, h / 2)
+                expected = (4 * narrow - wide) / 3
+                error = abs(float(terms.sum()) - expected)
+                rounding = 16 * float(np.finfo(np.float64).eps) * size / h
+                limit = abs(wide - narrow) + rounding
+                scale = float(np.abs(terms).sum()) + rounding
+                ok = error <= limit <= max(1e-2 * scale, 2 * rounding)
+                if ok or limit <= 2 * rounding:  # right, or wrong without a kink to blame
+                    break
+            note = "" if ok else f"backward gives {float(terms.sum()):.9g}, differences give {expected:.9g}"
+            unit = ulp(np.array([scale]), np.float64)
+            what = f"finite differences {name}"
+            yield Result(self.pair.label, what, "float64", error / unit if ok else math.inf, limit / unit, note)
+
+    def _slope(
+        self, side: ScratchSide, inputs: Any, call: Any, x: np.ndarray, v: np.ndarray, h: float
+    ) -> tuple[float, float]:
+        """(f(x + hv) - f(x - hv)) / 2h, and the size of the terms that f sums."""
+        before, values = x.copy(), []
+        size = 0.0
+        is_parameter = any(x is p for p in side.parameters().values())
+        for sign in (1, -1):
+            changed = before + sign * h * v
+            if is_parameter:
+                x[...] = changed
+            moved = inputs if is_parameter else map_nest(partial(_swap, old=x, new=changed), inputs)
+            outputs = [y for y in leaves(side.forward(moved, call, True, 0)) if y is not None]
+            terms = [
+                cotangent(self.pair, i, np.shape(y), y.dtype) * y for i, y in enumerate(outputs) if y.dtype.kind == "f"
+            ]
+            values.append(sum(float(t.sum()) for t in terms))
+            size = max(size, sum(float(np.abs(t).sum()) for t in terms))
+            if is_parameter:
+                x[...] = before
+        return (values[0] - values[1]) / (2 * h), size
+
+
+def check_refusal(row: Refusal, component: Any = None) -> Result:
+    """Torch raises; scratch must raise the same class of error, and its text must name the component."""
+
+    def attempt(side: Any) -> Exception | None:
+        def call() -> None:
+            built = side()
+            inputs, options = draw((row.inputs, row.call), generator(row, 0, 0), np.float32)
+            output = built.forward(
+                map_nest(built._tensor, inputs) if isinstance(built, TorchSide) else inputs, options, True, 0
+            )
+            if row.inputs == ():
+                raise AssertionError(f"nothing was refused, the output is {output}")
+
+        return _attempt(call)[1]
+
+    ours = attempt(lambda: ScratchSide(row, np.float32, component=component))
+    theirs = attempt(lambda: TorchSide(row, np.float32))
+    named = ours is not None and row.name.split(".")[-1] in str(ours)
+    same = ours is not None and theirs is not None and _same_class(ours, theirs)
+    note = f"scratch: {_verdict(ours)}; torch: {_verdict(theirs)}" + ("" if named else "; the text names no component")
+    return exactly(row.label, "refusal", None, same and named, note)
+
+
+def _apart(ours: Numbers, theirs: Numbers, name: str, truth: np.ndarray, notes: dict[str, str]) -> float:
+    """Distance to the truth; infinite, with a note, where a name, dtype or shape differs."""
+    if name not in ours:
+        notes[name] = "missing"
+        return math.inf
+    if ours[name].dtype != theirs[name].dtype or ours[name].shape != theirs[name].shape:
+        notes[name] = (
+            f"{ours[name].dtype}{list(ours[name].shape)}, torch has {theirs[name].dtype}{list(theirs[name].shape)}"
+        )
+        return math.inf
+    return distance(ours[name], truth)
+
+
+def _attempt(call: Any) -> tuple[Any, Exception | None]:
+    try:
+        return call(), None
+    except Exception as error:
+        return None, error
+
+
+def _same_numbers(a: Any, b: Any) -> bool:
+    a, b = np.asarray(a), np.asarray(b)
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def _raises(call: Any, kind: type[Exception]) -> bool:
+    return isinstance(_attempt(call)[1], kind)
+
+
+def _same_class(ours: Exception, theirs: Exception) -> bool:
+    return isinstance(ours, type(theirs)) or isinstance(theirs, type(ours))
+
+
+def _verdict(error: Exception | None) -> str:
+    return "accepts it" if error is None else f"{type(error).__name__}: {str(error).splitlines()[0][:140]}"
+
+
+def _read_only(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    return x
+
+
+def _swap(x: Any, old: np.ndarray, new: np.ndarray) -> Any:
+    return new if x is old else x
+
+
+def _cut(x: Any, index: Any) -> Any:
+    return x[index] if isinstance(x, np.ndarray) and x.ndim else x
+
+
+def _view(x: Any, view: Any) -> Any:
+    return _read_only(view(x)) if isinstance(x, np.ndarray) and x.ndim else x
+
+
+def _strided(x: np.ndarray) -> np.ndarray:
+    """The same values with a gap after each; in the gaps stands NaN, or the largest integer."""
+    gaps = np.full(
+        (*x.shape, 2), np.nan if x.dtype.kind == "f" else (1 if x.dtype.kind == "b" else np.iinfo(x.dtype).max), x.dtype
+    )
+    gaps[..., 0] = x
+    return gaps[..., 0]

@@ -1,0 +1,236 @@
+"""Check an optimizer: every parameter and every state entry, after every step, on both engines.
+
+Gradients are fixed random numbers, so that rounding does not come back through a model. Parameters start at normal
+values or at zeros: the latter are sums of updates, so errors are seen at the updates' own scale. Each has a gradient
+size of its own; one has no gradient in some steps, one never. Every other one lies in a second group, whose options are
+the row's `call`. Both rates drop to a tenth on the way, which tells the forms of momentum apart.
+
+LBFGS evaluates its objective itself: there the gradients are those of a function of the parameters, and few steps are
+taken, since near the minimum rounding decides. Muon rounds to bfloat16 on its way: the truth is torch's Muon without
+that rounding, and in float64 so is scratch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+import scratch
+from parity_tests.checks.averaging import check_averaging
+from parity_tests.checks.clipping import check_clip
+from parity_tests.checks.initialiser import check_init
+from parity_tests.checks.scheduler import check_scheduler
+from parity_tests.checks.sides import Numbers, find
+from parity_tests.engine import ENGINES, array_of, to_engine
+from parity_tests.rule import DRAWS, Result, distance, float32_limit, float64_limit
+from parity_tests.table.row import Pair
+
+STEPS, LBFGS_STEPS = 25, 8
+DROP = 0.4  # the rates drop when this share of the steps is over,
+HANDOVER = 0.5  # and the state changes engines here
+Trajectory = list[Numbers]
+
+
+def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64"), component: Any = None) -> list[Result]:
+    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils.
+
+    `component` stands in for scratch's optimizer: that is how planted bugs are tried.
+    """
+    if row.name.startswith("optim.lr_scheduler.") or row.name == "optim.swa_utils.SWALR":
+        return check_scheduler(row)
+    checkers = {"nn.init": check_init, "nn.utils": check_clip, "optim.swa_utils": check_averaging}
+    package = row.name.rpartition(".")[0]
+    if package in checkers:
+        return [result for dtype in dtypes for result in checkers[package](row, dtype)]
+    optimizer = OptimizerCheck(row, component)
+    return [result for dtype in dtypes for result in optimizer.results(dtype)]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One parameter of the check."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: float = 1.0  # size of the initial values
+    size: float = 1.0  # size of the gradients
+    absent: frozenset[int] = frozenset()  # steps without a gradient
+
+    @cache  # noqa: B019 - there are a dozen weights
+    def values(self, number: int, step: int = -1) -> np.ndarray:
+        """The initial values, or the gradient of a step: float32 numbers in both precisions."""
+        scale = self.start if step < 0 else self.size
+        rng = np.random.default_rng([number, step + 1, *self.name.encode()])
+        return np.asarray(scale * rng.normal(size=self.shape), np.float32)
+
+
+WEIGHTS = [
+    *(Weight(f"normal at gradient {size:g}", (7, 5), 1.0, size) for size in (1.0, 1e-3, 1e-6, 0.0)),
+    Weight("late", (13,), absent=frozenset({0, 1, 7, 8, 17})),
+    Weight("scalar", ()),
+    Weight("never", (2, 3), absent=frozenset(range(STEPS))),
+    *(Weight(f"zeros at gradient {size:g}", (3, 11), 0.0, size) for size in (1.0, 1e-3, 1e-6, 0.0)),
+]
+MATRICES = [weight for weight in WEIGHTS if len(weight.shape) == 2]
+OBJECTIVE = [Weight("normal", (5, 3), size=1.0), Weight("near zero", (7,), 1e-3)]
+
+
+class OptimizerCheck:
+    """Trajectories against the rule, and runs that change engines in the middle."""
+
+    def __init__(self, pair: Pair, component: Any = None) -> None:
+        self.pair, self.component = pair, component
+        self.torch_runs: dict[Any, Trajectory] = {}
+        self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(pair.name, WEIGHTS)
+        self.steps = LBFGS_STEPS if pair.name == "optim.LBFGS" else STEPS
+
+    def results(self, dtype: str) -> Iterator[Result]:
+        limit = float32_limit if dtype == "float32" else float64_limit
+        u: dict[str, float] = {}
+        error: dict[str, float] = {}
+        notes: dict[str, str] = {}
+        for number in range(DRAWS):
+            truth, rough = (self.run(["torch"], kind, number) for kind in ("float64", "float32"))
+            ours = self.run(["scratch"], dtype, number)
+            _raise_to(u, _distances(rough, truth, rough, notes))
+            _raise_to(error, _distances(ours, truth, rough if dtype == "float32" else truth, notes))
+        for what, value in error.items():
+            yield Result(self.pair.label, what, dtype, value, limit(u[what]), notes.get(what, ""))
+        # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
+        truth, like = (self.run(["torch", "torch"], kind, 0) for kind in ("float64", dtype))
+        for legs in (["torch", "scratch"], ["scratch", "torch"]):
+            error = _distances(self.run(legs, dtype, 0), truth, like, notes := {})
+            worst = max(error, key=lambda what: error[what] / limit(u[what]))
+            label = f"{' → '.join(legs)}: {worst}"
+            yield Result(self.pair.label, label, dtype, error[worst], limit(u[worst]), notes.get(worst, ""))
+
+    def run(self, engines: list[str], dtype: str, number: int) -> Trajectory:
+        """All numbers after every step. A second engine goes on from the first one's state_dict."""
+        key = (*engines, dtype, number)
+        if key not in self.torch_runs:
+            with unrounded() if self.pair.name == "optim.Muon" and dtype == "float64" else nullcontext():
+                trajectory = self._run(engines, dtype, number)
+            if "scratch" in engines:
+                return trajectory
+            self.torch_runs[key] = trajectory
+        return self.torch_runs[key]
+
+    def _run(self, engines: list[str], dtype: str, number: int) -> Trajectory:
+        first, *second = engines
+        side = Side(self, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
+        trajectory = []
+        for step in range(self.steps):
+            if step == int(DROP * self.steps):
+                side.scale_rates(0.1)
+            if step == int(HANDOVER * self.steps) and second:
+                values, state = side.values(), side.optimizer.state_dict()
+                side = Side(self, second[0], values)
+                side.optimizer.load_state_dict(to_engine(second[0], state))
+            side.step(number, step)
+            trajectory.append(side.numbers())
+        return trajectory
+
+
+class Side:
+    """The row's optimizer and its parameters on one engine."""
+
+    def __init__(self, owner: OptimizerCheck, engine: str, values: Numbers) -> None:
+        self.pair, self.weights, self.engine = owner.pair, owner.weights, engine
+        package = ENGINES[engine]
+        self.parameters = {name: package.nn.Parameter(to_engine(engine, value)) for name, value in values.items()}
+        groups: Any = [{"params": [*self.parameters.values()][::2]}]
+        groups.append({"params": [*self.parameters.values()][1::2], **self.pair.call})
+        if self.pair.name == "optim.LBFGS":
+            groups = self.parameters.values()
+        kind = owner.component if engine == "scratch" and owner.component else find(package, self.pair.name)
+        self.optimizer = kind(groups, *self.pair.args, **self.pair.kwargs)
+
+    def scale_rates(self, factor: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] *= factor
+
+    def step(self, number: int, step: int) -> None:
+        if self.pair.name == "optim.LBFGS":
+            self.optimizer.step(self.objective)
+            return
+        self.optimizer.zero_grad()
+        for weight in self.weights:
+            parameter = self.parameters[weight.name]
+            if step not in weight.absent:
+                gradient = weight.values(number, step).astype(array_of(parameter).dtype)
+                parameter.grad = to_engine(self.engine, gradient)
+        self.optimizer.step()
+
+    def objective(self) -> float:
+        """Σ a x²/2 + x⁴/4 + (Σ x)²/2 with a between 1 and 30; evaluated by NumPy on both engines."""
+        x = np.concatenate([array_of(p).ravel() for p in self.parameters.values()])
+        a = np.geomspace(1, 30, x.size).astype(x.dtype)
+        gradient = a * x + x**3 + x.sum()
+        parts = np.split(gradient, np.cumsum([array_of(p).size for p in self.parameters.values()]))
+        for parameter, part in zip(self.parameters.values(), parts, strict=False):
+            parameter.grad = to_engine(self.engine, part.reshape(parameter.shape))
+        return float((a * x**2 / 2 + x**4 / 4).sum() + x.sum() ** 2 / 2)
+
+    def values(self) -> Numbers:
+        return {name: array_of(parameter).copy() for name, parameter in self.parameters.items()}
+
+    def numbers(self) -> Numbers:
+        """Parameters and state by name, copied. A list is one array; Python's numbers take the parameter's dtype."""
+        numbers = {f"theta {name}": value for name, value in self.values().items()}
+        for name, parameter in self.parameters.items():
+            dtype = array_of(parameter).dtype
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                if isinstance(value, list):
+                    value = [array_of(part) for part in value if part is not None]
+                if not isinstance(value, list) or value:
+                    plain = isinstance(value, int | float | list)
+                    numbers[f"{key} {name}"] = np.array(value if plain else array_of(value), dtype if plain else None)
+        return numbers
+
+
+@contextmanager
+def unrounded() -> Iterator[None]:
+    """Switch Muon's rounding to bfloat16 off, on both engines."""
+    with (
+        patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone),
+        patch.object(scratch.optim.muon, "to_bfloat16", np.array),
+    ):
+        yield
+
+
+def _distances(ours: Trajectory, truth: Trajectory, like: Trajectory, notes: dict[str, str]) -> dict[str, float]:
+    """For every quantity the distance of its whole history; infinite, with a note, where presence or kind differ.
+
+    The unit is that of the quantity's largest value in the run: an error that was made once stays.
+    """
+    distances = {}
+    for what in dict.fromkeys(what for numbers in (*truth, *ours) for what in numbers):
+        kinds = zip(_kinds(ours, what), _kinds(like, what), strict=True)
+        different = [f"{a}, torch has {b}, step {step}" for step, (a, b) in enumerate(kinds) if a != b]
+        if different:
+            distances[what], notes[what] = np.inf, different[0]
+        else:
+            distances[what] = distance(_history(ours, what), _history(truth, what))
+    return distances
+
+
+def _kinds(trajectory: Trajectory, what: str) -> list[str]:
+    """Dtype and shape in every step, or that there is no such entry."""
+    values = [numbers.get(what) for numbers in trajectory]
+    return ["nothing" if x is None else f"{x.dtype}{list(x.shape)}" for x in values]
+
+
+def _history(trajectory: Trajectory, what: str) -> np.ndarray:
+    return np.concatenate([numbers[what].ravel() for numbers in trajectory if what in numbers])
+
+
+def _raise_to(largest: dict[str, float], values: dict[str, float]) -> None:
+    for what, value in values.items():
+        largest[what] = max(largest.get(what, 0.0), value)

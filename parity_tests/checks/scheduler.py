@@ -1,0 +1,111 @@
+"""Check a schedule: the rate, and the momentum where it is cycled, of every group after every step.
+
+The row's arguments follow the optimizer. An argument that is itself a schedule is written as (name, kwargs).
+ReduceLROnPlateau gets a metric that falls, then stays.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from parity_tests.checks.sides import find
+from parity_tests.engine import ENGINES, to_engine
+from parity_tests.rule import FLOOR, Result, distance, exactly
+from parity_tests.table.row import Pair
+
+STEPS, HANDOVER = 60, 29
+RATES = (0.1, 0.03)
+
+
+def check_scheduler(pair: Pair) -> list[Result]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # step(epoch) is deprecated
+        return list(_results(pair))
+
+
+def _results(pair: Pair) -> Iterator[Result]:
+    truth = run(pair, ["torch"])
+    for legs in (["scratch"], ["torch", "scratch"], ["scratch", "torch"]):
+        values = run(pair, legs)
+        prefix = "" if len(legs) == 1 else f"{' → '.join(legs)}: "
+        for what in truth:
+            yield Result(pair.label, prefix + what, "float64", distance(values[what], truth[what]), FLOOR)
+    ours, theirs = Side(pair, "scratch"), Side(pair, "torch")
+    keys = sorted(ours.scheduler.state_dict()), sorted(theirs.scheduler.state_dict())
+    yield exactly(pair.label, "state_dict keys", None, keys[0] == keys[1], f"{keys[0]}, torch {keys[1]}")
+    restarts = pair.name.endswith("WarmRestarts")
+    if restarts or hasattr(ours.scheduler, "closed_form"):
+        for side in (ours, theirs):
+            for epoch in (7, 3.5 if restarts else 3, 40):
+                side.scheduler.step(epoch)
+                side.record()
+        for what, exact in theirs.numbers().items():
+            yield Result(pair.label, f"step(epoch): {what}", "float64", distance(ours.numbers()[what], exact), FLOOR)
+
+
+def run(pair: Pair, engines: list[str]) -> dict[str, np.ndarray]:
+    """All rates and momenta of one training. A second engine goes on from the first one's two state_dicts."""
+    first, *second = engines
+    side = Side(pair, first)
+    side.record()
+    for step in range(STEPS):
+        if step == HANDOVER and second:
+            side = side.handed_to(second[0])
+        side.step(step)
+    return side.numbers()
+
+
+class Side:
+    """An optimizer with two groups and the row's schedule on one engine."""
+
+    def __init__(self, pair: Pair, engine: str) -> None:
+        self.pair, self.engine = pair, engine
+        self.package = package = ENGINES[engine]
+        weights = [package.nn.Parameter(to_engine(engine, np.zeros(2, np.float32))) for _ in RATES]
+        groups = [{"params": [weight], "lr": lr} for weight, lr in zip(weights, RATES, strict=True)]
+        kind = pair.call.get("optimizer", "SGD")
+        self.optimizer = getattr(package.optim, kind)(groups, **({"momentum": 0.9} if kind == "SGD" else {}))
+        self.scheduler = self.build(pair.name, copy.deepcopy(pair.kwargs))
+        self.values: dict[str, list[float]] = {}
+
+    def build(self, name: str, kwargs: dict[str, Any]) -> Any:
+        """The schedule of this name on the optimizer, with those among its arguments."""
+        kwargs = {key: self.built(value) for key, value in kwargs.items()}
+        optimizer = () if name.endswith("ChainedScheduler") else (self.optimizer,)
+        return find(self.package, name)(*optimizer, **kwargs)
+
+    def built(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.built(part) for part in value]
+        if isinstance(value, tuple):
+            return self.build(f"optim.lr_scheduler.{value[0]}", value[1])
+        return value
+
+    def step(self, step: int) -> None:
+        self.optimizer.step()
+        if self.pair.name.endswith("ReduceLROnPlateau"):
+            self.scheduler.step(max(1 / (step + 1), 0.1) * (-1 if self.pair.kwargs.get("mode") == "max" else 1))
+        else:
+            self.scheduler.step()
+        self.record()
+
+    def record(self) -> None:
+        for i, (group, last) in enumerate(zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True)):
+            momentum = group["betas"][0] if "betas" in group else group.get("momentum", 0.0)
+            for what, value in (("lr", group["lr"]), ("momentum", momentum), ("get_last_lr", last)):
+                self.values.setdefault(f"{what} of group {i}", []).append(float(value))
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        return {what: np.array(values) for what, values in self.values.items()}
+
+    def handed_to(self, engine: str) -> Side:
+        other = Side(self.pair, engine)
+        other.optimizer.load_state_dict(to_engine(engine, self.optimizer.state_dict()))
+        other.scheduler.load_state_dict(copy.deepcopy(self.scheduler.state_dict()))
+        other.values = self.values
+        return other

@@ -1,0 +1,226 @@
+"""One component on one engine: build it, feed it, and name every number that comes out.
+
+Both engines get the same numbers and return the same names, so that comparing them is comparing two dictionaries:
+
+    output, output 1, ...        what forward returned, nests flattened in order
+    grad input, grad input 1, .. the gradient of each differentiable input
+    grad weight, ...             the gradient of each parameter, by its name
+    buffer running_mean, ...     the buffers after the forward
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+
+import scratch
+import torch_impl
+from parity_tests.table.row import Pair, Recipe, Refusal
+
+Numbers = dict[str, np.ndarray]
+Row = Pair | Refusal
+
+
+def map_nest(fn: Callable[[Any], Any], nest: Any) -> Any:
+    """Apply fn to the leaves of nested tuples, lists and dicts."""
+    if isinstance(nest, dict):
+        return {key: map_nest(fn, value) for key, value in nest.items()}
+    if isinstance(nest, tuple) and hasattr(nest, "_fields"):
+        return type(nest)(*(map_nest(fn, part) for part in nest))
+    if isinstance(nest, tuple | list):
+        return type(nest)(map_nest(fn, part) for part in nest)
+    return fn(nest)
+
+
+def leaves(nest: Any) -> Iterator[Any]:
+    if isinstance(nest, tuple | list):
+        for part in nest:
+            yield from leaves(part)
+    else:
+        yield nest
+
+
+def generator(row: Row, *salt: int) -> np.random.Generator:
+    """Numbers that depend on the row and the salt alone, so that no row depends on another."""
+    return np.random.default_rng([crc32(row.label.encode()), *salt])
+
+
+def draw(nest: Any, rng: np.random.Generator, dtype: Any) -> Any:
+    """Replace every Recipe in the nest by an array."""
+    return map_nest(lambda leaf: leaf(rng, dtype) if isinstance(leaf, Recipe) else leaf, nest)
+
+
+def differentiable(row: Row) -> list[bool]:
+    """For every leaf of the row's inputs, whether its gradient is asked for."""
+    return [isinstance(leaf, Recipe) and leaf.differentiable for leaf in leaves(row.inputs)]
+
+
+def find(package: Any, name: str) -> Any:
+    """scratch.nn.Linear from (scratch, "nn.Linear")."""
+    for part in name.split("."):
+        package = getattr(package, part)
+    return package
+
+
+def cotangent(row: Row, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """A random cotangent for one output. Ones would hide a softmax backward that returns zeros."""
+    return np.asarray(generator(row, 2, number).normal(size=shape), np.float32).astype(dtype)
+
+
+def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Moves parameters off their initial values, so that a bias of zeros or a scale of ones hides nothing."""
+    return np.asarray(generator(row, 3, crc32(name.encode())).uniform(-0.25, 0.25, shape), np.float32)
+
+
+class ScratchSide:
+    """The NumPy component."""
+
+    def __init__(self, row: Row, dtype: Any, seed: int = 0, component: Any = None) -> None:
+        self.row, self.dtype = row, np.dtype(dtype)
+        args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
+        kind = component or find(scratch, row.name)
+        scratch.manual_seed(seed)
+        args, kwargs = _built((args, _with_dtype(kind, kwargs, self.dtype)), scratch, self.dtype)
+        self.module = kind(*args, **kwargs)
+
+    def state(self) -> Numbers:
+        return dict(self.module.state_dict())
+
+    def parameters(self) -> Numbers:
+        return {name: parameter.data for name, parameter in self.module.named_parameters()}
+
+    def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
+        self.module.train(training)
+        scratch.manual_seed(seed)
+        return self.module(*inputs, **call)
+
+    def run(self, inputs: Any, call: Any, training: bool = True, seed: int = 0, keep: bool = False) -> Numbers:
+        """Forward and backward. `keep` leaves the gradients of an earlier run in place."""
+        if not keep:
+            self.module.zero_grad()
+        output = self.forward(inputs, call, training, seed)
+        numbers = {numbered("output", i): np.asarray(y) for i, y in enumerate(leaves(output)) if y is not None}
+        dx = self.backward(self.cotangents(output))
+        gradients = iter(leaves(dx))
+        inputs_flat = list(leaves(inputs))
+        for i, wanted in enumerate(differentiable(self.row)):
+            if _is_float(inputs_flat[i]):
+                gradient = next(gradients, None)
+                if wanted:
+                    numbers[numbered("grad input", i)] = _or_zeros(gradient, inputs_flat[i])
+        for name, parameter in self.module.named_parameters():
+            numbers[f"grad {name}"] = _or_zeros(parameter.grad, parameter.data)
+        return numbers | {f"buffer {name}": np.array(buffer) for name, buffer in self.module.named_buffers()}
+
+    def cotangents(self, output: Any, more: tuple[int, ...] = ()) -> Any:
+        """Random read-only cotangents, nested as the output; with further dimensions `more`, wrong ones."""
+        count = iter(range(sum(1 for _ in leaves(output))))
+
+        def one(y: Any) -> np.ndarray | None:
+            if y is None:
+                return None
+            number = next(count)
+            if not _is_float(y):
+                return None
+            dy = cotangent(self.row, number, (*y.shape, *more), y.dtype)
+            dy.flags.writeable = False
+            return dy
+
+        return map_nest(one, output)
+
+    def backward(self, cotangents: Any) -> Any:
+        """A module takes one argument for each output, nested as the outputs are."""
+        return self.module.backward(*(cotangents if isinstance(cotangents, tuple | list) else (cotangents,)))
+
+
+class TorchSide:
+    """The torch component, on a device."""
+
+    def __init__(self, row: Row, dtype: Any, seed: int = 0, device: str = "cpu") -> None:
+        self.row, self.dtype, self.device = row, np.dtype(dtype), device
+        args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
+        kind = find(torch_impl, row.name)
+        torch.manual_seed(seed)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, self.dtype.name))
+        try:
+            args, kwargs = _built(map_nest(self._tensor, (args, kwargs)), torch_impl, torch.get_default_dtype())
+            self.module = kind(*args, **kwargs).to(device)
+        finally:
+            torch.set_default_dtype(before)
+
+    def _tensor(self, value: Any) -> Any:
+        """A tensor of its own memory, with the array's strides: order in memory decides where random numbers go."""
+        if not isinstance(value, np.ndarray | np.generic):
+            return value
+        strides = [stride // value.itemsize for stride in value.strides]
+        dtype = torch.from_numpy(np.empty(0, value.dtype)).dtype
+        tensor = torch.empty_strided(value.shape, strides, dtype=dtype, device=self.device)
+        return tensor.copy_(torch.tensor(value))
+
+    def state(self) -> Numbers:
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
+
+    def load_parameters(self, values: Numbers) -> None:
+        """Copy in place, in this side's precision; from here on both sides compute with the same numbers."""
+        with torch.no_grad():
+            for name, parameter in self.module.named_parameters():
+                parameter.copy_(torch.tensor(values[name]))
+
+    def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
+        self.module.train(training)
+        torch.manual_seed(seed)
+        return self.module(*inputs, **map_nest(self._tensor, call))
+
+    def run(self, inputs: Any, call: Any, training: bool = True, seed: int = 0) -> Numbers:
+        inputs = map_nest(self._tensor, inputs)
+        wanted = dict(enumerate(leaves(inputs)))
+        wanted = {i: wanted[i].requires_grad_() for i, w in enumerate(differentiable(self.row)) if w}
+        output = self.forward(inputs, call, training, seed)
+        outputs = [y for y in leaves(output) if y is not None]
+        numbers = {numbered("output", i): y.detach().cpu().numpy() for i, y in enumerate(outputs)}
+        sources = {numbered("grad input", i): x for i, x in wanted.items()}
+        sources |= {f"grad {name}": p for name, p in self.module.named_parameters()}
+        targets = [(y, self._cotangent(i, y)) for i, y in enumerate(outputs) if y.requires_grad]
+        if targets and sources:
+            ys, dys = zip(*targets, strict=True)
+            gradients: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+                ys, list(sources.values()), dys, allow_unused=True
+            )
+        else:
+            gradients = tuple(None for _ in sources)
+        for (name, source), gradient in zip(sources.items(), gradients, strict=True):
+            gradient = torch.zeros_like(source) if gradient is None else gradient
+            numbers[name] = (gradient.to_dense() if gradient.is_sparse else gradient).detach().cpu().numpy()
+        return numbers | {f"buffer {name}": b.detach().cpu().numpy().copy() for name, b in self.module.named_buffers()}
+
+    def _cotangent(self, number: int, y: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(cotangent(self.row, number, tuple(y.shape), self.dtype), device=self.device)
+
+
+def numbered(what: str, i: int) -> str:
+    return f"{what} {i}" if i else what
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
+
+
+def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
+    return np.zeros_like(like) if gradient is None else np.array(gradient)
+
+
+def _with_dtype(kind: Any, kwargs: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
+    """Scratch has no global default dtype: layers with parameters take it as an argument."""
+    code = getattr(kind.__init__, "__code__", None)
+    takes_dtype = code is not None and "dtype" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return {**kwargs, "dtype": dtype} if takes_dtype and "dtype" not in kwargs else kwargs
+
+
+def _built(nest: Any, package: Any, dtype: Any) -> Any:
+    """An argument that is itself a component is written as a function of the package and the dtype."""
+    return map_nest(lambda leaf: leaf(package, dtype) if getattr(leaf, "__name__", "") == "<lambda>" else leaf, nest)

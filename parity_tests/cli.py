@@ -1,0 +1,174 @@
+"""`python -m parity_tests` is `nn-parity check`: what / error / limit / verdict, row by row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from parity_tests.checks.sides import Row
+    from parity_tests.rule import Result
+
+app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command, check the whole table."""
+    if context.invoked_subcommand is None:
+        check()
+
+
+@app.command()
+def check(
+    pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
+    dtype: Annotated[str, typer.Option(help="float32, float64, or both")] = "both",
+    device: Annotated[str, typer.Option(help="where torch computes: cpu or cuda (TF32 off)")] = "cpu",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write every result to this file")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
+    ] = False,
+) -> None:
+    """Run the parity table. Exit 1 if anything differs, 2 if the question makes no sense."""
+    import torch
+
+    from parity_tests.checks import DTYPES
+    from parity_tests.table import select
+
+    rows = select(pattern)
+    if not rows:
+        _refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check` without a pattern lists all rows.")
+    if dtype not in (*DTYPES, "both"):
+        _refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            _refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Leave the option out to use the CPU.")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    elif device != "cpu":
+        _refuse(f"check: --device must be cpu or cuda, got {device!r}.")
+    if json_file is not None and not json_file.parent.is_dir():
+        _refuse(f"check: --json {json_file}: the folder {json_file.parent} does not exist.")
+    dtypes = DTYPES if dtype == "both" else (dtype,)
+    results = run(rows, dtypes, device, verbose)
+    if json_file is not None:
+        json_file.write_text(
+            json.dumps({"environment": environment(device), "results": [r.as_dict() for r in results]}, indent=1) + "\n"
+        )
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+@app.command()
+def table(
+    write: Annotated[Path, typer.Option(help="the file whose component table is rewritten")] = Path("README.md"),
+    check: Annotated[bool, typer.Option("--check", help="only say whether the file's table is stale")] = False,
+) -> None:
+    """Write the README's table of components from a run of all checks, or say whether it is stale."""
+    from parity_tests.table import markdown
+
+    if not write.is_file():
+        _refuse(f"table: there is no file {write}.")
+    if check:
+        if markdown.stale(write):
+            typer.echo(f"{write} is stale: run `nn-parity table --write {write}`.", err=True)
+            raise typer.Exit(1)
+        return
+    from parity_tests.checks.parallel import check_rows
+
+    markdown.write(write, [result for _, results in check_rows() for result in results])
+
+
+@app.command()
+def seeds() -> None:
+    """Print which of torch's random functions give the same bits in NumPy."""
+    from parity_tests.checks.streams import print_table
+
+    raise typer.Exit(0 if print_table() else 1)
+
+
+def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) -> list[Result]:
+    """Check rows, print the table and what failed, return every result."""
+    from rich.console import Console
+
+    from parity_tests.checks.parallel import check_rows
+
+    reports = check_rows(rows, dtypes, device)
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
+    console.print(_table(reports, verbose))
+    results = [result for _, results in reports for result in results]
+    failures = [result for result in results if not result.ok]
+    for result in failures[:20]:
+        console.print(
+            f"[red]{_plain(result.row)}: {_plain(result.what)} {result.dtype}[/]: {_number(result.error)} ulp, "
+            f"limit {_number(result.limit)}. {_plain(result.note)}"
+        )
+    exceptions: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for what, reason in getattr(row, "notes", {}).items():
+            exceptions.setdefault((what, reason), []).append(row.label)
+    for (what, reason), labels in exceptions.items():
+        others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+        console.print(f"{_plain(labels[0])}{others}: {what} not checked: {_plain(reason)}")
+    tf32 = ", TF32 off" if device == "cuda" else ""
+    env = environment(device)
+    console.print(
+        f"{len(reports)} rows, {len(results)} results, {len(failures)} failed "
+        f"(scratch: NumPy {env['numpy']}; torch {env['torch']} on {env['device']}{tf32})"
+    )
+    return results
+
+
+def _table(reports: Sequence[Any], verbose: bool) -> Any:
+    """One line a row, its worst result relative to the limit; with `verbose` one line a result."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table("row", "what", "dtype", "error / ulp", "limit / ulp", "verdict", box=box.SIMPLE_HEAD)
+    for column in table.columns[3:5]:
+        column.justify = "right"
+    for row, results in reports:
+        for result in results if verbose else [max(results, key=_badness)]:
+            verdict = "[green]ok[/]" if result.ok else "[red]FAILED[/]"
+            what = result.what if verbose or not result.ok else f"{len(results)} results, worst {result.what}"
+            table.add_row(
+                _plain(row.label), _plain(what), result.dtype, _number(result.error), _number(result.limit), verdict
+            )
+    return table
+
+
+def _badness(result: Any) -> tuple[bool, float]:
+    return not result.ok, result.error / result.limit if result.limit else result.error
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3g}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def environment(device: str) -> dict[str, str]:
+    """What a reader needs to know about the machine that made the figures."""
+    import platform
+
+    import numpy as np
+    import torch
+
+    where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": where,
+    }
+
+
+def _refuse(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(2)

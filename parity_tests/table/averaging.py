@@ -1,0 +1,22 @@
+"""Rows: averaged weights. An averaging function is written as (name, its arguments)."""
+
+from typing import Any
+
+from parity_tests.table.row import Pair
+
+
+def row(case: str = "", **kwargs: Any) -> Pair:
+    return Pair("optim.swa_utils.AveragedModel", kwargs=kwargs, case=case)
+
+
+ROWS = [
+    row(),
+    row("buffers too", use_buffers=True),
+    row("SWA", avg_fn=("get_swa_avg_fn",)),
+    row("EMA", avg_fn=("get_ema_avg_fn", 0.9)),
+    row("EMA, buffers too", avg_fn=("get_ema_avg_fn", 0.7), use_buffers=True),
+    row("SWA of lists", multi_avg_fn=("get_swa_multi_avg_fn",)),
+    row("EMA of lists", multi_avg_fn=("get_ema_multi_avg_fn", 0.9)),
+    row("EMA of lists, fast", multi_avg_fn=("get_ema_multi_avg_fn", 0.3), use_buffers=True),
+    Pair("optim.swa_utils.update_bn"),
+]

@@ -1,0 +1,51 @@
+"""The end of every test run says on what it ran, what could not run here, and how many examples properties tried."""
+
+import shutil
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import settings
+
+import scratch
+from parity_tests.cli import environment
+from parity_tests.tests.properties.counting import RAN, summary
+
+settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
+settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Every test finds the global generators as the first one does."""
+    torch.manual_seed(0)
+    scratch.manual_seed(0)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its count to the process that started it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["examples"] = dict(RAN)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    RAN.update(getattr(node, "workeroutput", {}).get("examples", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    env = environment("cpu")
+    terminalreporter.write_line(
+        f"NumPy {env['numpy']}, torch {env['torch']} on {env['device']}, Python {env['python']}, {env['machine']}"
+    )
+    if RAN:
+        terminalreporter.write_line(summary())
+    seed = getattr(terminalreporter.config.option, "randomly_seed", None)
+    if isinstance(seed, int):
+        terminalreporter.write_line(f"tests ran in random order; the same again with --randomly-seed={seed}")
+    if shutil.which("node") is None:
+        terminalreporter.write_line("the Node.js checker of the vectors did not run: there is no node")
+    if torch.cuda.is_available():
+        terminalreporter.write_line(f"tests on the GPU ran: {torch.cuda.get_device_name()}")
+    else:
+        terminalreporter.write_line("tests on a GPU did not run: torch sees none here")

@@ -1,0 +1,88 @@
+"""What rows cannot say about normalization: steps in sequence, warnings, figures that the docstrings claim."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import scratch
+from parity_tests.rule import distance, float64_limit
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("name", ["BatchNorm1d", "InstanceNorm1d"])
+@pytest.mark.parametrize("momentum", [0.3, None])
+def test_running_statistics_over_several_batches(name, momentum):
+    """The buffers follow torch's, stay the same arrays, and their state continues in a layer that loads it."""
+    options = {"momentum": momentum, "track_running_stats": True}
+    ours = getattr(scratch.nn, name)(3, **options, dtype=np.float64)
+    theirs = getattr(torch.nn, name)(3, **options).double()
+    buffers = dict(ours.named_buffers())
+    for n in (5, 2, 7):
+        x = RNG.normal(2, 3, (n, 3, 11))
+        ours(x), theirs(torch.tensor(x))
+        for key, buffer in theirs.named_buffers():
+            assert buffers[key].dtype == buffer.numpy().dtype
+            assert distance(buffers[key], buffer.numpy()) <= float64_limit(1.0), key
+    assert dict(ours.named_buffers()).keys() == buffers.keys()
+    assert all(buffer is buffers[key] for key, buffer in ours.named_buffers())
+    again = getattr(scratch.nn, name)(3, **options, dtype=np.float64)
+    again.load_state_dict(theirs.state_dict())
+    x = RNG.normal(2, 3, (4, 3, 11))
+    y = again.eval()(x)
+    assert distance(y, theirs.eval()(torch.tensor(x)).detach().numpy()) <= float64_limit(1.0)
+
+
+@pytest.mark.parametrize("shape", [(64, 31), (8, 31, 7)])
+@pytest.mark.parametrize("loc", [0.0, 1000.0, -1e5])
+def test_the_mean_leaves_no_trace_in_float32(loc, shape):
+    """Ten ulp of the output at any offset, where the rounded mean alone would cost thousands."""
+    x = RNG.normal(loc, 1, shape).astype(np.float32)
+    for name, size in (("BatchNorm1d", 31), ("LayerNorm", shape[1:])):
+        y = getattr(scratch.nn, name)(size)(x)
+        truth = getattr(torch.nn, name)(size).double()(torch.tensor(x, dtype=torch.float64)).detach().numpy()
+        assert distance(y, truth) <= 10
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize(
+    ("name", "args", "shape"),
+    [
+        ("BatchNorm2d", (4,), (3, 4, 5, 2)),
+        ("InstanceNorm2d", (4,), (3, 4, 5, 2)),
+        ("GroupNorm", (2, 4), (3, 4, 5, 2)),
+        ("LayerNorm", (2,), (3, 4, 5, 2)),
+        ("RMSNorm", (2,), (3, 4, 5, 2)),
+        ("LocalResponseNorm", (3,), (3, 4, 5, 2)),
+        ("CrossMapLRN2d", (3,), (3, 4, 5, 2)),
+    ],
+)
+def test_bad_numbers_travel_without_warnings(name, args, shape, bad):
+    layer = getattr(scratch.nn, name)(*args)
+    x = RNG.normal(size=shape).astype(np.float32)
+    x[0, 1, 2, 1] = bad
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = layer(x)
+        layer.backward(np.ones_like(y))
+
+
+def test_another_number_of_channels_warns_as_torch_does():
+    x = np.ones((2, 4, 5), np.float32)
+    with pytest.warns(UserWarning, match="does not match num_features"):
+        torch.nn.InstanceNorm1d(3)(torch.tensor(x))
+    with pytest.warns(UserWarning, match="should have 3 channels"):
+        scratch.nn.InstanceNorm1d(3)(x)
+
+
+def test_cross_map_refuses_the_gradient_that_torch_refuses():
+    x = RNG.normal(size=(2, 5, 3, 3)).astype(np.float32)
+    theirs = torch.nn.CrossMapLRN2d(1)(torch.tensor(x, requires_grad=True))
+    with pytest.raises(RuntimeError):
+        theirs.sum().backward()
+    ours = scratch.nn.CrossMapLRN2d(1)
+    y = ours(x)
+    with pytest.raises(RuntimeError, match="CrossMapLRN2d"):
+        ours.backward(y)

@@ -1,5 +1,0 @@
-"""ChannelShuffle."""
-
-from scratch.nn.channelshuffle.channelshuffle import ChannelShuffle
-
-__all__ = ["ChannelShuffle"]
