@@ -19,8 +19,7 @@ from torch.autograd.function import once_differentiable
 
 import scratch
 from scratch.nn import Module, Parameter
-from torch_impl.files import write_whole
-from torch_impl.untrusted import FileRefusedError, read_safetensors
+from torch_impl.files import FileRefusedError, read_safetensors, write_whole
 
 AnyModule = Module | torch.nn.Module
 

@@ -19,7 +19,7 @@ from experiments.articles.article import quiet
 from experiments.site.pages import Site
 from experiments.training.data import DataError
 from parity_tests.checks.parallel import WORKERS, one_thread_each
-from torch_impl.untrusted import read_json
+from torch_impl.files import read_json
 
 RUNS = Path("runs/replay")
 SLOW = ("mnist-mlp",)  # takes minutes, so it is shown only if it has been replayed before

@@ -21,7 +21,7 @@ import json, os, random, signal, sys, time
 from pathlib import Path
 from experiments import data
 from experiments.tests.small_mnist import CONTENTS, FILES, assert_right
-from torch_impl import files
+from torch_impl.files import whole as files
 
 cache, mirror, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 data.FILES = FILES

@@ -16,8 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 import scratch
 from experiments.training.batches import Batches
-from torch_impl.files import write_whole
-from torch_impl.untrusted import FileRefusedError, read_checkpoint
+from torch_impl.files import FileRefusedError, read_checkpoint, write_whole
 
 
 class TrainingError(RuntimeError):

@@ -167,7 +167,7 @@ class Config:
         """The values that a YAML file sets, each a number, a text or a list of them; nothing else is built."""
         import yaml
 
-        from torch_impl.untrusted import FileRefusedError, read_bytes
+        from torch_impl.files import FileRefusedError, read_bytes
 
         try:
             text = read_bytes(path, LONGEST_FILE).decode()

@@ -21,8 +21,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from experiments.training.download import DownloadError, fetch
-from torch_impl.files import remove_parts, write_whole
-from torch_impl.untrusted import FileRefusedError, opened
+from torch_impl.files import FileRefusedError, opened, remove_parts, write_whole
 
 DATA_DIR = "NN_PARITY_DATA"  # environment variable: a folder with the four MNIST files
 MIRRORS = (

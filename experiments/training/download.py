@@ -19,7 +19,7 @@ from urllib.request import (
     Request,
 )
 
-from torch_impl.untrusted import printable
+from torch_impl.files import printable
 
 CHUNK = 2**16
 REDIRECTS = 5

@@ -19,8 +19,7 @@ import torch
 from experiments.training.checkpoints import TrainingError
 from experiments.training.config import Config
 from experiments.training.data import Part
-from torch_impl.files import write_whole
-from torch_impl.untrusted import opened, printable, read_json
+from torch_impl.files import opened, printable, read_json, write_whole
 
 VISIBLE = 1e-5  # a relative difference of the losses that begins to show
 FIRST = 100  # the steps in which rounding has not yet grown

@@ -14,7 +14,7 @@ from experiments.training.checkpoints import TrainingError, read
 from experiments.training.config import Config
 from experiments.training.data import SOURCES, DataError
 from experiments.training.driven import Engine, ScratchEngine, TorchEngine
-from torch_impl.untrusted import opened, printable
+from torch_impl.files import opened, printable
 
 LARGEST = 50_000_000  # pixels of a picture; more is not a photo of a digit
 LONGEST = 2**28  # bytes of its file

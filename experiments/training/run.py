@@ -28,8 +28,7 @@ from experiments.training.driven import Engine, chosen, fingerprint
 from experiments.training.folder import alone_in, clear, output_folder, readable_errors, refuse_links
 from experiments.training.lit import EVALUATION_BATCH, Images, LitClassifier, ProgressBar
 from experiments.training.outcome import EngineRun, RunResult, compare, read_finished, write_finished, write_results
-from torch_impl.files import remove_parts
-from torch_impl.untrusted import printable
+from torch_impl.files import printable, remove_parts
 
 
 def train(config: Config, progress: bool | None = None, resume: bool = False) -> RunResult:

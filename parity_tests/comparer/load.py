@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from parity_tests.comparer.report import CompareError
-from torch_impl.untrusted import (
+from torch_impl.files import (
     FileRefusedError,
     printable,
     read_checkpoint,

@@ -20,8 +20,8 @@ from safetensors.numpy import save_file
 
 from parity_tests.tests import strangers
 from parity_tests.tests.strangers import archive, described, npy, saved, tensor, zipped
-from torch_impl import bridge, nn, untrusted
-from torch_impl.untrusted import FileRefusedError
+from torch_impl import bridge, files, nn
+from torch_impl.files import FileRefusedError
 
 MARKER = Path(strangers.MARKER)  # where the process runs
 FILES = {
@@ -35,17 +35,17 @@ MORE = 256 * 2**20  # bytes that reading may take, including what torch takes wh
 READ_ALL = f"""
 import json, re, resource, sys
 from pathlib import Path
-from torch_impl import untrusted
+from torch_impl import files
 
-read = dict(ckpt=untrusted.read_checkpoint, npy=untrusted.read_npy, npz=untrusted.read_npz,
-            safetensors=untrusted.read_safetensors, json=lambda path: untrusted.read_json(path, 2**22))
+read = dict(ckpt=files.read_checkpoint, npy=files.read_npy, npz=files.read_npz,
+            safetensors=files.read_safetensors, json=lambda path: files.read_json(path, 2**22))
 size = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + {MORE}, size + {MORE}))
 said = {{}}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
         said[path.name] = f"it was read: {{read[path.suffix[1:]](path)}}"
-    except untrusted.FileRefusedError as error:
+    except files.FileRefusedError as error:
         said[path.name] = str(error)
     except BaseException as error:
         said[path.name] = f"{{type(error).__name__}}: {{error}}"
@@ -87,11 +87,11 @@ DAMAGES = 300  # of each kind of file
 FLIPS = f"""
 import random, sys
 from pathlib import Path
-from torch_impl import untrusted
+from torch_impl import files
 
 random.seed(0)
 for kind in ("checkpoint", "npy", "npz", "safetensors"):
-    path, read = Path(sys.argv[1], f"x.{{kind}}"), getattr(untrusted, f"read_{{kind}}")
+    path, read = Path(sys.argv[1], f"x.{{kind}}"), getattr(files, f"read_{{kind}}")
     content, refused = path.read_bytes(), 0
     for _ in range({DAMAGES}):
         damaged = bytearray(content)
@@ -100,7 +100,7 @@ for kind in ("checkpoint", "npy", "npz", "safetensors"):
         path.write_bytes(damaged[: random.choice((len(damaged), random.randrange(len(damaged))))])
         try:
             read(path)
-        except untrusted.FileRefusedError:
+        except files.FileRefusedError:
             refused += 1
     print(refused)
 """
@@ -132,9 +132,9 @@ def test_arrays_come_back_as_they_were(tmp_path: Path, dtype: str, shape: tuple[
     np.save(tmp_path / "t.npy", x.T)
     np.savez(tmp_path / "x.npz", a=x, b=x.T)
     np.savez_compressed(tmp_path / "y.npz", a=x, b=x.T)
-    found = [untrusted.read_npy(tmp_path / "x.npy"), untrusted.read_npy(tmp_path / "t.npy").T]
+    found = [files.read_npy(tmp_path / "x.npy"), files.read_npy(tmp_path / "t.npy").T]
     for name in ("x.npz", "y.npz"):
-        arrays = untrusted.read_npz(tmp_path / name)
+        arrays = files.read_npz(tmp_path / name)
         found += [arrays["a"], arrays["b"].T]
     for y in found:
         np.testing.assert_array_equal(y, x)
@@ -158,7 +158,7 @@ def test_checkpoints_come_back_as_they_were(tmp_path: Path) -> None:
         "facts": (b"\x00\xff", "text", 1, 2**70, 1.5, True, None, {"a": [1]}),
     }
     torch.save(content, tmp_path / "x.ckpt")
-    found = untrusted.read_checkpoint(tmp_path / "x.ckpt")
+    found = files.read_checkpoint(tmp_path / "x.ckpt")
     assert str(found) == str(content)
     assert found["parts"][0].data_ptr() + 8 == found["parts"][1].data_ptr()
 
@@ -172,18 +172,18 @@ def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(FileRefusedError, match=r"its arrays would have 5000\d+ bytes, more than the 1000000"):
-            untrusted.read_npz(tmp_path / "x.npz", 10**6)
+            files.read_npz(tmp_path / "x.npz", 10**6)
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()
 
 
 READ = {
-    "npy": untrusted.read_npy,
-    "npz": untrusted.read_npz,
-    "safetensors": untrusted.read_safetensors,
-    "ckpt": untrusted.read_checkpoint,
-    "json": lambda path: untrusted.read_json(path, 100),
+    "npy": files.read_npy,
+    "npz": files.read_npz,
+    "safetensors": files.read_safetensors,
+    "ckpt": files.read_checkpoint,
+    "json": lambda path: files.read_json(path, 100),
 }
 
 
@@ -207,9 +207,9 @@ def test_only_plain_files_are_opened(tmp_path: Path, kind: str) -> None:
 def test_a_link_is_followed_only_where_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     (tmp_path / "y.json").symlink_to("x.json")
-    assert untrusted.read_json(tmp_path / "y.json", 100) == {}
+    assert files.read_json(tmp_path / "y.json", 100) == {}
     with pytest.raises(FileRefusedError, match="it is a link, which could lead anywhere"):
-        untrusted.read_json(tmp_path / "y.json", 100, follow=False)
+        files.read_json(tmp_path / "y.json", 100, follow=False)
 
 
 def test_the_bridge_names_the_file_and_leaves_the_module_as_it_was(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from parity_tests.vectors.vector import Json, VectorsError
-from torch_impl.untrusted import opened_safetensors, printable, read_json
+from torch_impl.files import opened_safetensors, printable, read_json
 
 FORMAT, VERSION = "nn-parity vectors", 1
 INDEX, ANSWERS = "vectors.json", "answers"

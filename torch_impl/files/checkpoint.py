@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from torch_impl.untrusted.arrays import _readable, stored_archive
-from torch_impl.untrusted.plain import FileRefusedError, opened, printable
+from torch_impl.files.arrays import _readable, stored_archive
+from torch_impl.files.plain import FileRefusedError, opened, printable
 
 PUTS, GETS = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
 TEXT, CALL = {"BINUNICODE"}, {"REDUCE"}

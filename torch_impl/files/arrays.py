@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from torch_impl.untrusted.plain import FileRefusedError, opened, printable
+from torch_impl.files.plain import FileRefusedError, opened, printable
 
 LONGEST_HEADER = 2**22  # bytes of JSON in front of a safetensors file
 LARGEST_UNPACKED = 2**30  # bytes of arrays in one .npz file

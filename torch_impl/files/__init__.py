@@ -1,0 +1,21 @@
+"""Files: written whole or not at all; read as data alone, in bounded memory, or refused with one clear error."""
+
+from torch_impl.files.arrays import opened_safetensors, read_npy, read_npz, read_safetensors
+from torch_impl.files.checkpoint import read_checkpoint
+from torch_impl.files.plain import FileRefusedError, opened, printable, read_bytes, read_json
+from torch_impl.files.whole import remove_parts, write_whole
+
+__all__ = [
+    "FileRefusedError",
+    "opened",
+    "opened_safetensors",
+    "printable",
+    "read_bytes",
+    "read_checkpoint",
+    "read_json",
+    "read_npy",
+    "read_npz",
+    "read_safetensors",
+    "remove_parts",
+    "write_whole",
+]
