@@ -58,8 +58,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """What the readers said to every file, by kind and name, from one process."""
     home = tmp_path_factory.mktemp("strangers")
     (home / "files").mkdir()
-    for kind, files in FILES.items():
-        for i, (content, _) in enumerate(files.values()):
+    for kind, hostile in FILES.items():
+        for i, (content, _) in enumerate(hostile.values()):
             (home / "files" / f"{i}.{kind}").write_bytes(content)
     before = sorted(home.rglob("*"))
     command = [sys.executable, "-W", "error", "-c", READ_ALL, "files"]
