@@ -19,7 +19,7 @@ TIMES = 50
 KILLS = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-from experiments import data
+from experiments.training import data
 from experiments.tests.small_mnist import CONTENTS, FILES, assert_right
 from torch_impl.files import whole as files
 

@@ -15,7 +15,7 @@ from experiments.site import component, figures, listing
 from experiments.site.figures import elementwise
 from experiments.site.pages import Site, anchor, components
 from experiments.site.traps import TRAPS, traps
-from parity_tests import check
+from parity_tests.checks import check
 from parity_tests.checks.sides import find
 from parity_tests.cli import environment
 from parity_tests.table import FAMILIES, TABLE
@@ -41,7 +41,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     small = site(folder, ONE_OF_EACH)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(component, "check", lambda row: check.check(row) if row is first_row(row.name) else [])
+        patch.setattr(component, "check", lambda row: check(row) if row is first_row(row.name) else [])
         patch.setattr(component.timing, "speed", lambda _: None)
         for name in ONE_OF_EACH:
             component.write(small, name)
@@ -100,7 +100,7 @@ def test_failed_check_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         def forward(self, x: np.ndarray) -> np.ndarray:
             return super().forward(x) * np.float32(1.01)
 
-    monkeypatch.setattr(component, "check", lambda row: check.check(row, ("float32",), component=Wrong))
+    monkeypatch.setattr(component, "check", lambda row: check(row, ("float32",), component=Wrong))
     monkeypatch.setattr(component.timing, "speed", lambda _: None)
     small = site(tmp_path, ["nn.Tanh"])
     assert not component.write(small, "nn.Tanh").ok
