@@ -1,11 +1,11 @@
-# make demo · make test · make test-deep · make lint · make bench: each sets up .venv by itself, from the versions in constraints.txt.
+# make demo · make test · make test-deep · make lint · make bench · make versions: each sets up .venv by itself, from the versions in constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a process: the table and the tests run in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-deep lint bench clean
+.PHONY: demo test test-deep lint bench versions clean
 
 demo: .venv/ready
 	$(BIN)/nn-parity demo
@@ -18,6 +18,9 @@ test-deep: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/nn-parity bench --json experiments/results --write README.md
+
+versions: .venv/ready
+	$(BIN)/python -m experiments.versions
 
 lint: .venv/ready
 	$(BIN)/ruff check .
