@@ -127,8 +127,8 @@ def page(results: Sequence[dict[str, Any]]) -> str:
     lines = [
         "# The versions that this was run with",
         "",
-        "Written by `make versions`: each line is a fresh environment in which the parity table, the random streams and",
-        "the whole suite ran. Everything without a column was the newest that pip found.",
+        "Written by `make versions`: each line is a fresh environment in which the parity table, the streams and",
+        "the suite ran. Everything without a column was the newest that pip found.",
         "",
         "| asked for | installed | check | streams | suite |",
         "| --- | --- | --- | --- | --- |",
