@@ -8,7 +8,7 @@ import pytest
 from scratch import nn
 from scratch.nn.conv import correlation
 from scratch.nn.conv.correlation import MAX_TILE_BYTES, Correlation
-from scratch.nn.conv.windows import Windows
+from scratch.nn.windows import Windows
 
 KERNELS = {
     "1d": (Windows((3,), (2,), (1,)), 1, (17,)),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.conv.windows import Windows, per_axis
 from scratch.nn.module import Module
 from scratch.nn.padding.index_map import opposite, pad_constant
+from scratch.nn.windows import Windows, per_axis
 
 
 class _Blocks(Module):
@@ -27,11 +27,11 @@ class _Blocks(Module):
         self.padding = padding
         self.stride = stride
         self.windows = Windows(
-            per_axis(name, "kernel_size", kernel_size, 2),
-            per_axis(name, "stride", stride, 2),
-            per_axis(name, "dilation", dilation, 2),
+            per_axis(name, "kernel_size", kernel_size, 2, one_for_all=False),
+            per_axis(name, "stride", stride, 2, one_for_all=False),
+            per_axis(name, "dilation", dilation, 2, one_for_all=False),
         )
-        self.widths = [(width, width) for width in per_axis(name, "padding", padding, 2)]
+        self.widths = [(width, width) for width in per_axis(name, "padding", padding, 2, one_for_all=False)]
         if min(*self.windows.kernel, *self.windows.stride, *self.windows.dilation) < 1 or min(self.widths) < (0, 0):
             raise RuntimeError(f"{self}: kernel_size, dilation and stride must be positive, padding not negative.")
 
@@ -121,7 +121,7 @@ class Fold(_Blocks):
     ) -> None:
         self.output_size = output_size
         super().__init__(kernel_size, dilation, padding, stride)
-        self.sizes = per_axis("Fold", "output_size", output_size, 2)
+        self.sizes = per_axis("Fold", "output_size", output_size, 2, one_for_all=False)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.nn.activation.activation import Activation
 from scratch.nn.activation.select import choose, keep
 from scratch.nn.module import Module, Parameter
-from scratch.nn.reduction import sum_leading
+from scratch.nn.sums import sum_leading
 from scratch.random import rand
 
 

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from scratch.nn.activation.activation import Activation
-from scratch.nn.reduction import sum_trailing
+from scratch.nn.sums import sum_trailing
 
 
 @np.errstate(invalid="ignore")

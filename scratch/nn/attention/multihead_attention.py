@@ -11,7 +11,7 @@ from scratch.nn import init
 from scratch.nn.attention.scaled_dot_product import additive, attend, attend_backward, causal_mask
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module, Parameter
-from scratch.nn.reduction import sum_leading
+from scratch.nn.sums import sum_leading
 from scratch.random import Generator
 
 

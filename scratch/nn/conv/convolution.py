@@ -8,9 +8,9 @@ from numpy.typing import DTypeLike
 
 from scratch.nn import init
 from scratch.nn.conv.correlation import Correlation
-from scratch.nn.conv.windows import Windows, per_axis
 from scratch.nn.module import Module
-from scratch.nn.reduction import sum_leading, sum_trailing
+from scratch.nn.sums import sum_leading, sum_trailing
+from scratch.nn.windows import Windows, per_axis
 from scratch.random import Generator
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -50,11 +50,11 @@ class _Convolution(Module):
             raise ValueError(f"{name}: padding_mode must be one of {', '.join(PADDING_MODES)}, got {padding_mode!r}.")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes)
-        self.stride = self._for_each_axis("stride", stride)
-        self.padding = padding if isinstance(padding, str) else self._for_each_axis("padding", padding)
-        self.dilation = self._for_each_axis("dilation", dilation)
-        self.output_padding = self._for_each_axis("output_padding", output_padding)
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes, one_for_all=False)
+        self.stride = per_axis(name, "stride", stride, self.axes)
+        self.padding = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.axes)
+        self.dilation = per_axis(name, "dilation", dilation, self.axes)
+        self.output_padding = per_axis(name, "output_padding", output_padding, self.axes)
         self.groups = groups
         self.padding_mode = padding_mode
         if min(self.kernel_size) < 0:
@@ -63,12 +63,6 @@ class _Convolution(Module):
         self.weight = self.new_parameter(outer, inner // groups, *self.kernel_size, dtype=dtype)
         self.bias = self.new_parameter(out_channels, dtype=dtype) if bias else None
         self.reset_parameters(generator)
-
-    def _for_each_axis(self, option: str, value: Any) -> tuple[int, ...]:
-        """Like torch's, these options may be one int, one int in a tuple, or an int for each axis."""
-        if isinstance(value, tuple | list) and len(value) == 1:
-            (value,) = value
-        return per_axis(type(self).__name__, option, value, self.axes)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         init.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from scratch.nn.conv.windows import Windows
+from scratch.nn.windows import Windows
 
 TILE_BYTES = 2 * 2**20
 SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20

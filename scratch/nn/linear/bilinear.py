@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from scratch.nn import init
 from scratch.nn.module import Module
-from scratch.nn.reduction import sum_leading
+from scratch.nn.sums import sum_leading
 from scratch.random import Generator
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scratch.nn.activation.select import keep
 from scratch.nn.loss.loss import Loss, check_labels, ieee
 from scratch.nn.loss.multi_margin import check_rows
-from scratch.nn.reduction import sum_trailing
+from scratch.nn.sums import sum_trailing
 
 
 class MultiLabelMarginLoss(Loss):

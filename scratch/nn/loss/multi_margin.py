@@ -7,7 +7,7 @@ import numpy as np
 from scratch.nn.activation.select import keep
 from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, ieee
 from scratch.nn.loss.nll import places
-from scratch.nn.reduction import sum_trailing
+from scratch.nn.sums import sum_trailing
 
 
 class MultiMarginLoss(Loss):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn.normalization.norm_base import NormBase, flat_positions
-from scratch.nn.reduction import sum_leading
+from scratch.nn.sums import sum_leading
 
 
 class _InstanceNorm(NormBase):

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype
-from scratch.nn.reduction import sum_leading, sum_trailing
+from scratch.nn.sums import sum_leading, sum_trailing
 
 BLOCK_BYTES = 1 << 19
 

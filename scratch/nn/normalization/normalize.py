@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
-from scratch.nn.reduction import sum_leading, sum_trailing
+from scratch.nn.sums import sum_leading, sum_trailing
 
 
 class Normalized(NamedTuple):

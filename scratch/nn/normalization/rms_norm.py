@@ -9,7 +9,7 @@ from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.normalization.layer_norm import as_shape, rows_to_normalize
 from scratch.nn.normalization.normalize import check_dtype
-from scratch.nn.reduction import sum_leading, sum_trailing
+from scratch.nn.sums import sum_leading, sum_trailing
 
 
 class RMSNorm(Module):

@@ -6,7 +6,8 @@ import numpy as np
 
 from scratch.nn.pooling.avg_pool import _AvgPool, outer
 from scratch.nn.pooling.max_pool import _MaxPool
-from scratch.nn.pooling.windows import Windows, adaptive_windows, check_floating, check_images, per_axis
+from scratch.nn.pooling.sliding import check_floating, check_images
+from scratch.nn.windows import AxisWindows, adaptive_windows, per_axis
 
 
 class _AdaptiveAvgPool(_AvgPool):
@@ -27,10 +28,10 @@ class _AdaptiveAvgPool(_AvgPool):
     def __init__(self, output_size: Any) -> None:
         self.output_size = output_size
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         return output_windows(self, x, self.output_size)
 
-    def divisor(self, x: np.ndarray, windows: list[Windows]) -> np.ndarray:
+    def divisor(self, x: np.ndarray, windows: list[AxisWindows]) -> np.ndarray:
         return outer([w.counts for w in windows])
 
     def extra_repr(self) -> str:
@@ -69,7 +70,7 @@ class _AdaptiveMaxPool(_MaxPool):
         self.output_size = output_size
         self.return_indices = return_indices
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         return output_windows(self, x, self.output_size)
 
     def extra_repr(self) -> str:
@@ -91,7 +92,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     dimensions = 3
 
 
-def output_windows(module: Any, x: np.ndarray, output_size: Any) -> list[Windows]:
+def output_windows(module: Any, x: np.ndarray, output_size: Any) -> list[AxisWindows]:
     """The windows of every axis, with torch's conditions on the input and the sizes."""
     n = module.dimensions
     check_images(module, x, n, only_batch_empty=False)

@@ -5,16 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.axis_matrix import apply_each, transposed
 from scratch.nn.module import Module
-from scratch.nn.pooling.axis_matrix import apply_each, transposed
-from scratch.nn.pooling.windows import (
-    Windows,
-    check_floating,
-    check_images,
-    per_axis,
-    pooling_windows,
-    window_sums,
-)
+from scratch.nn.pooling.sliding import check_floating, check_images, pooling_windows, window_sums
+from scratch.nn.windows import AxisWindows, per_axis
 
 
 class _AvgPool(Module):
@@ -68,13 +62,13 @@ class _AvgPool(Module):
         sums, divisor = self.take(dy)
         return apply_each(transposed(sums), dy / divisor)
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         check_images(self, x, self.dimensions)
         check_floating(self, x)
         sizes = x.shape[-self.dimensions :]
         return pooling_windows(self, sizes, self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
 
-    def divisor(self, x: np.ndarray, windows: list[Windows]) -> np.ndarray:
+    def divisor(self, x: np.ndarray, windows: list[AxisWindows]) -> np.ndarray:
         """m, broadcast against y: the product of what each axis covers."""
         if self.divisor_override is not None:
             if isinstance(self.divisor_override, bool) or not isinstance(self.divisor_override, int):
@@ -121,7 +115,7 @@ class AvgPool3d(_AvgPool):
     __doc__ = _AvgPool.__doc__
     dimensions = 3
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         windows = super().windows(x)
         kernel = per_axis(self, "kernel_size", self.kernel_size, 3)
         if any(size < k for size, k in zip(x.shape[-3:], kernel, strict=True)):

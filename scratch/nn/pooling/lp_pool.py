@@ -5,18 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.axis_matrix import apply_each, transposed
 from scratch.nn.module import Module
 from scratch.nn.pooling.avg_pool import outer
-from scratch.nn.pooling.axis_matrix import apply_each, transposed
 from scratch.nn.pooling.max_pool import add_at, largest
-from scratch.nn.pooling.windows import (
-    Windows,
-    check_floating,
-    check_images,
-    per_axis,
-    pooling_windows,
-    window_sums,
-)
+from scratch.nn.pooling.sliding import check_floating, check_images, pooling_windows, window_sums
+from scratch.nn.windows import AxisWindows, per_axis
 
 
 class _LPPool(Module):
@@ -74,7 +68,7 @@ class _LPPool(Module):
             dx *= p * power(x, p - 1)
         return dx
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         check_images(self, x, self.dimensions)
         check_floating(self, x)
         if float(self.norm_type) == 0:

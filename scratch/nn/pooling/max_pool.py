@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.module import Module
-from scratch.nn.pooling.windows import KEPT, Windows, check_images, pooling_windows
+from scratch.nn.pooling.sliding import check_images, pooling_windows
+from scratch.nn.windows import KEPT, AxisWindows
 
 
 class _MaxPool(Module):
@@ -56,7 +57,7 @@ class _MaxPool(Module):
         index, shape = self.take((dy, dindices) if self.return_indices else dy)
         return add_at(dy, index, shape, self.dimensions)
 
-    def windows(self, x: np.ndarray) -> list[Windows]:
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
         check_images(self, x, self.dimensions)
         if x.dtype.kind not in "iu" and x.dtype.char not in "fd":
             raise NotImplementedError(f"{self}: the input must be float32, float64 or integers, got {x.dtype}.")
@@ -85,7 +86,7 @@ class MaxPool3d(_MaxPool):
     dimensions = 3
 
 
-def largest(x: np.ndarray, windows: Sequence[Windows]) -> tuple[np.ndarray, np.ndarray]:
+def largest(x: np.ndarray, windows: Sequence[AxisWindows]) -> tuple[np.ndarray, np.ndarray]:
     """The largest value of every window, and where it lies in its flattened image."""
     n = len(windows)
     has_nan = x.dtype.kind == "f" and bool(np.isnan(x.min(initial=0)))
@@ -102,7 +103,7 @@ def largest(x: np.ndarray, windows: Sequence[Windows]) -> tuple[np.ndarray, np.n
     return y, np.take(positions, index)
 
 
-def read(x: np.ndarray, windows: Sequence[Windows]) -> Iterator[np.ndarray]:
+def read(x: np.ndarray, windows: Sequence[AxisWindows]) -> Iterator[np.ndarray]:
     """For each position of the kernel, row by row, what it reads for all outputs."""
     if not windows:
         yield x
@@ -133,7 +134,7 @@ def first_largest(candidates: Iterable[np.ndarray], count: int, has_nan: bool) -
 
 
 @lru_cache(KEPT)
-def flat_positions(windows: tuple[Windows, ...]) -> np.ndarray:
+def flat_positions(windows: tuple[AxisWindows, ...]) -> np.ndarray:
     """(K, O): what each position of the kernel reads for each output, as an index into the flattened image."""
     flat = np.zeros((1, 1), np.int64)
     for window in windows:

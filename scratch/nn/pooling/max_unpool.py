@@ -8,7 +8,8 @@ import numpy as np
 
 from scratch.nn.module import Module
 from scratch.nn.pooling.max_pool import in_all_images
-from scratch.nn.pooling.windows import check_floating, check_images, per_axis
+from scratch.nn.pooling.sliding import check_floating, check_images
+from scratch.nn.windows import per_axis
 
 
 class _MaxUnpool(Module):

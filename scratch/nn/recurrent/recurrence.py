@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratch.nn.module import Parameter
-from scratch.nn.reduction import sum_leading
+from scratch.nn.sums import sum_leading
 
 State = tuple[np.ndarray, ...]
 Steps = list[slice]

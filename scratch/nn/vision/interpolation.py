@@ -16,8 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from scratch.nn.pooling.axis_matrix import AxisMatrix
-from scratch.nn.pooling.windows import KEPT, adaptive_windows
+from scratch.nn.axis_matrix import AxisMatrix
+from scratch.nn.windows import KEPT, adaptive_windows
 from scratch.random.arch import get_arch
 from scratch.random.rounding import multiply_add
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from scratch.nn.axis_matrix import AxisMatrix, apply_each, transposed
 from scratch.nn.module import Module
-from scratch.nn.pooling.axis_matrix import AxisMatrix, apply_each, transposed
 from scratch.nn.vision.interpolation import interpolation_matrix
 
 ANY = (1, 2, 3)
