@@ -38,6 +38,7 @@ def check(
     import torch
 
     from parity_tests.checks import DTYPES
+    from parity_tests.environment import environment
     from parity_tests.table import select
 
     rows = select(pattern)
@@ -95,6 +96,7 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
     from rich.console import Console
 
     from parity_tests.checks.parallel import check_rows
+    from parity_tests.environment import environment
 
     reports = check_rows(rows, dtypes, device)
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
@@ -150,23 +152,6 @@ def _number(value: float) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-def environment(device: str) -> dict[str, str]:
-    """What a reader needs to know about the machine that made the figures."""
-    import platform
-
-    import numpy as np
-    import torch
-
-    where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return {
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": where,
-    }
 
 
 def _refuse(text: str) -> None:

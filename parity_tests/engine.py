@@ -1,69 +1,190 @@
-"""The two engines by name, and values carried from one to the other."""
+"""An engine: one implementation of the components, how numbers get in and out of it, and its random generator.
+
+Everything that runs "the same thing on both" takes engines and calls these methods; nothing else asks which one it has.
+A further engine is one more class here.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 import scratch
 import torch_impl
-
-ENGINES: dict[str, Any] = {"scratch": scratch, "torch": torch_impl}
-
-
-def to_engine(engine: str, nest: Any) -> Any:
-    """A copy of nested values, with arrays and tensors as arrays for scratch and as tensors for torch."""
-    if isinstance(nest, dict):
-        return {key: to_engine(engine, value) for key, value in nest.items()}
-    if type(nest) is list:
-        return [to_engine(engine, value) for value in nest]
-    if isinstance(nest, np.ndarray | torch.Tensor):
-        return torch.tensor(array_of(nest)) if engine == "torch" else np.array(array_of(nest))
-    return copy.deepcopy(nest)
+from parity_tests.nests import map_nest
 
 
-def array_of(value: Any) -> np.ndarray:
-    """The numbers of a tensor, a parameter, an array or a number; of tensors and parameters without a copy."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
-    return value.data if isinstance(value, scratch.nn.Parameter) else np.asarray(value)
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What both engines have.
+
+    name       how reports call it
+    lib        its package, with torch's names below it: nn, optim, manual_seed, no_grad
+    random     its random functions, those in place too: rand, randperm, uniform_ ...
+    dtypes     where its dtypes are: float32, float64 ...
+    stand_ins  classes that stand in for those of the package, by their dotted names: that is how planted bugs are tried
+    """
+
+    name: str
+    lib: Any
+    random: Any
+    dtypes: Any
+    stand_ins: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+    # --- components ---------------------------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Any:
+        """The component that the package has under a dotted name: "nn.Linear"."""
+        return self.stand_ins.get(name) or find(self.lib, name)
+
+    def replacing(self, name: str, kind: Any) -> Self:
+        """The same engine with another class under a dotted name."""
+        return replace(self, stand_ins={**self.stand_ins, name: kind})
+
+    def factory(self, dtype: Any = "float32") -> dict[str, Any]:
+        """The keyword argument of layers that sets their precision."""
+        return {"dtype": getattr(self.dtypes, np.dtype(dtype).name)}
+
+    def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
+        """A component in this precision, with its parameters where the engine computes."""
+        raise NotImplementedError
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
+
+    def native(self, array: Any) -> Any:
+        """What the engine computes with: a copy of an array, its strides kept. They decide where random numbers go."""
+        raise NotImplementedError
+
+    def native_view(self, array: np.ndarray) -> Any:
+        """The same, sharing the array's memory."""
+        raise NotImplementedError
+
+    def array(self, value: Any) -> np.ndarray:
+        """A copy of the numbers of a native array, a parameter or a number."""
+        return np.array(self.array_view(value))
+
+    def array_view(self, value: Any) -> np.ndarray:
+        """The same, sharing memory where the value is in the CPU's memory."""
+        raise NotImplementedError
+
+    def holds(self, value: Any) -> bool:
+        """Whether this is a native array."""
+        raise NotImplementedError
+
+    def parameter(self, array: Any) -> Any:
+        return self.lib.nn.Parameter(self.native(array))
+
+    def carry(self, nest: Any, source: Engine) -> Any:
+        """A copy of nested values of another engine, such as a state_dict, with its arrays as this engine's."""
+        return map_nest(
+            lambda leaf: self.native(source.array_view(leaf)) if source.holds(leaf) else copy.deepcopy(leaf), nest
+        )
+
+    # --- random numbers, gradients ------------------------------------------------------------------------------------
+
+    def seed(self, seed: int) -> None:
+        self.lib.manual_seed(seed)
+
+    def state(self) -> np.ndarray:
+        """The state of the global generator."""
+        return self.array(self.random.get_rng_state())
+
+    def set_state(self, state: np.ndarray) -> None:
+        self.random.set_rng_state(self.native(state))
+
+    def no_grad(self) -> AbstractContextManager[Any]:
+        return self.lib.no_grad()
 
 
-def start(lib: Any, *shapes: tuple[int, ...], dtype: str = "float32") -> list[Any]:
-    """Parameters of a package, scratch or torch_impl, with the same values on both engines."""
-    rng = np.random.default_rng(3)
-    values = [np.asarray(rng.normal(size=shape), np.float32).astype(dtype) for shape in shapes]
-    return [lib.nn.Parameter(to_engine(name_of(lib), value)) for value in values]
+class Scratch(Engine):
+    """NumPy, with its own backward."""
+
+    def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
+        """Scratch has no global default dtype: layers with parameters take it as an argument."""
+        kind = self.find(name)
+        code = getattr(kind.__init__, "__code__", None)
+        takes_dtype = code is not None and "dtype" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        given = {"dtype": np.dtype(dtype), **kwargs} if takes_dtype else kwargs
+        return kind(*args, **given)
+
+    def native(self, array: Any) -> np.ndarray:
+        return np.array(array)
+
+    def native_view(self, array: np.ndarray) -> np.ndarray:
+        return array
+
+    def array_view(self, value: Any) -> np.ndarray:
+        return value.data if isinstance(value, scratch.nn.Parameter) else np.asarray(value)
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, np.ndarray)
 
 
-def give_gradients(lib: Any, parameters: Iterable[Any], seed: int = 0) -> None:
-    """Random gradients, the same on both engines."""
-    rng = np.random.default_rng(seed)
-    for parameter in parameters:
-        gradient = np.asarray(rng.normal(size=tuple(parameter.shape)), np.float32)
-        parameter.grad = to_engine(name_of(lib), gradient.astype(array_of(parameter).dtype))
+class TorchRandom:
+    """Torch's random functions, those in place as functions of a tensor."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.endswith("_") and not name.startswith("_"):
+            return lambda x, *arguments: getattr(x, name)(*arguments)
+        return getattr(torch, name)
 
 
-def name_of(lib: Any) -> str:
-    return "scratch" if lib is scratch else "torch"
+@dataclass(frozen=True, eq=False)
+class Torch(Engine):
+    """PyTorch, with autograd's backward, on a device."""
+
+    device: str = "cpu"
+
+    def on(self, device: str) -> Torch:
+        return replace(self, device=device)
+
+    def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
+        with default_dtype(self.factory(dtype)["dtype"]):
+            return self.find(name)(*args, **kwargs).to(self.device)
+
+    def native(self, array: Any) -> torch.Tensor:
+        array = np.asarray(array)
+        strides = [stride // array.itemsize for stride in array.strides]
+        dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+        return torch.empty_strided(array.shape, strides, dtype=dtype, device=self.device).copy_(torch.tensor(array))
+
+    def native_view(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array)
+
+    def array_view(self, value: Any) -> np.ndarray:
+        return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, torch.Tensor)
 
 
-def assert_refused_alike(call: Callable[[Any], Any], name: str) -> None:
-    """Both packages raise, of one class, and scratch's text names the component."""
-    ours, theirs = (_error(call, lib) for lib in ENGINES.values())
-    assert theirs is not None, "torch accepts it"
-    assert ours is not None, f"scratch accepts it; torch: {theirs!r}"
-    assert isinstance(ours, type(theirs)), f"scratch: {ours!r}; torch: {theirs!r}"
-    assert name in str(ours), f"the text names no component: {ours!r}"
-
-
-def _error(call: Callable[[Any], Any], lib: Any) -> Exception | None:
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Torch makes parameters in this precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
     try:
-        call(lib)
-    except Exception as error:
-        return error
-    return None
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def find(package: Any, name: str) -> Any:
+    """scratch.nn.Linear from (scratch, "nn.Linear")."""
+    for part in name.split("."):
+        package = getattr(package, part)
+    return package
+
+
+SCRATCH = Scratch("scratch", scratch, scratch.random, np)
+TORCH = Torch("torch", torch_impl, TorchRandom(), torch)
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (SCRATCH, TORCH)}

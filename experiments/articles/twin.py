@@ -19,7 +19,7 @@ import torch
 import scratch
 import torch_impl
 from experiments.articles.article import GradientCheck, gradient_check
-from parity_tests.engine import array_of
+from parity_tests.engine import ENGINES
 
 DIRECTIONS = 3  # along which each parameter is moved
 
@@ -41,7 +41,7 @@ class Twin:
 
     def array(self, value: Any) -> np.ndarray:
         """The numbers of a tensor, parameter, array or number."""
-        return array_of(value)
+        return ENGINES[self.name].array_view(value)
 
     def factory(self, dtype: str = "float32") -> dict[str, Any]:
         """The keyword argument of layers that sets their precision."""

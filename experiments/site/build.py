@@ -12,7 +12,7 @@ from pathlib import Path
 from experiments.site import component, overview, replays, twins
 from experiments.site.pages import HERE, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, one_thread_each
-from parity_tests.cli import environment
+from parity_tests.environment import environment
 from parity_tests.table import select
 
 WORTH_A_POOL = 8  # fewer components are done before the worker processes have started

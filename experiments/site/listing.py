@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import scratch
 import torch_impl
-from parity_tests.checks.sides import find
+from parity_tests.engine import find
 
 SHOWN_OF_TORCH = ("__init__", "forward", "step", "get_lr", "update_parameters")
 UNCOLORED = re.compile(r'<span class="(?:n|p|o|w|bp|nb|nn|ne|vm|sx)">([^<]*)</span>')

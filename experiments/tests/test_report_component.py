@@ -16,8 +16,8 @@ from experiments.site.figures import elementwise
 from experiments.site.pages import Site, anchor, components
 from experiments.site.traps import TRAPS, traps
 from parity_tests.checks import check
-from parity_tests.checks.sides import find
-from parity_tests.cli import environment
+from parity_tests.engine import find
+from parity_tests.environment import environment
 from parity_tests.table import FAMILIES, TABLE
 from parity_tests.table.row import Pair, normal
 

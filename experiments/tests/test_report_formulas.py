@@ -11,7 +11,7 @@ import scratch
 from experiments.site import docstring, listing
 from experiments.site.equations import NotationError, mathml
 from experiments.site.pages import components
-from parity_tests.checks.sides import find
+from parity_tests.engine import find
 
 NAMES = [one.name for one in components()]
 SIGNS = {

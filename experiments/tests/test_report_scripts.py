@@ -9,7 +9,7 @@ import pytest
 import scratch
 from experiments.site.figures import optimizers
 from experiments.site.pages import HERE, components
-from parity_tests.checks.sides import find
+from parity_tests.engine import find
 
 
 def in_node(script: str, expression: str) -> object:

@@ -14,6 +14,7 @@ import torch
 
 from parity_tests.checks.layer import DTYPES, LayerCheck, check_refusal
 from parity_tests.checks.sides import Row
+from parity_tests.engine import SCRATCH, TORCH
 from parity_tests.rule import Result, exactly
 from parity_tests.table.row import Refusal
 
@@ -33,15 +34,16 @@ def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", compone
 
 
 def _check(row: Row, dtypes: tuple[str, ...], device: str, component: Any) -> list[Result]:
+    ours = SCRATCH.replacing(row.name, component) if component else SCRATCH
     try:
         if isinstance(row, Refusal):
-            return [check_refusal(row, component)]
+            return [check_refusal(row, ours)]
         if row.name.startswith(("optim.", "nn.init.", "nn.utils.")):
             from parity_tests.checks import optimizer
 
             place = torch.device(device) if row.name.startswith("optim.") else nullcontext()  # init draws on the CPU
             with place:
-                return optimizer.check(row, dtypes, component)
-        return list(LayerCheck(row, dtypes, device, component).results())
+                return optimizer.check(row, dtypes, ours)
+        return list(LayerCheck(row, dtypes, ours, TORCH.on(device)).results())
     except Exception as error:
         return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-import scratch
-import torch_impl
-from parity_tests.checks.sides import draw, find, generator
+from parity_tests.checks.sides import draw, generator
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import (
     DRAWS,
     Result,
@@ -87,16 +86,17 @@ def _orthogonal_truth(pair: Pair, seed: int, shape: tuple[int, ...]) -> np.ndarr
 
 def fill(pair: Pair, start: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' array of start's shape and strides, filled from one seed; and each returns what it was given."""
-    ours = np.copy(start, order="K")
-    theirs = torch.from_numpy(np.copy(start, order="K"))
-    scratch.manual_seed(seed)
-    torch.manual_seed(seed)
-    returned = find(scratch, pair.name)(ours, *pair.args, **pair.kwargs)
-    find(torch_impl, pair.name)(theirs, *pair.args, **pair.kwargs)
-    if returned is not ours:
-        raise AssertionError(f"{pair.name} must return the array that it was given")
-    return ours, theirs.numpy()
+    return _filled(pair, SCRATCH, start, seed), _filled(pair, TORCH, start, seed)
+
+
+def _filled(pair: Pair, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
+    target = engine.native(np.copy(start, order="K"))
+    engine.seed(seed)
+    returned = engine.find(pair.name)(target, *pair.args, **pair.kwargs)
+    if returned is not target:
+        raise AssertionError(f"{engine}: {pair.name} must return the array that it was given")
+    return engine.array_view(target)
 
 
 def _same_state() -> bool:
-    return np.array_equal(scratch.get_rng_state(), torch.get_rng_state().numpy())
+    return np.array_equal(SCRATCH.state(), TORCH.state())

@@ -18,10 +18,10 @@ from parity_tests.checks.sides import (
     differentiable,
     draw,
     generator,
-    leaves,
-    map_nest,
     parameter_noise,
 )
+from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.nests import leaves, map_nest
 from parity_tests.rule import DRAWS, Result, bits_equal, distance, exactly, float32_limit, float64_limit, ulp
 from parity_tests.table.row import Pair, Refusal
 
@@ -31,14 +31,14 @@ DTYPES = ("float32", "float64")
 class LayerCheck:
     """The checks of design section 4 for a layer, an activation or a loss."""
 
-    def __init__(self, pair: Pair, dtypes: tuple[str, ...], device: str = "cpu", component: Any = None) -> None:
-        self.pair, self.dtypes, self.device, self.component = pair, dtypes, device, component
+    def __init__(self, pair: Pair, dtypes: tuple[str, ...], ours: Engine = SCRATCH, theirs: Torch = TORCH) -> None:
+        self.pair, self.dtypes, self.ours, self.theirs = pair, dtypes, ours, theirs
         self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
         for dtype in DTYPES:
-            self.sides[dtype] = ScratchSide(pair, dtype, 7, component), TorchSide(pair, dtype, 7, device)
+            self.sides[dtype] = ScratchSide(pair, dtype, 7, ours), TorchSide(pair, dtype, 7, theirs)
         self.u: dict[str, float] = {}
         self.modes = (True, False) if "eval" not in pair.notes else (True,)
-        if device != "cpu" and self.draws():
+        if theirs.device != "cpu" and self.draws():
             self.modes = (False,)  # another device draws other numbers: only eval mode can agree
 
     def draws(self) -> bool:
@@ -73,7 +73,7 @@ class LayerCheck:
                 list(ours) == list(theirs),
                 f"{list(ours)}, torch {list(theirs)}",
             )
-            if "init" in self.pair.notes or self.device != "cpu":
+            if "init" in self.pair.notes or self.theirs.device != "cpu":
                 continue
             for name in ours.keys() & theirs.keys():
                 yield exactly(
@@ -211,7 +211,7 @@ class LayerCheck:
     def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
         """Both sides anew with the shared parameters, so that buffers start where they start."""
         ours = self.sides[dtype][0]
-        fresh = ScratchSide(self.pair, dtype, 7, self.component), TorchSide(self.pair, dtype, 7, self.device)
+        fresh = ScratchSide(self.pair, dtype, 7, self.ours), TorchSide(self.pair, dtype, 7, self.theirs)
         values = {name: value.copy() for name, value in ours.parameters().items()}
         for name, parameter in fresh[0].module.named_parameters():
             parameter.data[...] = values[name]
@@ -280,7 +280,7 @@ class LayerCheck:
         return (values[0] - values[1]) / (2 * h), size
 
 
-def check_refusal(row: Refusal, component: Any = None) -> Result:
+def check_refusal(row: Refusal, engine: Engine = SCRATCH) -> Result:
     """Torch raises; scratch must raise the same class of error, and its text must name the component."""
 
     def attempt(side: Any) -> Exception | None:
@@ -295,7 +295,7 @@ def check_refusal(row: Refusal, component: Any = None) -> Result:
 
         return _attempt(call)[1]
 
-    ours = attempt(lambda: ScratchSide(row, np.float32, component=component))
+    ours = attempt(lambda: ScratchSide(row, np.float32, engine=engine))
     theirs = attempt(lambda: TorchSide(row, np.float32))
     named = ours is not None and row.name.split(".")[-1] in str(ours)
     same = ours is not None and theirs is not None and _same_class(ours, theirs)

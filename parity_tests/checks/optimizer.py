@@ -12,7 +12,7 @@ that rounding, and in float64 so is scratch's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -27,8 +27,8 @@ from parity_tests.checks.averaging import check_averaging
 from parity_tests.checks.clipping import check_clip
 from parity_tests.checks.initialiser import check_init
 from parity_tests.checks.scheduler import check_scheduler
-from parity_tests.checks.sides import Numbers, find
-from parity_tests.engine import ENGINES, array_of, to_engine
+from parity_tests.checks.sides import Numbers
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import DRAWS, Result, distance, float32_limit, float64_limit
 from parity_tests.table.row import Pair
 
@@ -38,18 +38,15 @@ HANDOVER = 0.5  # and the state changes engines here
 Trajectory = list[Numbers]
 
 
-def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64"), component: Any = None) -> list[Result]:
-    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils.
-
-    `component` stands in for scratch's optimizer: that is how planted bugs are tried.
-    """
+def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64"), engine: Engine = SCRATCH) -> list[Result]:
+    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils."""
     if row.name.startswith("optim.lr_scheduler.") or row.name == "optim.swa_utils.SWALR":
         return check_scheduler(row)
     checkers = {"nn.init": check_init, "nn.utils": check_clip, "optim.swa_utils": check_averaging}
     package = row.name.rpartition(".")[0]
     if package in checkers:
         return [result for dtype in dtypes for result in checkers[package](row, dtype)]
-    optimizer = OptimizerCheck(row, component)
+    optimizer = OptimizerCheck(row, engine)
     return [result for dtype in dtypes for result in optimizer.results(dtype)]
 
 
@@ -85,8 +82,8 @@ OBJECTIVE = [Weight("normal", (5, 3), size=1.0), Weight("near zero", (7,), 1e-3)
 class OptimizerCheck:
     """Trajectories against the rule, and runs that change engines in the middle."""
 
-    def __init__(self, pair: Pair, component: Any = None) -> None:
-        self.pair, self.component = pair, component
+    def __init__(self, pair: Pair, engine: Engine = SCRATCH) -> None:
+        self.pair, self.engine = pair, engine
         self.torch_runs: dict[Any, Trajectory] = {}
         self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(pair.name, WEIGHTS)
         self.steps = LBFGS_STEPS if pair.name == "optim.LBFGS" else STEPS
@@ -97,42 +94,40 @@ class OptimizerCheck:
         error: dict[str, float] = {}
         notes: dict[str, str] = {}
         for number in range(DRAWS):
-            truth, rough = (self.run(["torch"], kind, number) for kind in ("float64", "float32"))
-            ours = self.run(["scratch"], dtype, number)
+            truth, rough = (self.run([TORCH], kind, number) for kind in ("float64", "float32"))
+            ours = self.run([self.engine], dtype, number)
             _raise_to(u, _distances(rough, truth, rough, notes))
             _raise_to(error, _distances(ours, truth, rough if dtype == "float32" else truth, notes))
         for what, value in error.items():
             yield Result(self.pair.label, what, dtype, value, limit(u[what]), notes.get(what, ""))
         # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
-        truth, like = (self.run(["torch", "torch"], kind, 0) for kind in ("float64", dtype))
-        for legs in (["torch", "scratch"], ["scratch", "torch"]):
+        truth, like = (self.run([TORCH, TORCH], kind, 0) for kind in ("float64", dtype))
+        for legs in ([TORCH, self.engine], [self.engine, TORCH]):
             error = _distances(self.run(legs, dtype, 0), truth, like, notes := {})
             worst = max(error, key=lambda what: error[what] / limit(u[what]))
-            label = f"{' → '.join(legs)}: {worst}"
+            label = f"{' → '.join(map(str, legs))}: {worst}"
             yield Result(self.pair.label, label, dtype, error[worst], limit(u[worst]), notes.get(worst, ""))
 
-    def run(self, engines: list[str], dtype: str, number: int) -> Trajectory:
+    def run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
         """All numbers after every step. A second engine goes on from the first one's state_dict."""
-        key = (*engines, dtype, number)
-        if key not in self.torch_runs:
+        key = (len(engines), dtype, number)
+        known = self.torch_runs if self.engine not in engines else {}
+        if key not in known:
             with unrounded() if self.pair.name == "optim.Muon" and dtype == "float64" else nullcontext():
-                trajectory = self._run(engines, dtype, number)
-            if "scratch" in engines:
-                return trajectory
-            self.torch_runs[key] = trajectory
-        return self.torch_runs[key]
+                known[key] = self._run(engines, dtype, number)
+        return known[key]
 
-    def _run(self, engines: list[str], dtype: str, number: int) -> Trajectory:
+    def _run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
         first, *second = engines
-        side = Side(self, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
+        side = Side(self.pair, self.weights, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
         trajectory = []
         for step in range(self.steps):
             if step == int(DROP * self.steps):
                 side.scale_rates(0.1)
             if step == int(HANDOVER * self.steps) and second:
-                values, state = side.values(), side.optimizer.state_dict()
-                side = Side(self, second[0], values)
-                side.optimizer.load_state_dict(to_engine(second[0], state))
+                values, state = side.values(), second[0].carry(side.optimizer.state_dict(), first)
+                side = Side(self.pair, self.weights, second[0], values)
+                side.optimizer.load_state_dict(state)
             side.step(number, step)
             trajectory.append(side.numbers())
         return trajectory
@@ -141,16 +136,14 @@ class OptimizerCheck:
 class Side:
     """The row's optimizer and its parameters on one engine."""
 
-    def __init__(self, owner: OptimizerCheck, engine: str, values: Numbers) -> None:
-        self.pair, self.weights, self.engine = owner.pair, owner.weights, engine
-        package = ENGINES[engine]
-        self.parameters = {name: package.nn.Parameter(to_engine(engine, value)) for name, value in values.items()}
+    def __init__(self, pair: Pair, weights: Sequence[Any], engine: Engine, values: Numbers) -> None:
+        self.pair, self.weights, self.engine = pair, weights, engine
+        self.parameters = {name: engine.parameter(value) for name, value in values.items()}
         groups: Any = [{"params": [*self.parameters.values()][::2]}]
         groups.append({"params": [*self.parameters.values()][1::2], **self.pair.call})
         if self.pair.name == "optim.LBFGS":
             groups = self.parameters.values()
-        kind = owner.component if engine == "scratch" and owner.component else find(package, self.pair.name)
-        self.optimizer = kind(groups, *self.pair.args, **self.pair.kwargs)
+        self.optimizer = engine.find(self.pair.name)(groups, *self.pair.args, **self.pair.kwargs)
 
     def scale_rates(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
@@ -164,34 +157,35 @@ class Side:
         for weight in self.weights:
             parameter = self.parameters[weight.name]
             if step not in weight.absent:
-                gradient = weight.values(number, step).astype(array_of(parameter).dtype)
-                parameter.grad = to_engine(self.engine, gradient)
+                gradient = weight.values(number, step).astype(self.engine.array_view(parameter).dtype)
+                parameter.grad = self.engine.native(gradient)
         self.optimizer.step()
 
     def objective(self) -> float:
         """Σ a x²/2 + x⁴/4 + (Σ x)²/2 with a between 1 and 30; evaluated by NumPy on both engines."""
-        x = np.concatenate([array_of(p).ravel() for p in self.parameters.values()])
+        arrays = [self.engine.array_view(parameter) for parameter in self.parameters.values()]
+        x = np.concatenate([array.ravel() for array in arrays])
         a = np.geomspace(1, 30, x.size).astype(x.dtype)
         gradient = a * x + x**3 + x.sum()
-        parts = np.split(gradient, np.cumsum([array_of(p).size for p in self.parameters.values()]))
+        parts = np.split(gradient, np.cumsum([array.size for array in arrays]))
         for parameter, part in zip(self.parameters.values(), parts, strict=False):
-            parameter.grad = to_engine(self.engine, part.reshape(parameter.shape))
+            parameter.grad = self.engine.native(part.reshape(parameter.shape))
         return float((a * x**2 / 2 + x**4 / 4).sum() + x.sum() ** 2 / 2)
 
     def values(self) -> Numbers:
-        return {name: array_of(parameter).copy() for name, parameter in self.parameters.items()}
+        return {name: self.engine.array(parameter) for name, parameter in self.parameters.items()}
 
     def numbers(self) -> Numbers:
         """Parameters and state by name, copied. A list is one array; Python's numbers take the parameter's dtype."""
         numbers = {f"theta {name}": value for name, value in self.values().items()}
         for name, parameter in self.parameters.items():
-            dtype = array_of(parameter).dtype
+            dtype = self.engine.array_view(parameter).dtype
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, list):
-                    value = [array_of(part) for part in value if part is not None]
+                    value = [self.engine.array_view(part) for part in value if part is not None]
                 if not isinstance(value, list) or value:
                     plain = isinstance(value, int | float | list)
-                    numbers[f"{key} {name}"] = np.array(value if plain else array_of(value), dtype if plain else None)
+                    numbers[f"{key} {name}"] = np.array(value, dtype) if plain else self.engine.array(value)
         return numbers
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.checks.sides import find
-from parity_tests.engine import ENGINES, to_engine
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import FLOOR, Result, distance, exactly
 from parity_tests.table.row import Pair
 
@@ -29,13 +28,14 @@ def check_scheduler(pair: Pair) -> list[Result]:
 
 
 def _results(pair: Pair) -> Iterator[Result]:
-    truth = run(pair, ["torch"])
-    for legs in (["scratch"], ["torch", "scratch"], ["scratch", "torch"]):
+    truth = run(pair, [TORCH])
+    changes: tuple[list[Engine], ...] = ([SCRATCH], [TORCH, SCRATCH], [SCRATCH, TORCH])
+    for legs in changes:
         values = run(pair, legs)
-        prefix = "" if len(legs) == 1 else f"{' → '.join(legs)}: "
+        prefix = "" if len(legs) == 1 else f"{' → '.join(map(str, legs))}: "
         for what in truth:
             yield Result(pair.label, prefix + what, "float64", distance(values[what], truth[what]), FLOOR)
-    ours, theirs = Side(pair, "scratch"), Side(pair, "torch")
+    ours, theirs = Side(pair, SCRATCH), Side(pair, TORCH)
     keys = sorted(ours.scheduler.state_dict()), sorted(theirs.scheduler.state_dict())
     yield exactly(pair.label, "state_dict keys", None, keys[0] == keys[1], f"{keys[0]}, torch {keys[1]}")
     restarts = pair.name.endswith("WarmRestarts")
@@ -48,7 +48,7 @@ def _results(pair: Pair) -> Iterator[Result]:
             yield Result(pair.label, f"step(epoch): {what}", "float64", distance(ours.numbers()[what], exact), FLOOR)
 
 
-def run(pair: Pair, engines: list[str]) -> dict[str, np.ndarray]:
+def run(pair: Pair, engines: list[Engine]) -> dict[str, np.ndarray]:
     """All rates and momenta of one training. A second engine goes on from the first one's two state_dicts."""
     first, *second = engines
     side = Side(pair, first)
@@ -63,13 +63,12 @@ def run(pair: Pair, engines: list[str]) -> dict[str, np.ndarray]:
 class Side:
     """An optimizer with two groups and the row's schedule on one engine."""
 
-    def __init__(self, pair: Pair, engine: str) -> None:
+    def __init__(self, pair: Pair, engine: Engine) -> None:
         self.pair, self.engine = pair, engine
-        self.package = package = ENGINES[engine]
-        weights = [package.nn.Parameter(to_engine(engine, np.zeros(2, np.float32))) for _ in RATES]
+        weights = [engine.parameter(np.zeros(2, np.float32)) for _ in RATES]
         groups = [{"params": [weight], "lr": lr} for weight, lr in zip(weights, RATES, strict=True)]
         kind = pair.call.get("optimizer", "SGD")
-        self.optimizer = getattr(package.optim, kind)(groups, **({"momentum": 0.9} if kind == "SGD" else {}))
+        self.optimizer = engine.find(f"optim.{kind}")(groups, **({"momentum": 0.9} if kind == "SGD" else {}))
         self.scheduler = self.build(pair.name, copy.deepcopy(pair.kwargs))
         self.values: dict[str, list[float]] = {}
 
@@ -77,7 +76,7 @@ class Side:
         """The schedule of this name on the optimizer, with those among its arguments."""
         kwargs = {key: self.built(value) for key, value in kwargs.items()}
         optimizer = () if name.endswith("ChainedScheduler") else (self.optimizer,)
-        return find(self.package, name)(*optimizer, **kwargs)
+        return self.engine.find(name)(*optimizer, **kwargs)
 
     def built(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -103,9 +102,9 @@ class Side:
     def numbers(self) -> dict[str, np.ndarray]:
         return {what: np.array(values) for what, values in self.values.items()}
 
-    def handed_to(self, engine: str) -> Side:
+    def handed_to(self, engine: Engine) -> Side:
         other = Side(self.pair, engine)
-        other.optimizer.load_state_dict(to_engine(engine, self.optimizer.state_dict()))
+        other.optimizer.load_state_dict(engine.carry(self.optimizer.state_dict(), self.engine))
         other.scheduler.load_state_dict(copy.deepcopy(self.scheduler.state_dict()))
         other.values = self.values
         return other

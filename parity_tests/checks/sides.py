@@ -10,38 +10,18 @@ Both engines get the same numbers and return the same names, so that comparing t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
 
-import scratch
-import torch_impl
+from parity_tests.engine import SCRATCH, TORCH, Engine, Torch, default_dtype
+from parity_tests.nests import leaves, map_nest, numbered
 from parity_tests.table.row import Pair, Recipe, Refusal
 
 Numbers = dict[str, np.ndarray]
 Row = Pair | Refusal
-
-
-def map_nest(fn: Callable[[Any], Any], nest: Any) -> Any:
-    """Apply fn to the leaves of nested tuples, lists and dicts."""
-    if isinstance(nest, dict):
-        return {key: map_nest(fn, value) for key, value in nest.items()}
-    if isinstance(nest, tuple) and hasattr(nest, "_fields"):
-        return type(nest)(*(map_nest(fn, part) for part in nest))
-    if isinstance(nest, tuple | list):
-        return type(nest)(map_nest(fn, part) for part in nest)
-    return fn(nest)
-
-
-def leaves(nest: Any) -> Iterator[Any]:
-    if isinstance(nest, tuple | list):
-        for part in nest:
-            yield from leaves(part)
-    else:
-        yield nest
 
 
 def generator(row: Row, *salt: int) -> np.random.Generator:
@@ -59,13 +39,6 @@ def differentiable(row: Row) -> list[bool]:
     return [isinstance(leaf, Recipe) and leaf.differentiable for leaf in leaves(row.inputs)]
 
 
-def find(package: Any, name: str) -> Any:
-    """scratch.nn.Linear from (scratch, "nn.Linear")."""
-    for part in name.split("."):
-        package = getattr(package, part)
-    return package
-
-
 def cotangent(row: Row, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A random cotangent for one output. Ones would hide a softmax backward that returns zeros."""
     return np.asarray(generator(row, 2, number).normal(size=shape), np.float32).astype(dtype)
@@ -79,13 +52,12 @@ def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:
 class ScratchSide:
     """The NumPy component."""
 
-    def __init__(self, row: Row, dtype: Any, seed: int = 0, component: Any = None) -> None:
-        self.row, self.dtype = row, np.dtype(dtype)
+    def __init__(self, row: Row, dtype: Any, seed: int = 0, engine: Engine = SCRATCH) -> None:
+        self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
-        kind = component or find(scratch, row.name)
-        scratch.manual_seed(seed)
-        args, kwargs = _built((args, _with_dtype(kind, kwargs, self.dtype)), scratch, self.dtype)
-        self.module = kind(*args, **kwargs)
+        engine.seed(seed)
+        args, kwargs = _built((args, kwargs), engine.lib, self.dtype)
+        self.module = engine.build(row.name, args, kwargs, self.dtype)
 
     def state(self) -> Numbers:
         return dict(self.module.state_dict())
@@ -95,7 +67,7 @@ class ScratchSide:
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
         self.module.train(training)
-        scratch.manual_seed(seed)
+        self.engine.seed(seed)
         return self.module(*inputs, **call)
 
     def run(self, inputs: Any, call: Any, training: bool = True, seed: int = 0, keep: bool = False) -> Numbers:
@@ -140,40 +112,29 @@ class ScratchSide:
 class TorchSide:
     """The torch component, on a device."""
 
-    def __init__(self, row: Row, dtype: Any, seed: int = 0, device: str = "cpu") -> None:
-        self.row, self.dtype, self.device = row, np.dtype(dtype), device
+    def __init__(self, row: Row, dtype: Any, seed: int = 0, engine: Torch = TORCH) -> None:
+        self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
-        kind = find(torch_impl, row.name)
-        torch.manual_seed(seed)
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(getattr(torch, self.dtype.name))
-        try:
-            args, kwargs = _built(map_nest(self._tensor, (args, kwargs)), torch_impl, torch.get_default_dtype())
-            self.module = kind(*args, **kwargs).to(device)
-        finally:
-            torch.set_default_dtype(before)
+        engine.seed(seed)
+        with default_dtype(engine.factory(dtype)["dtype"]):
+            args, kwargs = _built(map_nest(self._tensor, (args, kwargs)), engine.lib, torch.get_default_dtype())
+        self.module = engine.build(row.name, args, kwargs, dtype)
 
     def _tensor(self, value: Any) -> Any:
-        """A tensor of its own memory, with the array's strides: order in memory decides where random numbers go."""
-        if not isinstance(value, np.ndarray | np.generic):
-            return value
-        strides = [stride // value.itemsize for stride in value.strides]
-        dtype = torch.from_numpy(np.empty(0, value.dtype)).dtype
-        tensor = torch.empty_strided(value.shape, strides, dtype=dtype, device=self.device)
-        return tensor.copy_(torch.tensor(value))
+        return self.engine.native(value) if isinstance(value, np.ndarray | np.generic) else value
 
     def state(self) -> Numbers:
-        return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
+        return {name: self.engine.array_view(tensor) for name, tensor in self.module.state_dict().items()}
 
     def load_parameters(self, values: Numbers) -> None:
         """Copy in place, in this side's precision; from here on both sides compute with the same numbers."""
         with torch.no_grad():
             for name, parameter in self.module.named_parameters():
-                parameter.copy_(torch.tensor(values[name]))
+                parameter.copy_(self.engine.native(values[name]))
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
         self.module.train(training)
-        torch.manual_seed(seed)
+        self.engine.seed(seed)
         return self.module(*inputs, **map_nest(self._tensor, call))
 
     def run(self, inputs: Any, call: Any, training: bool = True, seed: int = 0) -> Numbers:
@@ -182,7 +143,7 @@ class TorchSide:
         wanted = {i: wanted[i].requires_grad_() for i, w in enumerate(differentiable(self.row)) if w}
         output = self.forward(inputs, call, training, seed)
         outputs = [y for y in leaves(output) if y is not None]
-        numbers = {numbered("output", i): y.detach().cpu().numpy() for i, y in enumerate(outputs)}
+        numbers = {numbered("output", i): self.engine.array_view(y) for i, y in enumerate(outputs)}
         sources = {numbered("grad input", i): x for i, x in wanted.items()}
         sources |= {f"grad {name}": p for name, p in self.module.named_parameters()}
         targets = [(y, self._cotangent(i, y)) for i, y in enumerate(outputs) if y.requires_grad]
@@ -195,15 +156,11 @@ class TorchSide:
             gradients = tuple(None for _ in sources)
         for (name, source), gradient in zip(sources.items(), gradients, strict=True):
             gradient = torch.zeros_like(source) if gradient is None else gradient
-            numbers[name] = (gradient.to_dense() if gradient.is_sparse else gradient).detach().cpu().numpy()
-        return numbers | {f"buffer {name}": b.detach().cpu().numpy().copy() for name, b in self.module.named_buffers()}
+            numbers[name] = self.engine.array_view(gradient.to_dense() if gradient.is_sparse else gradient)
+        return numbers | {f"buffer {name}": self.engine.array(b) for name, b in self.module.named_buffers()}
 
     def _cotangent(self, number: int, y: torch.Tensor) -> torch.Tensor:
-        return torch.tensor(cotangent(self.row, number, tuple(y.shape), self.dtype), device=self.device)
-
-
-def numbered(what: str, i: int) -> str:
-    return f"{what} {i}" if i else what
+        return self.engine.native(cotangent(self.row, number, tuple(y.shape), self.dtype))
 
 
 def _is_float(value: Any) -> bool:
@@ -212,13 +169,6 @@ def _is_float(value: Any) -> bool:
 
 def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
     return np.zeros_like(like) if gradient is None else np.array(gradient)
-
-
-def _with_dtype(kind: Any, kwargs: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
-    """Scratch has no global default dtype: layers with parameters take it as an argument."""
-    code = getattr(kind.__init__, "__code__", None)
-    takes_dtype = code is not None and "dtype" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return {**kwargs, "dtype": dtype} if takes_dtype and "dtype" not in kwargs else kwargs
 
 
 def _built(nest: Any, package: Any, dtype: Any) -> Any:

@@ -3,7 +3,6 @@
 `table()` returns the rows, `print_table()` prints them. The tests go through the same DRAWS.
 """
 
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,31 +14,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from scratch import nn, random
+from parity_tests.engine import SCRATCH, TORCH, Engine
+from parity_tests.environment import environment
+from scratch.random import get_arch
 
 SIZES = (0, 1, 15, 16, 17, 63, 1000, 60000, 10**6)
 FLOATS = ("float32", "float64")
 INTEGERS = ("int64", "int32", "uint8", "bool")
-
-
-class Torch:
-    """PyTorch, its in-place methods as functions of a tensor."""
-
-    nn = torch.nn
-
-    def __getattr__(self, name: str) -> Any:
-        if name.endswith("_"):
-            return lambda x, *arguments: getattr(x, name)(*arguments)
-        return getattr(torch, name)
-
-
-class Scratch:
-    """scratch.random under the same names."""
-
-    nn = nn
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(random, name)
 
 
 LAYOUTS: dict[str, Callable[[int, str], np.ndarray]] = {
@@ -60,26 +41,22 @@ def arranged(n: int, dtype: str, layout: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Draw:
-    """A call on a side (Torch or Scratch) with x of a size, dtype and layout; returns what was drawn."""
+    """A call of an engine with x of a size, dtype and layout; returns what was drawn."""
 
     name: str
-    call: Callable[[Any, Any], Any]
+    call: Callable[[Engine, Any], Any]
     dtypes: tuple[str, ...] = FLOATS
     layouts: tuple[str, ...] = CONTIGUOUS
     smallest: int = 0
     largest: int = 10**6
     exact: bool = True
 
-    def theirs(self, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
-        """What torch draws, from its global generator as it stands."""
-        return self.call(Torch(), torch.from_numpy(arranged(n, dtype, layout))).numpy()
-
-    def ours(self, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
-        """What scratch draws, from its global generator as it stands."""
-        return self.call(Scratch(), arranged(n, dtype, layout))
+    def drawn(self, engine: Engine, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
+        """What an engine draws, from its global generator as it stands."""
+        return engine.array_view(self.call(engine, engine.native_view(arranged(n, dtype, layout))))
 
     def both(self, n: int, dtype: str, layout: str) -> tuple[np.ndarray, np.ndarray]:
-        return self.theirs(n, dtype, layout), self.ours(n, dtype, layout)
+        return self.drawn(TORCH, n, dtype, layout), self.drawn(SCRATCH, n, dtype, layout)
 
 
 def rows_of_7(x: Any) -> Any:
@@ -87,12 +64,12 @@ def rows_of_7(x: Any) -> Any:
 
 
 def in_place(name: str, *arguments: float, dtypes: tuple[str, ...] = FLOATS) -> Draw:
-    call = lambda side, x: getattr(side, name)(x, *arguments)  # noqa: E731
+    call = lambda engine, x: getattr(engine.random, name)(x, *arguments)  # noqa: E731
     return Draw(shown(name, arguments), call, dtypes, tuple(LAYOUTS))
 
 
 def initializer(name: str, *arguments: float, exact: bool = True) -> Draw:
-    call = lambda side, x: getattr(side.nn.init, name)(rows_of_7(x), *arguments)  # noqa: E731
+    call = lambda engine, x: getattr(engine.lib.nn.init, name)(rows_of_7(x), *arguments)  # noqa: E731
     return Draw(shown(f"init.{name}", arguments), call, smallest=15, largest=60000, exact=exact)
 
 
@@ -102,7 +79,7 @@ def shown(name: str, arguments: tuple[float, ...]) -> str:
 
 def layer(name: str, *arguments: float, shape: tuple[int, ...] = (-1,)) -> Draw:
     """A layer that draws a mask or noise, on numbers of both signs."""
-    call = lambda side, x: getattr(side.nn, name)(*arguments)(images(x - 0.5, shape))  # noqa: E731
+    call = lambda engine, x: getattr(engine.lib.nn, name)(*arguments)(images(x - 0.5, shape))  # noqa: E731
     return Draw(shown(f"nn.{name}", arguments), call, smallest=0 if shape == (-1,) else 60)
 
 
@@ -112,35 +89,35 @@ def images(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 DRAWS = [
-    Draw("rand", lambda side, x: side.rand(x.shape, dtype=x.dtype)),
-    Draw("rand_like", lambda side, x: side.rand_like(x), layouts=tuple(LAYOUTS)),
+    Draw("rand", lambda e, x: e.random.rand(x.shape, dtype=x.dtype)),
+    Draw("rand_like", lambda e, x: e.random.rand_like(x), layouts=tuple(LAYOUTS)),
     in_place("uniform_", -0.1, 0.1),
     in_place("uniform_", 0.3, 17.7),
-    Draw("randn", lambda side, x: side.randn(x.shape, dtype=x.dtype)),
-    Draw("randn_like", lambda side, x: side.randn_like(x), layouts=tuple(LAYOUTS)),
+    Draw("randn", lambda e, x: e.random.randn(x.shape, dtype=x.dtype)),
+    Draw("randn_like", lambda e, x: e.random.randn_like(x), layouts=tuple(LAYOUTS)),
     in_place("normal_"),
     in_place("normal_", 0.3, 1.7),
-    Draw("normal(0.3, 1.7, size)", lambda side, x: side.normal(0.3, 1.7, x.shape, dtype=x.dtype)),
-    Draw("normal(means, stds)", lambda side, x: side.normal(x, x), layouts=tuple(LAYOUTS)),
-    Draw("normal(means, 1.7)", lambda side, x: side.normal(x, 1.7), layouts=tuple(LAYOUTS)),
-    Draw("normal(0.3, stds)", lambda side, x: side.normal(0.3, x), layouts=tuple(LAYOUTS)),
-    Draw("randint(-5, 12)", lambda side, x: side.randint(-5, 12, x.shape, dtype=x.dtype), ("int64", *FLOATS)),
-    Draw("randint(2^28)", lambda side, x: side.randint(2**28, x.shape), ("int64",)),
-    Draw("randint(-2^62, 2^62)", lambda side, x: side.randint(-(2**62), 2**62, x.shape), ("int64",)),
-    Draw("randint_like", lambda side, x: side.randint_like(x, 100), layouts=tuple(LAYOUTS)),
+    Draw("normal(0.3, 1.7, size)", lambda e, x: e.random.normal(0.3, 1.7, x.shape, dtype=x.dtype)),
+    Draw("normal(means, stds)", lambda e, x: e.random.normal(x, x), layouts=tuple(LAYOUTS)),
+    Draw("normal(means, 1.7)", lambda e, x: e.random.normal(x, 1.7), layouts=tuple(LAYOUTS)),
+    Draw("normal(0.3, stds)", lambda e, x: e.random.normal(0.3, x), layouts=tuple(LAYOUTS)),
+    Draw("randint(-5, 12)", lambda e, x: e.random.randint(-5, 12, x.shape, dtype=x.dtype), ("int64", *FLOATS)),
+    Draw("randint(2^28)", lambda e, x: e.random.randint(2**28, x.shape), ("int64",)),
+    Draw("randint(-2^62, 2^62)", lambda e, x: e.random.randint(-(2**62), 2**62, x.shape), ("int64",)),
+    Draw("randint_like", lambda e, x: e.random.randint_like(x, 100), layouts=tuple(LAYOUTS)),
     in_place("random_", dtypes=(*INTEGERS, *FLOATS)),
     in_place("random_", 0, 2, dtypes=(*INTEGERS, *FLOATS)),
-    Draw("randperm", lambda side, x: side.randperm(x.shape[0]), ("int64",)),
+    Draw("randperm", lambda e, x: e.random.randperm(x.shape[0]), ("int64",)),
     in_place("bernoulli_", 0.3, dtypes=("int64", *FLOATS)),
-    Draw("bernoulli(P)", lambda side, x: side.bernoulli(x), layouts=tuple(LAYOUTS)),
+    Draw("bernoulli(P)", lambda e, x: e.random.bernoulli(x), layouts=tuple(LAYOUTS)),
     in_place("exponential_", 1.7),
     in_place("log_normal_", 0.5, 0.7),
     in_place("cauchy_", 0.5, 0.7),
     in_place("geometric_", 0.2, dtypes=("int64", *FLOATS)),
-    Draw("multinomial(w, 50, True)", lambda side, x: side.multinomial(x, 50, True), smallest=1),
-    Draw("multinomial(w, 10)", lambda side, x: side.multinomial(x, 10), smallest=15),
-    Draw("multinomial(rows, 5, True)", lambda side, x: side.multinomial(rows_of_7(x), 5, True), smallest=15),
-    Draw("multinomial(rows, 5)", lambda side, x: side.multinomial(rows_of_7(x), 5), smallest=15),
+    Draw("multinomial(w, 50, True)", lambda e, x: e.random.multinomial(x, 50, True), smallest=1),
+    Draw("multinomial(w, 10)", lambda e, x: e.random.multinomial(x, 10), smallest=15),
+    Draw("multinomial(rows, 5, True)", lambda e, x: e.random.multinomial(rows_of_7(x), 5, True), smallest=15),
+    Draw("multinomial(rows, 5)", lambda e, x: e.random.multinomial(rows_of_7(x), 5), smallest=15),
     layer("Dropout", 0.3),
     layer("Dropout1d", 0.3, shape=(-1, 5, 12)),
     layer("Dropout2d", 0.3, shape=(-1, 5, 3, 4)),
@@ -162,12 +139,12 @@ DRAWS = [
 
 
 def seed_both(seed: int) -> None:
-    torch.manual_seed(seed)
-    random.manual_seed(seed)
+    for engine in (TORCH, SCRATCH):
+        engine.seed(seed)
 
 
 def same_state() -> bool:
-    return bool(np.array_equal(torch.get_rng_state().numpy(), random.get_rng_state()))
+    return bool(np.array_equal(TORCH.state(), SCRATCH.state()))
 
 
 def same_bits(theirs: np.ndarray, ours: np.ndarray) -> bool:
@@ -186,9 +163,9 @@ def random_program(seed: int, calls: int = 25) -> Iterator[tuple[str, bool]]:
         dtype, layout = str(rng.choice(draw.dtypes)), str(rng.choice(draw.layouts))
         yield f"{draw.name}, n={n}, {dtype}, {layout}", same_bits(*draw.both(n, dtype, layout))
         if rng.random() < 0.1:
-            random.set_rng_state(torch.get_rng_state())
+            SCRATCH.set_state(TORCH.state())
         elif rng.random() < 0.1:
-            torch.set_rng_state(torch.from_numpy(random.get_rng_state()))
+            TORCH.set_state(SCRATCH.state())
     yield "the states at the end", same_state()
 
 
@@ -246,15 +223,16 @@ def distance_in_ulp(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
     return np.abs(theirs.astype(np.float64) - ours) / unit
 
 
-def environment() -> list[str]:
+def conditions() -> list[str]:
     """What the verdicts depend on: versions, processor capability, the machine reproduced, whether a GPU took part."""
     if torch.cuda.is_available():
         gpu = f"CUDA stream: run the suite to compare it with this {torch.cuda.get_device_name()}"
     else:
         gpu = "CUDA stream: unverified on a GPU, none here"
+    here = environment()
     return [
-        f"torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.machine()}",
-        f"torch's CPU capability {torch.backends.cpu.get_cpu_capability()}, scratch reproduces '{random.get_arch()}'",
+        f"torch {here['torch']}, NumPy {here['numpy']}, Python {here['python']}, {here['machine']}",
+        f"torch's CPU capability {here['device']}, scratch reproduces '{get_arch()}'",
         gpu,
     ]
 
@@ -266,7 +244,7 @@ def print_table(rows: list[Row] | None = None, console: Console | None = None) -
     printed.add_column("values", justify="right")
     for line in rows:
         printed.add_row(line.function, line.dtype, line.verdict, f"{line.values:,}")
-    printed.caption = "\n".join(environment())
+    printed.caption = "\n".join(conditions())
     (console or Console(width=None if sys.stdout.isatty() else 130)).print(printed)
     return all(line.ok for line in rows)
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 import scratch
-from parity_tests.checks.sides import Numbers, map_nest, numbered
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.objects import slots, walk
 from parity_tests.comparer.side import LOSS, Key, Side, named_outputs
 from parity_tests.comparer.values import cast, fill, floats, is_float, leaves
+from parity_tests.nests import map_nest, numbered
 
 
 class ArraySide(Side):

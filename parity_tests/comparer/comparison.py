@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers, map_nest
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer import diagnose
 from parity_tests.comparer.losses import loss_for
 from parity_tests.comparer.mode import Mode
@@ -34,6 +34,7 @@ from parity_tests.comparer.sides import side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
 from parity_tests.comparer.values import array
+from parity_tests.nests import map_nest
 from parity_tests.rule import float32_limit
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers, numbered
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.values import leaves
+from parity_tests.nests import numbered
 
 Key = tuple[str, int]  # a layer's dotted name, and which of its calls in one forward
 LOSS = "loss"

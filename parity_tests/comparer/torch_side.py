@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.checks.sides import Numbers, map_nest, numbered
+from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side, named_outputs
 from parity_tests.comparer.values import array, arrays, floats, is_float, tensors
+from parity_tests.nests import map_nest, numbered
 
 
 class TorchSide(Side):

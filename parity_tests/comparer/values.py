@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.checks.sides import map_nest
+from parity_tests.nests import map_nest
 
 RELATIVE_MOVE = 2.0**-12  # how far a further draw moves each number: other roundings, the same neighborhood
 

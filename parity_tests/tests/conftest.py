@@ -8,7 +8,7 @@ import torch
 from hypothesis import settings
 
 import scratch
-from parity_tests.cli import environment
+from parity_tests.environment import environment
 from parity_tests.tests.properties.counting import RAN, summary
 
 settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import scratch
-from parity_tests.engine import ENGINES, assert_refused_alike, give_gradients, name_of, start, to_engine
+from parity_tests.engine import ENGINES
+from parity_tests.tests.alike import assert_refused_alike, give_gradients, start
 from scratch.nn import Parameter
 
 BAD_FILLS = {
@@ -34,7 +35,7 @@ def test_bad_input_to_an_initialiser(case):
     name, *_ = case.split()
     shape, arguments = BAD_FILLS[case]
     assert_refused_alike(
-        lambda lib: getattr(lib.nn.init, name)(to_engine(name_of(lib), np.zeros(shape, np.float32)), *arguments), name
+        lambda engine: getattr(engine.lib.nn.init, name)(engine.native(np.zeros(shape, np.float32)), *arguments), name
     )
 
 
@@ -64,9 +65,9 @@ WARNED = [
 
 @pytest.mark.parametrize(("name", "shape", "arguments", "text"), WARNED)
 def test_initialisers_warn_as_torch_does(name, shape, arguments, text):
-    for lib in ENGINES.values():
+    for engine in ENGINES.values():
         with pytest.warns(UserWarning, match=text):
-            getattr(lib.nn.init, name)(to_engine(name_of(lib), np.zeros(shape, np.float32)), *arguments)
+            getattr(engine.lib.nn.init, name)(engine.native(np.zeros(shape, np.float32)), *arguments)
 
 
 NONLINEARITIES = ["linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -81,33 +82,33 @@ def test_calculate_gain(name):
 
 @pytest.mark.parametrize("arguments", [("gelu",), ("leaky_relu", True), ("leaky_relu", "0.1")])
 def test_calculate_gain_refuses(arguments):
-    assert_refused_alike(lambda lib: lib.nn.init.calculate_gain(*arguments), "calculate_gain")
+    assert_refused_alike(lambda engine: engine.lib.nn.init.calculate_gain(*arguments), "calculate_gain")
 
 
 def test_clipping_refuses_what_torch_refuses():
-    def nan_gradient(lib):
-        parameters = start(lib, (2,))
-        give_gradients(lib, parameters)
+    def nan_gradient(engine):
+        parameters = start(engine, (2,))
+        give_gradients(engine, parameters)
         parameters[0].grad[0] = float("nan")
         return parameters
 
     assert_refused_alike(
-        lambda lib: lib.nn.utils.clip_grad_norm_(nan_gradient(lib), 1.0, error_if_nonfinite=True), "norm"
+        lambda engine: engine.lib.nn.utils.clip_grad_norm_(nan_gradient(engine), 1.0, error_if_nonfinite=True), "norm"
     )
-    assert_refused_alike(lambda lib: lib.nn.utils.clip_grad_norm_([1.0], 1.0), "clip_grad_norm_")
+    assert_refused_alike(lambda engine: engine.lib.nn.utils.clip_grad_norm_([1.0], 1.0), "clip_grad_norm_")
 
 
 @pytest.mark.parametrize("order", [float("inf"), -1.0])
 def test_an_empty_array_has_no_norm_of_this_order(order):
     empty = np.zeros(0, np.float32)
     assert_refused_alike(
-        lambda lib: lib.nn.utils.get_total_norm([to_engine(name_of(lib), empty)], order), "get_total_norm"
+        lambda engine: engine.lib.nn.utils.get_total_norm([engine.native(empty)], order), "get_total_norm"
     )
 
 
 def test_clipping_nothing_gives_zero():
     nothing: list[Parameter] = []
-    for lib in ENGINES.values():
-        assert float(lib.nn.utils.clip_grad_norm_(nothing, 1.0)) == 0
+    for engine in ENGINES.values():
+        assert float(engine.lib.nn.utils.clip_grad_norm_(nothing, 1.0)) == 0
         with pytest.warns(UserWarning, match="empty"):
-            lib.nn.utils.clip_grad_norm_((p for p in nothing), 1.0)
+            engine.lib.nn.utils.clip_grad_norm_((p for p in nothing), 1.0)

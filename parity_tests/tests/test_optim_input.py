@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import scratch
-from parity_tests.engine import ENGINES, assert_refused_alike, give_gradients, start
+from parity_tests.engine import ENGINES, SCRATCH
+from parity_tests.tests.alike import assert_refused_alike, give_gradients, start
 
 P = "one parameter"  # replaced by a parameter of shape (2,) on either engine
 
@@ -59,9 +60,9 @@ BAD_OPTIMIZERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
 def test_bad_input_to_an_optimizer(case):
     rule, params, options = BAD_OPTIMIZERS[case]
 
-    def build(lib):
-        known = dict(zip((P, "another"), start(lib, (2,), (3,)), strict=True))
-        return getattr(lib.optim, rule)(replaced(params, known), **options)
+    def build(engine):
+        known = dict(zip((P, "another"), start(engine, (2,), (3,)), strict=True))
+        return getattr(engine.lib.optim, rule)(replaced(params, known), **options)
 
     assert_refused_alike(build, rule)
 
@@ -85,7 +86,8 @@ BAD_STATES = {
 @pytest.mark.parametrize("case", BAD_STATES)
 def test_bad_state(case):
     assert_refused_alike(
-        lambda lib: lib.optim.SGD(start(lib, (2,)), lr=0.1).load_state_dict(BAD_STATES[case]), "SGD.load_state_dict"
+        lambda engine: engine.lib.optim.SGD(start(engine, (2,)), lr=0.1).load_state_dict(BAD_STATES[case]),
+        "SGD.load_state_dict",
     )
 
 
@@ -121,9 +123,9 @@ def test_bad_input_to_a_schedule(case):
     name, *_ = case.split()
     rule = "Adagrad" if "momentum" in case else "SGD"
 
-    def build(lib):
-        optimizer = getattr(lib.optim, rule)(start(lib, (2,)), lr=0.1)
-        return getattr(lib.optim.lr_scheduler, name)(optimizer, **BAD_SCHEDULES[case])
+    def build(engine):
+        optimizer = getattr(engine.lib.optim, rule)(start(engine, (2,)), lr=0.1)
+        return getattr(engine.lib.optim.lr_scheduler, name)(optimizer, **BAD_SCHEDULES[case])
 
     assert_refused_alike(build, name)
 
@@ -133,17 +135,17 @@ SCHEDULES = {"StepLR": (3,), "OneCycleLR": (0.1, 9), "CyclicLR": (0.1, 0.2), "Re
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_of_something_else_are_refused(name):
-    assert_refused_alike(lambda lib: getattr(lib.optim.lr_scheduler, name)("SGD", *SCHEDULES[name]), name)
+    assert_refused_alike(lambda engine: getattr(engine.lib.optim.lr_scheduler, name)("SGD", *SCHEDULES[name]), name)
 
 
 def test_a_chain_of_nothing_is_refused():
-    assert_refused_alike(lambda lib: lib.optim.lr_scheduler.ChainedScheduler([]), "ChainedScheduler")
+    assert_refused_alike(lambda engine: engine.lib.optim.lr_scheduler.ChainedScheduler([]), "ChainedScheduler")
 
 
 def test_one_cycle_ends():
-    def run(lib):
-        optimizer = lib.optim.SGD(start(lib, (2,)), lr=0.1, momentum=0.9)
-        scheduler = lib.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5)
+    def run(engine):
+        optimizer = engine.lib.optim.SGD(start(engine, (2,)), lr=0.1, momentum=0.9)
+        scheduler = engine.lib.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5)
         optimizer.step()
         for _ in range(7):
             scheduler.step()
@@ -152,16 +154,16 @@ def test_one_cycle_ends():
 
 
 def test_a_schedule_refuses_the_state_of_another():
-    optimizer = scratch.optim.SGD(start(scratch, (2,)), lr=0.1)
+    optimizer = scratch.optim.SGD(start(SCRATCH, (2,)), lr=0.1)
     state = scratch.optim.lr_scheduler.StepLR(optimizer, 3).state_dict()
     with pytest.raises(KeyError, match=r"ExponentialLR\.load_state_dict: unknown keys \['step_size'\]"):
         scratch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9).load_state_dict(state)
 
 
 def test_schedules_warn_as_torch_does():
-    for lib in ENGINES.values():
-        optimizer = lib.optim.SGD(start(lib, (2,)), lr=0.1)
-        scheduler = lib.optim.lr_scheduler.StepLR(optimizer, 3)
+    for engine in ENGINES.values():
+        optimizer = engine.lib.optim.SGD(start(engine, (2,)), lr=0.1)
+        scheduler = engine.lib.optim.lr_scheduler.StepLR(optimizer, 3)
         with pytest.warns(UserWarning, match="get_last_lr"):
             scheduler.get_lr()
         with pytest.warns(UserWarning, match=r"optimizer\.step"):
@@ -174,33 +176,37 @@ def test_schedules_warn_as_torch_does():
 
 @pytest.mark.parametrize("rule", ["Adafactor", "LBFGS"])
 def test_rules_that_cannot_step_parameters_without_elements(rule):
-    def step(lib):
-        parameters = start(lib, (0, 3))
-        give_gradients(lib, parameters)
-        getattr(lib.optim, rule)(parameters).step(lambda: 1.0)
+    def step(engine):
+        parameters = start(engine, (0, 3))
+        give_gradients(engine, parameters)
+        getattr(engine.lib.optim, rule)(parameters).step(lambda: 1.0)
 
     assert_refused_alike(step, rule)
 
 
 def test_lbfgs_needs_a_closure():
-    assert_refused_alike(lambda lib: lib.optim.LBFGS(start(lib, (2,))).step(), "LBFGS.step")
+    assert_refused_alike(lambda engine: engine.lib.optim.LBFGS(start(engine, (2,))).step(), "LBFGS.step")
 
 
 def test_averaging_refuses_bad_input():
     fn = scratch.optim.swa_utils.get_swa_avg_fn()
 
-    def linear(lib):
-        return lib.nn.Linear(2, 3)
+    def linear(engine):
+        return engine.lib.nn.Linear(2, 3)
 
-    assert_refused_alike(lambda lib: lib.optim.swa_utils.get_ema_avg_fn(1.1), "get_ema_avg_fn")
-    assert_refused_alike(lambda lib: lib.optim.swa_utils.get_ema_multi_avg_fn(-0.1), "get_ema_multi_avg_fn")
+    assert_refused_alike(lambda engine: engine.lib.optim.swa_utils.get_ema_avg_fn(1.1), "get_ema_avg_fn")
+    assert_refused_alike(lambda engine: engine.lib.optim.swa_utils.get_ema_multi_avg_fn(-0.1), "get_ema_multi_avg_fn")
     assert_refused_alike(
-        lambda lib: lib.optim.swa_utils.AveragedModel(linear(lib), avg_fn=fn, multi_avg_fn=fn), "AveragedModel"
+        lambda engine: engine.lib.optim.swa_utils.AveragedModel(linear(engine), avg_fn=fn, multi_avg_fn=fn),
+        "AveragedModel",
     )
 
 
 @pytest.mark.parametrize("options", [{"anneal_strategy": "x"}, {"anneal_epochs": 1.5}, {"anneal_epochs": -1}])
 def test_swalr_refuses_bad_options(options):
     assert_refused_alike(
-        lambda lib: lib.optim.swa_utils.SWALR(lib.optim.SGD(start(lib, (2,)), lr=0.1), 0.1, **options), "SWALR"
+        lambda engine: engine.lib.optim.swa_utils.SWALR(
+            engine.lib.optim.SGD(start(engine, (2,)), lr=0.1), 0.1, **options
+        ),
+        "SWALR",
     )

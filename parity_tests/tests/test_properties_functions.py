@@ -11,11 +11,12 @@ import torch.utils.data
 from hypothesis import strategies as st
 
 import scratch
-from parity_tests.checks.clipping import scratch_side, torch_side
+from parity_tests.checks.clipping import run as clipped
 from parity_tests.checks.initialiser import fill
 from parity_tests.checks.layer import _same_class
 from parity_tests.checks.scheduler import Side
 from parity_tests.checks.streams import DRAWS, Draw, same_bits, same_state, seed_both
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import FLOOR, bits_equal, distance, float32_limit, float64_limit
 from parity_tests.table import TABLE
 from parity_tests.table.row import Pair, given, normal
@@ -141,11 +142,11 @@ def clipped_otherwise(case: tuple[Pair, list[tuple[tuple[int, ...], str, str] | 
 
     pair = replace(pair, inputs=tuple(g if g is None else array(i, *g) for i, g in enumerate(gradients)))
     with np.errstate(all="ignore"):
-        ours, our_error = attempt(lambda: scratch_side(pair, dtype, 0))
-        theirs, their_error = attempt(lambda: torch_side(pair, dtype, 0))
+        ours, our_error = attempt(lambda: clipped(pair, SCRATCH, dtype, 0))
+        theirs, their_error = attempt(lambda: clipped(pair, TORCH, dtype, 0))
         if our_error or their_error:
             return refusals(our_error, their_error)
-        rough, truth = (torch_side(pair, kind, 0) for kind in ("float32", "float64"))
+        rough, truth = (clipped(pair, TORCH, kind, 0) for kind in ("float32", "float64"))
         for what, expected in theirs.items():
             if ours[what].dtype != expected.dtype or ours[what].shape != expected.shape:
                 return f"{what}: {ours[what].dtype}{ours[what].shape}, torch {expected.dtype}{expected.shape}"
@@ -178,15 +179,15 @@ def scheduled_otherwise(case: tuple[Pair, dict[str, Any], int]) -> str:
     pair, options, steps = case
     pair = replace(pair, kwargs={**pair.kwargs, **options})
 
-    def run(engine: str) -> dict[str, np.ndarray]:
+    def run(engine: Engine) -> dict[str, np.ndarray]:
         side = Side(pair, engine)
         side.record()
         for step in range(steps):
             side.step(step)
         return side.numbers()
 
-    ours, our_error = attempt(lambda: run("scratch"))
-    theirs, their_error = attempt(lambda: run("torch"))
+    ours, our_error = attempt(lambda: run(SCRATCH))
+    theirs, their_error = attempt(lambda: run(TORCH))
     if our_error or their_error:
         return refusals(our_error, their_error, len(options))
     with np.errstate(all="ignore"):

@@ -6,7 +6,7 @@ import torch
 from torch.nn.utils import rnn as torch_rnn
 
 import scratch
-from parity_tests.checks.sides import leaves
+from parity_tests.nests import leaves
 from parity_tests.rule import distance, float32_limit, float64_limit
 from scratch.nn.utils import rnn as scratch_rnn
 

@@ -13,11 +13,12 @@ import torch
 import torch.utils.data
 
 import scratch
-import torch_impl
 from parity_tests.checks.layer import _same_class
-from parity_tests.checks.sides import ScratchSide, draw, find, generator, leaves
-from parity_tests.engine import ENGINES, give_gradients, name_of, start, to_engine
+from parity_tests.checks.sides import ScratchSide, draw, generator
+from parity_tests.engine import ENGINES, SCRATCH, TORCH, find
+from parity_tests.nests import leaves
 from parity_tests.table.signatures import ADDED, LEFT_OUT
+from parity_tests.tests.alike import give_gradients, start
 from parity_tests.tests.properties.disagreements import ARGUMENTS, unknown
 from parity_tests.tests.properties.example import Cut, Dtype, Example, Option, Plant, Rank, rows, signature
 from parity_tests.tests.properties.refusal_text import fault
@@ -46,7 +47,7 @@ def verdicts(cases, known=()):
     """
     found = []
     for what, call in cases:
-        ours, theirs = (outcome(lambda lib=lib, call=call: call(lib)) for lib in ENGINES.values())
+        ours, theirs = (outcome(lambda engine=engine, call=call: call(engine)) for engine in ENGINES.values())
         if (ours is None) != (theirs is None) or not (ours is None or _same_class(ours, theirs)):
             wrong = f"scratch {ours!r}; torch {theirs!r}"
         else:
@@ -184,8 +185,8 @@ RULES = [name for name in scratch.optim.__all__ if name[0].isupper() and name !=
 
 @pytest.mark.parametrize("name", RULES)
 def test_an_optimizer_refuses_what_torch_refuses(name):
-    def build(lib, key, wrong):
-        return getattr(lib.optim, name)(**{"params": start(lib, (3, 2)), key: wrong})
+    def build(engine, key, wrong):
+        return getattr(engine.lib.optim, name)(**{"params": start(engine, (3, 2)), key: wrong})
 
     params = [("params", wrong) for wrong in ([], [3], {}, [{}], None, 3, "no such", torch.ones(2), np.ones(2))]
     options = [(key, wrong) for key in arguments(getattr(scratch.optim, name))[1:] for wrong in WRONG]
@@ -193,11 +194,11 @@ def test_an_optimizer_refuses_what_torch_refuses(name):
     assert not (text := verdicts(cases, ARGUMENTS)), text
 
 
-def trained(lib, name):
+def trained(engine, name):
     """An optimizer after a step, so that it has state."""
-    parameters = start(lib, (3, 2))
-    give_gradients(lib, parameters)
-    optimizer = getattr(lib.optim, name)(parameters, **({} if name == "Adafactor" else {"lr": 0.1}))
+    parameters = start(engine, (3, 2))
+    give_gradients(engine, parameters)
+    optimizer = getattr(engine.lib.optim, name)(parameters, **({} if name == "Adafactor" else {"lr": 0.1}))
     optimizer.step(*([lambda: 1.0] if name == "LBFGS" else []))
     return optimizer
 
@@ -211,30 +212,30 @@ def test_an_optimizer_loads_nothing_from_a_wrong_state(name):
         "no param_groups": lambda state: state.pop("param_groups"),
         "a group without params": lambda state: state["param_groups"][0].pop("params"),
     }
-    optimizers = {lib: trained(lib, name) for lib in ENGINES.values()}
+    optimizers = {engine: trained(engine, name) for engine in ENGINES.values()}
 
-    def load(lib, spoil):
-        state = optimizers[lib].state_dict()
+    def load(engine, spoil):
+        state = optimizers[engine].state_dict()
         state = {"state": dict(state["state"]), "param_groups": [dict(group) for group in state["param_groups"]]}
         state["param_groups"][0]["lr"] = 77.0
         spoil(state)
-        optimizers[lib].load_state_dict(state)
+        optimizers[engine].load_state_dict(state)
 
     assert not (text := verdicts([(what, partial(load, spoil=spoil)) for what, spoil in spoils.items()])), text
-    assert optimizers[scratch].param_groups[0]["lr"] != 77.0
+    assert optimizers[SCRATCH].param_groups[0]["lr"] != 77.0
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_gradient_of_another_shape_or_dtype_is_refused(name):
     for wrong in (np.ones((2, 3), np.float32), np.ones(2, np.float32), np.ones((3, 2)), np.ones((3, 2), np.int64)):
 
-        def step(lib, wrong=wrong):
-            parameters = start(lib, (3, 2))
-            optimizer = getattr(lib.optim, name)(parameters)
-            parameters[0].grad = to_engine(name_of(lib), wrong)
+        def step(engine, wrong=wrong):
+            parameters = start(engine, (3, 2))
+            optimizer = getattr(engine.lib.optim, name)(parameters)
+            parameters[0].grad = engine.native(wrong)
             optimizer.step(*([lambda: 1.0] if name == "LBFGS" else []))
 
-        error = outcome(lambda step=step: step(scratch))
+        error = outcome(lambda step=step: step(SCRATCH))
         assert isinstance(error, RuntimeError | TypeError), (wrong, error)
         assert not fault(error), wrong
 
@@ -246,9 +247,9 @@ SCHEDULES = {row.name.rpartition(".")[2]: row for row in rows().values() if row.
 def test_a_schedule_refuses_what_torch_refuses(name):
     row = SCHEDULES[name]
 
-    def build(lib, key, wrong):
-        optimizer = getattr(lib.optim, row.call["optimizer"])(start(lib, (2,)), lr=0.1)
-        getattr(lib.optim.lr_scheduler, name)(**{**row.kwargs, "optimizer": optimizer, key: wrong})
+    def build(engine, key, wrong):
+        optimizer = getattr(engine.lib.optim, row.call["optimizer"])(start(engine, (2,)), lr=0.1)
+        getattr(engine.lib.optim.lr_scheduler, name)(**{**row.kwargs, "optimizer": optimizer, key: wrong})
 
     options = [(key, wrong) for key in arguments(find(scratch, row.name)) for wrong in WRONG]
     cases = [(f"{name}({key}={wrong!r})", partial(build, key=key, wrong=wrong)) for key, wrong in options]
@@ -268,8 +269,8 @@ def test_an_initialiser_refuses_what_torch_refuses(name):
     shape = (3, 4, 5) if name == "dirac_" else (3, 4)
     arrays = [np.zeros(s, t) for s in (shape, (), (0,), (2,), (2, 3, 4)) for t in ("float32", "int64")]
 
-    def fill(lib, array, **given):
-        getattr(lib.nn.init, name)(to_engine(name_of(lib), array), **{**needed, **given})
+    def fill(engine, array, **given):
+        getattr(engine.lib.nn.init, name)(engine.native(array), **{**needed, **given})
 
     cases = [
         (f"{name}({target}: {array.dtype}{list(array.shape)})", partial(fill, array=array))
@@ -285,9 +286,7 @@ def test_an_initialiser_refuses_what_torch_refuses(name):
 
 @pytest.mark.parametrize("case", BAD_DRAWS)
 def test_the_texts_of_the_random_functions(case):
-    from parity_tests.checks.streams import Scratch
-
-    error = outcome(lambda: BAD_DRAWS[case](Scratch()))
+    error = outcome(lambda: BAD_DRAWS[case](SCRATCH))
     assert error is not None
     assert not fault(error), case
 
@@ -328,5 +327,5 @@ BAD_DATA = {
 
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_bad_input_to_data(case):
-    data = {scratch: (scratch.data, ROWS), torch_impl: (torch.utils.data, torch.from_numpy(ROWS))}
-    assert not (text := verdicts([(case, lambda lib: BAD_DATA[case](*data[lib]))])), text
+    data = {SCRATCH: (scratch.data, ROWS), TORCH: (torch.utils.data, torch.from_numpy(ROWS))}
+    assert not (text := verdicts([(case, lambda engine: BAD_DATA[case](*data[engine]))])), text

@@ -11,7 +11,7 @@ import torch
 import scratch
 import torch_impl
 from parity_tests.checks import check
-from parity_tests.checks.sides import find
+from parity_tests.engine import find
 from parity_tests.table import TABLE
 from parity_tests.table.left_out import LEFT_OUT
 from parity_tests.table.row import Pair

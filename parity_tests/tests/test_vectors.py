@@ -13,8 +13,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-import scratch
 from parity_tests.checks import averaging, clipping, scheduler
+from parity_tests.engine import SCRATCH
 from parity_tests.table import TABLE
 from parity_tests.table.row import Pair
 from parity_tests.vectors import files
@@ -148,9 +148,9 @@ def test_scratch_answers_from_the_files_alone(folder, label):
     [
         ("optim.lr_scheduler.SequentialLR", lambda row, _: scheduler.run(row, ["scratch"])),
         ("optim.lr_scheduler.ReduceLROnPlateau", lambda row, _: scheduler.run(row, ["scratch"])),
-        ("nn.utils.clip_grad_norm_[longer]", lambda row, dtype: clipping.scratch_side(row, dtype, 0)),
-        ("optim.swa_utils.AveragedModel[EMA]", lambda row, dtype: averaging.run(row, scratch, dtype, 0)),
-        ("optim.swa_utils.update_bn", lambda row, dtype: averaging.run(row, scratch, dtype, 0)),
+        ("nn.utils.clip_grad_norm_[longer]", lambda row, dtype: clipping.run(row, SCRATCH, dtype, 0)),
+        ("optim.swa_utils.AveragedModel[EMA]", lambda row, dtype: averaging.run(row, SCRATCH, dtype, 0)),
+        ("optim.swa_utils.update_bn", lambda row, dtype: averaging.run(row, SCRATCH, dtype, 0)),
     ],
 )
 def test_the_other_kinds_ask_for_what_scratch_computes(tmp_path, label, compute):

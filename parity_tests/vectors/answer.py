@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-import scratch
 from parity_tests.checks import optimizer
-from parity_tests.checks.sides import Numbers, ScratchSide, find, map_nest, numbered
-from parity_tests.checks.sides import _with_dtype as with_dtype
+from parity_tests.checks.sides import Numbers, ScratchSide
+from parity_tests.engine import SCRATCH
+from parity_tests.nests import map_nest, numbered
 from parity_tests.table import TABLE
 from parity_tests.table.row import Pair, Recipe
 from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_whole
@@ -51,7 +51,7 @@ def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) ->
         return value
     if "component" in value:
         args, kwargs = decoded([value["args"], value["kwargs"]], array, tensors)
-        return lambda lib, dtype: _component(find(lib, _listed(value["component"])), args, kwargs, dtype)
+        return lambda lib, dtype: SCRATCH.build(_listed(value["component"]), args, kwargs, dtype)
     if "tensor" in value:
         return array(tensors[value["tensor"]])
     return (
@@ -66,10 +66,6 @@ def _listed(name: Any) -> str:
     if name not in COMPONENTS:
         raise VectorsError(f"answer: {name!r} is no component of the table.")
     return name
-
-
-def _component(kind: Any, args: Any, kwargs: Any, dtype: Any) -> Any:
-    return kind(*args, **with_dtype(kind, kwargs, dtype))
 
 
 def run_layer(manifest: Any, tensors: Numbers, precision: str) -> Numbers:
@@ -127,9 +123,9 @@ class OptimizerSide(optimizer.Side):
     """The optimizer, its groups and gradients, from the files."""
 
     def __init__(self, manifest: Any, tensors: Numbers, precision: str) -> None:
-        self.manifest, self.tensors, self.engine = manifest, tensors, "scratch"
+        self.manifest, self.tensors, self.engine = manifest, tensors, SCRATCH
         starts = {name: tensors[tensor].astype(precision) for name, tensor in manifest["parameters"].items()}
-        self.parameters = {name: scratch.nn.Parameter(start) for name, start in starts.items()}
+        self.parameters = {name: SCRATCH.parameter(start) for name, start in starts.items()}
         args, kwargs = (decoded(manifest[key], np.array, tensors) for key in ("args", "kwargs"))
         groups = [
             {
@@ -138,7 +134,7 @@ class OptimizerSide(optimizer.Side):
             }
             for group in manifest["groups"]
         ]
-        self.optimizer = find(scratch, _listed(manifest["component"]))(groups, *args, **kwargs)
+        self.optimizer = SCRATCH.find(_listed(manifest["component"]))(groups, *args, **kwargs)
 
     def step(self, number: int, step: int) -> None:
         if "objective" in self.manifest:

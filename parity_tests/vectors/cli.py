@@ -20,7 +20,7 @@ def export_command(
     pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
 ) -> None:
     """Write inputs, parameters, gradients and limits of the table's rows, as FORMAT.md says."""
-    from parity_tests.cli import environment
+    from parity_tests.environment import environment
     from parity_tests.table import select
     from parity_tests.table.row import Pair
     from parity_tests.vectors.export import export

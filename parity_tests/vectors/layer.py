@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from parity_tests.checks.layer import DTYPES, LayerCheck
-from parity_tests.checks.sides import Numbers, TorchSide, cotangent, draw, generator, map_nest, numbered
+from parity_tests.checks.sides import Numbers, TorchSide, cotangent, draw, generator
+from parity_tests.nests import map_nest, numbered
 from parity_tests.rule import DRAWS, FLOOR, distance
 from parity_tests.table.row import Pair
 from parity_tests.vectors.vector import PRECISIONS, Vector

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-import torch_impl
 from parity_tests.checks import averaging, clipping, optimizer, scheduler
 from parity_tests.checks.sides import Numbers
-from parity_tests.engine import ENGINES
+from parity_tests.engine import TORCH
 from parity_tests.rule import DRAWS, FLOOR, distance
 from parity_tests.table.row import Pair
 from parity_tests.vectors.vector import PRECISIONS, Vector
@@ -23,9 +22,7 @@ def optimizer_vector(pair: Pair) -> Vector:
     vector = Vector(pair.label, pair.name, "optimizer")
     check = optimizer.OptimizerCheck(pair)
     _give_optimizer(vector, check)
-    truths, roughs = (
-        [check.run(["torch"], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32")
-    )
+    truths, roughs = ([check.run([TORCH], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
     u: dict[str, float] = {}
     for rough, truth in zip(roughs, truths, strict=True):
         for what, value in optimizer._distances(rough, truth, rough, {}).items():
@@ -74,7 +71,7 @@ def schedule_vector(pair: Pair) -> Vector:
     """Rates and momenta of every group, at the start and after every step. They are Python's numbers: float64 alone."""
     vector = Vector(pair.label, pair.name, "schedule")
     kwargs = vector.encode(pair.kwargs, "option")
-    side = scheduler.Side(pair, "torch")
+    side = scheduler.Side(pair, TORCH)
     metric: list[float] = []
     step = side.scheduler.step
 
@@ -106,7 +103,7 @@ def clip_vector(pair: Pair) -> Vector:
         "kwargs": vector.encode(pair.kwargs, "option"),
         "gradients": [None if g is None else vector.give(f"gradient {i}", g) for i, g in enumerate(gradients)],
     }
-    _expect_rule(vector, "call", lambda dtype, number: clipping.torch_side(pair, dtype, number))
+    _expect_rule(vector, "call", lambda dtype, number: clipping.run(pair, TORCH, dtype, number))
     return vector
 
 
@@ -114,16 +111,16 @@ def averaging_vector(pair: Pair) -> Vector:
     """The averaged model's state after every update; the model is Linear(5, 3), then BatchNorm1d(3)."""
     vector = Vector(pair.label, pair.name, "averaging")
     vector.facts |= {"kwargs": vector.encode(pair.kwargs, "option"), "models": []}
-    model = torch_impl.nn.Sequential(torch_impl.nn.Linear(5, 3), torch_impl.nn.BatchNorm1d(3))
+    model = averaging.network(TORCH, "float32")
     updates = 1 if pair.name.endswith("update_bn") else averaging.UPDATES
     for update in range(updates):
-        averaging._set(model, pair, 0, update)
+        averaging.set_values(TORCH, model, pair, 0, update)
         state = arrays(model)
         vector.facts["models"].append({name: vector.give(f"model {update} {name}", x) for name, x in state.items()})
     if pair.name.endswith("update_bn"):
         batches = [averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]
         vector.facts["batches"] = [vector.give(f"batch {i}", batch) for i, batch in enumerate(batches)]
-    _expect_rule(vector, "run", lambda dtype, number: averaging.run(pair, ENGINES["torch"], dtype, number))
+    _expect_rule(vector, "run", lambda dtype, number: averaging.run(pair, TORCH, dtype, number))
     return vector
 
 

@@ -80,7 +80,8 @@ def prepare(engine: str, name: str) -> Work:
 
 
 def layer(engine: str, row: Pair) -> Timed:
-    from parity_tests.checks.sides import ScratchSide, TorchSide, draw, find, generator
+    from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
+    from parity_tests.engine import find
 
     try:
         find(library("torch"), row.name)
@@ -115,7 +116,7 @@ def traffic_of(side: Any, inputs: Any, call: Any, cotangents: Any) -> dict[str, 
     Parameters are read in both directions and their gradients written once; inputs and what backward needs of them are
     read in both.
     """
-    from parity_tests.checks.sides import leaves
+    from parity_tests.nests import leaves
 
     module = side.module
     module.zero_grad()
@@ -135,7 +136,8 @@ def traffic_of(side: Any, inputs: Any, call: Any, cotangents: Any) -> dict[str, 
 def torch_layer(side: Any, inputs: Any, call: Any) -> Timed:
     import torch
 
-    from parity_tests.checks.sides import differentiable, leaves, map_nest
+    from parity_tests.checks.sides import differentiable
+    from parity_tests.nests import leaves, map_nest
 
     tensors, options = map_nest(side._tensor, inputs), map_nest(side._tensor, call)
     flat = list(leaves(tensors))
@@ -164,7 +166,8 @@ def torch_layer(side: Any, inputs: Any, call: Any) -> Timed:
 
 
 def initialiser(engine: str, row: Pair) -> Timed:
-    from parity_tests.checks.sides import draw, find, generator
+    from parity_tests.checks.sides import draw, generator
+    from parity_tests.engine import find
 
     lib = library(engine)
     (array,) = draw(row.inputs, generator(row, 0), np.dtype(np.float32))
@@ -175,7 +178,8 @@ def initialiser(engine: str, row: Pair) -> Timed:
 
 def clipping(engine: str, row: Pair) -> Timed:
     """Of the gradients of 784-128-10, which are drawn anew before each call."""
-    from parity_tests.checks.sides import draw, find, generator
+    from parity_tests.checks.sides import draw, generator
+    from parity_tests.engine import find
 
     lib = library(engine)
     arrays = draw(row.inputs, generator(row, 0), np.dtype(np.float32))
@@ -202,13 +206,14 @@ def clipping(engine: str, row: Pair) -> Timed:
 def schedule(engine: str, row: Pair) -> Timed:
     """So many steps of the schedule alone, on an optimizer with two groups."""
     from parity_tests.checks.scheduler import Side
+    from parity_tests.engine import ENGINES
 
     warnings.simplefilter("ignore", UserWarning)
     metric = (1.0,) if row.name.endswith("ReduceLROnPlateau") else ()
     sides: list[Side] = []
 
     def reset() -> None:
-        sides[:] = [Side(row, engine)]
+        sides[:] = [Side(row, ENGINES[engine])]
         sides[0].optimizer.step()
 
     def steps() -> None:
@@ -219,7 +224,7 @@ def schedule(engine: str, row: Pair) -> Timed:
 
 
 def averaging(engine: str, row: Pair) -> Timed:
-    from parity_tests.checks.sides import find
+    from parity_tests.engine import find
 
     lib = library(engine)
     model = lib.nn.Sequential(lib.nn.Linear(784, 128), lib.nn.BatchNorm1d(128), lib.nn.Linear(128, 10))

@@ -10,8 +10,9 @@ from experiments.site.figures.drawing import Picture, new, picture, styled
 from experiments.site.figures.engines import cases, has_forward, quietly, titled
 from experiments.site.figures.images import show_plane
 from experiments.site.pages import Component
-from parity_tests.checks.sides import ScratchSide, TorchSide, generator, leaves
+from parity_tests.checks.sides import ScratchSide, TorchSide, generator
 from parity_tests.checks.sides import draw as drawn
+from parity_tests.nests import leaves
 from parity_tests.rule import distance
 
 SHOWN = 6

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-import scratch
-import torch_impl
 from experiments.site.figures.drawing import ENGINE_STYLES, Picture, new, picture, styled
 from experiments.site.figures.engines import cases
 from experiments.site.pages import Component
 from parity_tests.checks.averaging import UPDATES, run
+from parity_tests.engine import SCRATCH, TORCH
 from parity_tests.rule import distance
 
 SHOWN = 3
@@ -22,7 +21,7 @@ def draw(component: Component) -> list[Picture]:
     grid = figure.subplots(1, len(rows), squeeze=False)[0]
     apart = 0.0
     for axes, row in zip(grid, rows, strict=True):
-        sides = {"torch": run(row, torch_impl, "float32", 0), "scratch": run(row, scratch, "float32", 0)}
+        sides = {"torch": run(row, TORCH, "float32", 0), "scratch": run(row, SCRATCH, "float32", 0)}
         names = [name for name in sides["torch"] if "weight" in name or "running" in name]
         for engine, style in ENGINE_STYLES.items():
             axes.plot(_lines(sides[engine], names), label=engine, **style)

@@ -7,7 +7,8 @@ import numpy as np
 from experiments.site.figures.drawing import ENGINE_STYLES, SOFT, Picture, new, picture, styled
 from experiments.site.figures.engines import cases, titled
 from experiments.site.pages import Component
-from parity_tests.checks.clipping import gradients, scratch_side, torch_side
+from parity_tests.checks.clipping import gradients, run
+from parity_tests.engine import ENGINES
 from parity_tests.rule import distance
 
 
@@ -15,7 +16,7 @@ from parity_tests.rule import distance
 def draw(component: Component) -> list[Picture]:
     row = cases(component)[0]
     before = _flat(gradients(row, "float32", 0))
-    sides = {"torch": torch_side(row, "float32", 0), "scratch": scratch_side(row, "float32", 0)}
+    sides = {name: run(row, engine, "float32", 0) for name, engine in ENGINES.items()}
     after = {name: _flat([value for what, value in side.items() if what != "norm"]) for name, side in sides.items()}
     figure = new(8, 2.8)
     axes = figure.subplots()

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from experiments.site.pages import Component
-from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator, leaves
+from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
+from parity_tests.nests import leaves
 from parity_tests.table.row import Pair
 
 SEED = 0
@@ -44,7 +45,7 @@ def outputs(side: Any, inputs: Any, call: Any = None, training: bool = True) -> 
     if isinstance(side, TorchSide):
         import torch
 
-        from parity_tests.checks.sides import map_nest
+        from parity_tests.nests import map_nest
 
         with torch.no_grad():
             result = side.forward(map_nest(side._tensor, tuple(inputs)), given, training, SEED)

@@ -11,7 +11,7 @@ from experiments.site.figures.drawing import INK, SCRATCH, SOFT, TORCH, Picture,
 from experiments.site.figures.engines import cases, quietly
 from experiments.site.pages import Component
 from parity_tests.checks.initialiser import fill
-from parity_tests.checks.sides import find
+from parity_tests.engine import find
 
 SHAPES = ((256, 128), (12, 8, 5, 5))  # the second for initialisers of convolutions alone
 WIDTH, DEPTH, BATCH = 128, 30, 64

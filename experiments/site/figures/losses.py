@@ -9,7 +9,7 @@ import numpy as np
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, INK, Picture, new, picture, styled
 from experiments.site.figures.engines import cases, first_inputs, quietly, sides, titled
 from experiments.site.pages import Component
-from parity_tests.checks.sides import leaves
+from parity_tests.nests import leaves
 from parity_tests.table.row import Pair
 
 POINTS, SURFACE, SPAN = 161, 33, 4.0
@@ -90,7 +90,7 @@ def _slope(row: Pair, engine: str, inputs: Nest, place: int) -> tuple[float, flo
         return total, float(slopes.flat[place])
     import torch
 
-    from parity_tests.checks.sides import map_nest
+    from parity_tests.nests import map_nest
 
     theirs = _sides(row)[1]
     tensors = map_nest(theirs._tensor, tuple(inputs))

@@ -11,8 +11,7 @@ import numpy as np
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, SOFT, Picture, new, picture, styled
 from experiments.site.figures.engines import cases
 from experiments.site.pages import Component
-from parity_tests.checks.sides import find
-from parity_tests.engine import ENGINES, array_of, to_engine
+from parity_tests.engine import ENGINES
 from parity_tests.rule import distance
 
 STEPS = 80
@@ -62,21 +61,21 @@ SURFACES = (
 
 def path(component: Component, surface: Surface, engine: str, lr: float, dtype: str = "float32") -> np.ndarray:
     """The points of all steps, the start included. The parameter is a matrix, since Muon takes nothing else."""
-    library, options = ENGINES[engine], dict(cases(component)[0].kwargs) | {"lr": lr}
-    parameter = library.nn.Parameter(to_engine(engine, np.array([surface.start], dtype)))
-    optimizer = find(library, component.name)([parameter], **options)
+    side, options = ENGINES[engine], dict(cases(component)[0].kwargs) | {"lr": lr}
+    parameter = side.parameter(np.array([surface.start], dtype))
+    optimizer = side.find(component.name)([parameter], **options)
 
     def closure() -> float:
-        x, y = array_of(parameter)[0]
-        parameter.grad = to_engine(engine, np.array([surface.gradient(x, y)], dtype))
+        x, y = side.array_view(parameter)[0]
+        parameter.grad = side.native(np.array([surface.gradient(x, y)], dtype))
         return float(surface.value(x, y))
 
-    points = [array_of(parameter)[0].copy()]
+    points = [side.array(parameter)[0]]
     with np.errstate(all="ignore"):
         for _ in range(STEPS):
             closure()
             optimizer.step(closure)
-            points.append(array_of(parameter)[0].copy())
+            points.append(side.array(parameter)[0])
     return np.array(points)
 
 

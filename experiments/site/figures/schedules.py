@@ -8,6 +8,7 @@ from experiments.site.figures.drawing import ENGINE_STYLES, Picture, new, pictur
 from experiments.site.figures.engines import cases, quietly
 from experiments.site.pages import Component
 from parity_tests.checks.scheduler import run
+from parity_tests.engine import ENGINES
 
 COLUMNS = 3
 
@@ -22,7 +23,7 @@ def draw(component: Component) -> list[Picture]:
         axes.set_visible(False)
     for axes, row in zip(grid.flat, rows, strict=False):
         with quietly():
-            values = {engine: run(row, [engine]) for engine in ENGINE_STYLES}
+            values = {engine: run(row, [ENGINES[engine]]) for engine in ENGINE_STYLES}
         for engine, style in ENGINE_STYLES.items():
             rates = values[engine]["lr of group 0"]
             axes.step(np.arange(len(rates)), rates, where="post", label=engine, **style)

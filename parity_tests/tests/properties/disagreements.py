@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.checks.sides import leaves
+from parity_tests.nests import leaves
 from parity_tests.tests.properties.example import (
     Cut,
     Departure,

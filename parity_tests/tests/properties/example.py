@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 import scratch
-from parity_tests.checks.sides import draw, find, generator, map_nest
+from parity_tests.checks.sides import draw, generator
+from parity_tests.engine import find
+from parity_tests.nests import map_nest
 from parity_tests.table import TABLE
 from parity_tests.table.row import Pair, Recipe, fixed
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from parity_tests.checks.layer import _same_class
 from parity_tests.checks.optimizer import Side, unrounded
 from parity_tests.checks.sides import Numbers
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import DRAWS, distance, float32_limit, float64_limit
 from parity_tests.table.row import Pair
 from parity_tests.tests.properties.example import FLOAT_VALUES, Option, special
@@ -58,7 +57,7 @@ class Training:
 
     def problem(self) -> str:
         """How scratch differs from torch, or nothing."""
-        ours, theirs = self.run("scratch", self.dtype), self.run("torch", self.dtype)
+        ours, theirs = self.run(SCRATCH, self.dtype), self.run(TORCH, self.dtype)
         if isinstance(ours, Exception) or isinstance(theirs, Exception):
             if not (isinstance(ours, Exception) and isinstance(theirs, Exception)):
                 return f"verdict: scratch {ours!r:.300}; torch {theirs!r:.300}"
@@ -93,22 +92,21 @@ class Training:
         return f"{error:.3g} ulp, limit {limit:.3g}"
 
     def reference(self, dtype: str, number: int, step: int, what: str) -> np.ndarray:
-        run = self.run("torch", dtype, number)
+        run = self.run(TORCH, dtype, number)
         assert not isinstance(run, Exception)
         return run[step][what]
 
-    def run(self, engine: str, dtype: str, number: int = 0) -> list[Numbers] | Exception:
+    def run(self, engine: Engine, dtype: str, number: int = 0) -> list[Numbers] | Exception:
         """All numbers after every step, or the error."""
         weights = [Weight(w.shape, w.gradients, f"{i}{w.shape}") for i, w in enumerate(self.weights)]
         kwargs = {"max_iter": 2} if self.rule == "LBFGS" else {}
         pair = Pair(f"optim.{self.rule}", kwargs={**kwargs, **{option.name: option.value for option in self.options}})
-        owner: Any = SimpleNamespace(pair=pair, weights=weights, component=None)
         try:
             with (
                 np.errstate(all="ignore"),
                 unrounded() if dtype == "float64" and self.rule == "Muon" else nullcontext(),
             ):
-                side = Side(owner, engine, {w.name: w.values(number).astype(dtype) for w in weights})
+                side = Side(pair, weights, engine, {w.name: w.values(number).astype(dtype) for w in weights})
                 trajectory = []
                 for step in range(len(weights[0].gradients)):
                     side.step(number, step)

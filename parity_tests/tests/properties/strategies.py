@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from parity_tests.checks.sides import draw, generator, leaves
+from parity_tests.checks.sides import draw, generator
+from parity_tests.nests import leaves
 from parity_tests.table.row import Pair
 from parity_tests.table.signatures import ADDED, LEFT_OUT
 from parity_tests.tests.properties.example import (

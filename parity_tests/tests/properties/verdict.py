@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from parity_tests.checks.layer import _same_class
-from parity_tests.checks.sides import Numbers, ScratchSide, TorchSide, leaves, map_nest, parameter_noise
+from parity_tests.checks.sides import Numbers, ScratchSide, TorchSide, parameter_noise
+from parity_tests.nests import leaves, map_nest
 from parity_tests.rule import DRAWS, FLOOR, distance, float32_limit, float64_limit
 from parity_tests.tests.properties.example import Dtype, Example
 from parity_tests.tests.properties.refusal_text import fault
