@@ -146,8 +146,8 @@ def test_scratch_answers_from_the_files_alone(folder, label):
 @pytest.mark.parametrize(
     ("label", "compute"),
     [
-        ("optim.lr_scheduler.SequentialLR", lambda row, _: scheduler.run(row, ["scratch"])),
-        ("optim.lr_scheduler.ReduceLROnPlateau", lambda row, _: scheduler.run(row, ["scratch"])),
+        ("optim.lr_scheduler.SequentialLR", lambda row, _: scheduler.run(row, [SCRATCH])),
+        ("optim.lr_scheduler.ReduceLROnPlateau", lambda row, _: scheduler.run(row, [SCRATCH])),
         ("nn.utils.clip_grad_norm_[longer]", lambda row, dtype: clipping.run(row, SCRATCH, dtype, 0)),
         ("optim.swa_utils.AveragedModel[EMA]", lambda row, dtype: averaging.run(row, SCRATCH, dtype, 0)),
         ("optim.swa_utils.update_bn", lambda row, dtype: averaging.run(row, SCRATCH, dtype, 0)),
