@@ -1,11 +1,11 @@
-# make demo · make test · make test-deep · make lint · make bench · make versions: each sets up .venv by itself, from the versions in constraints.txt.
+# make demo · test · check C=nn.Linear · test-deep · lint · bench · versions: each sets up .venv by itself, from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a process: the table and the tests run in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-deep lint bench versions clean
+.PHONY: demo test check test-deep lint bench versions clean
 
 demo: .venv/ready
 	$(BIN)/nn-parity demo
@@ -13,11 +13,17 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
 
+# One component: its rows, then the other tests that name it.
+check: .venv/ready
+	@test -n '$(C)' || { echo 'make check C=nn.Linear: C names the component'; exit 2; }
+	$(BIN)/nn-parity check '$(C)'
+	$(BIN)/python -m pytest parity_tests/tests -p no:randomly -k '$(C) and not test_row'
+
 test-deep: .venv/ready
 	$(BIN)/python -m pytest -m "deep or not deep"
 
 bench: .venv/ready
-	$(BIN)/nn-parity bench --json experiments/results --write README.md
+	$(BIN)/nn-parity bench --json experiments/results --write experiments/results/SPEED.md --write README.md
 
 versions: .venv/ready
 	$(BIN)/python -m experiments.versions

@@ -228,7 +228,8 @@ def bench(
         Path | None, typer.Option("--json", help="folder for one file a group, such as experiments/results")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(help="file whose speed tables are rewritten; without --json from the saved results")
+        list[Path] | None,
+        typer.Option(help="file whose speed tables are rewritten, from the saved results unless --json is given"),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="only name the cases")] = False,
 ) -> None:
@@ -236,7 +237,7 @@ def bench(
     from experiments.bench.run import BenchError, command
 
     try:
-        ok = command(pattern, quick, data_dir, json_folder, write, listing)
+        ok = command(pattern, quick, data_dir, json_folder, write or (), listing)
     except BenchError as error:
         typer.echo(f"nn-parity: {error}", err=True)
         raise typer.Exit(2) from None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from parity_tests.checks.sides import Row
     from parity_tests.rule import Result
 
+COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
+
 app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
 
 
@@ -65,10 +67,12 @@ def check(
 
 @app.command()
 def table(
-    write: Annotated[Path, typer.Option(help="the file whose component table is rewritten")] = Path("README.md"),
-    check: Annotated[bool, typer.Option("--check", help="only say whether the file's table is stale")] = False,
+    write: Annotated[
+        Path, typer.Option(help="the file whose tables of components are rewritten", show_default="COMPONENTS.md")
+    ] = COMPONENTS,
+    check: Annotated[bool, typer.Option("--check", help="only say whether the file's tables are stale")] = False,
 ) -> None:
-    """Write the README's table of components from a run of all checks, or say whether it is stale."""
+    """Write the tables of components from a run of all checks, or say whether they are stale."""
     from parity_tests.table import markdown
 
     if not write.is_file():

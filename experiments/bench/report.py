@@ -1,4 +1,4 @@
-"""What a result says, as lines of a table: for the terminal and for the README."""
+"""What a result says, as lines of a table: for the terminal and for SPEED.md."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Line(NamedTuple):
     limit: str
     verdict: str  # kept, MISSED or empty
     remark: str
+    reason: str = ""  # why a limit is missed, or why the figure is as it is
 
 
-HEAD = Line("what", "scratch", "other engine", "ratio", "spread", "limit", "", "remark")
+HEAD = Line("what", "scratch", "other engine", "ratio", "spread", "limit", "", "remark", "reason")
 
 
 def show(report: dict[str, Any]) -> None:
@@ -38,26 +39,31 @@ def show(report: dict[str, Any]) -> None:
 
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 190)
     table = Table(
-        *HEAD, title=f"{report['group']}: {GROUPS[report['group']]}", title_justify="left", box=box.SIMPLE_HEAD
+        *HEAD[:-1], title=f"{report['group']}: {GROUPS[report['group']]}", title_justify="left", box=box.SIMPLE_HEAD
     )
     colors = {"kept": "green", "MISSED": "red", "": ""}
     for result in report["results"]:
         for line in lines(result):
             verdict = f"[{colors[line.verdict]}]{line.verdict}[/]" if line.verdict else ""
-            table.add_row(*line._replace(verdict=verdict, remark=line.remark.replace("[", r"\[")))
+            remark = _joined([line.remark, line.reason]).replace("[", r"\[")
+            table.add_row(*line._replace(verdict=verdict, remark=remark)[:-1])
     out.print(table)
     out.print(described(report))
 
 
 def described(report: dict[str, Any]) -> str:
+    """The facts of a run, and how to read its table."""
+    return f"{about(report)} Medians; ratio: scratch / other engine, round by round, lowest to highest."
+
+
+def about(report: dict[str, Any]) -> str:
     """One line: exponents if there are any, machine, versions, commit, date."""
     machine, versions = report["machine"], report["versions"]
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
     grows = curves.summary(report["results"])
     return (grows + " " if grows else "") + (
         f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {libraries}; commit "
-        f"{report['commit']}, {report['date']}. Medians; ratio: scratch / other engine, round by round, lowest to "
-        "highest."
+        f"{report['commit']}, {report['date']}."
     )
 
 
@@ -72,18 +78,17 @@ def lines(result: Result) -> Iterator[Line]:
         return
     first, *others = engines
     ours = value(median(totals(result["values"][first])), result["unit"])
-    about = [_accuracy(result, first), _facts(result, first), _unavailable(result)]
-    if all(limit["kept"] for limit in result["limits"]):
-        about.append(result["reason"])
+    told = [_accuracy(result, first), _facts(result, first), _unavailable(result)]
+    reason = result["reason"] if all(limit["kept"] for limit in result["limits"]) else ""
     if not others and not result["limits"]:
-        yield Line(result["case"], ours, "", "", "", "", "", _joined([_shares(result, first), *about]))
+        yield Line(result["case"], ours, "", "", "", "", "", _joined([_shares(result, first), *told]), reason)
     for other in others:
         ratio = result["ratios"].get(other)
         if ratio is None:
             continue
         theirs = f"{other} {value(median(totals(result['values'][other])), result['unit'])}"
         limits = [limit for limit in result["limits"] if limit["against"] == other and not _apart(limit)]
-        remarks = [_phases(result, first, other), *about, _accuracy(result, other), _facts(result, other)]
+        remarks = [_phases(result, first, other), *told, _accuracy(result, other), _facts(result, other)]
         yield Line(
             result["case"],
             ours,
@@ -92,13 +97,14 @@ def lines(result: Result) -> Iterator[Line]:
             f"{ratio['low']:.2f} to {ratio['high']:.2f}",
             "".join(f"{limit['most']:.2f}" for limit in limits),
             _verdict(limits),
-            _joined([*remarks, _why(result, limits)]),
+            _joined(remarks),
+            reason or _why(result, limits),
         )
-        about = []
+        told, reason = [], ""
     for limit in result["limits"]:
         if limit["against"] == "" or _apart(limit):
-            yield _own_limit(result, first, limit, _joined(about))
-            about = []
+            yield _own_limit(result, first, limit, _joined(told), reason or _why(result, [limit]))
+            told, reason = [], ""
 
 
 def _apart(limit: dict[str, Any]) -> bool:
@@ -106,21 +112,20 @@ def _apart(limit: dict[str, Any]) -> bool:
     return bool(limit["phase"] or limit["late"])
 
 
-def _own_limit(result: Result, first: str, limit: dict[str, Any], about: str) -> Line:
+def _own_limit(result: Result, first: str, limit: dict[str, Any], remark: str, reason: str) -> Line:
     """A limit on a phase, on the value itself, or on the last rounds against the first."""
     what = f"{result['case']}, {limit['phase']}" if limit["phase"] else result["case"]
-    remark = _joined([about, _why(result, [limit])])
     if limit["late"]:
         ratio, most = f"{limit['value']:.2f}", f"{limit['most']:.2f}"
         unit = f", in units of {limit['against']}" if limit["against"] else ""
-        return Line(f"{what}: last rounds / first{unit}", "", "", ratio, "", most, _verdict([limit]), remark)
+        return Line(f"{what}: last rounds / first{unit}", "", "", ratio, "", most, _verdict([limit]), remark, reason)
     if limit["against"]:
         ratio, most = f"{limit['value']:.2f}", f"{limit['most']:.2f}"
-        return Line(what, "", limit["against"], ratio, "", most, _verdict([limit]), remark)
+        return Line(what, "", limit["against"], ratio, "", most, _verdict([limit]), remark, reason)
     ours, most = value(limit["value"], result["unit"]), value(limit["most"], result["unit"])
     rounds = totals(result["values"][first], limit["phase"])
     between = f"{value(min(rounds), result['unit'])} to {value(max(rounds), result['unit'])}"
-    return Line(what, ours, "", "", between, most, _verdict([limit]), remark)
+    return Line(what, ours, "", "", between, most, _verdict([limit]), remark, reason)
 
 
 def value(number: float, unit: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,16 +11,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import curves
+from experiments.bench import curves, page, stored
 from experiments.bench.case import Case, Unavailable
 from experiments.bench.cases import GROUPS, all_cases, select
 from experiments.bench.engine_process import EngineProcess
 from experiments.bench.machine import cores, run_facts
 from experiments.bench.measure import Result, failed, measure
 from experiments.bench.report import show
+from experiments.bench.stored import RESULTS
 from experiments.training.data import DATA_DIR
 
-RESULTS = Path(__file__).parents[1] / "results"
 Report = dict[str, Any]  # what a file of results holds: facts of the run, and the results of one group
 
 
@@ -98,12 +97,10 @@ def progress(cases: Sequence[Case]) -> Iterator[Any]:
 
 def save(reports: Sequence[Report], folder: Path) -> list[Path]:
     """One file a group, and the picture of its cost curves, if it has any."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for report in reports:
         paths.append(folder / f"bench-{report['group']}.json")
-        text = json.dumps(_rounded(report), indent=1)
-        paths[-1].write_text(text + "\n", encoding="utf-8")
+        stored.write(paths[-1], _rounded(report))
         if curves.curves(report["results"]):
             paths.append(folder / f"bench-{report['group']}.png")
             curves.draw(report["results"], paths[-1])
@@ -113,7 +110,7 @@ def save(reports: Sequence[Report], folder: Path) -> list[Path]:
 def saved(folder: Path = RESULTS) -> list[Report]:
     """The files of results, in the order of the groups."""
     paths = [folder / f"bench-{group}.json" for group in GROUPS]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    return [stored.read(path) for path in paths if path.is_file()]
 
 
 def command(
@@ -121,19 +118,18 @@ def command(
     quick: bool = False,
     data_dir: Path | None = None,
     json_folder: Path | None = None,
-    write: Path | None = None,
+    write: Sequence[Path] = (),
     listing: bool = False,
 ) -> bool:
     """What `nn-parity bench` does; True if every limit is kept.
 
     Raises    BenchError where the question makes no sense.
     """
-    from experiments.bench import readme
-
-    if write is not None and not (write.is_file() and readme.has_marks(write)):
-        raise BenchError(f"bench: --write {write}: no such file, or without the lines {readme.BEGIN} and {readme.END}.")
-    if write is not None and json_folder is None:
-        readme.write(write, saved())
+    for path in write:
+        if not (path.is_file() and page.has_marks(path)):
+            raise BenchError(f"bench: --write {path}: no such file, or without the lines {page.BEGIN} and {page.END}.")
+    if write and json_folder is None:
+        _write(write, saved())
         return True
     cases = select(pattern, quick)
     if not cases:
@@ -152,9 +148,13 @@ def command(
     reports = bench(cases, quick)
     if json_folder is not None:
         save(reports, json_folder)
-        if write is not None:
-            readme.write(write, saved(json_folder))
+        _write(write, saved(json_folder))
     return not any(failed(result) for report in reports for result in report["results"])
+
+
+def _write(paths: Sequence[Path], reports: Sequence[Report]) -> None:
+    for path in paths:
+        page.write(path, reports)
 
 
 def _whole_groups(cases: Sequence[Case], pattern: str, quick: bool) -> None:

@@ -5,7 +5,6 @@ Each prints a table, writes its figures as JSON if it is given a file, and retur
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from experiments.bench import stored
 from experiments.fast import report
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
@@ -51,7 +51,7 @@ def fast_command(
         recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
         figures["runs"].append(measure(recipe, data, loop, seeds, device, precision, engine, validation, compiled))
         if json_file:
-            report.write(Path(json_file), figures)  # what has been measured stays, whatever comes next
+            stored.write(Path(json_file), figures)  # what has been measured stays, whatever comes next
     print(report.runs_table(figures["runs"]))
     return all(report.verdict(run) == "ok" for run in figures["runs"])
 
@@ -75,16 +75,16 @@ def benchmark_command(
     result = benchmark(data, chosen, rounds, device, precision or best_precision(device), small)
     print(report.benchmark_table(result))
     if json_file:
-        report.write(Path(json_file), {"environment": environment(device), "benchmark": result})
+        stored.write(Path(json_file), {"environment": environment(device), "benchmark": result})
     return True
 
 
 def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | Path = report.GPU) -> bool:
     """Every recipe under every loop, and the benchmark, on the GPU. Where there is none: what was measured before."""
     if not torch.cuda.is_available():
-        print(report.goals_table(report.read(Path(json_file))))
+        print(report.goals_table(stored.read_if_there(Path(json_file))))
         print("torch sees no GPU here. The same recipes train on the CPU: python -m experiments.fast run RECIPE")
-        if on_cpu := report.read(report.ACCURACY):
+        if on_cpu := stored.read_if_there(report.ACCURACY):
             print("\nOn the CPU, where they take longer and learn the same:\n" + report.runs_table(on_cpu["runs"]))
         return True
     data, precision = images.mnist(data_dir), best_precision("cuda")
@@ -92,9 +92,9 @@ def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | P
     for recipe in RECIPES.values():
         for loop in LOOPS:
             figures["runs"].append(measure(recipe, data, loop, seeds, "cuda", precision))
-            report.write(Path(json_file), figures)
+            stored.write(Path(json_file), figures)
     figures["benchmark"] = benchmark(data, device="cuda", precision=precision)
-    report.write(Path(json_file), figures)
+    stored.write(Path(json_file), figures)
     print(report.goals_table(figures), report.benchmark_table(figures["benchmark"]), sep="\n\n")
     return all(report.verdict(run) == "ok" for run in figures["runs"])
 
@@ -125,7 +125,7 @@ def cpu_command(
         "scratch_to_torch": {"median": median(ratios), "least": min(ratios), "most": max(ratios)},
         "checks": checks,
     }
-    report.write(Path(json_file), result)
+    stored.write(Path(json_file), result)
     print(report.cpu_table(result))
     return all(checks.values())
 
@@ -140,7 +140,7 @@ def _in_a_process(arguments: list[str], threads: int, data_dir: str | None) -> d
         done = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, text=True)
         if not path.exists():
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no figures.\n{done.stdout}")
-        return json.loads(path.read_text())
+        return stored.read(path)
 
 
 def best_device() -> str:

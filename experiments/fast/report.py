@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from experiments.bench.stored import RESULTS
 from experiments.fast.recipe import RECIPES
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
 GPU, CPU, ACCURACY = (RESULTS / f"fast-{name}.json" for name in ("gpu", "cpu", "accuracy"))
 MISSING = "not measured"
-
-
-def write(path: Path, figures: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -90,7 +90,7 @@ def _speed(component: Component, result: Result) -> Speed:
         line.spread,
         line.limit,
         line.verdict == "MISSED",
-        line.remark,
+        "; ".join(part for part in (line.remark, line.reason) if part),
     )
 
 

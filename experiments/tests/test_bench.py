@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from experiments.bench import curves, machine, readme, report, run
+from experiments.bench import curves, machine, page, report, run, stored
 from experiments.bench.case import Case, Limit, Timed, Unavailable
 from experiments.bench.cases import (
     cnn,
@@ -22,7 +22,7 @@ from experiments.bench.machine import cores
 from experiments.bench.measure import failed, measure
 from experiments.cli import app
 
-README = Path(__file__).parents[2] / "README.md"
+PAGES = [Path(__file__).parents[2] / "README.md", run.RESULTS / "SPEED.md"]
 TINY = Case("randperm", "streams", setting={"call": "draw randperm", "arguments": [10]}, rounds=2, seconds=0)
 
 
@@ -265,9 +265,9 @@ def test_a_line_says_it_all():
 def test_a_missed_limit_needs_a_reason():
     (line,) = report.lines(made_up(kept=False)["results"][0])
     assert line.verdict == "MISSED"
-    assert line.remark.endswith(report.NO_REASON)
+    assert line.reason == report.NO_REASON
     (line,) = report.lines(made_up(kept=False, reason="erf is not in NumPy")["results"][0])
-    assert line.remark.endswith("erf is not in NumPy")
+    assert line.reason == "erf is not in NumPy"
 
 
 @pytest.mark.parametrize(
@@ -284,28 +284,80 @@ def test_values_in_their_handiest_size(number, unit, text):
     assert report.value(number, unit) == text
 
 
-def test_the_tables_of_the_readme(tmp_path):
+def test_the_tables_of_a_page(tmp_path):
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", encoding="utf-8")
+    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", encoding="utf-8")
     reports = [made_up(), made_up(kept=False, group="layers")]
-    assert readme.stale(path, reports)
-    readme.write(path, reports)
-    assert not readme.stale(path, reports)
+    assert page.stale(path, reports)
+    page.write(path, reports)
+    assert not page.stale(path, reports)
     text = path.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     assert "| 784-128-10, batch 64, 1 thread | 500 ms | 1 s (0.50) |" in text  # the engines side by side
-    assert "<b>mlp</b>: an epoch of MNIST by an MLP; 1 of 1 limits kept</summary>" in text
-    assert "<b>layers</b>: layers at the sizes of real networks; 0 of 1 limits kept</summary>" in text
+    assert "## mlp: an epoch of MNIST by an MLP\n\n1 of 1 limits kept. " in text
+    assert "## layers: layers at the sizes of real networks\n\n0 of 1 limits kept. " in text
     assert "| MISSED |" in text
     assert f"{os.cpu_count()} cores" in text or f"{cores()} cores" in text
     reports[0]["results"][0]["values"]["scratch"]["epoch"][0] = 0.7
-    assert readme.stale(path, reports)
+    assert page.stale(path, reports)
 
 
-def test_the_readme_shows_the_saved_results():
-    assert not readme.stale(README, run.saved()), "run `nn-parity bench --write README.md`"
+def test_a_reason_stands_once_below_its_table(tmp_path):
+    path = tmp_path / "SPEED.md"
+    path.write_text(f"{page.BEGIN}{page.END}", encoding="utf-8")
+    report = made_up(kept=False, reason="erf is not in NumPy")
+    report["results"] *= 3
+    page.write(path, [report])
+    text = path.read_text(encoding="utf-8")
+    assert text.count("MISSED") == text.count("see 1 |") == 3
+    assert text.count("\n1. erf is not in NumPy\n") == text.count("erf is not in NumPy") == 1
+
+
+def test_the_lines_of_the_readme(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{page.SHORT_BEGIN}\n{page.SHORT_END}\nafter\n", encoding="utf-8")
+    page.write(path, [made_up()])
+    text = path.read_text(encoding="utf-8")
+    assert "| an epoch of MNIST, 784-128-10, batch 64 | 500 ms | torch 1 s | 0.50 | 0.40 to 0.60 |" in text
+    assert "Of 1 limits that the benchmark sets on such figures, 1 are kept." in text
+    assert not page.stale(path, [made_up()])
+    assert page.stale(path, [made_up(kept=False)])
+
+
+def test_every_line_of_the_readme_was_measured():
+    assert all(f"| {what} | " in page.short(run.saved()) for what, *_ in page.SHORT)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_shows_the_saved_results(path):
+    assert page.has_marks(path)
+    assert not page.stale(path, run.saved()), f"run `nn-parity bench --write {path}`"
+
+
+@pytest.mark.parametrize("path", sorted(run.RESULTS.glob("*.json")), ids=lambda path: path.name)
+def test_a_file_of_results_has_one_result_a_line(path):
+    assert path.read_text(encoding="utf-8") == stored.text(stored.read(path))
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_a_report_is_written_key_by_key_and_result_by_result(tmp_path):
+    report = {"group": "a", "machine": {"cores": 2}, "results": [{"case": "b", "values": [1, 2]}, {"case": "c"}]}
+    stored.write(tmp_path / "new" / "a.json", report)
+    assert stored.read(tmp_path / "new" / "a.json") == report
+    assert (tmp_path / "new" / "a.json").read_text(encoding="utf-8").splitlines() == [
+        "{",
+        ' "group": "a",',
+        ' "machine": {"cores": 2},',
+        ' "results": [',
+        '  {"case": "b", "values": [1, 2]},',
+        '  {"case": "c"}',
+        " ]",
+        "}",
+    ]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        stored.write(tmp_path / "b.json", {"value": float("nan")})
 
 
 def test_exponents_and_their_picture(tmp_path):
@@ -336,8 +388,8 @@ def test_the_commit_is_unknown_outside_git(tmp_path, monkeypatch):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_from_the_command_to_the_readme(tmp_path):
-    (tmp_path / "README.md").write_text(f"{readme.BEGIN}{readme.END}", encoding="utf-8")
+def test_a_run_from_the_command_to_the_page(tmp_path):
+    (tmp_path / "README.md").write_text(f"{page.BEGIN}{page.END}", encoding="utf-8")
     arguments = ["bench", "start/", "--quick", "--json", tmp_path, "--write", tmp_path / "README.md"]
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert done.exit_code in (0, 1), done.output  # whether limits are kept is no question of this test
@@ -351,7 +403,7 @@ def test_a_run_from_the_command_to_the_readme(tmp_path):
     assert first["threads_in_effect"]["scratch"]["processors"] == 1
     assert [limit["most"] for limit in (*first["limits"], *second["limits"])] == [0.2, 0.5]
     assert "import scratch" in (tmp_path / "README.md").read_text()
-    assert not readme.stale(tmp_path / "README.md", run.saved(tmp_path))
+    assert not page.stale(tmp_path / "README.md", run.saved(tmp_path))
 
 
 MISTAKES = {

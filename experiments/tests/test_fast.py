@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.bench import stored
 from experiments.fast import report
 from experiments.fast.__main__ import main
 from experiments.fast.loops import LOOPS, Plain, Trainer
@@ -228,11 +229,11 @@ def test_benchmark_sets_the_loops_side_by_side(part: Part) -> None:
 
 
 def test_what_was_not_measured_is_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], part: Part) -> None:
-    empty = report.goals_table(report.read(tmp_path / "none.json"))
+    empty = report.goals_table(stored.read_if_there(tmp_path / "none.json"))
     assert empty.count("not measured") == 2 * sum(len(recipe.seconds) for recipe in RECIPES.values())
     run = measure(small("mlp"), ImageData(part, part), seeds=2)
-    report.write(tmp_path / "some.json", {"environment": {"device": "X"}, "runs": [run]})
-    filled = report.goals_table(report.read(tmp_path / "some.json"))
+    stored.write(tmp_path / "some.json", {"environment": {"device": "X"}, "runs": [run]})
+    filled = report.goals_table(stored.read_if_there(tmp_path / "some.json"))
     assert filled.count("not measured") == empty.count("not measured") - 2
     assert report.percent(run["accuracy"]) in filled
 

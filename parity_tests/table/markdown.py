@@ -1,21 +1,23 @@
-"""The README's table of components: written from the table and a run of its checks, compared with it by a test."""
+"""COMPONENTS.md: the tables of components, written from a run of all checks; a test finds them stale."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from parity_tests.checks.sides import Row
-from parity_tests.rule import FACTOR, FLOOR, Result
+from parity_tests.rule import Result
 from parity_tests.table import FAMILIES
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Refusal
+from torch_impl.files import write_whole
 
-BEGIN, END = "<!-- coverage: begin, written by `nn-parity table --write README.md` -->", "<!-- coverage: end -->"
+BEGIN, END = "<!-- coverage: begin, written by `nn-parity table` -->", "<!-- coverage: end -->"
 HEAD = (
-    "| component | cases | forward | backward | float32 error / torch's, ulp | verdict |\n"
-    "| --- | --- | --- | --- | --- | --- |"
+    "| component | cases | refusals | forward | backward | worst error, ulp | verdict |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |"
 )
+WIDEST = 120  # characters of the names of cases in one cell
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -27,58 +29,87 @@ def markdown(results: Sequence[Result]) -> str:
     for family, rows in FAMILIES.items():
         components = list(dict.fromkeys(row.name for row in rows))
         lines = [_line(name, [row for row in rows if row.name == name], by_row) for name in components]
-        cases = sum(isinstance(row, Pair) for row in rows)
-        summary = f"<b>{family}</b>: {len(components)} components, {cases} cases, {len(rows) - cases} refusals"
-        parts += [f"<details><summary>{summary}</summary>\n", HEAD, *lines, "\n</details>"]
+        refusals = sum(isinstance(row, Refusal) for row in rows)
+        summary = f"{len(components)} components, {len(rows) - refusals} cases, {refusals} refusals"
+        parts += [f"## {family}\n", summary + "\n", HEAD, *lines, ""]
     return "\n".join([*parts, END])
 
 
 def _line(name: str, rows: Sequence[Row], by_row: dict[str, list[Result]]) -> str:
-    cases = [row.case or "default" for row in rows if isinstance(row, Pair)]
-    refusals = len(rows) - len(cases)
-    text = "; ".join(cases) + (f"; {refusals} refusals" if refusals > 1 else "; 1 refusal" if refusals else "")
-    results = [result for row in rows for result in by_row.get(row.label, [])]
-    forward = [r for r in results if "grad" not in r.what]
-    backward = [r for r in results if "grad" in r.what]
-    verdict = "" if not results else "ok" if all(r.ok for r in results) else "FAILED"
-    cells = [f"`{name}`", text.replace("|", "/"), _mark(forward), _mark(backward), _errors(results), verdict]
+    cases = [row for row in rows if not isinstance(row, Refusal)]
+    results = [result for row in cases for result in by_row.get(row.label, [])]
+    forward, backward = ([r for r in results if _number(r).startswith(kind)] for kind in ("output", "grad "))
+    judged = [result for row in rows for result in by_row.get(row.label, [])]
+    verdict = "" if not judged else "ok" if all(result.ok for result in judged) else "FAILED"
+    cells = [
+        f"`{name}`",
+        _named([row.case or "default" for row in cases]),
+        str(len(rows) - len(cases)),
+        _mark(forward),
+        _mark(backward),
+        _worst(results),
+        verdict,
+    ]
     return f"| {' | '.join(cells)} |"
 
 
-def _mark(results: Iterable[Result]) -> str:
-    results = list(results)
+def _named(cases: Sequence[str]) -> str:
+    """How many, and the names of the first ones, as many as a cell can hold."""
+    shown: list[str] = []
+    for case in cases:
+        if sum(map(len, shown)) + 2 * len(shown) + len(case) > WIDEST:
+            break
+        shown.append(case.replace("|", "/"))
+    more = f"; {len(cases) - len(shown)} more" if len(shown) < len(cases) else ""
+    return f"{len(cases)}: {'; '.join(shown)}{more}" if cases else ""
+
+
+def _number(result: Result) -> str:
+    """Which of a component's numbers a result is about; before it stands under what conditions."""
+    return result.what.rpartition(": ")[2]
+
+
+def _mark(results: Sequence[Result]) -> str:
     return "" if not results else "✓" if all(result.ok for result in results) else "✗"
 
 
-def _errors(results: Iterable[Result]) -> str:
-    """Scratch's and torch's largest float32 error; torch's is what the limit was made from."""
-    judged = [r for r in results if r.dtype == "float32" and r.limit >= FLOOR]
+def _worst(results: Sequence[Result]) -> str:
+    """The float32 result that comes nearest to its limit; of what is computed in float64 alone, that one."""
+    judged = [result for result in results if result.dtype == "float32"] or list(results)
     if not judged:
         return ""
-    return f"{max(r.error for r in judged):.2g} / {max((r.limit - FLOOR) / FACTOR for r in judged):.2g}"
+    if all(result.error == 0 for result in judged):
+        return "exact"
+    worst = max(judged, key=lambda result: result.error / result.limit if result.limit else result.error)
+    return f"{worst.error:.2g} of {worst.limit:.2g}"
 
 
 def write(path: Path, results: Sequence[Result]) -> None:
-    """Replace the table between the two marks of a file.
+    """Replace the tables between the two marks of a file.
 
     Raises    ValueError if the marks are not there.
     """
-    text = path.read_text(encoding="utf-8")
-    path.write_text(replaced(path, text, markdown(results)), encoding="utf-8")
+    replace(path, markdown(results), BEGIN, END)
 
 
 def stale(path: Path) -> bool:
-    """Whether the table of a file lists other components or cases than the table has. Measured columns do not count."""
+    """Whether a file lists other components or cases than the table has. Measured columns do not count."""
     text = path.read_text(encoding="utf-8")
-    return _structure(text) != _structure(replaced(path, text, markdown([])))
+    return _structure(text) != _structure(replaced(path, text, markdown([]), BEGIN, END))
 
 
 def _structure(text: str) -> list[str]:
     table = text.partition(BEGIN)[2].partition(END)[0]
-    return [" | ".join(line.split("|")[:3]) if line.startswith("|") else line for line in table.splitlines()]
+    return [" | ".join(line.split("|")[:4]) if line.startswith("|") else line for line in table.splitlines()]
 
 
-def replaced(path: Path, text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+def replace(path: Path, table: str, begin: str, end: str) -> None:
+    """Put a table, its two marks included, in the place of the one between these marks of a file."""
+    data = replaced(path, path.read_text(encoding="utf-8"), table, begin, end).encode()
+    write_whole(path, lambda file: file.write(data))
+
+
+def replaced(path: Path, text: str, table: str, begin: str, end: str) -> str:
     """The text of a file with a table, its two marks included, in the place of the one between these marks."""
     if begin not in text or end not in text:
         raise ValueError(f"{path} lacks the lines {begin!r} and {end!r} between which the table belongs.")
