@@ -16,9 +16,9 @@ def run(command: list[Any], **options: Any) -> subprocess.CompletedProcess[str]:
 
     Raises    AssertionError if it took more than STARTS times as long as a start of Python takes on the machine now.
     """
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     begun, slowest = time.monotonic(), 0.0
-    with subprocess.Popen([str(word) for word in command], **streams, **options) as process:
+    with subprocess.Popen([str(word) for word in command], start_new_session=True, **pipes, **options) as process:
         while True:
             try:
                 output, errors = process.communicate(timeout=LOOK)
