@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 import scratch
-from parity_tests.checks.sides import Numbers
+from parity_tests.comparer.nests import leaves, map_nest, packed_for
 from parity_tests.comparer.objects import slots, walk
-from parity_tests.comparer.side import LOSS, Key, Side, named_outputs
-from parity_tests.comparer.values import cast, fill, floats, is_float, leaves
-from parity_tests.nests import map_nest, numbered
+from parity_tests.comparer.side import LOSS, Key, Side
+from parity_tests.comparer.values import Numbers, arrays, copied, floats, is_float, named_numbers, named_outputs
+from parity_tests.nests import numbered
 
 
 class ArraySide(Side):
@@ -43,72 +43,83 @@ class ArraySide(Side):
         return [name for name, slot in self.slots.items() if not slot.buffer]
 
     def train(self, mode: bool) -> None:
-        train(self.model, mode)
+        if not self.fixed_mode():
+            train(self.model, mode)
+
+    def fixed_mode(self) -> bool:
+        return self.frozen
 
     def can_backward(self) -> bool:
         return hasattr(self.model, "backward")
 
-    def double(self) -> ArraySide | None:
-        try:
-            twin = ArraySide(copy.deepcopy(self.model), copy.deepcopy(self.loss))
-            for slot in twin.slots.values():
-                slot.cast(np.float64)
-        except Exception:
-            return None
+    def snapshot(self) -> Any:
+        fixed = {id(slot.value()) for slot in self.slots.values() if not slot.buffer}
+        parts = [(part, _snapshot(part, fixed)) for _, part in walk(self.model) if hasattr(part, "__dict__")]
+        holders = [slot.holder() for slot in self.slots.values()]
+        return parts, [(holder, holder.grad) for holder in holders if hasattr(holder, "grad")]
+
+    def restore(self, snapshot: Any) -> None:
+        parts, gradients = snapshot
+        for part, saved in parts:
+            _restore(part, saved)
+        for holder, gradient in gradients:
+            holder.grad = gradient
+
+    def double(self, dtype: Any = np.float64) -> ArraySide:
+        twin = ArraySide(copy.deepcopy(self.model), copy.deepcopy(self.loss))
+        for slot in twin.slots.values():
+            slot.cast(dtype)
         return twin
 
-    def run(self, inputs, target, training, seed, cotangent, probe=None, wanted=()):
+    def run(self, given, target, training, seed, cotangent, probe=None, wanted=()):
         self.train(training)
         self.seed(seed)
         for slot in self.slots.values():
             slot.clear()
         if hasattr(self.model, "zero_grad"):
             self.model.zero_grad()
+        given = packed_for("scratch", copied(arrays(given)))
         with self._probed(probe), quiet():
-            output = call(self.model, *inputs)
+            output = call(self.model, *given.args, **given.kwargs)
             prediction = output
+            numbers: Numbers = {}
             if self.loss is not None:
-                output = call(self.loss, output, target)
-            numbers = named_outputs(output)
+                numbers |= named_outputs(output, "prediction")
+                output = call(self.loss, output, arrays(target))
+            numbers |= named_outputs(output)
             if cotangent is not None and self.can_backward():
-                dys = [cotangent(i, np.shape(y)) for i, y in enumerate(floats(output))]
+                names = {n: y for n, y in named_numbers("output", output).items() if is_float(y)}
+                dys = [cotangent(n, np.shape(y)) for n, y in names.items()]
                 if self.loss is not None:
-                    prediction_gradient = (
-                        self.loss.backward(*dys) if _takes_cotangent(self.loss) else self.loss.backward()
-                    )
-                    dx = self.model.backward(*_as_arguments(prediction, prediction_gradient))
+                    dy = self.loss.backward(*dys) if _takes_cotangent(self.loss) else self.loss.backward()
+                    dx = self.model.backward(*_as_arguments(prediction, dy))
                 else:
-                    dy = fill(
-                        output, iter(cast(dy, np.asarray(y).dtype) for dy, y in zip(dys, floats(output), strict=True))
-                    )
+                    dy = _filled(output, dys)
                     dx = self.model.backward(*_as_arguments(output, dy))
-                numbers |= input_gradients(dx, inputs)
-                given = ((n, slot.gradient()) for n, slot in self.slots.items() if n in wanted)
-                numbers |= {f"grad {n}": g for n, g in given if g is not None}
+                numbers |= input_gradients(dx, given)
+                found = ((n, slot.gradient()) for n, slot in self.slots.items() if n in wanted)
+                numbers |= {f"grad {n}": g for n, g in found if g is not None}
         return numbers | {f"buffer {name}": np.array(slot.value()) for name, slot in self.slots.items() if slot.buffer}
 
     def local(self, name, args, kwargs, dys, training, seed):
         module = self.modules[name]
         below = list(walk(module))
         own = {n: slot for path, part in below for n, slot in slots(path, part)}
-        before = [(part, _snapshot(part)) for _, part in below]
-        train(module, training)
+        before = [(part, _snapshot(part)) for _, part in below if hasattr(part, "__dict__")]
+        if not self.fixed_mode():
+            train(module, training)
         self.seed(seed)
         for slot in own.values():
             slot.clear()
+        args, kwargs = packed_for("scratch", copied(arrays((args, kwargs))))
         try:
             with quiet():
                 output = call(module, *args, **kwargs)
                 numbers = named_outputs(output)
                 if dys is not None and hasattr(module, "backward"):
-                    values = iter(
-                        cast(np.zeros_like(y) if dy is None else dy, np.asarray(y).dtype)
-                        for dy, y in zip(dys, floats(output), strict=False)
-                    )
-                    dy = fill(output, values)
                     scalar = name == LOSS and not _takes_cotangent(module)
-                    dx = module.backward() if scalar else module.backward(*_as_arguments(output, dy))
-                    numbers |= input_gradients(dx, args)
+                    dy = () if scalar else _as_arguments(output, _filled(output, dys))
+                    numbers |= input_gradients(module.backward(*dy), (args, kwargs))
                     numbers |= {f"grad {n}": g for n, slot in own.items() if (g := slot.gradient()) is not None}
             return numbers | {f"buffer {n}": np.array(slot.value()) for n, slot in own.items() if slot.buffer}
         finally:
@@ -126,7 +137,7 @@ class ArraySide(Side):
             outputs = probe.stand_in(key, args, kwargs)
             if outputs is not None:
                 open_calls.append((key, args, True))
-                return map_nest(lambda y: np.array(y) if isinstance(y, np.ndarray) else y, outputs)
+                return packed_for("scratch", copied(arrays(outputs)))
             y = forward_(*args, **kwargs)
             probe.forward(key, args, kwargs, y)
             open_calls.append((key, args, False))
@@ -164,6 +175,7 @@ def train(model: Any, mode: bool) -> None:
 
 
 def call(model: Any, *inputs: Any, **options: Any) -> Any:
+    """The model's output: by forward where it has one, else by calling it."""
     if hasattr(model, "forward") and not isinstance(model, scratch.nn.Module):
         return model.forward(*inputs, **options)
     return model(*inputs, **options)
@@ -207,14 +219,49 @@ def _laid_out(given: list[Any], args: Any, like: Any) -> Any:
     return parts[0] if len(parts) == 1 else tuple(parts) if parts else None
 
 
-def _snapshot(part: Any) -> dict[str, Any]:
-    """Attributes, and copies of the arrays among them: what a forward may change in place."""
-    return {key: (value, value.copy() if isinstance(value, np.ndarray) else None) for key, value in vars(part).items()}
+def _filled(output: Any, dys: list[Any]) -> Any:
+    """The cotangents in the nest of the output, zeros where there is none."""
+    values = iter(dys)
+
+    def one(y: Any) -> Any:
+        dy = next(values, None)
+        return np.zeros_like(y) if dy is None else np.asarray(dy).astype(np.asarray(y).dtype, copy=False)
+
+    return map_nest(lambda y: one(y) if is_float(y) else y, output)
+
+
+def _snapshot(part: Any, fixed: Collection[int] = ()) -> dict[str, Any]:
+    """Attributes, and copies of the arrays and containers among them but `fixed` ones: what a forward may change."""
+    return {key: (value, _contents(value, fixed)) for key, value in vars(part).items()}
+
+
+def _contents(value: Any, fixed: Collection[int]) -> Any:
+    if isinstance(value, np.ndarray):
+        return None if id(value) in fixed else value.copy()
+    if type(value) is list:
+        return [(v, _contents(v, fixed)) for v in value]
+    if type(value) is dict:
+        return {k: (v, _contents(v, fixed)) for k, v in value.items()}
+    return None
 
 
 def _restore(part: Any, saved: dict[str, Any]) -> None:
     vars(part).clear()
-    for key, (value, copied) in saved.items():
+    for key, (value, contents) in saved.items():
         vars(part)[key] = value
-        if copied is not None and value.flags.writeable:
-            value[...] = copied
+        _refill(value, contents)
+
+
+def _refill(value: Any, contents: Any) -> None:
+    if isinstance(value, np.ndarray) and contents is not None:
+        if value.flags.writeable:
+            value[...] = contents
+    elif type(value) is list:
+        value[:] = [v for v, _ in contents]
+        for v, inner in contents:
+            _refill(v, inner)
+    elif type(value) is dict:
+        value.clear()
+        value.update({k: v for k, (v, _) in contents.items()})
+        for v, inner in contents.values():
+            _refill(v, inner)

@@ -40,7 +40,7 @@ def compare_command(
     target as needed.
     Exit 0: parity. 1: divergence. 2: could not compare, and why.
     """
-    from parity_tests.comparer.report import CompareError
+    from parity_tests.comparer.findings import CompareError
 
     for option, path in (("--html", html), ("--json", json_file)):
         if path is not None and not path.parent.is_dir():
@@ -56,7 +56,7 @@ def compare_command(
         html.write_text(report.to_html(), encoding="utf-8")
     if json_file is not None:
         json_file.write_text(report.to_json() + "\n", encoding="utf-8")
-    raise typer.Exit(0 if report.ok else 1)
+    raise typer.Exit(0 if report.ok else 1 if report.comparable else 2)
 
 
 def run(
@@ -64,8 +64,8 @@ def run(
 ) -> Any:
     """Load both sides, compare them, return the report."""
     from parity_tests.comparer.comparison import compare
+    from parity_tests.comparer.findings import CompareError
     from parity_tests.comparer.load import load_arrays, load_inputs, load_map, load_side
-    from parity_tests.comparer.report import CompareError
     from parity_tests.comparer.side import seed_all
     from torch_impl.bridge import load_arrays as fill
 

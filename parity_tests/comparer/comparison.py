@@ -1,40 +1,42 @@
-"""compare: where two implementations part, when, and why.
+"""compare: whether two implementations agree, where they diverge, and why.
 
-Three questions are asked of every layer, in training and in eval mode:
+What decides is the end: the left's own undisturbed run against everything that the right's run gives, in each mode.
+Where it lies is asked of every layer:
 
-    introduced   both sides' layer gets the input and cotangent that the right side's layer got: the error is its own
+    own          both sides' layer gets the input and cotangent that the right side's layer got
     between      every layer is replaced by the right side's values on both sides: the error is of the code in between
-    carried      the left side runs by itself: what its layers and the code between them have added up to
+    accumulated  the left side runs by itself: what its layers and the code between them have added up to
 
-The first two are judged, the third is reported: it is what the first two make of it. Each is in ulp of the largest
-value and has the project's limit. The truth is the right side in float64, U the right side's own float32 error over
-five draws; further draws move every number by up to 2^-12 of itself. Where the left is compared with the right's
-float32 instead of the truth (between, carried), the limit is that of two values which are both so far from it, 5 U + 4.
+Each is in ulp of the largest value and has the project's limit. The truth is the right side in float64, U the right
+side's own float32 error over five draws; further draws move every number by up to 2^-12 of itself. Where the left is
+compared with the right's float32 instead of the truth, the limit is that of two values which are both so far from it,
+5 U + 4.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers
-from parity_tests.comparer import diagnose
+from parity_tests.comparer import diagnose, ends
+from parity_tests.comparer.case import Case
+from parity_tests.comparer.findings import CompareError, Measurement, first_element
 from parity_tests.comparer.losses import loss_for
 from parity_tests.comparer.mode import Mode
+from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.pairing import Pairing
-from parity_tests.comparer.report import CompareError, LayerLine, Measurement, Report, first_element
-from parity_tests.comparer.side import Side, seed_all
+from parity_tests.comparer.report import Report
+from parity_tests.comparer.side import Given, Side, generators_kept, seed_all
 from parity_tests.comparer.sides import side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
-from parity_tests.comparer.values import array
-from parity_tests.nests import map_nest
+from parity_tests.comparer.values import NO_ARRAY, array
 from parity_tests.rule import float32_limit
 
 
@@ -73,18 +75,80 @@ def compare(
         pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
     except (TypeError, ValueError) as error:
         raise CompareError(str(error)) from None
-    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    inputs, target = (
-        map_nest(lambda x: np.array(array(x)) if isinstance(x, torch.Tensor) else x, n) for n in (inputs, target)
-    )
     report = Report(_label(model_l), _label(model_r), seed)
-    comparison = Comparison(side_l, side_r, pairing, inputs, target, report, seed)
-    with _threads_for(side_r):
-        comparison.run(parameters == "seed")
-        if steps and comparison.can_step:
-            compare_steps(comparison, optimizer, steps)
+    case = Case(side_l, side_r, pairing, given_of(inputs), _as_arrays(target), report, seed)
+    with generators_kept(), _threads_for(side_r), _left_as_found(case):
+        if _pair(case, parameters == "seed"):
+            _compare_modes(case)
+            if steps and not any(m.phase == "failure" for m in report.measurements):
+                compare_steps(case, optimizer, steps)
     report.seconds = time.perf_counter() - began
     return report
+
+
+def given_of(inputs: Any) -> Given:
+    """One argument, a tuple of them, or a dict of keyword arguments; copies, as arrays where NumPy has the dtype."""
+    if isinstance(inputs, Given):
+        return inputs
+    if isinstance(inputs, dict):
+        return Given((), _as_arrays(inputs))
+    return Given(_as_arrays(inputs if type(inputs) is tuple else (inputs,)))
+
+
+def _as_arrays(nest: Any) -> Any:
+    def one(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor):
+            return x
+        return x.detach().clone() if x.dtype in NO_ARRAY else np.array(array(x))
+
+    return map_nest(one, nest)
+
+
+@contextmanager
+def _left_as_found(case: Case) -> Iterator[None]:
+    """Both models end as they began, but for the parameters and buffers that the left was given."""
+    sides = case.left, case.right
+    before = [side.snapshot() for side in sides]
+    try:
+        yield
+    finally:
+        for side, snapshot in zip(sides, before, strict=True):
+            given = {name: np.array(value) for name, value in side.state().items()} if case.copied else {}
+            side.restore(snapshot)
+            for name, value in given.items():
+                side.load(name, value)
+
+
+def _compare_modes(case: Case) -> None:
+    """The end decides. What the code between layers does counts against the left only if the end is off."""
+    report = case.report
+    for training in (True, False):
+        try:
+            if not ends.repeats(case, training):
+                report.reason = "the right does not give the same twice from one seed"
+                return
+            truth = ends.truth_of(case, training)
+        except Exception as error:
+            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
+        try:
+            end = ends.compare_ends(case, training, truth)
+        except Exception as error:
+            end = [ends.left_failed(case, error, training)]
+        apart = any(not m.ok for m in end)
+        found = Mode(case, training).run()
+        failed = any(m.phase == "failure" for m in found)
+        counted = [m for m in found if apart or m.ok or m.phase in ("output", "backward", "buffer")]
+        for m in found:
+            if m not in counted:
+                report.note(f"inside, {m}: it makes no difference at the end")
+        if apart and all(m.ok for m in found):
+            for m in end:
+                m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
+        report.measurements += counted + ([] if failed else end)
+        if failed:
+            return
+        if not training:
+            ends.check_no_grad(case, truth)
 
 
 @contextmanager
@@ -122,88 +186,44 @@ def _label(model: Any) -> str:
     return f"{type(model).__name__} ({engine})"
 
 
-class Comparison:
-    """Two sides and what has been found so far."""
-
-    def __init__(
-        self, left: Side, right: Side, pairing: Pairing, inputs: tuple[Any, ...], target: Any, report: Report, seed: int
-    ) -> None:
-        self.left, self.right, self.pairing = left, right, pairing
-        self.inputs, self.target, self.report, self.seed = inputs, target, report, seed
-        self.twin: Side | None = None
-        self.can_step = True
-        self.fields: dict[tuple[str, str], LayerLine] = {}
-
-    def run(self, seeded: bool) -> None:
-        for finding in self.pairing.unpaired():
-            finding.kind = kind_of(self.right, finding.where) if finding.where in self.right.modules else ""
-            self.report.measurements.append(finding)
-        if not self.pairing.shapes_agree():
-            self.report.note("nothing was run, since parameters of different shapes cannot be copied")
-            self.can_step = False
-            return
-        if seeded:
-            self._initial_values()
-        if self.left.frozen or self.right.frozen:
-            self.report.note(
-                "a side has parameters of its own that cannot be copied: both must have been made from the same ones"
-            )
-        self.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
-        self.twin = _double(self.right)
-        if self.twin is None:
-            self.report.note(
-                "the right side has no float64 twin: U is how far its output moves when its input moves by an ulp"
-            )
-        if not self.left.can_backward() or not self.right.can_backward():
-            self.report.note("one side has no backward: gradients are not compared")
-        start = self._buffers()
-        for training in (True, False):
-            self._set_buffers(start)
-            Mode(self, training).run()
-            if any(m.phase == "failure" for m in self.report.measurements):
-                self.can_step = False
-                return
-        self._set_buffers(start)
-
-    def _initial_values(self) -> None:
-        """In seed mode: the parameters as they were made."""
-        theirs = self.right.state()
-        for ours, name in self.pairing.names.items():
-            if name in theirs:
-                value = self.left.state()[ours]
-                value = value.T if name in self.pairing.transposed else value
-                layer, _, own = name.rpartition(".")
-                kind = kind_of(self.right, layer) if layer in self.right.modules else ""
-                error = single_distance(value, theirs[name])
-                m = Measurement(layer, kind, "init", own, error, float32_limit(0.0))
-                if not m.ok:
-                    m.first = first_element(value, theirs[name], m.limit)
-                    m.cause = diagnose.initial_values(value, theirs[name])
-                self.report.measurements.append(m)
-
-    def _buffers(self) -> tuple[Numbers, Numbers]:
-        def of(side: Side) -> Numbers:
-            own = set(side.parameter_names())
-            return {name: np.array(value) for name, value in side.state().items() if name not in own}
-
-        return of(self.left), of(self.right)
-
-    def _set_buffers(self, values: tuple[Numbers, Numbers]) -> None:
-        for side, buffers in zip((self.left, self.right), values, strict=True):
-            for name, value in buffers.items():
-                side.load(name, value)
-        if self.twin is not None:
-            for name, value in values[1].items():
-                self.twin.load(name, value)
-
-    def cotangent(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Random, since ones would hide a softmax backward that returns zeros; 1 for the one number of a loss."""
-        if shape == ():
-            return np.ones((), np.float32)
-        return np.random.default_rng([self.seed, number, *shape]).normal(size=shape).astype(np.float32)
+def _pair(case: Case, seeded: bool) -> bool:
+    """Pair the parameters, and give the left the right's. Whether the sides can be run."""
+    report, left, right = case.report, case.left, case.right
+    for finding in case.pairing.unpaired():
+        finding.kind = kind_of(right, finding.where) if finding.where in right.modules else ""
+        report.measurements.append(finding)
+    if not case.pairing.shapes_agree():
+        report.note("nothing was run, since parameters of different shapes cannot be copied")
+        return False
+    if seeded:
+        _initial_values(case)
+    if left.frozen or right.frozen:
+        report.note("a side has parameters of its own that cannot be copied: both must be made from the same ones")
+    case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
+    case.copied = True
+    case.make_twin()
+    if case.twin is None:
+        report.note("the right side has no float64 twin: U is how far its output moves when it is moved by an ulp")
+    if not case.backward:
+        side = "left" if not left.can_backward() else "right"
+        report.not_compared(f"gradients: the {side} has no backward")
+    case.remember()
+    return True
 
 
-def _double(side: Side) -> Side | None:
-    with suppress(Exception):
-        return side.double()
-    return None
+def _initial_values(case: Case) -> None:
+    """In seed mode: the parameters as they were made."""
+    theirs = case.right.state()
+    for ours, name in case.pairing.names.items():
+        if name not in theirs:
+            continue
+        value = case.left.state()[ours]
+        value = value.T if name in case.pairing.transposed else value
+        layer, _, own = name.rpartition(".")
+        kind = kind_of(case.right, layer) if layer in case.right.modules else ""
+        error = single_distance(value, theirs[name])
+        m = Measurement(layer, kind, "init", own, error, float32_limit(0.0))
+        if not m.ok:
+            m.first = first_element(value, theirs[name], m.limit)
+            m.cause = diagnose.initial_values(value, theirs[name])
+        case.report.measurements.append(m)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.conventions import Variant, variants
 from parity_tests.comparer.conventions.attention import FORMS, fused
-from parity_tests.comparer.report import Cause
-from parity_tests.comparer.side import LOSS, Side, named_outputs
-from parity_tests.comparer.values import arrays, cast, floats, is_float, tensors
-from parity_tests.nests import map_nest, numbered
+from parity_tests.comparer.findings import Cause
+from parity_tests.comparer.nests import map_nest
+from parity_tests.comparer.side import LOSS, Side
+from parity_tests.comparer.values import Numbers, arrays, cast, floats, is_float, named_outputs, tensors
+from parity_tests.nests import numbered
 from parity_tests.rule import distance, float32_limit
 from torch_impl.bridge import TorchModule
 

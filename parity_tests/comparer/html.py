@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from parity_tests.comparer.report import LayerLine, Report, number
+from parity_tests.comparer.findings import Findings, LayerLine, number
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -70,7 +70,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 SHOWN = 40  # of what parts
 
 
-def page(report: Report) -> str:
+def page(report: Findings) -> str:
     """The whole document. All text goes through autoescape; the plots are drawn from numbers alone."""
     from jinja2 import Environment, StrictUndefined
 
@@ -96,7 +96,7 @@ def color(line: LayerLine) -> str:
     return f"hsl({max(0.0, 40 - 13 * math.log10(ratio)):.0f} 75% 48%)"
 
 
-def _plots(report: Report, modes: dict[str, list[LayerLine]]) -> list[tuple[str, Any]]:
+def _plots(report: Findings, modes: dict[str, list[LayerLine]]) -> list[tuple[str, Any]]:
     plots = []
     layers = [line for line in next(iter(modes.values()), []) if "→" not in line.name]
     if len(layers) > 1:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.comparer.report import CompareError
+from parity_tests.comparer.findings import CompareError
 from torch_impl.files import (
     FileRefusedError,
     printable,

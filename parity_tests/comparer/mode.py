@@ -3,58 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from parity_tests.checks.sides import Numbers
-from parity_tests.comparer import diagnose
-from parity_tests.comparer.report import CompareError, LayerLine, Measurement, first_element
+from parity_tests.comparer import diagnose, judge
+from parity_tests.comparer.case import OTHER_FUNCTION, Case
+from parity_tests.comparer.findings import LayerLine, Measurement, first_element
 from parity_tests.comparer.side import LOSS, ROOT, Side
 from parity_tests.comparer.trace import Call, Follower, Order, Recorder, StandIns, kind_of
-from parity_tests.comparer.values import cast, floats, moved, precision
-from parity_tests.rule import DRAWS, distance, float32_limit, float64_limit
-
-if TYPE_CHECKING:
-    from parity_tests.comparer.comparison import Comparison
-
-OTHER_FUNCTION = 2.0**20  # ulp by which the float64 twin is no longer the same function, as when it draws other numbers
+from parity_tests.comparer.values import Numbers, cast, is_float, moved, precision
+from parity_tests.rule import DRAWS, float64_limit
 
 
 class Mode:
     """One mode, training or eval."""
 
-    def __init__(self, owner: Comparison, training: bool) -> None:
-        self.owner, self.training, self.mode = owner, training, "train" if training else "eval"
-        self.left, self.right, self.twin, self.pairing = owner.left, owner.right, owner.twin, owner.pairing
-        self.report, self.seed = owner.report, owner.seed
-        self.backward = self.left.can_backward() and self.right.can_backward()
-        self.cotangent: Callable[..., Any] | None = owner.cotangent if self.backward else None
+    def __init__(self, case: Case, training: bool) -> None:
+        self.case, self.training, self.mode = case, training, "train" if training else "eval"
+        self.left, self.right, self.twin, self.pairing = case.left, case.right, case.twin, case.pairing
+        self.report, self.seed, self.backward = case.report, case.seed, case.backward
         self.lines: dict[Any, LayerLine] = {}
-        self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that parts
+        self.gaps: dict[tuple[str, str], LayerLine] = {}  # code between two layers that diverges
         self.found: list[Measurement] = []
 
     def run_side(self, side: Side, probe: Any, dtype: Any = None, wanted: Any = ()) -> Numbers:
-        inputs, target = self.owner.inputs, self.owner.target
-        if dtype is not None:
-            inputs, target = cast(inputs, dtype), cast(target, dtype)
-        return side.run(inputs, target, self.training, self.seed, self.cotangent, probe, wanted)
+        return self.case.run(side, self.training, probe, wanted)
 
-    def run(self) -> None:
+    def run(self) -> list[Measurement]:
+        """What every layer and the code between them does, in the order in which it is met."""
         trace = Recorder(self.right)
-        buffers = self.owner._buffers()
-        try:
-            right = self.run_side(self.right, trace)
-        except Exception as error:
-            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
+        right = self.run_side(self.right, trace)
         follower = Follower(trace)
         try:
             left = self.pairing.translate(self.run_side(self.left, follower))
         except Exception as error:
-            self._failed(error, trace, follower, buffers)
-            return
+            return self._failed(error, trace, follower)
         leaf_calls = trace.leaf_calls(follower)
         self._structure(trace, follower)
         for call in leaf_calls:
@@ -62,9 +48,7 @@ class Mode:
             self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
         self._carried(trace, follower, left, right)
         trace.forget(leaf_calls)
-        self.owner._set_buffers(buffers)
         between = {} if [c.key[0] for c in leaf_calls] == [ROOT] else self._between(leaf_calls, right)
-        self.owner._set_buffers(buffers)
         backwards: list[list[Measurement]] = []
         for i, call in enumerate(leaf_calls):
             self.found += between.pop((call.key, "input"), [])
@@ -75,34 +59,34 @@ class Mode:
         for back in reversed(backwards):  # the backward pass meets the last layer first
             self.found += sorted(back, key=lambda m: m.what != "cotangent")
         self.found += [m for rest in between.values() for m in rest]
-        self.report.measurements += self.found
         for line in self.lines.values():
             self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
             self.report.layers.append(line)
         self.report.layers += [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
+        return self.found
 
     # --- structure ----------------------------------------------------------------------------------------------------
 
-    def _failed(self, error: Exception, trace: Recorder, follower: Follower, buffers: Any) -> None:
+    def _failed(self, error: Exception, trace: Recorder, follower: Follower) -> list[Measurement]:
         """The left cannot run through: the layers that it reached are compared, since one of them may be the reason."""
-        self.owner._set_buffers(buffers)
         for i, call in enumerate(trace.leaf_calls(follower)):
             name = call.key[0]
             self.lines[call.key] = LayerLine(name, kind_of(self.right, name), self.mode)
             ahead, back = self._introduced(call, self.seed + 1000 + i)
-            self.report.measurements += ahead + back
+            self.found += ahead + back
         self.report.layers += list(self.lines.values())
         where = follower.open[-1][0] if follower.open else ROOT
         note = f"the left side raises {_says(error)}"
         kind = kind_of(self.left, where) if where in self.left.modules else ""
-        self.report.measurements.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
+        self.found.append(Measurement(where, kind, "failure", "call", math.inf, 0.0, self.mode, note))
+        return self.found
 
     def _structure(self, trace: Recorder, follower: Order) -> None:
         ours, theirs = follower.counts(), trace.counts()
         for name in theirs:
             if name in ours and ours[name] != theirs[name]:
                 note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
-                self.report.measurements.append(
+                self.found.append(
                     Measurement(name, kind_of(self.right, name), "structure", "calls", math.inf, 0.0, self.mode, note)
                 )
         inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
@@ -147,7 +131,7 @@ class Mode:
                 exact = self.run_side(self.twin, exact_probe, np.float64, wanted)
                 truth = exact if draw == 0 else truth
                 _raise_to(u, exact_probe.arrived)
-                _raise_to(ends, {what: distance(rough[what], exact[what]) for what in exact if what in rough})
+                _raise_to(ends, {what: judge.own_error(rough[what], exact[what]) for what in exact if what in rough})
         left_probe = StandIns(calls, None)
         left_probe.keep_above = {place: float64_limit(u.get(place, 0.0)) for place in self._places(calls)}
         left = self.pairing.translate(
@@ -197,7 +181,7 @@ class Mode:
 
     @staticmethod
     def _places(calls: list[Call]) -> list[Any]:
-        inputs = [(call.key, "input", i) for call in calls for i in range(len(floats(call.args)))]
+        inputs = [(call.key, "input", i) for call in calls for i in range(len(call.inputs()))]
         return inputs + [(call.key, "cotangent", i) for call in calls for i in call.dys]
 
     # --- introduced ---------------------------------------------------------------------------------------------------
@@ -211,6 +195,7 @@ class Mode:
         found: list[Measurement] = []
         rough = ask(self.right, given)
         truth, u = self._truth(ask, call, given, rough)
+        largest = judge.largest_gradient(truth)
         try:
             ours = self.pairing.translate(ask(self.left, given), name)
         except Exception as error:
@@ -226,7 +211,14 @@ class Mode:
             if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
                 continue
             m = self._judge(
-                name, "backward" if what.startswith("grad ") else what.split(" ")[0], what, ours, rough, value, u[what]
+                name,
+                "backward" if what.startswith("grad ") else what.split(" ")[0],
+                what,
+                ours,
+                rough,
+                value,
+                u[what],
+                largest,
             )
             if m is None:
                 continue
@@ -237,7 +229,7 @@ class Mode:
                     line.backward, line.backward_limit = m.error, m.limit
             elif m.error / m.limit >= line.introduced / line.limit:
                 line.introduced, line.limit = m.error, m.limit
-        apart = [m for m in found if not m.ok and m.what != "call"]
+        apart = [m for m in found if not m.ok and m.what in ours]
         if apart:
             evidence = diagnose.Evidence(
                 name,
@@ -269,20 +261,28 @@ class Mode:
         u = dict.fromkeys(rough, 0.0)
         truth = dict(rough)
         other = set(rough)  # what float64 does not tell
-        if self.twin is not None:
-            for draw in range(DRAWS):
-                values = moved(given, self._rng(call, draw)) if draw else given
-                single = ask(self.right, values) if draw else rough
-                exact = ask(self.twin, cast(values, np.float64))
-                errors = {what: distance(single[what], exact[what]) for what in rough}
-                if draw == 0:
-                    other = {what for what in rough if errors[what] > OTHER_FUNCTION and rough[what].dtype.kind == "f"}
-                    truth = {what: rough[what] if what in other else exact[what] for what in rough}
-                _raise_to(u, {what: e for what, e in errors.items() if what not in other and math.isfinite(e)})
+        twin = self.twin
+        for draw in range(DRAWS if twin is not None else 0):
+            values = moved(given, self._rng(call, draw)) if draw else given
+            single = ask(self.right, values) if draw else rough
+            try:
+                exact = ask(twin, cast(values, np.float32 if self.case.fine else np.float64))
+            except Exception:  # this layer cannot be computed in float64
+                truth, other = dict(rough), set(rough)
+                break
+            if self.case.fine:
+                single, exact = exact, single
+            errors = {
+                what: judge.own_error(single[what], exact[what]) for what in rough if what in exact and what in single
+            }
+            if draw == 0:
+                other = {w for w in rough if w not in errors or (errors[w] > OTHER_FUNCTION and is_float(rough[w]))}
+                truth = {what: rough[what] if what in other else exact[what] for what in rough}
+            _raise_to(u, {what: e for what, e in errors.items() if what not in other})
         if other:
             for draw in range(DRAWS):
-                near = ask(self.right, moved(given, self._rng(call, draw), 2.0**-23))
-                _raise_to(u, {w: d for w in other if math.isfinite(d := distance(near[w], rough[w]))})
+                near = ask(self.right, moved(given, self._rng(call, draw), 2.0 ** (-52 if self.case.fine else -23)))
+                _raise_to(u, {w: judge.own_error(near[w], rough[w]) for w in other if w in near})
         return truth, u
 
     @staticmethod
@@ -290,10 +290,21 @@ class Mode:
         return np.random.default_rng([draw, call.key[1], crc32(call.key[0].encode())])
 
     def _judge(
-        self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, u: float
+        self,
+        where: str,
+        phase: str,
+        what: str,
+        ours: Numbers,
+        like: Numbers,
+        truth: np.ndarray,
+        u: float,
+        largest: float = 0.0,
     ) -> Measurement | None:
         kind = kind_of(self.right, where) if where in self.right.modules or where == LOSS else ""
-        m = Measurement(where, kind, phase, what, 0.0, float32_limit(u), self.mode)
+        limit = judge.limit(u, not self.case.fine)
+        if judge.is_parameter_gradient(what):
+            limit = judge.gradient_limit(u, truth, like[what].dtype, largest, not self.case.fine)
+        m = Measurement(where, kind, phase, what, 0.0, limit, self.mode)
         if what not in ours:
             if self.left.engine == "object" and what.startswith(("grad ", "buffer ")):
                 self.report.note(f"the left gives no {what} of {where or 'the whole'}: not compared")
@@ -304,9 +315,9 @@ class Mode:
         if value.dtype != other.dtype or value.shape != other.shape:
             m.error, m.note = math.inf, f"left is {precision(value)}, right {precision(other)}"
             return m
-        m.error = distance(value, truth)
+        m.error = judge.error(value, other, truth)
         if not m.ok:
-            m.first = first_element(value, truth, m.limit)
+            m.first = first_element(value, judge.reference(value, other, truth), m.limit)
             bad = ~np.isfinite(value) & np.isfinite(other) if value.dtype.kind == "f" else np.zeros(1, bool)
             if bad.any():
                 m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"

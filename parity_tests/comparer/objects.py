@@ -3,71 +3,74 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 import scratch
 
+TABLES = ("parameters", "params", "weights")  # dicts of parameters by name
+GRADIENTS = ("grads", "gradients", "grad", "dparams")  # dicts of gradients beside them
+SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}", "grads_{}", "{}_grads", "g{}")
+
 
 class Slot:
     """An array of an object: where it is, and where its gradient will be."""
 
-    def __init__(self, owner: Any, attribute: str, buffer: bool) -> None:
+    def __init__(self, owner: Any, attribute: Any, buffer: bool, module: Any = None, table: str = "") -> None:
+        """`owner` is the layer itself, or a dict or list of its arrays, which it keeps as the attribute `table`."""
         self.owner, self.attribute, self.buffer = owner, attribute, buffer
+        self.module, self.table = owner if module is None else module, table
 
-    def _holder(self) -> Any:
-        value = self.owner[self.attribute] if isinstance(self.owner, dict) else getattr(self.owner, self.attribute)
-        return value
+    def holder(self) -> Any:
+        inside = isinstance(self.owner, dict | list)
+        return self.owner[self.attribute] if inside else getattr(self.owner, self.attribute)
 
     def value(self) -> np.ndarray:
-        holder = self._holder()
+        holder = self.holder()
         return holder.data if hasattr(holder, "grad") else holder
 
     def cast(self, dtype: Any) -> None:
-        holder = self._holder()
+        holder = self.holder()
         value = self.value()
         if value.dtype.kind != "f":
             return
         if hasattr(holder, "grad"):
             holder.data = value.astype(dtype)
-        elif isinstance(self.owner, dict):
+        elif isinstance(self.owner, dict | list):
             self.owner[self.attribute] = value.astype(dtype)
         else:
             setattr(self.owner, self.attribute, value.astype(dtype))
 
-    def _gradient_places(self) -> Iterator[tuple[Any, str]]:
-        owner, name = self.owner, self.attribute
-        for table in ("grads", "gradients", "grad"):
-            if isinstance(getattr(owner, table, None), dict):
-                yield getattr(owner, table), name
-        for spelled in (f"d{name}", f"grad_{name}", f"{name}_grad", f"d_{name}"):
-            yield owner, spelled
+    def kept_gradient(self) -> Any:
+        """The array in which a plain object keeps the gradient, or None."""
+        held = vars(self.module)
+        if not isinstance(self.owner, list):
+            tables = [held[name] for name in GRADIENTS if isinstance(held.get(name), Mapping)]
+            places = [(table, self.attribute) for table in tables]
+            places += [(held, spelled.format(self.attribute)) for spelled in SPELLINGS]
+            places += [(table, spelled.format(self.attribute)) for table in tables for spelled in SPELLINGS]
+            found = [place[name] for place, name in places if name in place]
+        else:
+            lists = [held.get(name) for name in (*GRADIENTS, *(s.format(self.table) for s in SPELLINGS))]
+            found = [part[self.attribute] for part in lists if isinstance(part, list) and len(part) == len(self.owner)]
+        shape = np.shape(self.value())
+        return next((kept for kept in found if isinstance(kept, np.ndarray) and kept.shape == shape), None)
 
     def clear(self) -> None:
-        holder = self._holder()
+        holder = self.holder()
         if hasattr(holder, "grad"):
             holder.grad = None
-            return
-        if self.buffer or isinstance(self.owner, dict):
-            return
-        for place, name in self._gradient_places():
-            kept = place.get(name) if isinstance(place, dict) else vars(place).get(name)
-            if isinstance(kept, np.ndarray):
-                kept[...] = 0
+        elif not self.buffer and (kept := self.kept_gradient()) is not None and kept.flags.writeable:
+            kept[...] = 0
 
     def gradient(self) -> np.ndarray | None:
-        holder = self._holder()
+        holder = self.holder()
         if hasattr(holder, "grad"):
             return np.zeros_like(holder.data) if holder.grad is None else np.array(holder.grad)
-        if self.buffer or isinstance(self.owner, dict):
-            return None
-        for place, name in self._gradient_places():
-            kept = place.get(name) if isinstance(place, dict) else vars(place).get(name)
-            if kept is not None and np.shape(kept) == np.shape(self.value()):
-                return np.array(kept)
-        return None
+        kept = None if self.buffer else self.kept_gradient()
+        return None if kept is None else np.array(kept)
 
 
 def walk(obj: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
@@ -98,23 +101,53 @@ def _walk_value(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, An
 def slots(path: str, module: Any) -> Iterator[tuple[str, Slot]]:
     """The arrays of one layer: Parameters, buffers, or, in a plain object, every floating array it was built with."""
     dot = f"{path}." if path else ""
-    own = getattr(module, "parameters", None)
-    if isinstance(own, dict):
-        yield from ((f"{dot}{name}", Slot(own, name, False)) for name in own)
+    if not hasattr(module, "__dict__"):
         return
+    plain = not isinstance(module, scratch.nn.Module)
     buffers = getattr(module, "_buffer_names", ())
-    for name, value in list(vars(module).items()):
+    tables = [name for name in TABLES if plain and _holds_arrays(vars(module).get(name), dict)]
+    for table in tables:
+        owner = vars(module)[table]
+        for name, value in owner.items():
+            if isinstance(value, np.ndarray):
+                yield f"{dot}{name}", Slot(owner, name, _is_buffer(str(name), value), module, table)
+    for name, value in list(vars(module).items()) if not tables else []:
         if isinstance(value, scratch.nn.Parameter):
             yield f"{dot}{name}", Slot(module, name, False)
+        elif (
+            plain
+            and isinstance(value, list)
+            and _holds_arrays(value, list)
+            and not name.startswith("_")
+            and not _is_gradient(name, module)
+        ):
+            for i, part in enumerate(list(value)):
+                yield f"{dot}{name}.{i}", Slot(value, i, _is_buffer(name, part), module, name)
         elif not isinstance(value, np.ndarray):
             continue
         elif name in buffers:
             yield f"{dot}{name}", Slot(module, name, True)
-        elif not isinstance(module, scratch.nn.Module) and not name.startswith("_") and not _is_gradient(name, module):
-            yield f"{dot}{name}", Slot(module, name, name.startswith("running_") or value.dtype.kind != "f")
+        elif plain and not name.startswith("_") and not _is_gradient(name, module):
+            yield f"{dot}{name}", Slot(module, name, _is_buffer(name, value))
+
+
+def _holds_arrays(value: Any, kind: type[list[Any]] | type[dict[str, Any]]) -> bool:
+    """A dict with arrays among its values; a list of arrays and nothing else."""
+    if not isinstance(value, kind) or not value:
+        return False
+    if isinstance(value, dict):
+        return any(isinstance(part, np.ndarray) for part in value.values())
+    return all(isinstance(part, np.ndarray) for part in value)
+
+
+def _is_buffer(name: str, value: np.ndarray) -> bool:
+    return name.startswith(("running_", "moving_")) or value.dtype.kind != "f"
 
 
 def _is_gradient(name: str, module: Any) -> bool:
     """DW beside W is the gradient of W."""
-    bare = [name[1:], name.removeprefix("d_"), name.removeprefix("grad_"), name.removesuffix("_grad")]
-    return any(other != name and isinstance(vars(module).get(other), np.ndarray) for other in bare)
+    bare = [name[1:], *(name.removeprefix(p) for p in ("d_", "grad_", "grads_"))]
+    bare += [name.removesuffix(s) for s in ("_grad", "_grads")]
+    return name in GRADIENTS or any(
+        other != name and isinstance(vars(module).get(other), np.ndarray | list) for other in bare
+    )

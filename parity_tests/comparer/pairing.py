@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from parity_tests.checks.sides import Numbers
 from parity_tests.comparer.array_side import ArraySide
-from parity_tests.comparer.report import Cause, Measurement
+from parity_tests.comparer.findings import Cause, Measurement
 from parity_tests.comparer.side import Side
+from parity_tests.comparer.values import Numbers
 
 Map = Mapping[str, str | tuple[str, str]]
 

@@ -1,157 +1,23 @@
-"""What a comparison found: measurements, the first that parts, its cause, and how they are printed."""
+"""The report of a comparison: how it is printed, and its files."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from parity_tests.rule import ulp
+from parity_tests.comparer.findings import Cause, CompareError, Findings, number
+
+__all__ = ["Cause", "CompareError", "Report"]
 
 
-class CompareError(Exception):
-    """The two cannot be compared, and why."""
-
-
-@dataclass
-class Element:
-    """The first element that parts."""
-
-    index: tuple[int, ...]
-    left: float
-    right: float
-    ulp: float
-    apart: int  # how many elements part
-    of: int
-
-    def __str__(self) -> str:
-        share = "the only one" if self.apart == self.of == 1 else f"{self.apart} of {self.of} elements part"
-        place = ", ".join(map(str, self.index))
-        return f"[{place}] left {self.left:.9g}, right {self.right:.9g}, {number(self.ulp)} ulp ({share})"
-
-
-@dataclass
-class Cause:
-    """A convention that explains the difference."""
-
-    name: str  # short and fixed, such as "gelu-tanh"
-    text: str
-    before: float = math.nan  # largest absolute difference
-    after_ulp: float = math.nan
-
-    def __str__(self) -> str:
-        if math.isnan(self.before):
-            return self.text
-        return f"{self.text}: the difference falls from {self.before:.2g} to {number(self.after_ulp)} ulp"
-
-
-@dataclass
-class Measurement:
-    """One number that was compared: `error` ulp against `limit`, and where."""
-
-    where: str  # dotted name of the layer, "loss", a parameter, ...
-    kind: str  # class of the layer
-    phase: str  # pairing, structure, init, forward, backward, buffer, step
-    what: str  # "output", "grad weight", ...
-    error: float
-    limit: float
-    mode: str = ""  # train or eval
-    note: str = ""
-    first: Element | None = None
-    cause: Cause | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.error <= self.limit
-
-    @property
-    def place(self) -> str:
-        layer = f"{self.where} ({self.kind})" if self.kind and self.where else self.where or self.kind or "the whole"
-        phase = {"between": ", between its layers", "pairing": ", pairing", "init": ", initial values"}.get(
-            self.phase, ""
-        )
-        return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.what}"
-
-    def __str__(self) -> str:
-        text = f"{self.place}, "
-        text += (
-            self.note
-            if math.isinf(self.error) and self.note
-            else f"{number(self.error)} ulp, limit {number(self.limit)}"
-        )
-        if self.note and not math.isinf(self.error):
-            text += f"; {self.note}"
-        return text
-
-
-@dataclass
-class LayerLine:
-    """One call of a layer in the report's column."""
-
-    name: str
-    kind: str
-    mode: str
-    introduced: float = 0.0
-    limit: float = 4.0
-    backward: float = 0.0
-    backward_limit: float = 4.0
-    carried: float = 0.0
-    carried_limit: float = 4.0
-    carried_backward: float = 0.0
-    carried_backward_limit: float = 4.0
-    ok: bool = True
-
-
-@dataclass
-class StepLine:
-    """One optimizer step: the worst error of parameters and state, and of the losses of two free trainings."""
-
-    step: int
-    error: float
-    limit: float
-    what: str
-    loss_left: float | None = None
-    loss_right: float | None = None
-
-
-@dataclass
-class Report:
-    """`ok`, `first_divergence`, `cause`, `str(report)`, `to_json()` and `to_html()`."""
-
-    left: str
-    right: str
-    seed: int
-    measurements: list[Measurement] = field(default_factory=list)
-    layers: list[LayerLine] = field(default_factory=list)
-    steps: list[StepLine] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def divergences(self) -> list[Measurement]:
-        return [m for m in self.measurements if not m.ok]
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.measurements) and not self.divergences
-
-    @property
-    def first_divergence(self) -> Measurement | None:
-        return next(iter(self.divergences), None)
-
-    @property
-    def cause(self) -> Cause | None:
-        """The cause of the first divergence that has one, at or after the first place where the sides part."""
-        return next((m.cause for m in self.divergences if m.cause is not None), None)
-
-    def note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
+class Report(Findings):
+    """`ok`, `first_divergence`, `cause`, `notes`, `verdict()`, `str(report)`, `to_json()` and `to_html()`."""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -165,7 +31,7 @@ class Report:
     # --- printing -----------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        lines = [self.verdict(), ""]
+        lines = [self.verdict(), *(f"not compared: {text}" for text in self.uncompared), ""]
         lines += self._layer_table()
         first = self.first_divergence
         if first is not None:
@@ -184,19 +50,10 @@ class Report:
                 f"Steps: {len(self.steps)}, worst {worst.what} at step {worst.step}: "
                 f"{number(worst.error)} ulp, limit {number(worst.limit)}",
             ]
-        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"note: {note}" for note in self.notes if not note.startswith("not compared: ")]
         env = ", ".join(f"{key} {value}" for key, value in self.environment().items())
         lines += ["", f"{len(self.measurements)} numbers compared in {self.seconds:.1f} s ({env})"]
         return "\n".join(lines)
-
-    def verdict(self) -> str:
-        if self.ok:
-            return f"PARITY  {self.left} and {self.right} agree"
-        if not self.measurements:
-            return f"NOTHING COMPARED  {self.left}, {self.right}"
-        first = self.first_divergence
-        assert first is not None
-        return f"DIVERGENCE  {self.left} and {self.right} part at {first.place}"
 
     def _layer_table(self) -> list[str]:
         """One line a layer and mode, introduced and carried error; of a long network, those near a divergence."""
@@ -219,7 +76,7 @@ class Report:
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
             carried = "" if "→" in layer.name else number(layer.carried)
             lines.append(
-                f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'PARTS'}"
+                f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'DIVERGES'}"
             )
         return lines
 
@@ -237,6 +94,8 @@ class Report:
             "layers": [_plain(asdict(layer)) for layer in self.layers],
             "measurements": [_plain(asdict(m)) | {"ok": m.ok} for m in self.measurements],
             "steps": [_plain(asdict(step)) for step in self.steps],
+            "reason": self.reason,
+            "not_compared": self.uncompared,
             "notes": self.notes,
             "environment": self.environment(),
             "seconds": self.seconds,
@@ -253,12 +112,6 @@ class Report:
         return page(self)
 
 
-def number(value: float) -> str:
-    if value == 0:
-        return "0"
-    return "apart" if math.isinf(value) else f"{value:.3g}"
-
-
 def _plain(nest: Any) -> Any:
     if isinstance(nest, dict):
         return {key: _plain(value) for key, value in nest.items()}
@@ -267,21 +120,3 @@ def _plain(nest: Any) -> Any:
     if isinstance(nest, np.generic):
         nest = nest.item()
     return str(nest) if isinstance(nest, float) and not math.isfinite(nest) else nest
-
-
-def first_element(value: Any, truth: Any, limit: float) -> Element | None:
-    """The first element further than `limit` ulp of the largest value from the truth."""
-    value, truth = np.asarray(value), np.asarray(truth)
-    if value.shape != truth.shape or value.dtype.kind not in "fiub" or value.size == 0:
-        return None
-    exact, got = truth.astype(np.float64), value.astype(np.float64)
-    finite = np.isfinite(exact)
-    unit = ulp(exact[finite], value.dtype if value.dtype.kind == "f" else np.float32) if finite.any() else 1.0
-    with np.errstate(all="ignore"):
-        error = np.abs(got - exact) / unit
-    error = np.where((got == exact) | (np.isnan(got) & np.isnan(exact)), 0.0, error)
-    apart = ~(error <= limit)
-    if not apart.any():
-        return None
-    index = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
-    return Element(index, float(got[index]), float(exact[index]), float(error[index]), int(apart.sum()), apart.size)

@@ -7,28 +7,34 @@ and hand out values of its own: then what a layer receives depends on the code b
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers
-from parity_tests.comparer.values import leaves
-from parity_tests.nests import numbered
+from parity_tests.comparer.values import Numbers
 
 Key = tuple[str, int]  # a layer's dotted name, and which of its calls in one forward
 LOSS = "loss"
 ROOT = ""
 
 
+class Given(NamedTuple):
+    """What a model is called with."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Any = {}  # noqa: RUF012 - never written to
+
+
 class Probe:
     """What a run tells of each call of each layer. Gradients are numbered by floating leaf."""
 
-    def enter(self, key: Key) -> None:
-        """The call begins."""
+    def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
+        """The call begins; `around` says what state it begins in, such as autocast."""
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
         """The outputs to use in place of the layer's, or None to let it compute."""
@@ -48,7 +54,7 @@ class Probe:
         return []
 
 
-Cotangent = Callable[[int, tuple[int, ...]], np.ndarray | None]
+Cotangent = Callable[[str, tuple[int, ...]], np.ndarray | None]  # of an output's name and shape
 
 
 class Side:
@@ -77,13 +83,33 @@ class Side:
     def train(self, mode: bool) -> None:
         """Training or eval mode, where there is such a thing."""
 
-    def double(self) -> Side | None:
-        """The same in float64, or None where that cannot be made."""
+    def fixed_mode(self) -> bool:
+        """Whether it computes in eval mode alone, as an exported model does."""
+        return False
+
+    def trainable(self) -> list[str]:
+        """The parameters that ask for a gradient."""
+        return self.parameter_names()
+
+    def half(self) -> bool:
+        """Whether its parameters have 16 bits."""
+        return any(value.dtype == np.float16 for value in self.state().values())
+
+    def snapshot(self) -> Any:
+        """All that a run may change, but for parameters: buffers, gradients, modes, other attributes."""
+        raise NotImplementedError
+
+    def restore(self, snapshot: Any) -> None:
+        """Put everything back to where `snapshot` found it."""
+        raise NotImplementedError
+
+    def double(self, dtype: Any = np.float64) -> Side:
+        """The same in float64, or in another precision."""
         raise NotImplementedError
 
     def run(
         self,
-        inputs: tuple[Any, ...],
+        given: Given,
         target: Any,
         training: bool,
         seed: int,
@@ -91,7 +117,10 @@ class Side:
         probe: Probe | None = None,
         wanted: Collection[str] = (),
     ) -> Numbers:
-        """Forward, and with a cotangent backward: output, grad input, buffer NAME, and grad NAME where it is wanted."""
+        """Forward, and with a cotangent backward: output, grad input, buffer NAME, and grad NAME where it is wanted.
+
+        With a loss the output is the loss, and the model's own is `prediction`. Without a probe nothing is touched.
+        """
         raise NotImplementedError
 
     def local(self, name: str, args: Any, kwargs: Any, dys: list[Any] | None, training: bool, seed: int) -> Numbers:
@@ -137,8 +166,20 @@ def seed_all(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
     scratch.manual_seed(seed)
     np.random.seed(seed % 2**32)
+    random.seed(seed)
 
 
-def named_outputs(output: Any) -> Numbers:
-    present = [y for y in leaves(output) if y is not None]
-    return {numbered("output", i): np.asarray(y) for i, y in enumerate(present)}
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Every global generator continues afterwards where it was."""
+    states = torch.get_rng_state(), scratch.get_rng_state(), np.random.get_state(), random.getstate()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        scratch.set_rng_state(states[1])
+        np.random.set_state(states[2])
+        random.setstate(states[3])
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)

@@ -13,22 +13,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.sides import Numbers
+from parity_tests.comparer.case import Case
 from parity_tests.comparer.conventions.optimizers import RULES, deviations
-from parity_tests.comparer.report import Cause, CompareError, Measurement, StepLine, first_element
+from parity_tests.comparer.findings import Cause, CompareError, Measurement, StepLine, first_element
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.torch_side import TorchSide
-from parity_tests.comparer.values import array, moved
+from parity_tests.comparer.values import Numbers, array, moved
 from parity_tests.rule import DRAWS, distance, float32_limit, ulp
-
-if TYPE_CHECKING:
-    from parity_tests.comparer.comparison import Comparison
 
 DROP = 0.5  # the rate drops to a tenth when this share of the steps is over
 
@@ -49,7 +46,7 @@ PASSES = (
 )
 
 
-def compare_steps(owner: Comparison, optimizer: Any, steps: int) -> None:
+def compare_steps(owner: Case, optimizer: Any, steps: int) -> None:
     """Adds measurements of every step to the report."""
     makers = optimizer if isinstance(optimizer, tuple | list) else (optimizer, optimizer)
     sides = owner.left, owner.right
@@ -80,7 +77,7 @@ def compare_steps(owner: Comparison, optimizer: Any, steps: int) -> None:
 class Judge:
     """Optimizers of both sides in lockstep, so that no trajectory has to be kept."""
 
-    def __init__(self, owner: Comparison, makers: Any, starts: Numbers, gradients: list[Numbers]) -> None:
+    def __init__(self, owner: Case, makers: Any, starts: Numbers, gradients: list[Numbers]) -> None:
         self.owner, self.makers, self.starts, self.gradients = owner, makers, starts, gradients
         self.kind, self.plain = "", False
         self.failures: dict[str, tuple[tuple[bool, int, bool], Measurement]] = {}
@@ -236,9 +233,7 @@ def _errors(ours: Numbers, truth: Numbers, like: Numbers, largest: dict[str, flo
     return found
 
 
-def _train(
-    owner: Comparison, maker: Any, side: Side, names: list[str], steps: int
-) -> tuple[list[Numbers], list[float]]:
+def _train(owner: Case, maker: Any, side: Side, names: list[str], steps: int) -> tuple[list[Numbers], list[float]]:
     """Free training of one side: the gradients of every step under the right's names, and the losses."""
     left = side is owner.left
     back = {theirs: ours for ours, theirs in owner.pairing.names.items()} if left else {}
@@ -247,7 +242,7 @@ def _train(
     optimizer = _make(maker, list(parameters.values()))
     gradients, losses = [], []
     for t in range(steps):
-        numbers = side.run(owner.inputs, owner.target, True, owner.seed + t, owner.cotangent, wanted=set(own.values()))
+        numbers = side.run(owner.given, owner.target, True, owner.seed + t, owner.cotangent(), wanted=set(own.values()))
         found = {name: numbers[f"grad {own[name]}"] for name in names if f"grad {own[name]}" in numbers}
         if owner.pairing.transposed and left:
             gradients.append({n: g.T if n in owner.pairing.transposed else g for n, g in found.items()})
@@ -270,7 +265,7 @@ def _live(side: Side, name: str) -> Any:
     if isinstance(side, TorchSide):
         return dict(side.model.named_parameters())[name]
     slot = side.slots[name]  # type: ignore[attr-defined]
-    holder = slot._holder()
+    holder = slot.holder()
     return holder if hasattr(holder, "grad") else scratch.nn.Parameter(np.array(holder))
 
 

@@ -3,124 +3,225 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
-from parity_tests.checks.sides import Numbers
-from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side, named_outputs
-from parity_tests.comparer.values import array, arrays, floats, is_float, tensors
-from parity_tests.nests import map_nest, numbered
+from parity_tests.comparer.nests import map_nest, packed_for
+from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side
+from parity_tests.comparer.values import Numbers, array, arrays, floats, is_float, named_numbers, named_outputs, tensors
+from parity_tests.nests import numbered
+
+OWN = ("_parameters", "_buffers", "_modules")  # what a module keeps by other means than attributes
 
 
 class TorchSide(Side):
-    """A torch Module. Its backward is autograd's."""
+    """A torch Module. Its backward is autograd's.
+
+    `layers` is the module whose layers are watched, where `model` itself is a wrapper such as a compiled one.
+    """
 
     engine = "torch"
 
-    def __init__(self, model: torch.nn.Module, loss: Any = None) -> None:
+    def __init__(self, model: torch.nn.Module, loss: Any = None, layers: torch.nn.Module | None = None) -> None:
         super().__init__(model, loss)
-        self.modules = dict(model.named_modules())
+        self.layers = model if layers is None else layers
+        self.modules = dict(self.layers.named_modules())
         if loss is not None and isinstance(loss, torch.nn.Module):
             self.modules[LOSS] = loss
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = next((p.device for p in self.layers.parameters()), torch.device("cpu"))
+        self.precision: torch.dtype | None = None  # that of a twin, in which everything is computed
+        self.records = True  # whether gradients are recorded in a run
+        self._in_backward = False
+        self._fixed = not _can_switch(self.layers)
+
+    # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> Numbers:
-        return {name: array(tensor) for name, tensor in self.model.state_dict().items()}
+        return {name: array(tensor) for name, tensor in self.layers.state_dict().items() if _is_tensor(tensor)}
 
     def load(self, name: str, value: np.ndarray) -> None:
         with torch.no_grad():
-            self.model.state_dict()[name].copy_(torch.tensor(value))
+            self.layers.state_dict()[name].copy_(torch.tensor(value))
 
     def parameter_names(self) -> list[str]:
-        return [name for name, _ in self.model.named_parameters()]
+        return [name for name, _ in self.layers.named_parameters()]
+
+    def trainable(self) -> list[str]:
+        return [name for name, parameter in self.layers.named_parameters() if parameter.requires_grad]
+
+    def _all_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """By every name, where one has several."""
+        return self.layers.named_parameters(remove_duplicate=False)
+
+    def half(self) -> bool:
+        return any(p.dtype in (torch.float16, torch.bfloat16) for p in self.layers.parameters())
 
     def train(self, mode: bool) -> None:
-        self.model.train(mode)
+        if not self._fixed:
+            self.layers.train(mode)
+            if self.model is not self.layers:
+                self.model.train(mode)
 
-    def double(self) -> TorchSide | None:
-        loss = copy.deepcopy(self.loss).double() if isinstance(self.loss, torch.nn.Module) else self.loss
-        return TorchSide(copy.deepcopy(self.model).double(), loss)
+    def fixed_mode(self) -> bool:
+        return self._fixed
 
-    def run(self, inputs, target, training, seed, cotangent, probe=None, wanted=()):
+    def snapshot(self) -> Any:
+        parts = list(dict.fromkeys([*self.model.modules(), *self.layers.modules(), *_modules_of(self.loss)]))
+        attributes = [({k: v for k, v in vars(m).items() if k not in OWN}, dict(m._buffers)) for m in parts]
+        contents = [{n: b.detach().clone() for n, b in m._buffers.items() if b is not None} for m in parts]
+        gradients = [(p, p.grad, p.requires_grad) for p in self.layers.parameters()]
+        return parts, attributes, contents, gradients
+
+    def restore(self, snapshot: Any) -> None:
+        parts, attributes, contents, gradients = snapshot
+        for module, (own, buffers), content in zip(parts, attributes, contents, strict=True):
+            held = vars(module)
+            for key in [key for key in held if key not in own and key not in OWN]:
+                del held[key]
+            held.update(own)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+            with torch.no_grad():
+                for name, value in content.items():
+                    module._buffers[name].copy_(value)
+        for parameter, gradient, trainable in gradients:
+            parameter.requires_grad_(trainable)
+            parameter.grad = gradient
+
+    def double(self, dtype: Any = np.float64) -> TorchSide:
+        precision = torch.float64 if np.dtype(dtype) == np.float64 else torch.float32
+        loss = _in(precision, copy.deepcopy(self.loss)) if isinstance(self.loss, torch.nn.Module) else self.loss
+        twin = TorchSide(_in(precision, copy.deepcopy(self.layers)), loss)
+        twin.precision, twin._fixed = precision, self._fixed
+        return twin
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(self, given, target, training, seed, cotangent, probe=None, wanted=()):
         self.train(training)
         self.seed(seed)
-        xs = map_nest(_wants_gradient, tensors(inputs, self.device))
-        with self._probed(probe), torch.enable_grad(), not_in_place(self.model):
-            output = self.model(*xs)
+        model = self.model if probe is None else self.layers
+        sources = packed_for("torch", tensors(given, self.device))
+        sources = map_nest(_wants_gradient, sources) if self.records else sources
+        xs = map_nest(lambda x: x.clone() if is_float(x) else x, sources)  # the model may write into what it is given
+        with self._probed(probe), torch.set_grad_enabled(self.records), not_in_place(model, probe), self._computing():
+            output = model(*xs.args, **xs.kwargs)
+            numbers: Numbers = {}
             if self.loss is not None:
+                numbers |= named_outputs(output, "prediction")
                 output = self.loss(output, tensors(target, self.device))
-            numbers = named_outputs(arrays(output))
+            numbers |= named_outputs(output)
             if cotangent is not None:
-                sources = {numbered("grad input", i): x for i, x in enumerate(floats(xs))}
-                sources |= {f"grad {n}": p for n, p in self.model.named_parameters() if p.requires_grad}
-                unwanted = {f"grad {n}" for n, _ in self.model.named_parameters() if n not in wanted}
-                numbers |= self._gradients(output, sources, cotangent, unwanted)
-        return numbers | {f"buffer {name}": np.array(array(b)) for name, b in self.model.named_buffers()}
+                named = {numbered("grad input", i): x for i, x in enumerate(floats(sources))}
+                parameters = {f"grad {n}": p for n, p in self._all_parameters() if p.requires_grad}
+                keep = set(named) | {f"grad {n}" for n in wanted}
+                numbers |= self._gradients(output, named | parameters, cotangent, keep)
+        return numbers | {f"buffer {name}": np.array(array(b)) for name, b in self.layers.named_buffers()}
 
-    def _gradients(
-        self, output: Any, sources: dict[str, Any], cotangent: Cotangent, unwanted: Collection[str] = ()
-    ) -> Numbers:
-        """The gradients of the sources. The unwanted are computed too, so that backward reaches every layer."""
-        pairs = [(y, cotangent(i, tuple(y.shape))) for i, y in enumerate(floats(output))]
+    def _gradients(self, output: Any, sources: dict[str, Any], cotangent: Cotangent, keep: set[str]) -> Numbers:
+        """The gradients of the sources. Those not kept are computed too, so that backward reaches every layer."""
+        pairs = [(y, _cotangent(cotangent, n, y)) for n, y in named_numbers("output", output).items() if is_float(y)]
         pairs = [(y, dy) for y, dy in pairs if y.requires_grad and dy is not None]
-        if not pairs or not sources:
-            return {
-                name: np.zeros(tuple(x.shape), array(x).dtype) for name, x in sources.items() if name not in unwanted
-            }
-        dys = [torch.tensor(np.asarray(dy), dtype=y.dtype, device=y.device) for y, dy in pairs]
-        found = torch.autograd.grad([y for y, _ in pairs], list(sources.values()), dys, allow_unused=True)
-        return {
-            name: array(torch.zeros_like(x) if dx is None else dx)
-            for (name, x), dx in zip(sources.items(), found, strict=True)
-            if name not in unwanted
-        }
+        before = {name: x.grad for name, x in sources.items()}
+        for x in sources.values():
+            x.grad = None
+        self._in_backward = True
+        try:
+            if pairs:
+                torch.autograd.backward([y for y, _ in pairs], [dy for _, dy in pairs])
+            return {name: array(torch.zeros_like(x) if x.grad is None else x.grad)
+                    for name, x in sources.items() if name in keep}  # fmt: skip
+        finally:
+            self._in_backward = False
+            for name, x in sources.items():
+                x.grad = before[name]
 
     def local(self, name, args, kwargs, dys, training, seed):
         module = self.modules[name]
-        module.train(training)
         self.seed(seed)
-        before = {n: b.clone() for n, b in module.named_buffers()}
-        xs, options = map_nest(_wants_gradient, tensors(args, self.device)), tensors(kwargs, self.device)
-        with torch.enable_grad(), not_in_place(module):
-            output = module(*xs, **options)
-            numbers = named_outputs(arrays(output))
-            if dys is not None:
-                sources = {numbered("grad input", i): x for i, x in enumerate(floats(xs))}
-                sources |= {f"grad {n}": p for n, p in module.named_parameters() if p.requires_grad}
-                numbers |= self._gradients(output, sources, lambda i, shape: dys[i] if i < len(dys) else None)
-        numbers |= {f"buffer {n}": np.array(array(b)) for n, b in module.named_buffers()}
-        with torch.no_grad():
-            for n, b in module.named_buffers():
-                b.copy_(before[n])
-        return numbers
+        buffers = {n: (b, b.clone()) for n, b in module.named_buffers()}
+        modes = [(m, m.training) for m in module.modules()]
+        sources = map_nest(_wants_gradient, packed_for("torch", tensors((args, kwargs), self.device)))
+        xs, options = map_nest(lambda x: x.clone() if is_float(x) else x, sources)
+        try:
+            if not self._fixed:
+                module.train(training)
+            with torch.enable_grad(), self._computing():
+                output = module(*xs, **options)
+                numbers = named_outputs(output)
+                if dys is not None:
+                    named = {numbered("grad input", i): x for i, x in enumerate(floats(sources))}
+                    named |= {f"grad {n}": p for n, p in module.named_parameters() if p.requires_grad}
+                    values = iter(dys)
+                    numbers |= self._gradients(output, named, lambda n, shape: next(values, None), set(named))
+            return numbers | {f"buffer {n}": np.array(array(b)) for n, b in module.named_buffers()}
+        finally:
+            with torch.no_grad():
+                for buffer, value in buffers.values():
+                    buffer.copy_(value)
+            for m, mode in modes:
+                m.training = mode
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """For a twin: what the model makes or casts in float32 is in the twin's precision too."""
+        if self.precision is None:
+            yield
+            return
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.precision)
+        try:
+            with _Precision(self.precision):
+                yield
+        finally:
+            torch.set_default_dtype(before)
 
     def _wrap(self, name, module, probe, calls):
         original = module.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
+            if self._in_backward:  # a checkpoint computes again what was forgotten: no further call
+                return original(*args, **kwargs)
             key = name, calls.get(name, 0)
             calls[name] = key[1] + 1
-            probe.enter(key)
+            probe.enter(key, _state_around(module))
             outputs = probe.stand_in(key, arrays(args), arrays(kwargs))
             if outputs is not None:
-                return _stand_in(probe, key, outputs, args)
-            alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, args)
-            y = original(*alias, **kwargs)
+                return _stand_in(probe, key, outputs, (args, kwargs))
+            alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, (args, kwargs))
+            y = original(*alias[0], **alias[1])
+            y = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, y)
             probe.forward(key, arrays(args), arrays(kwargs), arrays(y))
             for i, x in enumerate(floats(alias)):
                 if x.requires_grad:
                     x.register_hook(lambda dx, i=i: probe.gradient(key, i, array(dx)))
-            y = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, y)
             for i, out in enumerate(floats(y)):
                 if out.requires_grad:
                     out.register_hook(lambda dy, i=i: probe.cotangent(key, i, array(dy)))
-            return y
+            return map_nest(lambda x: x.clone() if is_float(x) else x, y)  # what follows may write into it
 
         vars(module)["forward"] = forward
+
+
+class _Precision(TorchFunctionMode):
+    """Reads float32 as another precision wherever it is written: x.float(), dtype=torch.float32."""
+
+    def __init__(self, precision: torch.dtype) -> None:
+        super().__init__()
+        self.precision = precision
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.float:
+            func, args = torch.Tensor.to, (*args, self.precision)
+        other = torch.float32 if self.precision == torch.float64 else torch.float64
+        args = tuple(self.precision if a is other else a for a in args)
+        kwargs = {key: self.precision if a is other else a for key, a in (kwargs or {}).items()}
+        return func(*args, **kwargs)
 
 
 class _StandIn(torch.autograd.Function):
@@ -142,16 +243,17 @@ class _StandIn(torch.autograd.Function):
 
 def _stand_in(probe: Probe, key: Key, outputs: Any, args: Any) -> Any:
     inputs = floats(args)
-    given = [torch.as_tensor(np.array(y)) for y in floats(outputs)]
+    outputs = packed_for("torch", outputs)
+    given = [x if isinstance(x, torch.Tensor) else torch.tensor(np.asarray(x)) for x in floats(outputs)]
     root = torch.zeros((), requires_grad=True)  # without a floating input the outputs still ask for a gradient
     values = iter(_StandIn.apply(probe, key, given, root, *inputs) if given else ())
     return map_nest(lambda y: next(values) if is_float(y) else tensors(y), outputs)
 
 
 @contextmanager
-def not_in_place(model: torch.nn.Module) -> Iterator[None]:
-    """What a layer was given must still be there when the other side is asked."""
-    changed = [m for m in model.modules() if getattr(m, "inplace", False) is True]
+def not_in_place(model: torch.nn.Module, probe: Probe | None) -> Iterator[None]:
+    """What a watched layer was given must still be there when the other side is asked."""
+    changed = [m for m in model.modules() if getattr(m, "inplace", False) is True] if probe is not None else []
     try:
         for m in changed:
             m.inplace = False  # type: ignore[assignment]
@@ -159,6 +261,69 @@ def not_in_place(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for m in changed:
             m.inplace = True  # type: ignore[assignment]
+
+
+def _state_around(module: torch.nn.Module) -> tuple[str, ...]:
+    """The state that a layer is called in, apart from what it is given."""
+    cast = f"autocast to {torch.get_autocast_dtype('cpu')}" if torch.is_autocast_enabled("cpu") else "no autocast"
+    grad = "gradients recorded" if torch.is_grad_enabled() else "no gradients recorded"
+    return cast, grad, "training mode" if module.training else "eval mode"
+
+
+def _can_switch(model: torch.nn.Module) -> bool:
+    """Whether train() and eval() work; an exported program refuses them."""
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.train(model.training)
+    except Exception:
+        return False
+    finally:
+        for module, mode in modes:
+            vars(module)["training"] = mode
+    return True
+
+
+def _in(precision: torch.dtype, module: torch.nn.Module) -> torch.nn.Module:
+    complex_ = torch.complex128 if precision == torch.float64 else torch.complex64
+
+    def convert(t: torch.Tensor) -> torch.Tensor:
+        return t.to(precision) if t.is_floating_point() else t.to(complex_) if t.is_complex() else t
+
+    for part in [module, *_hidden(module)]:
+        part._apply(convert)
+    return module
+
+
+def _hidden(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Modules in plain lists and dicts, which PyTorch does not count among a module's own."""
+    for part in module.modules():
+        for value in vars(part).values():
+            for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+                if isinstance(item, torch.nn.Module):
+                    yield item
+
+
+def _cotangent(cotangent: Cotangent, name: str, y: torch.Tensor) -> torch.Tensor | None:
+    dy = cotangent(name, (*y.shape, 2) if y.is_complex() and _makes(cotangent) else tuple(y.shape))
+    if dy is None:
+        return None
+    given = torch.tensor(np.asarray(dy))
+    if y.is_complex() and not given.is_complex():
+        given = torch.view_as_complex(given)
+    return given.to(y.dtype).to(y.device)
+
+
+def _makes(cotangent: Cotangent) -> bool:
+    """Whether cotangents are drawn, as for a whole model, and not recorded ones."""
+    return bool(getattr(cotangent, "drawn", False))
+
+
+def _modules_of(loss: Any) -> list[torch.nn.Module]:
+    return list(loss.modules()) if isinstance(loss, torch.nn.Module) else []
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value)
 
 
 def _wants_gradient(x: Any) -> Any:

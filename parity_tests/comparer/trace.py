@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.comparer.judge import apart
 from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
-from parity_tests.comparer.values import cast, copied, floats, moved
-from parity_tests.rule import distance
+from parity_tests.comparer.values import arrays, cast, copied, floats, moved
 
 SAMPLE = 4096  # elements kept of a value between layers, when a further draw measures its rounding error
 
@@ -29,11 +29,16 @@ class Call:
     key: Key
     parents: tuple[Key, ...]
     args: Any = ()
-    kwargs: Any = None
+    kwargs: Any = field(default_factory=dict)
     output: Any = None
+    around: tuple[str, ...] = ()
     dys: dict[int, np.ndarray] = field(default_factory=dict)
     dxs: dict[int, np.ndarray] = field(default_factory=dict)
     random_state: np.ndarray | None = None
+
+    def inputs(self) -> list[np.ndarray]:
+        """The floating numbers that it received."""
+        return floats((self.args, self.kwargs))
 
     def cotangents(self) -> list[np.ndarray | None]:
         return [self.dys.get(i) for i in range(len(floats(self.output)))]
@@ -46,8 +51,8 @@ class Order(Probe):
         self.calls: dict[Key, Call] = {}
         self.open: list[Key] = []
 
-    def enter(self, key: Key) -> None:
-        self.calls[key] = Call(key, tuple(self.open))
+    def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
+        self.calls[key] = Call(key, tuple(self.open), around=around)
         self.open.append(key)
 
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
@@ -59,12 +64,15 @@ class Order(Probe):
 
 
 class Recorder(Order):
-    """Keeps the right side's activations and gradients."""
+    """Keeps the right side's activations and gradients: copies, since what comes later may write into them."""
 
     def __init__(self, side: Side) -> None:
         super().__init__()
-        self.keep = (lambda nest: nest) if side.engine == "torch" else copied  # arrays may be reused by their owner
         self.torch = side.engine == "torch"
+
+    @staticmethod
+    def keep(nest: Any) -> Any:
+        return copied(arrays(nest))
 
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         super().forward(key, args, kwargs, output)
@@ -97,7 +105,7 @@ class Recorder(Order):
         names = {call.key for call in kept} | {(ROOT, 0)}
         for key, call in self.calls.items():
             if key not in names:
-                call.args = call.kwargs = call.output = None
+                call.args, call.kwargs, call.output = (), {}, None
                 call.dys, call.dxs = {}, {}
 
 
@@ -110,7 +118,7 @@ class Follower(Order):
     def __init__(self, trace: Recorder, exact: bool = False) -> None:
         super().__init__()
         self.trace = trace
-        self.distance = (lambda exact, rough: distance(rough, exact)) if exact else single_distance
+        self.distance = (lambda exact, rough: apart(rough, exact)) if exact else single_distance
         self.outputs: dict[Key, float] = {}
         self.gradients: dict[Key, float] = {}
 
@@ -151,7 +159,7 @@ class StandIns(Probe):
         call = self.calls.get(key)
         if call is None or key[0] == ROOT:
             return None
-        for i, (x, other) in enumerate(zip(floats(args), floats(call.args), strict=False)):
+        for i, (x, other) in enumerate(zip(floats((args, kwargs)), call.inputs(), strict=False)):
             self._arrive((key, "input", i), x, other)
         if call.random_state is not None:
             torch.set_rng_state(torch.from_numpy(call.random_state))
@@ -165,7 +173,7 @@ class StandIns(Probe):
 
     def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
         call = self.calls[key]
-        return self._values([call.dxs.get(i) for i in range(len(floats(call.args)))], key, 1)
+        return self._values([call.dxs.get(i) for i in range(len(call.inputs()))], key, 1)
 
     def _values(self, nest: Any, key: Key, salt: int) -> Any:
         if self.draw:
@@ -173,9 +181,10 @@ class StandIns(Probe):
         return cast(nest, self.dtype) if self.dtype is not None else nest
 
     def _arrive(self, place: Place, value: np.ndarray, other: np.ndarray) -> None:
-        value = np.asarray(value)
+        value, other = np.asarray(value), np.asarray(other)
         if self.draw == 0:
-            error = single_distance(value, other) if self.dtype is None else distance(value, other, other.dtype)
+            coarser = min(value.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
+            error = single_distance(value, other) if self.dtype is None else apart(value, other, coarser)
             self.arrived[place] = max(self.arrived.get(place, 0.0), error)
             if self.keep_above is not None and error > self.keep_above.get(place, np.inf):
                 self.arrays[place] = np.array(value), np.array(other)
@@ -186,7 +195,7 @@ class StandIns(Probe):
         if self.against is None:
             self.seen[place] = np.append(sample, sample.dtype.type(largest))
         elif place in self.against:
-            self.arrived[place] = distance(self.against[place], np.append(sample, largest))
+            self.arrived[place] = apart(self.against[place], np.append(sample, largest))
 
 
 def single_distance(value: Any, truth: Any) -> float:
@@ -194,7 +203,7 @@ def single_distance(value: Any, truth: Any) -> float:
     value, truth = np.asarray(value), np.asarray(truth)
     if value.dtype != truth.dtype or value.shape != truth.shape:
         return float("inf")
-    return distance(value, truth)
+    return apart(value, truth)
 
 
 def kind_of(side: Side, name: str) -> str:

@@ -41,7 +41,7 @@ def test_assert_parity(pytester):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "DIVERGENCE  Shifted* part at *output*",
+            "DIVERGENCE  Shifted* diverge at *output*",
             "*First divergence*",
             "*CompareError: compare: parameters must be*no such way*",
         ]

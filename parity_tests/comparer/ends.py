@@ -1,0 +1,240 @@
+"""The end: what the left's own undisturbed run gives, against everything that the right's run gives.
+
+Outputs, the gradient of every floating input and, whole, of every parameter, and the buffers afterwards. The truth is
+the right side in float64, U its own float32 error over the draws; 4 U + 4. Where no float64 twin can be made or run, or
+it computes something else, U is how far the right's float32 moves when its inputs and parameters move by an ulp, and
+the limit 5 U + 4. A right side that is float64 itself has its U from float32, in ulp, as everywhere in this project.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from parity_tests.comparer import judge
+from parity_tests.comparer.case import OTHER_FUNCTION, Case
+from parity_tests.comparer.findings import CompareError, Measurement, first_element
+from parity_tests.comparer.side import ROOT
+from parity_tests.comparer.torch_side import TorchSide
+from parity_tests.comparer.trace import kind_of
+from parity_tests.comparer.values import Numbers, is_float, moved, precision
+from parity_tests.rule import DRAWS, FLOOR
+
+ULP = 2.0**-23
+
+
+@dataclass
+class Truth:
+    """What the right gives: `rough` as it computes, `exact` in float64, and its own error `u` over the draws."""
+
+    rough: Numbers
+    exact: Numbers
+    twin: bool
+    u: dict[str, float] = field(default_factory=dict)
+
+    def limit(self, what: str, largest: float) -> float:
+        u = self.u.get(what, 0.0)
+        if judge.is_parameter_gradient(what):
+            return judge.gradient_limit(u, self.exact[what], self.rough[what].dtype, largest, self.twin)
+        return judge.limit(u, self.twin)
+
+
+def truth_of(case: Case, training: bool) -> Truth:
+    """The right's free runs. Its first run is that of the report; a failure of it cannot be compared with."""
+    wanted = set(case.right.trainable())
+    rough = case.run(case.right, training, wanted=wanted)
+    if case.twin is not None:
+        found = _by_twin(case, training, rough, wanted)
+        if found is not None:
+            return found
+    return _by_moves(case, training, rough, wanted)
+
+
+def _by_twin(case: Case, training: bool, first: Numbers, wanted: set[str]) -> Truth | None:
+    """None if the twin cannot be run, or is another function: the caller takes the other way then."""
+    truth: Truth | None = None
+    assert case.twin is not None
+    for draw in range(DRAWS):
+        given = case.drawn(draw)
+        rough = case.run(case.right, training, wanted=wanted, given=given) if draw else first
+        try:
+            exact = case.run(case.twin, training, wanted=wanted, given=given)
+        except Exception as error:
+            why = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            case.report.note(f"the right's float64 twin cannot be run ({why}): the right's float32 draws alone judge")
+            case.twin = None
+            return None
+        if case.fine:
+            rough, exact = exact, rough  # the twin of a float64 model is float32
+        if truth is None:
+            if _another_function(rough, exact):
+                case.report.note(
+                    "the right's float64 twin draws other random numbers or takes other branches: the right's float32 "
+                    "draws alone judge"
+                )
+                return None
+            truth = Truth(exact if case.fine else rough, exact, not case.fine)
+        for what, value in exact.items():
+            if what in rough:
+                truth.u[what] = max(truth.u.get(what, 0.0), judge.own_error(rough[what], value))
+    return truth
+
+
+def _another_function(rough: Numbers, exact: Numbers) -> bool:
+    outputs = [w for w in rough if w.startswith(("output", "prediction")) and is_float(rough[w]) and w in exact]
+    return any(judge.own_error(rough[w], exact[w]) > OTHER_FUNCTION for w in outputs)
+
+
+def _by_moves(case: Case, training: bool, rough: Numbers, wanted: set[str]) -> Truth:
+    truth = Truth(rough, rough, False)
+    size = 2.0**-52 if case.fine else ULP
+    parameters = {name: np.array(value) for name, value in case.right.state().items() if is_float(value)}
+    for draw in range(1, DRAWS + 1):
+        rng = np.random.default_rng([case.seed, 77, draw])
+        try:
+            for name, value in parameters.items():
+                case.right.load(name, moved(value, rng, size))
+            near = case.run(case.right, training, wanted=wanted, given=case.drawn(draw, size))
+        finally:
+            for name, value in parameters.items():
+                case.right.load(name, value)
+        for what, value in rough.items():
+            if what in near:
+                truth.u[what] = max(truth.u.get(what, 0.0), judge.own_error(near[what], value))
+    return truth
+
+
+def repeats(case: Case, training: bool) -> bool:
+    """Whether the right gives the same twice from one seed, but for a few ulp. If not, it is no reference."""
+    first, again = (case.run(case.right, training, backward=False) for _ in range(2))
+    outputs = [what for what in first if not what.startswith("buffer ")]
+    return all(what in again and judge.error(again[what], first[what], first[what]) <= FLOOR for what in outputs)
+
+
+def compare_ends(case: Case, training: bool, truth: Truth) -> list[Measurement]:
+    """The left's free run against the truth."""
+    mode = "train" if training else "eval"
+    back = case.left_names()
+    wanted = {back[name] for name in case.right.trainable() if name in back}
+    ours = case.pairing.translate(case.run(case.left, training, wanted=wanted))
+    ours = in_order(ours, truth.rough)
+    largest = judge.largest_gradient(truth.exact)
+    found, absent = [], []
+    for what in truth.exact:
+        if what not in ours and (case.left.engine == "object" and what.startswith(("grad ", "buffer "))):
+            if what.startswith("grad ") and case.backward:
+                absent.append(what.removeprefix("grad "))
+            continue
+        if what.startswith("buffer ") and what.removeprefix("buffer ") not in back:
+            continue
+        found.append(_measure(case, what, ours, truth, truth.limit(what, largest), mode))
+    if absent:
+        case.report.not_compared(f"{_gradients_of(absent)}, the left has none")
+    for what in ours:
+        if what not in truth.exact and what.startswith(("output", "prediction")):
+            found.append(Measurement(ROOT, kind_of(case.right, ROOT), "end", what, math.inf, 0.0, mode,
+                                     f"the right has no {what}"))  # fmt: skip
+    _was_backward_compared(case, truth, found)
+    return found
+
+
+def _gradients_of(names: list[str]) -> str:
+    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    number = f"gradients of {len(names)} parameters" if len(names) > 1 else "the gradient of one parameter"
+    return f"{number} ({shown})"
+
+
+def _measure(case: Case, what: str, ours: Numbers, truth: Truth, limit: float, mode: str) -> Measurement:
+    m = Measurement(ROOT, kind_of(case.right, ROOT), "end", what, 0.0, limit, mode)
+    rough, exact = truth.rough[what], truth.exact[what]
+    if what not in ours:
+        m.error, m.note = math.inf, f"the left has no {what}"
+        name = case.left_names().get(what.removeprefix("grad "))
+        if what.startswith("grad ") and name in case.left.parameter_names():
+            m.note = f"{name} is frozen on the left (requires_grad=False), not on the right"
+        return m
+    value = ours[what]
+    m.error = judge.error(value, rough, exact)
+    if not m.ok:
+        if value.shape != rough.shape or value.dtype != rough.dtype:
+            m.note = f"left is {precision(value)}, right {precision(rough)}"
+        elif value.dtype.kind == "f":
+            m.first = first_element(value, judge.reference(value, rough, exact), m.limit)
+            bad = ~np.isfinite(value) & np.isfinite(rough)
+            if bad.any():
+                m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
+        elif value.dtype.kind == "U":
+            m.note = f"{value} on the left, {rough} on the right"
+        else:
+            m.note = f"{int((value != rough).sum())} of {value.size} differ"
+    return m
+
+
+def in_order(ours: Numbers, theirs: Numbers) -> Numbers:
+    """The left's outputs under the right's names: a left that packs as many in another way has them in order."""
+    renamed = dict(ours)
+    for head in ("output", "prediction"):
+        mine, other = ([w for w in n if w.split(" ")[0] == head] for n in (ours, theirs))
+        if set(mine) != set(other) and len(mine) == len(other):
+            for a in mine:
+                del renamed[a]
+            renamed |= {b: ours[a] for a, b in zip(mine, other, strict=True)}
+    return renamed
+
+
+def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -> None:
+    """Zeros and NaN compare nothing: that is no PARITY."""
+    outputs = [v for w, v in truth.rough.items() if w.startswith("output")]
+    if outputs and all(v.dtype.kind in "fc" and v.size and not np.isfinite(v).any() for v in outputs):
+        case.report.reason = "every output of the right is NaN or infinite"
+    if not case.backward or not any(is_float(v) for v in outputs):
+        return
+    judged = {m.what for m in found}
+    zero = [w[5:] for w, v in truth.rough.items() if judge.is_parameter_gradient(w) and not v.any() and w in judged]
+    if zero:
+        case.report.not_compared(f"{_gradients_of(zero)}, zero on the right")
+    gradients = {w: v for w, v in truth.rough.items() if w.startswith("grad ")}
+    if not gradients:
+        case.report.not_compared("the backward pass: nothing on the right asks for a gradient")
+    elif not any(v.any() for v in gradients.values() if v.size):
+        case.report.reason = "every gradient of the right is zero: nothing of the backward pass was compared"
+    elif all(np.isnan(v).all() for v in gradients.values() if v.size):
+        case.report.reason = "every gradient of the right is NaN: nothing of the backward pass was compared"
+    elif not judged.intersection(gradients):
+        case.report.reason = "the left gives no gradient that is known: nothing of the backward pass was compared"
+
+
+def check_no_grad(case: Case, eval_truth: Truth) -> None:
+    """The right once more in eval mode without gradients, where PyTorch has other, faster paths."""
+    if not isinstance(case.right, TorchSide):
+        return
+    case.right.records = False
+    try:
+        free = case.run(case.right, False, backward=False)
+    except Exception as error:
+        case.report.note(f"the right fails in eval mode under no_grad: {type(error).__name__}: {error}")
+        return
+    finally:
+        case.right.records = True
+    for what, value in free.items():
+        if what.startswith("output") and what in eval_truth.rough:
+            off = judge.error(value, eval_truth.rough[what], eval_truth.exact[what])
+            if not off <= judge.limit(eval_truth.u.get(what, 0.0), False):
+                odd = int((~np.isfinite(value)).sum()) if is_float(value) else 0
+                says = f", {odd} values NaN or infinite" if odd else ""
+                case.report.note(
+                    f"the right differs from itself in eval mode under no_grad: {what} is {off:.3g} ulp off{says} "
+                    "(PyTorch's fast path)"
+                )
+
+
+def fail_right(error: Exception) -> CompareError:
+    return CompareError(f"compare: the right side failed: {type(error).__name__}: {error}")
+
+
+def left_failed(case: Case, error: Exception, training: bool) -> Measurement:
+    note = f"the left side raises {type(error).__name__}: {error}"
+    mode = "train" if training else "eval"
+    return Measurement(ROOT, kind_of(case.left, ROOT), "failure", "call", math.inf, 0.0, mode, note)

@@ -1,0 +1,94 @@
+"""One number of the left against the right's: how far it is, and how far it may be.
+
+The reference is the right's float64 truth. Where the right's own float32 is not finite though the truth is, the left
+may be either. Integers and booleans are equal to the right's or to the truth's, element by element.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from parity_tests.rule import FLOOR, distance, float32_limit, float64_limit, ulp
+
+NO_DIGIT = 0.125  # of its own size: an error by which the right's float32 has not one digit
+
+
+def real(value: Any) -> np.ndarray:
+    """Complex numbers as pairs of real ones; anything else as it is."""
+    value = np.asarray(value)
+    return np.stack([value.real, value.imag], -1) if value.dtype.kind == "c" else value
+
+
+def apart(value: Any, truth: Any, dtype: Any = None) -> float:
+    """`distance` for every dtype, complex numbers too."""
+    if dtype is not None and np.dtype(dtype).kind == "c":
+        dtype = np.dtype(dtype).type(0).real.dtype
+    return distance(real(value), real(truth), dtype)
+
+
+def error(value: Any, rough: Any, truth: Any) -> float:
+    """How far a value is from the right's, in ulp; infinitely far in another precision or shape."""
+    value, rough, truth = np.asarray(value), np.asarray(rough), np.asarray(truth)
+    if value.shape != rough.shape or not _same_kind(value, rough):
+        return math.inf
+    if value.dtype.kind not in "fc":
+        return 0.0 if bool(((value == rough) | (value == truth)).all()) else math.inf
+    return apart(value, reference(value, rough, truth))
+
+
+def reference(value: Any, rough: Any, truth: Any) -> np.ndarray:
+    """The truth, but the right's own value where that alone is not finite and the left has the same."""
+    value, rough, truth = real(value), real(rough), real(truth)
+    odd = np.isfinite(truth) != np.isfinite(rough)
+    if not odd.any():
+        return truth
+    same = (value == rough) | (np.isnan(value) & np.isnan(rough))
+    return np.where(odd & (same | ~np.isfinite(truth)), rough, truth)
+
+
+def own_error(rough: Any, truth: Any) -> float:
+    """The right's own error, where both are finite: what is infinite says nothing of roundings."""
+    rough, truth = real(rough), real(truth)
+    if rough.shape != truth.shape or rough.dtype.kind != "f":
+        return 0.0
+    odd = np.isfinite(truth) != np.isfinite(rough)
+    found = distance(rough, np.where(odd, rough, truth) if odd.any() else truth)
+    return found if math.isfinite(found) else 0.0
+
+
+def limit(u: float, twin: bool = True) -> float:
+    """4 U + 4 from the truth; 5 U + 4 between two values that are both so far from it."""
+    return float32_limit(u) if twin else float64_limit(u)
+
+
+def gradient_limit(u: float, truth: Any, dtype: Any, largest: float, twin: bool = True) -> float:
+    """As `limit`; a gradient that is zero but for rounding has its floor in ulp of the largest parameter gradient."""
+    plain = limit(u, twin)
+    if np.dtype(dtype).kind not in "fc" or not np.size(truth):
+        return plain
+    dtype = np.dtype(dtype).type(0).real.dtype
+    size = float(np.abs(truth).max())
+    if not math.isfinite(size) or (size > 0 and u * float(np.finfo(dtype).eps) < NO_DIGIT):
+        return plain
+    return plain - FLOOR + max(FLOOR, FLOOR * ulp(np.array([largest]), dtype) / ulp(np.asarray([size]), dtype))
+
+
+def largest_gradient(truth: Mapping[str, Any]) -> float:
+    """The largest parameter gradient."""
+    sizes = [float(np.abs(v).max()) for what, v in truth.items() if is_parameter_gradient(what) and np.size(v)]
+    return max((size for size in sizes if math.isfinite(size)), default=0.0)
+
+
+def is_parameter_gradient(what: str) -> bool:
+    return what.startswith("grad ") and not what.startswith("grad input")
+
+
+def _same_kind(value: np.ndarray, other: np.ndarray) -> bool:
+    """The same dtype; integers may differ in width."""
+    if value.dtype.kind in "iu" and other.dtype.kind in "iu":
+        return True
+    return value.dtype == other.dtype or value.dtype.kind == other.dtype.kind == "U"
