@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from parity_tests.tests.patience import Patience
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = (
     "--headless",
@@ -26,7 +28,7 @@ SWITCHES = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
-PATIENCE = 60.0  # seconds that any answer may take
+LOOK = 1.0  # seconds in which an answer is waited for before patience is asked
 ARROWS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "/": 191, **ARROWS}  # Windows' numbers of the keys
 DEVTOOLS_IN, DEVTOOLS_OUT = 3, 4  # the file descriptors through which Chromium speaks
@@ -82,12 +84,16 @@ class Browser:
         return answer["result"]
 
     def _message(self) -> dict[str, Any]:
+        patience = Patience()
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._answers], [], [], PATIENCE)
-            more = os.read(self._answers, 1 << 16) if ready else b""
-            if not more:
-                raise BrowserError("browser: it has ended." if ready else f"browser: no answer in {PATIENCE:.0f} s.")
-            self._rest += more
+            ready, _, _ = select.select([self._answers], [], [], LOOK)
+            if ready:
+                more = os.read(self._answers, 1 << 16)
+                if not more:
+                    raise BrowserError("browser: it has ended.")
+                self._rest += more
+            elif patience.is_over():
+                raise BrowserError("browser: it hangs; no answer came.")
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
 
@@ -138,11 +144,11 @@ class Page:
 
     def until(self, expression: str) -> None:
         """Wait for an expression to be true; between two pages there is nothing that could be asked."""
-        end = time.monotonic() + PATIENCE
+        patience = Patience()
         answer: Any = None
         while answer is not True:
-            if time.monotonic() > end:
-                raise BrowserError(f"browser: {expression} did not come true in {PATIENCE:.0f} s, but {answer!r}.")
+            if patience.is_over():
+                raise BrowserError(f"browser: {expression} does not come true, but {answer!r}.")
             try:
                 answer = self.evaluate(expression)
             except BrowserError as error:

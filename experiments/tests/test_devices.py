@@ -1,7 +1,6 @@
 """Two processes that share every batch train what one process would, and their mean gradient is scratch's."""
 
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from experiments.training.driven import Engine, ScratchEngine, TorchEngine
 from experiments.training.outcome import read_finished
 from experiments.training.run import train
 from parity_tests.rule import distance, float32_limit
+from parity_tests.tests import patience
 from torch_impl.bridge import arrays, load_arrays
 
 CONFIG = Config(hidden=(16,), batch_size=13)
@@ -40,7 +40,7 @@ def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, 
         tmp_path / "two",
     ]
     command = [sys.executable, "-m", "experiments.cli", "train", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = patience.run(command)
     assert done.returncode == 0, done.stderr[-3000:]
     shared = read_finished(tmp_path / "two" / engine, tmp_path / "two").losses
     alone = train(replace(config, output=str(tmp_path / "one"))).runs[engine].losses
@@ -94,9 +94,7 @@ def test_the_mean_gradient_of_two_processes_is_scratchs_gradient_of_the_whole_ba
     address = f"file://{tmp_path / 'meeting'}"  # not a port, which another process may take meanwhile
     command = [sys.executable, str(tmp_path / "gradient.py"), address, str(tmp_path / "gradient.npz")]
     paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": paths}, check=False
-    )
+    done = patience.run(command, env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr[-3000:]
     shared = np.load(tmp_path / "gradient.npz", allow_pickle=False)
     ours = gradient(ScratchEngine().network(CONFIG, (5, 5), 10), np.float32)

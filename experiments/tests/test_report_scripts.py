@@ -1,7 +1,6 @@
 """The scripts of the report's pages, run by Node.js: they compute what scratch computes."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
@@ -10,13 +9,15 @@ import scratch
 from experiments.site.figures import optimizers
 from experiments.site.pages import HERE, components
 from parity_tests.engine import find
+from parity_tests.tests import patience
 
 
 def in_node(script: str, expression: str) -> object:
     code = (
         f"const page = require({json.dumps(str(HERE / 'static' / script))}); console.log(JSON.stringify({expression}))"
     )
-    done = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True, timeout=60)
+    done = patience.run(["node", "-e", code])
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 

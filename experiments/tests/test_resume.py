@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +18,7 @@ from experiments.training.config import Config, ConfigError
 from experiments.training.lit import LitClassifier
 from experiments.training.outcome import EngineRun
 from experiments.training.run import resume, train
+from parity_tests.tests import patience
 
 # Everything that has a state: masks, moves, moments, a schedule, patience. Three epochs of 5 steps.
 CONFIG = Config(
@@ -227,7 +227,7 @@ def test_killed_at_25_random_moments_nothing_is_lost(engine: str, tmp_path: Path
     config = replace(CONFIG, engine=engine, save_every=1)
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     arguments = [sys.executable, "-W", "ignore", "-c", KILLS, tmp_path / "config.yaml", tmp_path, engine, "25"]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+    done = patience.run(arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     kills, runs = map(int, done.stdout.split())
     assert kills >= 25

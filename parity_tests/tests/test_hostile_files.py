@@ -7,7 +7,6 @@ fails there with another error than the one that is expected here.
 import json
 import os
 import re
-import subprocess
 import sys
 import tracemalloc
 import zipfile
@@ -18,7 +17,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from parity_tests.tests import strangers
+from parity_tests.tests import patience, strangers
 from parity_tests.tests.strangers import archive, described, npy, saved, tensor, zipped
 from torch_impl import bridge, files, nn
 from torch_impl.files import FileRefusedError
@@ -64,7 +63,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     before = sorted(home.rglob("*"))
     command = [sys.executable, "-W", "error", "-c", READ_ALL, "files"]
     path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=home, env=path)
+    done = patience.run(command, cwd=home, env=path)
     assert done.returncode == 0, done.stderr
     assert sorted(home.rglob("*")) == before, "code ran, or a file was written"
     answers = json.loads(done.stdout)
@@ -114,7 +113,7 @@ def test_random_damage_is_refused_or_harmless(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", **state)
     save_file(state, tmp_path / "x.safetensors")
     command = [sys.executable, "-W", "ignore", "-c", FLIPS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = patience.run(command)
     assert (done.returncode, done.stderr) == (0, "")
     refused = [int(line) for line in done.stdout.split()]
     assert len(refused) == 4

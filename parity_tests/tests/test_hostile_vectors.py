@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from parity_tests.comparer.cli import compare_command
 from parity_tests.comparer.comparison import compare
 from parity_tests.comparer.load import CompareError, load_arrays, load_inputs, load_map
 from parity_tests.table import TABLE
+from parity_tests.tests import patience
 from parity_tests.tests.strangers import JSONS, MARKER, checkpoints, npys, npzs, safetensors_files
 from parity_tests.vectors import files
 from parity_tests.vectors.answer import answer
@@ -99,7 +99,7 @@ def test_a_link_out_of_the_folder_is_not_read(folder: Path, file: str, judge: st
         assert (refused.exit_code, len(refused.output.splitlines())) == (2, 1), refused.output
         assert "it is a link" in refused.output
     else:
-        done = subprocess.run([*NODE, CHECKER, folder, "--answers"], capture_output=True, text=True, timeout=60)
+        done = patience.run([*NODE, CHECKER, folder, "--answers"])
         assert done.returncode == 2
         assert "is a link" in done.stderr
 
@@ -115,7 +115,7 @@ def test_answers_are_not_written_through_a_link(folder: Path, tmp_path: Path) ->
     path.unlink()
     path.symlink_to(mine)
     for node in NODE:
-        subprocess.run([node, CHECKER, folder, "--write"], capture_output=True, timeout=60)
+        patience.run([node, CHECKER, folder, "--write"])
         assert mine.read_text() == "mine"
     shutil.rmtree(folder / "answers")
     (tmp_path / "elsewhere").mkdir()
@@ -123,7 +123,7 @@ def test_answers_are_not_written_through_a_link(folder: Path, tmp_path: Path) ->
     with pytest.raises(VectorsError, match="answers is a link"):
         answer(folder, "nn.Linear")
     for node in NODE:
-        assert subprocess.run([node, CHECKER, folder, "--write"], capture_output=True, timeout=60).returncode == 2
+        assert patience.run([node, CHECKER, folder, "--write"]).returncode == 2
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -145,7 +145,7 @@ def test_a_component_is_one_of_the_table(folder: Path, row: str, name: Any) -> N
 @pytest.mark.parametrize("node", NODE)
 def test_node_does_not_print_what_could_steer_a_terminal(folder: Path, node: str) -> None:
     edit(folder / "vectors.json", lambda index: index["rows"][0].update(label="\x1b[2J"))
-    done = subprocess.run([node, CHECKER, folder, "--answers"], capture_output=True, text=True, timeout=60)
+    done = patience.run([node, CHECKER, folder, "--answers"])
     assert "?[2J" in done.stdout
     assert "\x1b" not in done.stdout
 

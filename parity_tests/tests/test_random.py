@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from parity_tests.checks import streams as seeds
 from parity_tests.checks.streams import DRAWS, SIZES, Draw, random_program, same_bits, same_state, seed_both
+from parity_tests.tests import patience
 from scratch import random
 
 EXACT = [pytest.param(draw, dtype, id=f"{draw.name}-{dtype}") for draw in DRAWS if draw.exact for dtype in draw.dtypes]
@@ -159,7 +159,7 @@ def test_the_setting_reproduces_the_other_machine(capability: str, arch: str, tm
     saved = tmp_path / "drawn.npz"
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability}
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", PROGRAM, saved], cwd=root, env=environment, check=True, timeout=300)
+    assert patience.run([sys.executable, "-c", PROGRAM, saved], cwd=root, env=environment).returncode == 0
     random.set_arch(arch)
     try:
         random.manual_seed(11)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from parity_tests.checks import averaging, clipping, scheduler
 from parity_tests.engine import SCRATCH
 from parity_tests.table import TABLE
 from parity_tests.table.row import Pair
+from parity_tests.tests import patience
 from parity_tests.vectors import files
 from parity_tests.vectors.answer import answer
 from parity_tests.vectors.cli import app
@@ -169,13 +169,13 @@ def test_node_answers_from_the_page_alone(node, tmp_path):
     """check.mjs computes its components and judges them; Python judges what it wrote, and it judges scratch's."""
     rows = [row for row in ROWS.values() if row.name in IN_NODE]
     export(tmp_path, rows, {})
-    ran = subprocess.run([node, CHECKER, tmp_path, "--write"], capture_output=True, text=True, timeout=60)
+    ran = patience.run([node, CHECKER, tmp_path, "--write"])
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
     assert f"{len(rows)} rows judged, 0 failed, 0 not" in ran.stdout
     assert [f for row in rows for f in failures(tmp_path, row.label)] == []
     for row in rows:
         answer(tmp_path, file_name(row.label))
-    ran = subprocess.run([node, CHECKER, tmp_path, "--answers"], capture_output=True, text=True, timeout=60)
+    ran = patience.run([node, CHECKER, tmp_path, "--answers"])
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
 
 
@@ -186,7 +186,7 @@ def test_node_notices_a_changed_vector(node, small, tensor):
         numbers[tensor].flat[2] *= 1.001
 
     rewrite(small / "nn.Linear.safetensors", change)
-    ran = subprocess.run([node, CHECKER, small], capture_output=True, text=True, timeout=60)
+    ran = patience.run([node, CHECKER, small])
     assert ran.returncode == 1
     assert "1 rows judged, 1 failed" in ran.stdout
 
@@ -212,7 +212,7 @@ def test_a_wrong_answer_fails_in_both_judges(small, change):
     rewrite(small / "answers" / "nn.Linear.safetensors", change)
     assert failures(small, "nn.Linear")
     for node in NODE:
-        assert subprocess.run([node, CHECKER, small, "--answers"], capture_output=True, timeout=60).returncode == 1
+        assert patience.run([node, CHECKER, small, "--answers"]).returncode == 1
 
 
 def test_a_random_case_may_be_left_out_and_no_other(folder, tmp_path):
