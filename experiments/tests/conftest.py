@@ -25,8 +25,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(found)
     if CHROMIUM is None:
         terminalreporter.write_line(f"tests of pages in a browser did not run: none of {', '.join(NAMES)} is here")
+    elif count := ran(terminalreporter, "test_report_browser.py"):
+        terminalreporter.write_line(f"tests of pages in a browser ran: {count}")
     if NODE is None:
         terminalreporter.write_line("tests of the pages' scripts did not run: there is no node")
+
+
+def ran(reporter: pytest.TerminalReporter, file: str) -> int:
+    """How many tests of a file were called, whatever came of them."""
+    reports = [report for of_outcome in reporter.stats.values() for report in of_outcome]
+    calls = (report for report in reports if isinstance(report, pytest.TestReport) and report.when == "call")
+    return sum(Path(report.location[0]).name == file for report in calls)
 
 
 @pytest.fixture(scope="session")
