@@ -1,0 +1,292 @@
+"""TorchModule: a scratch Module that torch drives."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+import scratch
+from scratch.nn import Module, Parameter
+from torch_impl.bridge.nest import Shape, leaves
+from torch_impl.bridge.run import Run
+from torch_impl.bridge.shared import as_array, as_tensor, same_memory
+
+
+class TorchModule(torch.nn.Module):
+    """A scratch Module that torch drives: autograd calls its backward, its parameters are torch parameters.
+
+    Forward computes with the numbers that torch has under the parameters' and buffers' names, whatever torch did to
+    them: memory is shared where torch left it alone, and shared anew where torch replaced it, as deepcopy, pickle,
+    load_state_dict(assign=True), functional_call, pruning and parametrizations do. Each forward takes its saved values
+    along in the autograd graph, so a layer may be used several times, and `retain_graph=True` works.
+
+    `state_dict()` has the names that the torch twin of the module has. Every module below has a TorchModule of its own,
+    net[0] for example, which torch's tools take for the twin: it is an instance of torch.nn.BatchNorm1d where scratch's
+    is a BatchNorm1d, and its settings, such as momentum or p, are scratch's.
+
+    Raises    RuntimeError when moved to another device or dtype: NumPy computes on the CPU, in the dtype of its arrays;
+              when a parameter, buffer or child has become something that NumPy does not compute with.
+    """
+
+    scratch_module: Module
+
+    def __new__(cls, module: Any = None, *_: Any, **__: Any) -> TorchModule:
+        kind = _twin(module)
+        return super().__new__(cls if kind is None or issubclass(cls, kind) else _seen_as(cls, kind))  # type: ignore[arg-type]
+
+    def __init__(self, module: Module) -> None:
+        torch.nn.Module.__init__(self)
+        self._mirror(module, {}, {})
+
+    def _mirror(self, module: Module, twins: dict[int, tuple], holders: dict[int, TorchModule]) -> None:
+        """Get the parameters, buffers and children of `module`, in its order, sharing memory."""
+        holders[id(module)] = self
+        self.training = module.training
+        self._known: dict[str, Known] = {}
+        for name, value in vars(module).items():
+            if isinstance(value, Parameter):
+                if id(value) not in twins:
+                    twin = torch.nn.Parameter(torch.from_numpy(value.data), value.requires_grad)
+                    twins[id(value)] = twin, Known(value.data)
+                twin, self._known[name] = twins[id(value)]
+                self.register_parameter(name, twin)
+            elif name in module._buffer_names:
+                self.register_buffer(name, as_tensor(value), persistent=name not in module._not_persistent)
+                self._known[name] = Known(value)
+            elif isinstance(value, Module):
+                if id(value) not in holders:
+                    child = TorchModule.__new__(TorchModule, value)
+                    torch.nn.Module.__init__(child)
+                    child._mirror(value, twins, holders)
+                self.add_module(name, holders[id(value)])
+        self.scratch_module = module
+
+    # --- computing ----------------------------------------------------------------------------------------------------
+
+    def forward(self, *inputs: Any) -> Any:
+        found = self._found()
+        tensors = [*leaves(inputs), *found.values()]
+        recording = torch.is_grad_enabled() and any(isinstance(t, torch.Tensor) and t.requires_grad for t in tensors)
+        shape = Shape(inputs)
+        outputs = Run.apply(self.scratch_module, list(found), shape, recording, *tensors)
+        self._link()  # a module may have replaced a buffer
+        return shape.output.fill(iter(outputs))
+
+    def pairs(self) -> list[tuple[Parameter, torch.nn.Parameter]]:
+        """The scratch and torch views of each parameter, linked again if an optimizer has moved scratch's arrays."""
+        pairs = list(self._found().items())
+        for parameter, tensor in pairs:
+            if not isinstance(tensor, torch.nn.Parameter):
+                raise RuntimeError(
+                    f"TorchModule: a weight of shape {parameter.shape} is computed by torch, by pruning or by a "
+                    "parametrization, so NumPy cannot train it. Train it with torch.optim."
+                )
+        return pairs  # type: ignore[return-value]
+
+    def _found(self) -> dict[Parameter, torch.Tensor]:
+        """What torch has for each parameter now; scratch's arrays are those numbers afterwards."""
+        found: dict[Parameter, torch.Tensor] = {}
+        for path, holder in self.named_modules():
+            if isinstance(holder, TorchModule):
+                if holder is not self:
+                    holder._run_hooks(path)
+                for name, parameter, tensor in holder._own(path):
+                    known = found.setdefault(parameter, tensor)
+                    if not same_memory(known, parameter.data):
+                        raise RuntimeError(
+                            f"TorchModule: {name} shares its array with another layer in scratch, but torch has two "
+                            "tensors for them now. Tie them in torch too, or build the scratch module without sharing."
+                        )
+        return found
+
+    def _own(self, path: str) -> Iterator[tuple[str, Parameter, torch.Tensor]]:
+        """The parameters of this module alone, with their names, and what torch has for them."""
+        module, children = self.scratch_module, 0
+        for name, value in list(vars(module).items()):
+            where = f"{path}.{name}" if path else name
+            if isinstance(value, Parameter):
+                tensor = self._follow(name, where, getattr(self, name, None))
+                yield where, value, tensor
+            elif name in module._buffer_names:
+                if value is not None:
+                    self._follow(name, where, getattr(self, name, None))
+            elif isinstance(value, Module):
+                children += 1
+                if getattr(self._modules.get(name), "scratch_module", None) is not value:
+                    kind = type(self._modules.get(name)).__name__
+                    raise RuntimeError(
+                        f"TorchModule: {where} is {kind} in torch and {type(value).__name__} in scratch, which "
+                        "computes. Change the scratch module, and build a new TorchModule of it."
+                    )
+        if children != len(self._modules.keys() - {"parametrizations"}):
+            raise RuntimeError(
+                f"TorchModule: {path or type(module).__name__} has children in torch that scratch, which computes, "
+                f"does not have: {list(self._modules)}. Change the scratch module, and build a new TorchModule of it."
+            )
+
+    def _follow(self, name: str, where: str, tensor: Any) -> torch.Tensor:
+        """Make scratch's array and torch's tensor one memory again, with torch's numbers.
+
+        Only where scratch has moved an array since torch was shown it, as optimizers do, the tensor follows.
+        """
+        module = self.scratch_module
+        value = vars(module)[name]
+        array = value.data if isinstance(value, Parameter) else value
+        known = self._known.get(name)
+        if not isinstance(tensor, torch.Tensor) or known is None or known.array is None or array is None:
+            raise RuntimeError(
+                f"TorchModule: {where} is {type(tensor).__name__} in torch and {type(array).__name__} in scratch. "
+                "Change the scratch module, and build a new TorchModule of it."
+            )
+        if same_memory(tensor, array):
+            pass
+        elif array is not known.array and same_memory(tensor, known.array):
+            tensor.data = torch.from_numpy(array)
+        else:
+            numbers = as_array(tensor)
+            if (numbers.shape, numbers.dtype) != (array.shape, array.dtype):
+                raise RuntimeError(
+                    f"TorchModule: {where} is {numbers.dtype}{list(numbers.shape)} in torch now, but NumPy computes "
+                    f"with {array.dtype}{list(array.shape)}. Build the scratch module like that."
+                )
+            array = numbers
+            if isinstance(value, Parameter):
+                value.data = array
+            else:
+                setattr(module, name, array)
+        known.array = array
+        return tensor
+
+    def _link(self) -> None:
+        """Share memory again with the tensors that are registered, here and below, where nothing computes them."""
+        for holder in self.modules():
+            if isinstance(holder, TorchModule):
+                for name in holder._known:
+                    tensor = holder._parameters.get(name, holder._buffers.get(name))
+                    if tensor is not None:
+                        holder._follow(name, name, tensor)
+
+    def _run_hooks(self, path: str) -> None:
+        """Recompute weights as torch.nn.utils do, by a hook before forward. Other hooks on a part have no moment."""
+        for hook in self._forward_pre_hooks.values():
+            if type(hook).__module__.startswith("torch.nn.utils."):
+                hook(self, ())
+            else:
+                break
+        else:
+            if not (self._forward_hooks or self._backward_hooks or self._backward_pre_hooks):
+                return
+        warnings.warn(
+            f"TorchModule: hooks on {path} do not run, because NumPy computes the whole network in one call. Put them "
+            "on the TorchModule itself, or make one for each part.",
+            stacklevel=5,
+        )
+
+    # --- what torch does to a module ----------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting is scratch's; `training` is both's."""
+        module = self.__dict__.get("scratch_module")
+        if module is not None and (name == "training" or _is_setting(module, name)):
+            if isinstance(value, torch.Tensor | torch.nn.Module):
+                raise RuntimeError(
+                    f"TorchModule: {name} of {module} is {vars(module).get(name)!r} and cannot become "
+                    f"{type(value).__name__}. Build the scratch module with it, and a new TorchModule of that."
+                )
+            setattr(module, name, value)
+            if name != "training":
+                return
+        torch.nn.Module.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        module = self.__dict__.get("scratch_module")
+        if module is not None and _is_setting(module, name):
+            return vars(module)[name]
+        return torch.nn.Module.__getattr__(self, name)
+
+    def extra_repr(self) -> str:
+        return self.scratch_module.extra_repr()
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> TorchModule:
+        def checked(tensor: torch.Tensor) -> torch.Tensor:
+            moved = fn(tensor)
+            if moved.device != tensor.device or moved.dtype != tensor.dtype:
+                raise RuntimeError(
+                    f"TorchModule: the arrays of {type(self.scratch_module).__name__} are {tensor.dtype} on the CPU "
+                    f"and cannot become {moved.dtype} on {moved.device}. Build the scratch module with that dtype, and "
+                    "train it with accelerator='cpu'."
+                )
+            return moved
+
+        torch.nn.Module._apply(self, checked, recurse)
+        self._link()
+        return self
+
+    def _save_to_state_dict(self, *arguments: Any) -> None:
+        self._link()
+        super()._save_to_state_dict(*arguments)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self._link()
+        super()._load_from_state_dict(*arguments)
+        self._link()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or a module read from a file: NumPy and torch have each got arrays of their own."""
+        torch.nn.Module.__setstate__(self, state)
+        self._link()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        parts = getattr(type(self), "_parts", (type(self), None))
+        return _blank, parts, self.__getstate__()
+
+
+class Known:
+    """The array that torch has been shown; layers that share a Parameter share this too."""
+
+    def __init__(self, array: np.ndarray | None) -> None:
+        self.array = array
+
+
+def _is_setting(module: Module, name: str) -> bool:
+    held = vars(module)
+    return (
+        name in held
+        and not name.startswith("_")
+        and name not in module._buffer_names
+        and not isinstance(held[name], Parameter | Module | scratch.nn.module.Saved)
+    )
+
+
+# --- classes that torch's tools look for ------------------------------------------------------------------------------
+
+WITH_STATE_OF_THEIR_OWN = (torch.nn.ParameterList, torch.nn.ParameterDict)
+
+
+def _twin(module: Any) -> type[torch.nn.Module] | None:
+    """The class of torch.nn that this scratch module, or what it is derived from, is the twin of."""
+    kinds = type(module).__mro__ if isinstance(module, Module) else ()
+    for name in (kind.__name__ for kind in kinds if kind.__module__.startswith("scratch.nn.") and kind is not Module):
+        twin: Any = getattr(torch.nn, name, None)
+        if twin is not None and not issubclass(twin, WITH_STATE_OF_THEIR_OWN):
+            return twin
+    return None
+
+
+@cache
+def _seen_as(cls: Any, kind: Any) -> type[TorchModule]:
+    """A subclass that is also a `kind`, whose methods all come after TorchModule's."""
+    return type(cls.__name__, (cls, kind), {"_parts": (cls, kind), "__module__": cls.__module__})
+
+
+def _blank(cls: type[TorchModule], kind: type[torch.nn.Module] | None) -> TorchModule:
+    made = cls if kind is None else _seen_as(cls, kind)  # type: ignore[arg-type]
+    return made.__new__(made)

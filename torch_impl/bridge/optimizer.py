@@ -1,0 +1,105 @@
+"""TorchOptimizer and TorchScheduler: a scratch optimizer and its schedule, which torch drives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import scratch
+from torch_impl.bridge.module import TorchModule
+from torch_impl.bridge.shared import as_array, on_cpu, same_memory
+
+
+class TorchOptimizer(torch.optim.Optimizer):
+    """A scratch optimizer that torch's schedulers and Lightning drive.
+
+    The hyperparameters are those of `param_groups` here: a scheduler that sets their lr sets scratch's. `state_dict` is
+    torch's layout, so a checkpoint can be continued by the torch twin, and the other way round. A step begins with the
+    torch parameters' numbers and ends in them, also where torch has given a parameter other memory.
+    """
+
+    def __init__(self, optimizer: scratch.optim.Optimizer, module: TorchModule) -> None:
+        self.scratch_optimizer = optimizer
+        self.pairs = module.pairs()
+        self._views = [parameter.data for parameter, _ in self.pairs]  # where the scratch optimizer works
+        twins = {id(parameter): twin for parameter, twin in self.pairs}
+        groups = [{**group, "params": [twins[id(p)] for p in group["params"]]} for group in optimizer.param_groups]
+        super().__init__(groups, dict(optimizer.defaults))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
+            own.update({key: value for key, value in group.items() if key != "params"})
+        self._take()
+        loss = self.scratch_optimizer.step(None if closure is None else lambda: self._evaluate(closure))
+        self._give()
+        return loss
+
+    def _evaluate(self, closure: Callable[[], Any]) -> Any:
+        self._give()
+        with torch.enable_grad():
+            loss = closure()
+        self._take()
+        return loss
+
+    def _take(self) -> None:
+        """Numbers and gradients of torch's parameters into scratch's."""
+        for (parameter, twin), view in zip(self.pairs, self._views, strict=True):
+            parameter.data = view
+            if not same_memory(twin, view):
+                view[...] = as_array(twin)
+            parameter.grad = None if twin.grad is None else twin.grad.numpy()
+
+    @torch.no_grad()
+    def _give(self) -> None:
+        for (_, twin), view in zip(self.pairs, self._views, strict=True):
+            if not same_memory(twin, view):
+                twin.copy_(torch.from_numpy(view))
+
+    def state_dict(self) -> dict[str, Any]:
+        return _convert(self.scratch_optimizer.state_dict(), lambda x: torch.tensor(x), np.ndarray)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scratch_optimizer.load_state_dict(_convert(state_dict, on_cpu, torch.Tensor))
+        self.pull_hyperparameters()
+
+    def pull_hyperparameters(self) -> None:
+        """Take over what was set on the scratch side."""
+        for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
+            group.update({key: value for key, value in own.items() if key != "params"})
+
+
+class TorchScheduler(torch.optim.lr_scheduler.LRScheduler):
+    """A scratch learning rate schedule of a TorchOptimizer, stepped by Lightning or by hand.
+
+    Scratch computes the rates; they show in `param_groups` of the TorchOptimizer too. `state_dict` is the schedule's
+    own, which torch's twin loads.
+    """
+
+    def __init__(self, scheduler: scratch.optim.lr_scheduler.LRScheduler, optimizer: TorchOptimizer) -> None:
+        self.scratch_scheduler = scheduler
+        self.optimizer: TorchOptimizer = optimizer
+        optimizer.pull_hyperparameters()
+
+    def step(self, epoch: int | None = None) -> None:
+        self.scratch_scheduler.step(epoch)
+        self.optimizer.pull_hyperparameters()
+
+    def get_last_lr(self) -> list[float | torch.Tensor]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.scratch_scheduler.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scratch_scheduler.load_state_dict(state_dict)
+
+
+def _convert(nest: Any, convert: Callable[[Any], Any], kind: type) -> Any:
+    if isinstance(nest, dict):
+        return {key: _convert(value, convert, kind) for key, value in nest.items()}
+    if isinstance(nest, list):
+        return [_convert(value, convert, kind) for value in nest]
+    return convert(nest) if isinstance(nest, kind) else nest

@@ -1,0 +1,85 @@
+"""One forward and backward of a scratch module as a node of torch's graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd.function import once_differentiable
+
+import scratch
+from scratch.nn import Module, Parameter
+from torch_impl.bridge.nest import Shape, leaves
+from torch_impl.bridge.shared import as_array, as_tensor, same_memory
+
+
+class Run(torch.autograd.Function):
+    """The tensors are the leaves of the inputs, then one for each parameter, whose numbers the parameters have."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, module: Module, parameters: list[Parameter], shape: Shape, recording: bool, *tensors: Any
+    ) -> Any:
+        inputs = shape.fill(as_array(t) for t in tensors)
+        if recording:
+            output = module(*inputs)
+            ctx.save_for_backward(*(t for t in tensors if isinstance(t, torch.Tensor)))  # detects writes in between
+            ctx.saved = [(m, m.saved) for m in module.modules()]
+            for m in module.modules():
+                m.saved = None
+        else:
+            with scratch.no_grad():
+                output = module(*inputs)
+        ctx.module, ctx.parameters, ctx.inputs = module, parameters, tensors[: shape.count]
+        shape.output = ctx.output = Shape(output)
+        return tuple(None if y is None else torch.from_numpy(np.asarray(y)) for y in leaves(output))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        saved = ctx.saved_tensors
+        weights = saved[len(saved) - len(ctx.parameters) :]
+        needed = ctx.needs_input_grad[4:]
+        with _as_in_forward(ctx, weights, needed[len(ctx.inputs) :], any(needed[: len(ctx.inputs)])):
+            dx = ctx.module.backward(*_as_arguments(ctx.output.fill(as_array(dy) for dy in cotangents)))
+            gradients = [p.grad for p in ctx.parameters]
+        return None, None, None, None, *_input_gradients(ctx.inputs, dx), *(as_tensor(g) for g in gradients)
+
+
+@contextmanager
+def _as_in_forward(ctx: Any, weights: Sequence[torch.Tensor], needed: Sequence[bool], needs_dx: bool) -> Iterator[None]:
+    """Saved values and weights as forward had them, no gradients yet; afterwards everything as it was before."""
+    module, parameters = ctx.module, ctx.parameters
+    kept = [(p.data, p.grad, p.grad_buffer, p.requires_grad) for p in parameters]
+    needs_input_grad = module.needs_input_grad
+    for p, tensor, needs_gradient in zip(parameters, weights, needed, strict=True):
+        p.grad = p.grad_buffer = None
+        p.requires_grad = needs_gradient
+        if not same_memory(tensor, p.data):
+            p.data = as_array(tensor)
+    for m, saved in ctx.saved:
+        m.saved = saved
+    module.requires_input_grad_(needs_dx)
+    try:
+        yield
+    finally:
+        module.requires_input_grad_(needs_input_grad)
+        for m, _ in ctx.saved:
+            m.saved = None
+        for p, (data, grad, buffer, requires_grad) in zip(parameters, kept, strict=True):
+            p.data, p.grad, p.grad_buffer, p.requires_grad = data, grad, buffer, requires_grad
+
+
+def _as_arguments(cotangents: Any) -> tuple[Any, ...]:
+    """backward(dy) for one output, backward(dy, (dh, dc)) for several, as scratch modules take them."""
+    return tuple(cotangents) if isinstance(cotangents, tuple | list) else (cotangents,)
+
+
+def _input_gradients(inputs: Any, gradients: Any) -> list[torch.Tensor | None]:
+    """Hand the gradients, in order, to the floating inputs; what comes after the last one is a target and gets none."""
+    gradients = iter([as_tensor(g) for g in leaves(gradients)])
+    floating = [isinstance(x, torch.Tensor) and x.is_floating_point() for x in inputs]
+    return [next(gradients, None) if f else None for f in floating]

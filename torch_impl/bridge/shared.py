@@ -1,0 +1,46 @@
+"""One memory, seen by NumPy and by torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def same_memory(tensor: torch.Tensor, array: np.ndarray) -> bool:
+    """Whether the two are views of the same numbers, laid out alike."""
+    return (
+        tensor.data_ptr() == array.__array_interface__["data"][0]
+        and tensor.shape == array.shape
+        and tuple(tensor.element_size() * stride for stride in tensor.stride()) == array.strides
+    )
+
+
+def as_array(value: Any) -> Any:
+    """A tensor as an array that shares its memory; what is no tensor stays as it is.
+
+    Raises    RuntimeError for a tensor of another device, or in half precision.
+    """
+    if not isinstance(value, torch.Tensor):
+        return value
+    if value.device.type != "cpu":
+        raise RuntimeError(f"TorchModule: NumPy computes on the CPU, got a tensor on {value.device}.")
+    if value.dtype in HALF:
+        raise RuntimeError(
+            f"TorchModule: NumPy computes in float32 or float64, got {value.dtype}, as torch.autocast makes it. "
+            "Convert the input, net(x.float()), and leave this module out of what is turned into half precision."
+        )
+    return value.detach().numpy()
+
+
+def as_tensor(value: Any) -> torch.Tensor | None:
+    """An array as a tensor that shares its memory."""
+    return None if value is None else torch.from_numpy(np.asarray(value))
+
+
+def on_cpu(value: Any) -> np.ndarray:
+    """A value of a state_dict, of either library and any device, as an array."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
