@@ -1,15 +1,16 @@
-"""Which known convention explains that two layers differ.
+"""Which known convention explains that two sides differ, in a layer, in the code between layers, or in the whole.
 
-The reference layer is computed in float64 by every convention in the catalog. One explains the difference if what the
-left gives is within the limit of it in all that parted, gradients too, and nothing else parts from it. If none does,
-the outputs alone are tried, then the gradients alone, then plain relations: a factor, zeros, a sign, a transpose.
+The reference is recorded as the torch functions that it calls, and played again in float64 with one of them done
+another way. A convention explains a number if what the left gives is within the limit of what the reference gives then.
+Each number has the cause that explains it; where no convention does, plain relations are tried: a factor, zeros, a
+transpose.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +18,20 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.comparer.conventions import Variant, variants
-from parity_tests.comparer.conventions.attention import FORMS, fused
+from parity_tests.comparer.conventions.recorded import of_gap, of_layer
+from parity_tests.comparer.conventions.search import Found, Question, search
+from parity_tests.comparer.conventions.tape import Tape, Values
 from parity_tests.comparer.findings import Cause
-from parity_tests.comparer.nests import map_nest
-from parity_tests.comparer.side import LOSS, Side
-from parity_tests.comparer.values import Numbers, arrays, cast, floats, is_float, named_outputs, tensors
-from parity_tests.nests import numbered
-from parity_tests.rule import distance, float32_limit
+from parity_tests.comparer.relations import initial_values, relation
+from parity_tests.comparer.side import LOSS, Given, Side
+from parity_tests.comparer.trace import Call
+from parity_tests.comparer.values import Numbers, is_float, named_outputs
+from parity_tests.rule import FLOOR, distance
 from torch_impl.bridge import TorchModule
+
+__all__ = ["Evidence", "Gap", "between", "initial_values", "layer", "relation", "torch_layer"]
+
+OVERFLOWS = 88.0  # exp of more is infinite in float32
 
 
 @dataclass
@@ -33,88 +39,121 @@ class Evidence:
     """One layer that parts: its call, and what both sides gave."""
 
     name: str
-    left: Side
     right: Side
-    twin: Side | None
     given: tuple[Any, Any, Any]  # args, kwargs, cotangents
     training: bool
     seed: int
     ours: Numbers
     rough: Numbers
     truth: Numbers
-    u: dict[str, float]
+    limits: dict[str, float]
     apart: list[str]
-    output: Any
 
     def limit(self, what: str) -> float:
-        return float32_limit(self.u.get(what, 0.0))
+        return self.limits.get(what, FLOOR)
 
-    def before(self) -> float:
-        """The largest absolute difference in what parted first."""
-        what = self.apart[0]
+    def before(self, what: str) -> float:
+        """The largest absolute difference."""
         if what not in self.ours or self.ours[what].shape != self.truth[what].shape:
             return math.nan
         with np.errstate(all="ignore"):
             return float(np.abs(self.ours[what].astype(np.float64) - self.truth[what]).max(initial=0.0))
 
 
-def layer(evidence: Evidence) -> Cause | None:
-    """The cause, or None if no known convention explains it."""
-    special = _kinds(evidence)
-    if special is not None:
-        return special
-    module = torch_layer(evidence.twin, evidence.name)
-    found: list[tuple[int, float, int, Variant, float]] = []
-    if module is not None:
-        module.train(evidence.training)
-        for order, variant in enumerate(variants(module)):
-            numbers = _numbers(variant, evidence)
-            rank, worst = _explains(numbers, evidence)
-            if rank is not None:
-                after = max(
-                    (distance(evidence.ours[w], numbers[w]) for w in evidence.apart[:1] if w in numbers), default=worst
-                )
-                found.append((rank, worst, order, variant, after))
-    if found:
-        rank = min(f[0] for f in found)
-        best = min(f[1] for f in found if f[0] == rank)
-        _, _, _, variant, after = next(f for f in found if f[0] == rank and f[1] <= 2 * best + 0.05)
-        return Cause(variant.name, variant.text, evidence.before(), after)
-    for what in evidence.apart:
-        cause = relation(evidence.ours[what], evidence.truth[what], evidence.limit(what), what)
-        if cause is not None:
-            return cause
-    return None
-
-
-def _kinds(e: Evidence) -> Cause | None:
-    """What needs no trial: another dtype or shape, numbers that overflow."""
+def layer(evidence: Evidence) -> dict[str, Cause]:
+    """The cause of each number that is apart, where a known convention explains it."""
+    e = evidence
+    causes = {what: cause for what in e.apart if (cause := _kind(e, what)) is not None}
+    tape = _tape(e)
+    if tape is not None:
+        for what, found in search(_question(e, tape)).items():
+            if what not in causes:
+                causes[what] = _cause(found, e.before(what), what, e.limit(what))
     for what in e.apart:
-        if what not in e.ours:
-            continue
-        ours, other = e.ours[what], e.rough[what]
-        if ours.dtype != other.dtype:
-            why = (
-                "a NumPy scalar of float64 promotes float32 arrays"
-                if ours.dtype == np.float64
-                else "the left computes in it"
-            )
-            return Cause("dtype", f"{what} is {ours.dtype}, not {other.dtype}: {why}")
-        if ours.shape != other.shape and sorted(ours.shape) == sorted(other.shape):
-            return Cause(
-                "transposed-output",
-                f"{what} has shape {list(ours.shape)}, not {list(other.shape)}: its axes are permuted",
-            )
-        if ours.dtype.kind == "f" and ours.shape == other.shape and (~np.isfinite(ours) & np.isfinite(other)).any():
-            return Cause(
-                "overflow",
-                f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm",
-            )
+        if what not in causes and (cause := _overflow(e, what, tape)) is not None:
+            causes[what] = cause
+    explained = any(w in causes for w in e.apart if not w.startswith("grad "))
+    for what in e.apart:
+        if what not in causes and what in e.ours and not (explained and what.startswith("grad ")):
+            cause = relation(e.ours[what], e.truth[what], e.limit(what), what)
+            if cause is not None:
+                causes[what] = cause
+    return causes
+
+
+def _cause(found: Found, before: float, what: str, limit: float) -> Cause:
+    return Cause(found.candidate.name, found.candidate.text, before, found.left[what] * limit)
+
+
+def _kind(e: Evidence, what: str) -> Cause | None:
+    """What needs no trial: another dtype."""
+    if what not in e.ours or e.ours[what].dtype == e.rough[what].dtype:
+        return None
+    ours, other = e.ours[what].dtype, e.rough[what].dtype
+    why = "a NumPy scalar of float64 promotes float32 arrays" if ours == np.float64 else "the left computes in it"
+    return Cause("dtype", f"{what} is {ours}, not {other}: {why}")
+
+
+def _overflow(e: Evidence, what: str, tape: Tape | None) -> Cause | None:
+    """NaN or infinities on the left alone, where the reference meets numbers whose exponential overflows."""
+    if what not in e.ours or tape is None:
+        return None
+    ours, other = e.ours[what], e.rough[what]
+    if ours.dtype.kind != "f" or ours.shape != other.shape or not (~np.isfinite(ours) & np.isfinite(other)).any():
+        return None
+    for node in tape.nodes:
+        if node.name in ("softmax", "log_softmax", "logsumexp", "softplus", "logsigmoid", "cross_entropy", "exp",
+                         "binary_cross_entropy_with_logits", "sigmoid", "softmin", "cosh", "sinh"):  # fmt: skip
+            x = tape.base[next(node.inputs())]
+            if bool((x.abs() > OVERFLOWS).any()):
+                text = f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm"
+                return Cause("overflow", text)
     return None
+
+
+def _tape(e: Evidence) -> Tape | None:
+    """The reference layer's own computation, or None where it is not torch's or cannot be played again."""
+    module = torch_layer(e.right, e.name)
+    if module is None:
+        return None
+    try:
+        args, kwargs, _ = e.given
+        return of_layer(module.cpu(), args, kwargs, e.training, e.seed)
+    except Exception:  # whatever a user's own code raises when it is run once more
+        return None
+
+
+def _question(e: Evidence, tape: Tape) -> Question:
+    """The layer's numbers, of which those are asked that the tape gives as the reference does."""
+    _, _, dys = e.given
+
+    def ahead(values: Values) -> Numbers:
+        outputs = named_outputs(values.fill_nest(tape.output))
+        buffers = {w: values[i].detach().numpy() for w, i in tape.ends.items() if w.startswith("buffer ")}
+        return outputs | buffers
+
+    def back(values: Values) -> Numbers:
+        if dys is None or not any(w.startswith("grad ") for w in e.ours):
+            return {}
+        outputs = [y for ref in tape.results if is_float(y := values[ref.index])]
+        pairs = [(y, torch.tensor(np.asarray(dy, np.float64))) for y, dy in zip(outputs, dys, strict=False)
+                 if dy is not None and y.requires_grad]  # fmt: skip
+        sources = {w: tape.base[i] for w, i in tape.starts.items()
+                   if w.startswith("grad ") and tape.base[i].requires_grad}  # fmt: skip
+        if not pairs or not sources:
+            return {}
+        found = torch.autograd.grad([y for y, _ in pairs], list(sources.values()), [d for _, d in pairs],
+                                    retain_graph=True, allow_unused=True)  # fmt: skip
+        return {w: (torch.zeros_like(x) if g is None else g).numpy()
+                for (w, x), g in zip(sources.items(), found, strict=True)}  # fmt: skip
+
+    limits = {what: e.limit(what) for what in e.ours}
+    question = Question(tape, e.ours, limits, e.apart, [ref.index for ref in tape.results], ahead, back)
+    return question.of(w for w, n in question.known.items() if w in e.rough and distance(e.rough[w], n) <= e.limit(w))
 
 
 def torch_layer(side: Side | None, name: str) -> torch.nn.Module | None:
-    """The reference layer as a torch module in float64; scratch's is rebuilt from its attributes, named as torch's."""
+    """A copy of the reference layer as a torch module; scratch's is rebuilt from its attributes, named as torch's."""
     if side is None:
         return None
     module = side.loss if name == LOSS and side.loss is not None else side.modules[name]
@@ -130,199 +169,65 @@ def torch_layer(side: Side | None, name: str) -> torch.nn.Module | None:
         if key in ("saved", "_buffer_names", "_not_persistent", "forward", "backward"):
             continue
         if isinstance(value, scratch.nn.Parameter):
-            twin.register_parameter(key, torch.nn.Parameter(torch.tensor(value.data.astype(np.float64))))
+            twin.register_parameter(key, torch.nn.Parameter(torch.tensor(value.data)))
         elif isinstance(value, np.ndarray):
-            twin.register_buffer(key, torch.tensor(cast(value, np.float64)))
+            twin.register_buffer(key, torch.tensor(value))
         elif not isinstance(value, scratch.nn.Module):
             setattr(twin, key, value)
     return twin
 
 
-def _numbers(variant: Variant, e: Evidence) -> Numbers:
-    """What the variant gives for the evidence's input and cotangent; nothing if it cannot take them."""
-    args, kwargs, dys = e.given
-    torch.manual_seed(e.seed)
-    xs = map_nest(
-        lambda x: x.requires_grad_() if is_float(x) and isinstance(x, torch.Tensor) else x,
-        tensors(cast(args, np.float64)),
-    )
-    options = tensors(cast(kwargs, np.float64))
-    try:
-        with torch.enable_grad():
-            output = variant.compute(*xs, **options)
-        numbers = named_outputs(arrays(output))
-    except Exception:  # a convention that these inputs do not admit
-        return {}
-    if (
-        dys is not None
-        and variant.gradients
-        and all(n.shape == e.truth[w].shape for w, n in numbers.items() if w in e.truth)
-    ):
-        numbers |= _gradients(variant, output, xs, dys)
-    if variant.buffers is not None:
-        numbers |= {
-            f"buffer {name}": np.array(arrays(value)) for name, value in variant.buffers().items() if value is not None
-        }
-    return numbers
-
-
-def _gradients(variant: Variant, output: Any, xs: Any, dys: list[Any]) -> Numbers:
-    sources = {numbered("grad input", i): x for i, x in enumerate(floats(xs))}
-    if variant.parameters:
-        sources |= {f"grad {name}": p for name, p in variant.layer.named_parameters()}
-    pairs = [(y, torch.tensor(np.asarray(dy, np.float64)))
-             for y, dy in zip(floats(output), dys, strict=False) if dy is not None and y.requires_grad]  # fmt: skip
-    if not pairs or not sources:
-        return {}
-    found = torch.autograd.grad([y for y, _ in pairs], list(sources.values()), [d for _, d in pairs], allow_unused=True)
-    return {
-        what: (torch.zeros_like(x) if g is None else g).detach().numpy()
-        for (what, x), g in zip(sources.items(), found, strict=True)
-    }
-
-
-def _explains(numbers: Numbers, e: Evidence) -> tuple[int | None, float]:
-    """Rank 0 explains all, 1 the forward, 2 the gradients alone; and the worst remaining error over its limit."""
-    ahead = [w for w in e.truth if not w.startswith("grad ")]
-    back = [w for w in e.truth if w.startswith("grad ")]
-    ahead_parts = any(w in e.apart for w in ahead)
-    for rank, group in ((0, ahead + back), (1, ahead), (2, back)):
-        known = [w for w in group if w in numbers and w in e.ours]
-        if (rank == 1 and not ahead_parts) or (rank == 2 and ahead_parts) or not any(w in e.apart for w in known):
-            continue
-        if rank < 2 and ahead_parts and not any(w in e.apart for w in known if w in ahead):
-            continue
-        worst = max(distance(e.ours[w], numbers[w]) / e.limit(w) for w in known)
-        if worst <= 1:
-            return rank, worst
-    return None, math.inf
-
-
 # --- between layers ---------------------------------------------------------------------------------------------------
 
 
-def between(right: Side, left: Side, before: Any, place: Any, value: Any, other: Any, limit: float) -> Cause | None:
-    """The code between layers: attention out of one projection, or a plain relation."""
+@dataclass
+class Gap:
+    """A value that the code between layers makes, and that differs where it arrives.
+
+    place     (key of the call, "input", number), or (None, "output", name) for an output of the whole
+    calls     the calls of layers that both sides make, with what they gave: they are replaced by it
+    """
+
+    right: Side
+    calls: Sequence[Call]
+    place: Any
+    given: Given
+    target: Any
+    training: bool
+    seed: int
+    value: Any
+    other: Any
+    limit: float
+
+
+def between(gap: Gap) -> Cause | None:
+    """The cause of a difference that the code between layers makes."""
+    value, other, limit = gap.value, gap.other, gap.limit
     if value is None or other is None:
         return None
     if value.dtype != other.dtype:
-        return Cause(
-            "dtype",
-            f"the left hands on {value.dtype}, not {other.dtype}: a NumPy scalar of float64 promotes float32 arrays",
-        )
-    if value.shape == other.shape and place[1] == "input" and before is not None:
-        source = floats(before.output)
-        if len(source) == 1 and source[0].shape[:-1] == other.shape[:-1] and source[0].shape[-1] == 3 * other.shape[-1]:
-            cause = _attention(source[0], value, other, limit)
-            if cause is not None:
-                return cause
+        text = f"the left hands on {value.dtype}, not {other.dtype}: a NumPy scalar of float64 promotes float32 arrays"
+        return Cause("dtype", text)
+    if gap.place[1] != "cotangent" and gap.right.engine == "torch":
+        cause = _gap(gap)
+        if cause is not None:
+            return cause
     return relation(value, other, limit)
 
 
-def _attention(projected: np.ndarray, value: np.ndarray, other: np.ndarray, limit: float) -> Cause | None:
-    """Find the heads and the mask with which attention gives the right's value, then what gives the left's."""
-    x = torch.tensor(projected.astype(np.float64))
-    width = other.shape[-1]
-    for heads in (h for h in range(1, width + 1) if width % h == 0):
-        for causal in (True, False):
-            if distance(other, fused(x, heads, causal).numpy()) > limit:
-                continue
-            for name, text, options in _forms(heads, width, causal):
-                n, seen = options.pop("heads", heads), causal ^ options.pop("causal", False)
-                if name == "causal-mask":
-                    text = "without the causal mask" if causal else "with a causal mask"
-                after = distance(value, fused(x, n, seen, **options).numpy())
-                if after <= limit:
-                    before = float(np.abs(value.astype(np.float64) - other).max())
-                    return Cause(name, f"attention {text}", before, after)
-    return None
-
-
-def _forms(heads: int, width: int, causal: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    yield from ((name, text, dict(options)) for name, text, options in FORMS)
-    yield (
-        "attention-scale",
-        "with the scale 1 / sqrt(C) of the whole width, not of a head",
-        {"power": 0.5 * math.log(width) / math.log(width / heads) if width > heads else 0.5},
-    )
-    for other in (h for h in range(1, width + 1) if width % h == 0 and h != heads):
-        yield "heads", f"with {other} heads, not {heads}", {"heads": other}
-
-
-# --- plain relations --------------------------------------------------------------------------------------------------
-
-
-def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | None:
-    """Zeros, a constant factor, a transpose, a reversed axis, a constant shift."""
-    if value is None or np.size(truth) == 0 or value.dtype.kind != "f":
+def _gap(gap: Gap) -> Cause | None:
+    try:
+        tape, ref = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.calls, gap.place)
+    except Exception:  # whatever a user's own code raises when it is run once more
         return None
-    exact = np.asarray(truth, np.float64)
-    if value.shape != exact.shape or not np.isfinite(value).all() or not np.isfinite(exact).all():
+    name = "output"
+    ahead = lambda values: {name: values[ref.index].detach().numpy()}  # noqa: E731
+    question = Question(tape, {name: gap.value}, {name: gap.limit}, [name], [ref.index], ahead, lambda values: {})
+    if distance(gap.other, question.known[name]) > gap.limit:
         return None
-    got = value.astype(np.float64)
-    before = float(np.abs(got - exact).max())
-    of = f"{what} " if what else ""
-    if not got.any():
-        return Cause("zeros", f"{of}is zero on the left") if exact.any() else None
-    norm = float((exact * exact).sum())
-    factor = float((got * exact).sum()) / norm if norm and exact.size > 1 else math.nan
-    if math.isfinite(factor) and factor and (after := distance(value, exact * factor)) <= limit:
-        return Cause("factor", f"{of}on the left is {_factor(factor, exact.shape)} times the right's", before, after)
-    trials = [("transposed", "transposed", np.swapaxes(exact, -1, -2))] if exact.ndim > 1 else []
-    trials += [("reversed", f"reversed along axis {d}", np.flip(exact, d)) for d in range(exact.ndim)]
-    for name, text, other in trials:
-        if other.shape == value.shape and (after := distance(value, other)) <= limit:
-            return Cause(name, f"{of}with the right's {text}", before, after)
-    shift = float((got - exact).mean())
-    if exact.size > 1 and (after := distance(value, exact + shift)) <= limit:
-        return Cause("shift", f"{of}on the left is the right's plus {shift:g}", before, after)
-    return None
-
-
-def _factor(factor: float, shape: tuple[int, ...]) -> str:
-    """The factor, with its meaning where a size of the array gives it one."""
-    known = {f"the batch {shape[0]}": shape[0], f"1 / {shape[0]}, one over the batch": 1 / shape[0]} if shape else {}
-    known |= {
-        f"{math.prod(shape)}": math.prod(shape),
-        f"1 / {math.prod(shape)}, one over the elements": 1 / math.prod(shape),
-    }
-    for n in shape[-1:] if shape else ():
-        known |= {f"sqrt({n})": math.sqrt(n), f"1 / sqrt({n})": 1 / math.sqrt(n)}
-    return next((text for text, size in known.items() if math.isclose(size, factor, rel_tol=1e-5)), f"{factor:.6g}")
-
-
-def initial_values(value: np.ndarray, truth: np.ndarray) -> Cause | None:
-    """Which initializer the left's values look like, given the right's from the same seed."""
-    if value.shape != truth.shape or value.size < 2:
+    found = search(question).get(name)
+    if found is None:
         return None
-    ours, theirs = value.astype(np.float64), truth.astype(np.float64)
-    if not ours.any():
-        return Cause("init", "the left starts at zeros, the right does not")
-    fan_out, fan_in = (value.shape[0], math.prod(value.shape[1:])) if value.ndim > 1 else (value.size, value.size)
-    bounds = {
-        "Glorot uniform, bound sqrt(6 / (fan_in + fan_out))": math.sqrt(6 / (fan_in + fan_out)),
-        "He uniform, bound sqrt(6 / fan_in)": math.sqrt(6 / fan_in),
-        "LeCun uniform, bound sqrt(3 / fan_in)": math.sqrt(3 / fan_in),
-        "uniform with bound 1 / sqrt(fan_in), torch's": 1 / math.sqrt(fan_in),
-        "uniform with bound 1 / sqrt(fan_out)": 1 / math.sqrt(fan_out),
-    }
-    usable = np.abs(theirs) > 1e-3 * np.abs(theirs).max() if theirs.any() else np.zeros_like(theirs, bool)
-    if usable.any():
-        factor = float(np.median(ours[usable] / theirs[usable]))
-        if np.allclose(ours, factor * theirs, rtol=1e-5, atol=1e-6 * np.abs(ours).max()):
-            own = 1 / math.sqrt(fan_in)
-            names = [name for name, bound in bounds.items() if math.isclose(bound / own, abs(factor), rel_tol=1e-4)]
-            looks = f": {names[0]}" if names and value.ndim > 1 else ""
-            return Cause(
-                "init", f"the left's values are {factor:.6g} times the right's, from the same random numbers{looks}"
-            )
-    spread = float(ours.std())
-    near = {name: bound / math.sqrt(3) for name, bound in bounds.items()} | {
-        "N(0, 1)": 1.0, "N(0, 0.02²)": 0.02, "He normal": math.sqrt(2 / fan_in),
-        "Glorot normal": math.sqrt(2 / (fan_in + fan_out)),
-    }  # fmt: skip
-    name, size = min(near.items(), key=lambda item: abs(math.log(item[1] / spread)))
-    looks = f", nearest to {name}" if abs(math.log(size / spread)) < 0.2 else ""
-    return Cause(
-        "init", f"other values from the same seed: standard deviation {spread:.3g} against {theirs.std():.3g}{looks}"
-    )
+    same = gap.value.shape == gap.other.shape
+    before = float(np.abs(gap.value.astype(np.float64) - gap.other).max(initial=0.0)) if same else math.nan
+    return _cause(found, before, name, gap.limit)

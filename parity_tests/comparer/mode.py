@@ -157,8 +157,7 @@ class Mode:
                 m.note = f"both layers agree: the code between {gap[0]} and {gap[1]} parts"
                 if value is not None and other is not None:
                     m.first = first_element(value, other, limit)
-                    before = neighbors[key][0] if what == "input" else None
-                    m.cause = diagnose.between(self.right, self.left, before, place, value, other, limit)
+                    m.cause = diagnose.between(self._gap(calls, place, value, other, limit))
                     if value.dtype != other.dtype or value.shape != other.shape:
                         m.note = f"{precision(value)} arrives at {key[0]}, right has {precision(other)}"
                 line = self.gaps.setdefault(gap, LayerLine(f"{gap[0]} → {gap[1]}", m.kind, self.mode, ok=False))
@@ -174,10 +173,15 @@ class Mode:
             end = self._judge(ROOT, "between", what, left, right, value, ends.get(what, 0.0))
             if end is not None:
                 if not end.ok:
-                    end.cause = diagnose.relation(left.get(what), right[what], end.limit)
+                    end_place = None, "output" if head == "output" else "cotangent", what
+                    end.cause = diagnose.between(self._gap(calls, end_place, left.get(what), right[what], end.limit))
                     end.note = end.note or "the layers agree: the code after or around them parts"
                 found.setdefault((None, "output" if head == "output" else "end"), []).append(end)
         return found
+
+    def _gap(self, calls: list[Call], place: Any, value: Any, other: Any, limit: float) -> diagnose.Gap:
+        given = self.case.given, self.case.target, self.training, self.seed
+        return diagnose.Gap(self.right, calls, place, *given, value, other, limit)
 
     @staticmethod
     def _places(calls: list[Call]) -> list[Any]:
@@ -233,22 +237,19 @@ class Mode:
         if apart:
             evidence = diagnose.Evidence(
                 name,
-                self.left,
                 self.right,
-                self.twin,
                 given,
                 self.training,
                 seed,
                 ours,
                 rough,
                 truth,
-                u,
+                {m.what: m.limit for m in found},
                 [m.what for m in apart],
-                call.output,
             )
-            cause = diagnose.layer(evidence)
+            causes = diagnose.layer(evidence)
             for m in apart:
-                m.cause = cause
+                m.cause = causes.get(m.what)
             found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
         return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
 

@@ -1,17 +1,26 @@
-"""The catalog of conventions by which implementations of the same layer differ."""
+"""The catalog of conventions by which implementations of the same function differ."""
 
 from parity_tests.comparer.conventions import (
     activations,
     attention,
+    convolution,
     linear,
     losses,
     normalization,
+    parts,
     precision,
+    recognition,
     recurrent,
+    regularization,
+    rotary,
+    sampling,
+    structure,
 )
-from parity_tests.comparer.conventions.variant import CATALOG, Variant, variants
+from parity_tests.comparer.conventions.convention import CATALOG, FUNCTIONS, By, Deviation, Site, called, deviations
+from parity_tests.comparer.conventions.tape import Recording, Tape, Values
 
 __all__ = [
-    "CATALOG", "Variant", "activations", "attention", "linear", "losses", "normalization", "precision", "recurrent",
-    "variants",
+    "CATALOG", "FUNCTIONS", "By", "Deviation", "Recording", "Site", "Tape", "Values", "activations", "attention",
+    "called", "convolution", "deviations", "linear", "losses", "normalization", "parts", "precision", "recognition",
+    "recurrent", "regularization", "rotary", "sampling", "structure",
 ]  # fmt: skip

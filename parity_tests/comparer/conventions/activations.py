@@ -1,125 +1,257 @@
-"""Conventions of activations, softmax, dropout and flattening."""
+"""Conventions of activations: another form or constant, gated halves, and what the slope is at a kink."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from parity_tests.comparer.conventions.variant import Variant, attribute, convention
+from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
 
+SELU_ALPHA = 1.6732632423543772
 
-@convention("GELU")
-def gelu(layer: Any) -> Iterator[Variant]:
-    if layer.approximate == "none":
-        yield attribute(layer, "gelu-tanh", "with approximate='tanh'", approximate="tanh")
-    else:
-        yield attribute(layer, "gelu-erf", "with the exact erf form, approximate='none'", approximate="none")
-    yield Variant("gelu-sigmoid", "with x * sigmoid(1.702 x)", lambda x: x * torch.sigmoid(1.702 * x), layer)
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "ReLU": F.relu, "GELU": F.gelu, "GELU in its tanh form": lambda x: F.gelu(x, approximate="tanh"), "SiLU": F.silu,
+    "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "ELU": F.elu, "LeakyReLU": F.leaky_relu, "Softplus": F.softplus,
+    "SELU": F.selu, "Mish": F.mish, "ReLU6": F.relu6, "Hardswish": F.hardswish, "Hardsigmoid": F.hardsigmoid,
+    "Hardtanh": F.hardtanh, "Softsign": F.softsign, "LogSigmoid": F.logsigmoid, "the identity": lambda x: x * 1,
+    "the squared ReLU": lambda x: F.relu(x) ** 2, "x sigmoid(1.702 x)": lambda x: x * torch.sigmoid(1.702 * x),
+}  # fmt: skip
 
-
-@convention("LeakyReLU")
-def leaky(layer: Any) -> Iterator[Variant]:
-    for slope in (0.01, 0.2, 0.3, 0.1, 0.02, 1 / 3, 0.05, 0.0):
-        if slope != layer.negative_slope:
-            yield attribute(layer, "leaky-slope", f"with negative_slope={slope:g}", negative_slope=slope)
-
-
-@convention("ELU", "CELU")
-def elu(layer: Any) -> Iterator[Variant]:
-    for alpha in (1.0, 0.1, 0.2, 0.3, 0.5, 1.5, 2.0, 1.6732632423543772):
-        if alpha != layer.alpha:
-            yield attribute(layer, "elu-alpha", f"with alpha={alpha:g}", alpha=alpha)
-
-
-@convention("SELU")
-def selu(layer: Any) -> Iterator[Variant]:
-    yield Variant("selu-scale", "without SELU's outer scale 1.0507", lambda x: F.elu(x, 1.6732632423543772), layer)
-
-
-@convention("Hardsigmoid")
-def hardsigmoid(layer: Any) -> Iterator[Variant]:
-    yield Variant("hardsigmoid-slope", "with clip(0.2 x + 0.5, 0, 1)", lambda x: (0.2 * x + 0.5).clamp(0, 1), layer)
-    yield Variant("hardsigmoid-slope", "with clip(x / 4 + 0.5, 0, 1)", lambda x: (0.25 * x + 0.5).clamp(0, 1), layer)
-
-
-@convention("Softplus")
-def softplus(layer: Any) -> Iterator[Variant]:
-    for beta in (1.0, 2.0, 0.5):
-        if beta != layer.beta:
-            yield attribute(layer, "softplus-beta", f"with beta={beta:g}", beta=beta)
-
-
-@convention("Hardshrink", "Softshrink")
-def shrink(layer: Any) -> Iterator[Variant]:
-    for lambd in (0.5, 1.0, 0.1, 0.0):
-        if lambd != layer.lambd:
-            yield attribute(layer, "shrink-lambda", f"with lambd={lambd:g}", lambd=lambd)
-
-
-@convention("Softmax", "LogSoftmax", "Softmin")
-def softmax(layer: Any) -> Iterator[Variant]:
-    form = {"Softmax": torch.softmax, "LogSoftmax": torch.log_softmax, "Softmin": lambda x, d: torch.softmax(-x, d)}
-    own = form[type(layer).__name__]
-    for dim in range(-1, -5, -1):
-        yield Variant("softmax-axis", f"with the softmax over axis {dim}", lambda x, d=dim: own(x, d), layer)
-    yield Variant("softmax-axis", "with the softmax over all elements", lambda x: own(x.flatten(), 0).view_as(x), layer)
-    if own is torch.softmax:
-        yield Variant("softmax-log", "with log_softmax", lambda x: torch.log_softmax(x, layer.dim), layer)
-    elif own is torch.log_softmax:
-        yield Variant("softmax-log", "with softmax, no logarithm", lambda x: torch.softmax(x, layer.dim), layer)
-
-    def diagonal(x: torch.Tensor) -> torch.Tensor:
-        y = torch.softmax(x, layer.dim).detach()
-        return y + y * (1 - y) * (x - x.detach())
-
-    if own is torch.softmax:
-        yield Variant("softmax-diagonal", "with the diagonal of softmax's Jacobian alone", diagonal, layer)
-
-
-@convention("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
-def dropout(layer: Any) -> Iterator[Variant]:
-    p = layer.p
-    if layer.training:
-        yield Variant(
-            "dropout-scale", "without the division by 1 - p (not inverted)", lambda x: (1 - p) * layer(x), layer
-        )
-        if p:
-            yield Variant(
-                "dropout-scale", "with division by p in place of 1 - p", lambda x: layer(x) * (1 - p) / p, layer
-            )
-        yield Variant("dropout-off", "without dropout in training", lambda x: x * 1, layer)
-        yield attribute(layer, "dropout-keep", "with p as the probability to keep", p=1 - p)
-    else:
-        yield Variant("dropout-scale", "with x * (1 - p) in eval mode (not inverted)", lambda x: x * (1 - p), layer)
-        on = attribute(layer, "dropout-eval", "with dropout left on in eval mode")
-        on.layer.train(True)
-        yield on
-
-
-@convention("Flatten")
-def flatten(layer: Any) -> Iterator[Variant]:
-    def channels_last(x: torch.Tensor) -> torch.Tensor:
-        return x.movedim(1, -1).flatten(layer.start_dim, layer.end_dim)
-
-    def fortran(x: torch.Tensor) -> torch.Tensor:
-        return x.permute(0, *range(x.ndim - 1, 0, -1)).flatten(layer.start_dim, layer.end_dim)
-
-    yield Variant("channel-order", "with channels last (N, ..., C) before flattening", channels_last, layer)
-    yield Variant("channel-order", "with the dimensions in reverse (Fortran) order", fortran, layer)
-
-
-FORMS: dict[str, Any] = {
-    "ReLU": F.relu, "GELU": F.gelu, "SiLU": F.silu, "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "ELU": F.elu,
-    "LeakyReLU": F.leaky_relu, "Softplus": F.softplus, "SELU": F.selu, "Mish": F.mish, "ReLU6": F.relu6,
-    "Hardswish": F.hardswish, "Hardsigmoid": F.hardsigmoid, "Softsign": F.softsign, "Identity": lambda x: x * 1,
+OWN = {
+    "relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "ELU", "celu": "ELU",
+    "leaky_relu": "LeakyReLU", "softplus": "Softplus", "selu": "SELU", "mish": "Mish", "relu6": "ReLU6",
+    "hardswish": "Hardswish", "hardsigmoid": "Hardsigmoid", "hardtanh": "Hardtanh", "softsign": "Softsign",
+    "logsigmoid": "LogSigmoid",
 }  # fmt: skip
 
 
-@convention(*FORMS, "Hardtanh", "Tanhshrink", "LogSigmoid")
-def another(layer: Any) -> Iterator[Variant]:
+@function("relu")
+def relu(input: Tensor) -> Tensor:
+    return F.relu(input)
+
+
+@function("gelu")
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    return F.gelu(input, approximate=approximate)
+
+
+def _plain(form: str) -> Callable[..., Tensor]:
+    def activation(input: Tensor) -> Tensor:
+        return FORMS[form](input)
+
+    return activation
+
+
+for _name in ("silu", "tanh", "sigmoid", "selu", "mish", "relu6", "hardswish", "hardsigmoid", "softsign", "logsigmoid"):
+    function(_name)(_plain(OWN[_name]))
+
+
+@function("elu", "celu")
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    return F.elu(input, alpha)
+
+
+@function("leaky_relu")
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    return F.leaky_relu(input, negative_slope)
+
+
+@function("softplus")
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    return F.softplus(input, beta, threshold)
+
+
+@function("hardshrink", "softshrink")
+def shrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    raise NotImplementedError
+
+
+@function("hardtanh")
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    return F.hardtanh(input, min_val, max_val)
+
+
+@function("clamp", "clip")
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    return torch.clamp(input, min, max)
+
+
+@function("abs")
+def absolute(input: Tensor) -> Tensor:
+    return input.abs()
+
+
+@function("glu")
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    return F.glu(input, dim)
+
+
+@function("prelu")
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    return F.prelu(input, weight)
+
+
+@convention("gelu")
+def forms_of_gelu(o: Options) -> Iterator[Deviation]:
+    if o.approximate == "none":
+        yield Deviation("gelu-tanh", "with approximate='tanh'", {"approximate": "tanh"})
+    else:
+        yield Deviation("gelu-erf", "with the exact erf form, approximate='none'", {"approximate": "none"})
+    sigmoid = "with x * sigmoid(1.702 x)"
+    yield Deviation("gelu-sigmoid", sigmoid, {"instead": lambda o: o.input * torch.sigmoid(1.702 * o.input)})
+
+
+@convention("leaky_relu")
+def slopes(o: Options) -> Iterator[Deviation]:
+    for slope in (0.01, 0.2, 0.3, 0.1, 0.02, 1 / 3, 0.05, 0.0, 0.25):
+        if slope != o.negative_slope:
+            yield Deviation("leaky-slope", f"with negative_slope={slope:g}", {"negative_slope": slope})
+
+
+@convention("prelu")
+def shared_slopes(o: Options) -> Iterator[Deviation]:
+    if o.weight.numel() > 1:
+        yield Deviation("prelu-shared", "with one slope, the first, for all channels", {"weight": By(lambda w: w[:1])})
+
+
+@convention("elu", "celu")
+def alphas(o: Options) -> Iterator[Deviation]:
+    a = o.alpha
+    if a != 1:
+        yield Deviation("elu-celu", "with CELU, α (exp(x / α) - 1)", {"instead": lambda o: F.celu(o.input, a)})
+        yield Deviation("elu-celu", "with ELU, α (exp(x) - 1)", {"instead": lambda o: F.elu(o.input, a)})
+    for alpha in (1.0, 0.1, 0.2, 0.3, 0.5, 1.5, 2.0, SELU_ALPHA):
+        if alpha != a:
+            yield Deviation("elu-alpha", f"with alpha={alpha:g}", {"alpha": alpha})
+
+
+@convention("selu")
+def scale_of_selu(o: Options) -> Iterator[Deviation]:
+    yield Deviation(
+        "selu-scale", "without SELU's outer scale 1.0507", {"instead": lambda o: F.elu(o.input, SELU_ALPHA)}
+    )
+
+
+@convention("hardsigmoid")
+def slope_of_hardsigmoid(o: Options) -> Iterator[Deviation]:
+    for slope, text in ((0.2, "0.2 x"), (0.25, "x / 4"), (0.5, "x / 2")):
+        instead = lambda o, slope=slope: (slope * o.input + 0.5).clamp(0, 1)  # noqa: E731
+        yield Deviation("hardsigmoid-slope", f"with clip({text} + 0.5, 0, 1)", {"instead": instead})
+
+
+@convention("hardswish")
+def gate_of_hardswish(o: Options) -> Iterator[Deviation]:
+    instead = lambda o: o.input * (0.2 * o.input + 0.5).clamp(0, 1)  # noqa: E731
+    yield Deviation("hardsigmoid-slope", "with x clip(0.2 x + 0.5, 0, 1)", {"instead": instead})
+
+
+@convention("silu")
+def sharpness_of_silu(o: Options) -> Iterator[Deviation]:
+    instead = lambda o: o.input * torch.sigmoid(1.702 * o.input)  # noqa: E731
+    yield Deviation("silu-sharpness", "with x sigmoid(1.702 x), the approximation of GELU", {"instead": instead})
+    yield Deviation("silu-gate", "with sigmoid(x), without the factor x", {"instead": lambda o: torch.sigmoid(o.input)})
+
+
+@convention("softplus")
+def sharpness_of_softplus(o: Options) -> Iterator[Deviation]:
+    for beta in (1.0, 2.0, 0.5):
+        if beta != o.beta:
+            yield Deviation("softplus-beta", f"with beta={beta:g}", {"beta": beta})
+    if o.beta != 1:
+        instead = lambda o: F.softplus(o.input * o.beta)  # noqa: E731
+        yield Deviation("softplus-beta", "without the division by beta", {"instead": instead})
+    for threshold in (math.inf, 1.0, 10.0):
+        yield Deviation("softplus-threshold", f"with threshold={threshold:g}", {"threshold": threshold})
+
+
+@convention("hardshrink", "softshrink")
+def thresholds(o: Options) -> Iterator[Deviation]:
+    hard = lambda lambd: {"instead": lambda o: F.hardshrink(o.input, lambd)}  # noqa: E731
+    soft = lambda lambd: {"instead": lambda o: F.softshrink(o.input, lambd)}  # noqa: E731
+    for form, make in (("Hardshrink", hard), ("Softshrink", soft)):
+        for lambd in (o.lambd, 0.5, 1.0, 0.1, 0.0):
+            yield Deviation("shrink-lambda", f"with {form} and lambd={lambd:g}", make(lambd))
+
+
+@convention("hardtanh")
+def bounds(o: Options) -> Iterator[Deviation]:
+    for low, high in ((-1.0, 1.0), (0.0, 6.0), (0.0, 1.0), (-2.0, 2.0)):
+        if (low, high) != (o.min_val, o.max_val):
+            text = f"with the bounds {low:g} and {high:g}"
+            yield Deviation("bounds", text, {"min_val": low, "max_val": high})
+    yield Deviation(
+        "bounds", "without the upper bound", {"instead": lambda o: F.threshold(o.input, o.min_val, o.min_val)}
+    )
+
+
+@convention("glu")
+def halves(o: Options) -> Iterator[Deviation]:
+    def swapped(o: Options) -> Tensor:
+        gate, value = o.input.chunk(2, o.dim)
+        return value * torch.sigmoid(gate)
+
+    def interleaved(o: Options) -> Tensor:
+        pairs = o.input.unflatten(o.dim, (-1, 2))
+        value, gate = pairs.unbind(o.dim if o.dim < 0 else o.dim + 1)
+        return value * torch.sigmoid(gate)
+
+    yield Deviation("glu-halves", "with the halves exchanged: the first one is the gate", {"instead": swapped})
+    yield Deviation("glu-halves", "with value and gate interleaved", {"instead": interleaved})
+    for name in ("SiLU", "GELU", "ReLU", "Tanh", "the identity"):
+
+        def gated(o: Options, form: Any = FORMS[name]) -> Tensor:
+            value, gate = o.input.chunk(2, o.dim)
+            return value * form(gate)
+
+        yield Deviation("other-activation", f"with the gate through {name}, not Sigmoid", {"instead": gated})
+    for dim in range(-o.input.ndim, 0):
+        if dim % o.input.ndim != o.dim % o.input.ndim and o.input.shape[dim] % 2 == 0:
+            yield Deviation("glu-axis", f"with the halves of axis {dim}", {"dim": dim})
+
+
+@convention(*OWN)
+def another(o: Options) -> Iterator[Deviation]:
     for name, form in FORMS.items():
-        if name != type(layer).__name__:
-            yield Variant("other-activation", f"with {name} in place of {type(layer).__name__}", form, layer)
+        yield Deviation("other-activation", f"with {name}", {"instead": lambda o, form=form: form(o.input)})
+
+
+# --- kinks ------------------------------------------------------------------------------------------------------------
+
+
+def _with_slope(y: Tensor, x: Tensor, at: Tensor, slope: float) -> Tensor:
+    """The same values, with this slope where the mask says."""
+    return torch.where(at, y.detach() + slope * (x - x.detach()), y)
+
+
+@convention("relu")
+def slope_of_relu(o: Options) -> Iterator[Deviation]:
+    for slope, text in ((1.0, "1"), (0.5, "1/2")):
+        instead = lambda o, slope=slope: _with_slope(F.relu(o.input), o.input, o.input == 0, slope)  # noqa: E731
+        yield Deviation("kink", f"with the gradient {text} at 0, where torch's ReLU has 0", {"instead": instead})
+
+
+@convention("abs")
+def slope_of_abs(o: Options) -> Iterator[Deviation]:
+    for slope in (1.0, -1.0):
+        instead = lambda o, slope=slope: _with_slope(o.input.abs(), o.input, o.input == 0, slope)  # noqa: E731
+        yield Deviation("kink", f"with the gradient {slope:g} of |x| at 0, where torch's is 0", {"instead": instead})
+
+
+@convention("clamp", "clip", "hardtanh")
+def slope_at_bounds(o: Options) -> Iterator[Deviation]:
+    low, high = (o.min_val, o.max_val) if "min_val" in o else (o.min, o.max)
+    ends = [end for end in (low, high) if isinstance(end, int | float)]
+    for slope, text in ((0.0, "0"), (1.0, "1"), (0.5, "1/2")):
+
+        def instead(o: Options, slope: float = slope) -> Tensor:
+            at = torch.zeros_like(o.input, dtype=torch.bool)
+            for end in ends:
+                at = at | (o.input == end)
+            return _with_slope(torch.clamp(o.input, low, high), o.input, at, slope)
+
+        yield Deviation("kink", f"with the gradient {text} at the bounds", {"instead": instead})

@@ -7,100 +7,159 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from parity_tests.comparer.conventions.variant import Variant, attribute, changed, convention
+from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
 
-LOSSES = (
-    "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "KLDivLoss", "BCELoss",
-    "BCEWithLogitsLoss", "PoissonNLLLoss", "GaussianNLLLoss", "SoftMarginLoss", "HingeEmbeddingLoss",
+REDUCED = (
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "nll_loss", "kl_div",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "poisson_nll_loss", "gaussian_nll_loss",
+    "soft_margin_loss", "hinge_embedding_loss", "margin_ranking_loss", "cosine_embedding_loss",
+    "triplet_margin_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
 )  # fmt: skip
+for _name in REDUCED:
+    function(_name)(getattr(F, _name))
 
 
-@convention("CrossEntropyLoss", "NLLLoss")
-def classes(layer: Any) -> Iterator[Variant]:
-    if layer.weight is not None and layer.reduction == "mean":
+def again(o: Options, **changes: Any) -> Tensor:
+    """The loss with other arguments."""
+    given = {key: value for key, value in o.items() if key != "function"}
+    return getattr(F, o.function)(**{**given, **changes})
 
-        def by_count(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            return changed(layer, reduction="sum")(x, target) / target.numel()
 
+@convention("cross_entropy", "nll_loss")
+def classes(o: Options) -> Iterator[Deviation]:
+    by_count = lambda o: again(o, reduction="sum") / o.target.numel()  # noqa: E731
+    if o.weight is not None and o.reduction == "mean":
         text = "with the weighted sum divided by the number of rows, not by the sum of the picked weights"
-        yield Variant("class-weights", text, by_count, layer)
-        yield attribute(layer, "class-weights", "without the class weights", weight=None)
+        yield Deviation("class-weights", text, {"instead": by_count})
+        yield Deviation("class-weights", "without the class weights", {"weight": None})
+    hard = not o.target.is_floating_point()
+    if hard and bool((o.target == o.ignore_index).any()):
+        yield Deviation("ignored-rows", "with ignored rows counted in the mean", {"instead": by_count})
+    if o.function == "cross_entropy":
+        yield from _smoothing(o, hard)
+        text = "with a softmax before the loss, which has one of its own"
+        yield Deviation("double-softmax", text, {"input": By(lambda x: torch.softmax(x, 1))})
+    if hard and o.reduction == "mean":
+        k = o.input.shape[1] if o.input.ndim > 1 else 1
+        text = "with the sum divided by all elements, rows times classes"
+        yield Deviation("reduction", text, {"instead": lambda o: again(o, reduction="sum") / (o.target.numel() * k)})
+    if hard and o.target.ndim > 1:
+        text = "with the sum over places and the mean over the batch"
+        yield Deviation("reduction", text, {"instead": lambda o: again(o, reduction="sum") / o.target.shape[0]})
+        text = "with the mean of each sequence's mean"
 
-    def ignored(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return changed(layer, reduction="sum")(x, target) / target.numel()
+        def each(o: Options) -> Tensor:
+            rows = again(o, reduction="none").flatten(1)
+            return (rows.sum(1) / (o.target.flatten(1) != o.ignore_index).sum(1)).mean()
 
-    yield Variant("ignored-rows", "with ignored rows counted in the mean", ignored, layer)
-    if hasattr(layer, "label_smoothing"):
-        for smoothing in (0.0, 0.1, 0.05, 0.2):
-            if smoothing != layer.label_smoothing:
-                yield attribute(
-                    layer, "label-smoothing", f"with label_smoothing={smoothing:g}", label_smoothing=smoothing
-                )
-        s = layer.label_smoothing
-        if s:
-
-            def others(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-                """The smoothing mass spread over the other classes alone."""
-                k = x.shape[1]
-                soft = torch.full_like(x, s / (k - 1)).scatter(1, target[:, None], 1 - s)
-                return -(soft * F.log_softmax(x, 1)).sum(1).mean()
-
-            yield Variant("label-smoothing", "with the smoothing spread over the other K - 1 classes", others, layer)
-        yield Variant(
-            "double-softmax", "with a softmax before the loss, which has one of its own",
-            lambda x, t: layer(torch.softmax(x, 1), t), layer,
-        )  # fmt: skip
+        yield Deviation("reduction", text, {"instead": each})
 
 
-@convention(*LOSSES)
-def reductions(layer: Any) -> Iterator[Variant]:
-    total = changed(layer, reduction="sum")
-    if layer.reduction in ("mean", "batchmean"):
-        yield Variant("reduction", "with reduction='sum'", total, layer)
-        text = "with the sum divided by the batch, not by all elements"
-        yield Variant("reduction", text, lambda x, *t: total(x, *t) / x.shape[0], layer)
-    if layer.reduction in ("sum", "batchmean"):
-        yield Variant(
-            "reduction", "with reduction='mean', over all elements", lambda x, *t: total(x, *t) / x.numel(), layer
-        )
-    if layer.reduction == "sum":
-        yield Variant("reduction", "with reduction='batchmean'", lambda x, *t: total(x, *t) / x.shape[0], layer)
+def _smoothing(o: Options, hard: bool) -> Iterator[Deviation]:
+    own = o.label_smoothing
+    for smoothing in (0.0, 0.1, 0.05, 0.2):
+        if smoothing != own:
+            changes = {"label_smoothing": smoothing}
+            yield Deviation("label-smoothing", f"with label_smoothing={smoothing:g}", changes)
+    if own and hard:
+
+        def others(o: Options) -> Tensor:
+            """The smoothing mass spread over the other classes alone."""
+            k = o.input.shape[1]
+            soft = torch.full_like(o.input, own / (k - 1)).scatter(1, o.target[:, None], 1 - own)
+            return -(soft * F.log_softmax(o.input, 1)).sum(1).mean()
+
+        text = "with the smoothing spread over the other K - 1 classes"
+        yield Deviation("label-smoothing", text, {"instead": others})
 
 
-@convention("MSELoss")
-def half(layer: Any) -> Iterator[Variant]:
-    yield Variant("mse-half", "with the textbook's factor 1/2", lambda x, t: layer(x, t) / 2, layer)
-
-    def half_sum(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return ((x - t) ** 2).sum() / (2 * x.shape[0])
-
-    yield Variant("mse-half", "with the factor 1/2 and the sum divided by the batch", half_sum, layer)
-    yield Variant("mse-root", "with the root of the mean", lambda x, t: layer(x, t).sqrt(), layer)
-
-
-@convention("HuberLoss", "SmoothL1Loss")
-def huber(layer: Any) -> Iterator[Variant]:
-    delta = layer.delta if hasattr(layer, "delta") else layer.beta
-    factor, other = (1 / delta, "SmoothL1Loss") if hasattr(layer, "delta") else (delta, "HuberLoss")
-    yield Variant(
-        "huber-scale", f"with {other}: Huber is delta times SmoothL1", lambda x, t: layer(x, t) * factor, layer
-    )
+@convention(*REDUCED)
+def reductions(o: Options) -> Iterator[Deviation]:
+    total = lambda o: again(o, reduction="sum")  # noqa: E731
+    if o.reduction in ("mean", "batchmean"):
+        yield Deviation("reduction", "with reduction='sum'", {"reduction": "sum"})
+        if o.input.ndim:
+            text = "with the sum divided by the batch, not by all elements"
+            yield Deviation("reduction", text, {"instead": lambda o: total(o) / o.input.shape[0]})
+    if o.reduction in ("sum", "batchmean"):
+        text = "with reduction='mean', over all elements"
+        yield Deviation("reduction", text, {"instead": lambda o: total(o) / o.input.numel()})
+    if o.reduction == "sum":
+        text = "with reduction='batchmean'"
+        yield Deviation("reduction", text, {"instead": lambda o: total(o) / o.input.shape[0]})
 
 
-@convention("KLDivLoss")
-def divergence(layer: Any) -> Iterator[Variant]:
-    yield attribute(layer, "kl-log-target", f"with log_target={not layer.log_target}", log_target=not layer.log_target)
+@convention("mse_loss")
+def halves(o: Options) -> Iterator[Deviation]:
+    yield Deviation("mse-half", "with the textbook's factor 1/2", {"output": By(lambda y: y / 2)})
+    text = "with the factor 1/2 and the sum divided by the batch"
+    half = lambda o: ((o.input - o.target) ** 2).sum() / (2 * o.input.shape[0])  # noqa: E731
+    yield Deviation("mse-half", text, {"instead": half})
+    yield Deviation("mse-root", "with the root of the mean", {"output": By(lambda y: y.sqrt())})
+    absolute = lambda o: F.l1_loss(o.input, o.target)  # noqa: E731
+    yield Deviation("other-loss", "with absolute errors, L1", {"instead": absolute})
 
 
-@convention("BCELoss", "BCEWithLogitsLoss")
-def binary(layer: Any) -> Iterator[Variant]:
-    logits = type(layer).__name__ == "BCEWithLogitsLoss"
+@convention("l1_loss")
+def squares(o: Options) -> Iterator[Deviation]:
+    square = lambda o: F.mse_loss(o.input, o.target, reduction=o.reduction)  # noqa: E731
+    yield Deviation("other-loss", "with squared errors", {"instead": square})
 
-    def clipped(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        p = (torch.sigmoid(x) if logits else x).clamp(1e-7, 1 - 1e-7)
-        return F.binary_cross_entropy(p, t, layer.weight, reduction=layer.reduction)
 
-    yield Variant("bce-clip", "with probabilities clipped to [1e-7, 1 - 1e-7]", clipped, layer)
-    if logits and layer.pos_weight is not None:
-        yield attribute(layer, "class-weights", "without pos_weight", pos_weight=None)
+@convention("huber_loss", "smooth_l1_loss")
+def hubers(o: Options) -> Iterator[Deviation]:
+    own = o.delta if "delta" in o else o.beta
+    factor, other = (1 / own, "SmoothL1Loss") if "delta" in o else (own, "HuberLoss")
+    if factor != 1:
+        text = f"with {other}: Huber is delta times SmoothL1"
+        yield Deviation("huber-scale", text, {"output": By(lambda y: y * factor)})
+    for delta in (1.0, 0.5, 0.1, 1.35, 2.0, 1 / 9):
+        if delta != own:
+            key = "delta" if "delta" in o else "beta"
+            yield Deviation("huber-delta", f"with {key}={delta:g}", {key: delta})
+
+
+@convention("kl_div")
+def targets(o: Options) -> Iterator[Deviation]:
+    yield Deviation("kl-log-target", f"with log_target={not o.log_target}", {"log_target": not o.log_target})
+
+    def exchanged(o: Options) -> Tensor:
+        return F.kl_div(o.target.log(), o.input.exp(), reduction=o.reduction)
+
+    if not o.log_target:
+        yield Deviation("kl-direction", "with the other direction, KL(q || p)", {"instead": exchanged})
+
+
+@convention("binary_cross_entropy", "binary_cross_entropy_with_logits")
+def binaries(o: Options) -> Iterator[Deviation]:
+    logits = o.function == "binary_cross_entropy_with_logits"
+    for eps in (1e-7, 1e-12, 1e-8, 1e-6, 1e-5):
+
+        def clipped(o: Options, eps: float = eps) -> Tensor:
+            p = (torch.sigmoid(o.input) if logits else o.input).clamp(eps, 1 - eps)
+            return F.binary_cross_entropy(p, o.target, o.weight, reduction=o.reduction)
+
+        text = f"with probabilities clipped to [{eps:g}, 1 - {eps:g}]"
+        yield Deviation("bce-clip", text, {"instead": clipped})
+    if logits:
+        if o.pos_weight is not None:
+            yield Deviation("class-weights", "without pos_weight", {"pos_weight": None})
+        text = "with a sigmoid before the loss, which has one of its own"
+        yield Deviation("double-sigmoid", text, {"input": By(torch.sigmoid)})
+
+
+@convention("triplet_margin_loss", "margin_ranking_loss", "hinge_embedding_loss", "cosine_embedding_loss")
+def margins(o: Options) -> Iterator[Deviation]:
+    for margin in (0.0, 0.1, 0.2, 0.5, 1.0):
+        if margin != o.margin:
+            yield Deviation("margin", f"with margin={margin:g}", {"margin": margin})
+
+
+@convention("poisson_nll_loss", "gaussian_nll_loss")
+def constants(o: Options) -> Iterator[Deviation]:
+    yield Deviation("nll-full", f"with full={not o.full}", {"full": not o.full})
+    if "log_input" in o:
+        text = f"with log_input={not o.log_input}"
+        yield Deviation("nll-log-input", text, {"log_input": not o.log_input})

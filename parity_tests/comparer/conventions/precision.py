@@ -1,20 +1,21 @@
-"""Conventions of precision: the layer computed from operands rounded to fewer bits."""
+"""Conventions of precision: a product computed from operands rounded to fewer bits."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
+from torch import Tensor
 
-from parity_tests.comparer.conventions.variant import Variant, convention
+from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention
+
+PRODUCTS = ("linear", "addmm", "matmul", "mm", "bmm", "conv1d", "conv2d", "conv3d", "conv_transpose2d")
 
 
-def mantissa(bits: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def mantissa(bits: int) -> Callable[[Tensor], Tensor]:
     """Round to the nearest number of that many bits after the leading one; TF32 keeps 10."""
 
-    def rounded(x: torch.Tensor) -> torch.Tensor:
+    def rounded(x: Tensor) -> Tensor:
         fraction, exponent = torch.frexp(x.detach())
         scale = 2.0 ** (bits + 1)
         return x + (torch.ldexp(torch.round(fraction * scale) / scale, exponent) - x).detach()
@@ -22,7 +23,7 @@ def mantissa(bits: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return rounded
 
 
-def through(dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
+def through(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     return lambda x: x + (x.detach().to(dtype).to(x.dtype) - x).detach()
 
 
@@ -33,28 +34,24 @@ ROUNDINGS = (
 )
 
 
-@convention()
-def rounded(layer: Any) -> Iterator[Variant]:
+@convention(*PRODUCTS)
+def rounded(o: Options) -> Iterator[Deviation]:
     for name, text, round_ in ROUNDINGS:
-        twin = copy.deepcopy(layer)
-        with torch.no_grad():
-            for own, parameter in twin.named_parameters():
-                if name != "tf32" or "bias" not in own:  # a TF32 product adds its bias in float32
-                    parameter.copy_(round_(parameter))
-
-        def compute(*args: Any, twin: Any = twin, round_: Any = round_, **kwargs: Any) -> Any:
-            cut = [round_(a) if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in args]
-            return twin(*cut, **kwargs)
-
-        def outside(*args: Any, compute: Any = compute, round_: Any = round_, **kwargs: Any) -> Any:
-            y = compute(*args, **kwargs)
-            return round_(y) if isinstance(y, torch.Tensor) else y
-
-        def result(*args: Any, round_: Any = round_, **kwargs: Any) -> Any:
-            y = layer(*args, **kwargs)
-            return round_(y) if isinstance(y, torch.Tensor) else y
-
-        yield Variant(name, f"with operands rounded to {text}", compute, twin, gradients=False)
+        by = By(lambda x, r=round_: None if x is None else r(x))
+        operands = {"input": by, "weight": by}
+        if name != "tf32" and "bias" in o:  # a TF32 product adds its bias in float32
+            operands["bias"] = by
+        yield Deviation(name, f"with operands rounded to {text}", operands, gradients=False)
         if name != "tf32":
-            yield Variant(name, f"with operands and result rounded to {text}", outside, twin, gradients=False)
-        yield Variant(name, f"with the result rounded to {text}", result, layer, gradients=False)
+            both = {**operands, "output": by}
+            yield Deviation(name, f"with operands and result rounded to {text}", both, gradients=False)
+        yield Deviation(name, f"with the result rounded to {text}", {"output": by}, gradients=False)
+
+
+@convention("layer_norm", "rms_norm", "softmax", "gelu", "silu", "tanh", "sigmoid", "embedding")
+def results(o: Options) -> Iterator[Deviation]:
+    for name, text, round_ in ROUNDINGS[1:]:
+        by = By(round_)
+        yield Deviation(name, f"with the result rounded to {text}", {"output": by}, gradients=False)
+        if "input" in o and o.input.is_floating_point():
+            yield Deviation(name, f"with the input rounded to {text}", {"input": by}, gradients=False)

@@ -1,0 +1,111 @@
+"""Tapes of the reference: of one layer, and of the code between two layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from parity_tests.comparer.conventions.tape import Recording, Ref, Tape
+from parity_tests.comparer.nests import map_nest, packed_for
+from parity_tests.comparer.side import Given, Side
+from parity_tests.comparer.trace import Call
+from parity_tests.comparer.values import floats, is_float, named_numbers, tensors
+from parity_tests.nests import numbered
+
+
+def of_layer(module: torch.nn.Module, args: Any, kwargs: Any, training: bool, seed: int) -> Tape:
+    """One call of a layer, on tensors or arrays. The layer should be a copy: its buffers move."""
+    module.train(training)
+    xs, options = map_nest(_leaf, packed_for("torch", tensors((args, kwargs or {}))))
+    names = {numbered("grad input", i): x for i, x in enumerate(floats((xs, options)))}
+    names |= {f"grad {name}": p for name, p in module.named_parameters()}
+    names |= {f"buffer {name}": b for name, b in module.named_buffers()}
+    recording = Recording()
+    for tensor in names.values():
+        recording.ref(tensor)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), recording.naming(module):
+        torch.default_generator.manual_seed(seed)
+        with recording:
+            output = module(*xs, **options)
+    return Tape(recording, output, names, seed)
+
+
+def _leaf(x: Any) -> Any:
+    """A tensor of its own that asks for a gradient."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach().clone()
+        return x.requires_grad_() if is_float(x) else x
+    return x
+
+
+class Reached(BaseException):
+    """The run has come to the place in question; a model's own `except Exception` lets it pass."""
+
+
+def of_gap(
+    right: Side, given: Given, target: Any, training: bool, seed: int, calls: Sequence[Call], place: Any
+) -> tuple[Tape, Ref]:
+    """The code before a call's input: `place` is (key, "input", number), or (None, "output", its name).
+
+    Every layer called is replaced by what it gave.
+    """
+    model = right.model
+    recording = Recording()
+    arrived: list[torch.Tensor] = []
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _standing_in(right, calls, place, recording, arrived):
+        torch.default_generator.manual_seed(seed)
+        right.train(training)
+        xs, aim = packed_for("torch", tensors(given)), tensors(target)
+        try:
+            with recording:
+                output = model(*xs.args, **xs.kwargs)
+                output = right.loss(output, aim) if right.loss is not None else output
+            arrived.append(named_numbers("output", output)[place[2]])
+        except Reached:
+            pass
+    if not arrived:
+        raise ValueError("the place was not reached")
+    tape = Tape(recording, arrived[0], {}, seed)
+    return tape, tape.results[0]
+
+
+@contextmanager
+def _standing_in(
+    right: Side, calls: Sequence[Call], place: Any, recording: Recording, arrived: list[torch.Tensor]
+) -> Iterator[None]:
+    given = {call.key: call for call in calls}
+    counts: dict[str, int] = {}
+    replaced = []
+
+    def wrap(name: str, module: Any) -> None:
+        original = module.forward
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            key = name, counts.get(name, 0)
+            counts[name] = key[1] + 1
+            if place[0] == key:
+                arrived.append(floats((args, kwargs))[place[2]])
+                raise Reached
+            if key not in given:
+                return original(*args, **kwargs)
+            outputs = packed_for("torch", tensors(given[key].output))
+            for i, y in enumerate(floats(outputs)):
+                recording.label(y, f"the output of {name}" + (f", number {i}" if i else ""))
+            return outputs
+
+        vars(module)["forward"] = forward
+
+    try:
+        for name in {call.key[0] for call in calls}:
+            module = right.modules[name]
+            replaced.append((module, vars(module).get("forward")))
+            wrap(name, module)
+        yield
+    finally:
+        for module, before in replaced:
+            vars(module).pop("forward", None)
+            if before is not None:
+                vars(module)["forward"] = before

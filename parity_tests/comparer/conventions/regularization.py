@@ -1,0 +1,39 @@
+"""Conventions of dropout: what the kept values are divided by, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+
+
+@function("dropout")
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    return F.dropout(input, p, training)
+
+
+@function("dropout1d", "dropout2d", "dropout3d")
+def channels(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    return F.dropout2d(input, p, training)
+
+
+@convention("dropout", "dropout1d", "dropout2d", "dropout3d")
+def dropouts(o: Options) -> Iterator[Deviation]:
+    p = o.p
+    if not 0 < p < 1:
+        return
+    if o.training:
+        yield Deviation(
+            "dropout-scale", "without the division by 1 - p (not inverted)", {"output": By(lambda y: (1 - p) * y)}
+        )
+        text = "with division by p in place of 1 - p"
+        yield Deviation("dropout-scale", text, {"output": By(lambda y: (1 - p) / p * y)})
+        yield Deviation("dropout-off", "without dropout in training", {"instead": lambda o: o.input * 1})
+        yield Deviation("dropout-keep", "with p as the probability to keep", {"p": 1 - p})
+    else:
+        text = "with x * (1 - p) in eval mode (not inverted)"
+        yield Deviation("dropout-scale", text, {"instead": lambda o: o.input * (1 - p)})
+        yield Deviation("dropout-eval", "with dropout left on in eval mode", {"training": True})

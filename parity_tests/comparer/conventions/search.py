@@ -1,0 +1,208 @@
+"""The search for the conventions that make the reference give what the left gives.
+
+Every known convention is tried at every site of the tape, then at all sites of its kind at once, then two conventions
+together. One explains a number if what the left gives is within the limit of it, and the reference was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from parity_tests.comparer.conventions.convention import Site, called, deviations
+from parity_tests.comparer.conventions.parts import joints
+from parity_tests.comparer.conventions.recognition import recognized
+from parity_tests.comparer.conventions.tape import Tape, Values
+from parity_tests.comparer.judge import apart
+from parity_tests.comparer.values import Numbers
+
+WORK = 2e9  # elements computed before the search for one convention ends, and half of it for pairs
+FALL = 3.0  # by how much the difference must fall at least
+AS_GOOD = 0.05  # what leaves not more than this share of the limit is as good as the best
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One or more deviations, each at its sites."""
+
+    name: str
+    text: str
+    parts: tuple[tuple[Site, Mapping[str, Any]], ...]
+    gradients: bool = True
+
+    def changes(self) -> dict[int, Callable[[Values], Any]]:
+        at: dict[int, tuple[Site, dict[str, Any]]] = {}
+        for site, changes in self.parts:
+            at.setdefault(site.index, (site, {}))[1].update(changes)
+        return {index: site.compute(changes) for index, (site, changes) in at.items()}
+
+    def with_another(self, other: Candidate) -> Candidate | None:
+        """Both, where they do not meet."""
+        own = {(site.index, key) for site, changes in self.parts for key in changes}
+        kinds = {site.index: site.name for site, _ in self.parts}
+        for site, changes in other.parts:
+            met = {key for key in changes if (site.index, key) in own} - {"kind"}  # which is the same for both
+            if met or kinds.get(site.index, site.name) != site.name:
+                return None
+        return Candidate(
+            f"{self.name} + {other.name}", f"{self.text} and {other.text}", self.parts + other.parts,
+            self.gradients and other.gradients,
+        )  # fmt: skip
+
+
+def candidates(tape: Tape, nodes: Iterable[int]) -> list[Candidate]:
+    """Every deviation at every site; those that several sites share also at all of them."""
+    found: list[Candidate] = []
+    shared: dict[tuple[str, str, str], list[tuple[Site, Mapping[str, Any]]]] = {}
+    for site in _sites(tape, nodes):
+        where = f"{site.node.where}: " if site.node.where else ""
+        for d in deviations(site):
+            found.append(Candidate(d.name, f"{where}{d.text}", ((site, d.changes),), d.gradients))
+            shared.setdefault((d.name, d.text, site.name), []).append((site, d.changes))
+    for (name, text, _), parts in shared.items():
+        if len(parts) > 1:
+            found.append(Candidate(name, f"{text}, at {len(parts)} places", tuple(parts)))
+    return found
+
+
+def _sites(tape: Tape, nodes: Iterable[int]) -> Iterator[Site]:
+    for i in nodes:
+        site = called(tape, i)
+        if site is not None:
+            yield site
+        yield from recognized(tape, i)
+        yield from joints(tape, i)
+
+
+@dataclass
+class Question:
+    """What the left gives, and how to read the same numbers off a tape. `ahead` is cheap, `back` may need autograd."""
+
+    tape: Tape
+    ours: Numbers
+    limits: Mapping[str, float]
+    apart: list[str]
+    targets: list[int]
+    ahead: Callable[[Values], Numbers]
+    back: Callable[[Values], Numbers]
+
+    def __post_init__(self) -> None:
+        base = Values(self.tape)
+        self.known = {**self.ahead(base), **self.back(base)}
+        self.errors = {w: self.error(w, n) for w, n in self.known.items() if w in self.ours}
+        self.ahead_names = [w for w in self.ahead(base) if w in self.errors]
+
+    def of(self, names: Iterable[str]) -> Question:
+        """The same question about these numbers alone."""
+        kept = set(names)
+        self.errors = {w: e for w, e in self.errors.items() if w in kept}
+        self.ahead_names = [w for w in self.ahead_names if w in kept]
+        return self
+
+    def error(self, what: str, number: np.ndarray) -> float:
+        """The distance of the left's number in units of its limit."""
+        with np.errstate(all="ignore"):
+            return apart(self.ours[what], number) / self.limits[what]
+
+
+@dataclass
+class Found:
+    """A candidate, and what is left of each difference in units of its limit."""
+
+    candidate: Candidate
+    left: dict[str, float]
+
+    def explains(self, names: Iterable[str], question: Question) -> bool:
+        """All of these are within the limit now, and what was apart has fallen."""
+        names = [w for w in names if w in question.errors]
+        apart = [w for w in names if question.errors[w] > 1]
+        return (
+            bool(apart)
+            and all(self.left.get(w, np.inf) <= 1 for w in names)
+            and all(question.errors[w] >= FALL * self.left[w] for w in apart)
+        )
+
+
+def search(question: Question) -> dict[str, Found]:
+    """For each number that is apart, what explains it: all of them at once if possible, each its own way if not."""
+    nodes = question.tape.needed(question.targets)
+    every = candidates(question.tape, nodes)
+    tried = _tried(every, question, WORK)
+    everything = list(question.errors)
+    outputs = [w for w in everything if w.startswith("output")]
+    gradients = [w for w in everything if w.startswith("grad ")]
+    whole = _best([f for f in tried if f.explains(everything, question)], question)
+    if whole is None:
+        whole = _best([f for f in tried if f.explains([*outputs, *gradients], question)], question)
+    if whole is None:
+        whole = _best([f for f in tried if f.explains(outputs, question)], question)
+    if whole is None and any(question.errors[w] > 1 for w in outputs):
+        pairs = _tried(_pairs(every), question, WORK / 2, outputs)
+        whole = _best([f for f in pairs if f.explains(outputs, question)], question)
+    found: dict[str, Found] = {}
+    if whole is not None:
+        found = {w: whole for w in question.apart if whole.left.get(w, np.inf) <= 1}
+    for what in question.apart:
+        if what not in found and what.startswith("buffer"):
+            moving = [f for f in tried if what in f.left and f.left[what] != question.errors.get(what)]
+            own = _best([f for f in moving if f.explains([what], question)], question)
+            if own is None:
+                both = _tried(_pairs([f.candidate for f in moving]), question, WORK / 2, [what])
+                own = _best([f for f in both if f.explains([what], question)], question)
+            if own is not None:
+                found[what] = own
+    if not any(question.errors.get(w, 0.0) > 1 for w in outputs):
+        rest = [w for w in question.apart if w in gradients and w not in found]
+        own = _best([f for f in tried if f.explains([*outputs, *gradients], question)], question) if rest else None
+        if own is not None:
+            found |= dict.fromkeys(rest, own)
+    return found
+
+
+def _tried(every: Iterable[Candidate], question: Question, work: float, first: Iterable[str] = ()) -> list[Found]:
+    """What each candidate leaves. With `first`, the rest is computed only of what explains these."""
+    found = []
+    cost = sum(value.numel() for value in question.tape.base.values()) + 1000.0 * len(question.tape.nodes)
+    for candidate in every:
+        work -= cost
+        if work < 0:
+            break
+        try:
+            values = question.tape.play(candidate.changes())
+            numbers = question.ahead(values)
+            own = Found(candidate, {w: question.error(w, n) for w, n in numbers.items() if w in question.errors})
+            worth = own.explains(first, question) if first else _worth(own, question)
+            if worth and candidate.gradients:
+                own.left |= {w: question.error(w, n) for w, n in question.back(values).items() if w in question.errors}
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError):
+            continue  # these inputs do not admit it
+        if not candidate.gradients:  # of the forward pass alone
+            own.left |= {w: 0.0 for w in question.errors if w.startswith("grad ")}
+        found.append(own)
+    return found
+
+
+def _worth(found: Found, question: Question) -> bool:
+    """Whether gradients are worth computing: the outputs are explained, or were equal and still are."""
+    return all(found.left.get(w, np.inf) <= 1 for w in question.ahead_names if w.startswith("output"))
+
+
+def _best(found: list[Found], question: Question) -> Found | None:
+    """The one that leaves least; of those that leave as little, the most common."""
+    if not found:
+        return None
+    worst = [max(f.left[w] for w in question.errors if f.left.get(w, np.inf) <= 1) for f in found]
+    least = min(worst)
+    return next(f for f, w in zip(found, worst, strict=True) if w <= 2 * least + AS_GOOD)
+
+
+def _pairs(every: list[Candidate]) -> Iterator[Candidate]:
+    """Two at once, the common ones first."""
+    for total in range(1, 2 * len(every)):
+        for i in range(max(0, total - len(every) + 1), (total + 1) // 2):
+            both = every[i].with_another(every[total - i])
+            if both is not None:
+                yield both
