@@ -140,7 +140,7 @@ def load(model: Any, state: Numbers) -> bool:
         layer, _, own = name.rpartition(".")
         holder = getattr(model, layer) if layer else model
         if own != "num_batches_tracked":
-            if np.shape(getattr(holder, own, None)) != value.shape:
+            if np.shape(getattr(holder, own, 0.0)) != value.shape:
                 return False
             setattr(holder, own, value.copy())
     return True

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from parity_tests.cli import environment
+from parity_tests.environment import versions
 from parity_tests.tests.mutants.trial import Result
 from torch_impl.files import write_whole
 
@@ -30,8 +30,7 @@ def counts(results: list[Result]) -> dict[str, Any]:
 
 
 def write(path: Path, results: list[Result]) -> None:
-    env = environment("cpu")
-    head = {key: env[key] for key in ("numpy", "torch", "python")} | counts(results)
+    head = versions("numpy", "torch") | counts(results)
     lines = [json.dumps(_line(r), ensure_ascii=False) for r in sorted(results, key=lambda r: (r.kind, r.name))]
     body = ",\n".join(f"  {line}" for line in lines)
     text = json.dumps(head, indent=1)[:-2] + ',\n "results": [\n' + body + "\n ]\n}\n"
