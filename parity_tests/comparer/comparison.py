@@ -28,7 +28,7 @@ from parity_tests.comparer import diagnose, ends
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.findings import CompareError, Measurement, first_element
 from parity_tests.comparer.losses import loss_for
-from parity_tests.comparer.mode import Mode
+from parity_tests.comparer.mode import compare_layers
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.report import Report
@@ -135,7 +135,7 @@ def _compare_modes(case: Case) -> None:
         except Exception as error:
             end = [ends.left_failed(case, error, training)]
         apart = any(not m.ok for m in end)
-        found = Mode(case, training).run()
+        found = ends.ties(case, training) + compare_layers(case, training)
         failed = any(m.phase == "failure" for m in found)
         counted = [m for m in found if apart or m.ok or m.phase in ("output", "backward", "buffer")]
         for m in found:

@@ -119,7 +119,7 @@ def compare_ends(case: Case, training: bool, truth: Truth) -> list[Measurement]:
     back = case.left_names()
     wanted = {back[name] for name in case.right.trainable() if name in back}
     ours = case.pairing.translate(case.run(case.left, training, wanted=wanted))
-    ours = in_order(ours, truth.rough)
+    ours = judge.in_order(ours, truth.rough)
     largest = judge.largest_gradient(truth.exact)
     found, absent = [], []
     for what in truth.exact:
@@ -172,18 +172,6 @@ def _measure(case: Case, what: str, ours: Numbers, truth: Truth, limit: float, m
     return m
 
 
-def in_order(ours: Numbers, theirs: Numbers) -> Numbers:
-    """The left's outputs under the right's names: a left that packs as many in another way has them in order."""
-    renamed = dict(ours)
-    for head in ("output", "prediction"):
-        mine, other = ([w for w in n if w.split(" ")[0] == head] for n in (ours, theirs))
-        if set(mine) != set(other) and len(mine) == len(other):
-            for a in mine:
-                del renamed[a]
-            renamed |= {b: ours[a] for a, b in zip(mine, other, strict=True)}
-    return renamed
-
-
 def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -> None:
     """Zeros and NaN compare nothing: that is no PARITY."""
     outputs = [v for w, v in truth.rough.items() if w.startswith("output")]
@@ -204,6 +192,25 @@ def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -
         case.report.reason = "every gradient of the right is NaN: nothing of the backward pass was compared"
     elif not judged.intersection(gradients):
         case.report.reason = "the left gives no gradient that is known: nothing of the backward pass was compared"
+
+
+def ties(case: Case, training: bool) -> list[Measurement]:
+    """Parameters that are one tensor under several names on one side alone."""
+    if not (isinstance(case.left, TorchSide) and isinstance(case.right, TorchSide)):
+        return []
+    names = case.pairing.names
+    ours = {frozenset(names[n] for n in group) for group in case.left.tied()}
+    theirs = {frozenset(group) for group in case.right.tied()}
+    found = []
+    for group in sorted(ours ^ theirs, key=sorted):
+        first, *others = sorted(group)
+        where = "left" if group in ours else "right"
+        note = f"{first} and {', '.join(others)} are one tensor on the {where} alone"
+        layer, _, own = first.rpartition(".")
+        mode = "train" if training else "eval"
+        kind = kind_of(case.right, layer) if layer in case.right.modules else ""
+        found.append(Measurement(layer, kind, "structure", f"tie of {own}", math.inf, 0.0, mode, note))
+    return found
 
 
 def check_no_grad(case: Case, eval_truth: Truth) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,17 +18,17 @@ class CompareError(Exception):
 
 @dataclass
 class Element:
-    """The first element that parts."""
+    """The first element that diverges."""
 
     index: tuple[int, ...]
     left: float
     right: float
     ulp: float
-    apart: int  # how many elements part
+    apart: int  # how many elements diverge
     of: int
 
     def __str__(self) -> str:
-        share = "the only one" if self.apart == self.of == 1 else f"{self.apart} of {self.of} elements part"
+        share = "the only one" if self.apart == self.of == 1 else f"{self.apart} of {self.of} elements diverge"
         place = ", ".join(map(str, self.index))
         return f"[{place}] left {self.left:.9g}, right {self.right:.9g}, {number(self.ulp)} ulp ({share})"
 
@@ -93,14 +94,14 @@ class LayerLine:
     name: str
     kind: str
     mode: str
-    introduced: float = 0.0
+    forward: float = 0.0
     limit: float = 4.0
     backward: float = 0.0
     backward_limit: float = 4.0
-    carried: float = 0.0
-    carried_limit: float = 4.0
-    carried_backward: float = 0.0
-    carried_backward_limit: float = 4.0
+    accumulated: float = 0.0
+    accumulated_limit: float = 4.0
+    accumulated_backward: float = 0.0
+    accumulated_backward_limit: float = 4.0
     ok: bool = True
 
 
@@ -195,3 +196,12 @@ def first_element(value: Any, truth: Any, limit: float) -> Element | None:
         return None
     index = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
     return Element(index, float(got[index]), float(exact[index]), float(error[index]), int(apart.sum()), apart.size)
+
+
+def losses(steps: list[StepLine]) -> Iterator[str]:
+    """The losses of both free trainings, first to last."""
+    if steps and steps[0].loss_left is not None and steps[0].loss_right is not None:
+        shown = steps if len(steps) <= 6 else [*steps[:3], *steps[-2:]]
+        for side in ("left", "right"):
+            values = [f"{step.step}: {getattr(step, f'loss_{side}'):.6g}" for step in shown]
+            yield f"  loss of the {side:5} after step " + ", ".join(values)

@@ -26,7 +26,7 @@ body { margin: 0 auto; max-width: 70rem; padding: 1rem; background: var(--page);
 h1 { font-size: 1.3rem; margin: 0 } h2 { font-size: 1.05rem; margin: 0 0 .5rem }
 section, header { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem; margin: 0 0 1rem }
 header.good { background: var(--goodbg); border-color: var(--good) } header.bad { background: var(--badbg); border-color: var(--bad) }
-header strong { font-size: .85rem; letter-spacing: .08em } .good > strong, .ok { color: var(--good) } .bad > strong, .parts { color: var(--bad) }
+header strong { font-size: .85rem; letter-spacing: .08em } .good > strong, .ok { color: var(--good) } .bad > strong, .diverges { color: var(--bad) }
 p { margin: .4rem 0 } .soft { color: var(--soft); font-size: .875rem }
 code, td, th { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .8125rem }
 ol { list-style: none; margin: 0; padding: 0 }
@@ -47,19 +47,19 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 {% if first.first %}<tr><th>first element</th><td>[{{ first.first.index | join(', ') }}]</td></tr>
 <tr><th>left</th><td>{{ '%.9g' | format(first.first.left) }}</td></tr>
 <tr><th>right</th><td>{{ '%.9g' | format(first.first.right) }}</td></tr>
-<tr><th>apart</th><td>{{ number(first.first.ulp) }} ulp; {{ first.first.apart }} of {{ first.first.of }} elements part</td></tr>{% endif %}
+<tr><th>apart</th><td>{{ number(first.first.ulp) }} ulp; {{ first.first.apart }} of {{ first.first.of }} elements diverge</td></tr>{% endif %}
 {% if first.note %}<tr><th>note</th><td>{{ first.note }}</td></tr>{% endif %}
 <tr><th>likely cause</th><td>{{ report.cause or 'no known convention explains it' }}</td></tr></table></section>{% endif %}
 <div class="columns">
 {% for mode, lines in modes.items() %}<section><h2>Layers, {{ mode }} mode</h2>
-<p class="soft">Colored by the error that each introduces, in ulp of its largest value, against its limit.</p><ol>
+<p class="soft">Colored by the error of its own, in ulp of its largest value, against its limit.</p><ol>
 {% for line in lines %}<li style="border-color: {{ color(line) }}"><b>{{ line.name or 'the whole' }} <span class="soft">{{ line.kind }}</span></b>
-<span class="soft">forward {{ number(line.introduced) }} / {{ number(line.limit) }} · backward {{ number(line.backward) }} / {{ number(line.backward_limit) }}
-· <span class="{{ 'ok' if line.ok else 'parts' }}">{{ 'ok' if line.ok else 'parts' }}</span></span></li>
+<span class="soft">forward {{ number(line.forward) }} / {{ number(line.limit) }} · backward {{ number(line.backward) }} / {{ number(line.backward_limit) }}
+· <span class="{{ 'ok' if line.ok else 'diverges' }}">{{ 'ok' if line.ok else 'diverges' }}</span></span></li>
 {% endfor %}</ol></section>{% endfor %}
 </div>
 <div class="columns">{% for title, drawing in plots %}<section><h2>{{ title }}</h2>{{ drawing }}</section>{% endfor %}</div>
-{% if others %}<section><h2>All that parts</h2><table>{% for m in others %}<tr><td>{{ m.place }}</td><td>{{ number(m.error) }} ulp</td></tr>
+{% if others %}<section><h2>All that diverges</h2><table>{% for m in others %}<tr><td>{{ m.place }}</td><td>{{ number(m.error) }} ulp</td></tr>
 {% endfor %}</table>{% if more %}<p class="soft">and {{ more }} more</p>{% endif %}</section>{% endif %}
 <section><h2>Environment</h2><table>{% for key, value in report.environment().items() %}<tr><th>{{ key }}</th><td>{{ value }}</td></tr>{% endfor %}
 <tr><th>compared</th><td>{{ report.measurements | length }} numbers in {{ '%.1f' | format(report.seconds) }} s</td></tr></table>
@@ -67,7 +67,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 </body></html>
 """
 
-SHOWN = 40  # of what parts
+SHOWN = 40  # of what diverges
 
 
 def page(report: Findings) -> str:
@@ -78,7 +78,9 @@ def page(report: Findings) -> str:
     for line in report.layers:
         modes.setdefault(line.mode, []).append(line)
     first = report.first_divergence
-    headline = "Both sides agree" if report.ok else f"They part at {first.place}" if first else "Nothing was compared"
+    headline = (
+        "Both sides agree" if report.ok else f"They diverge at {first.place}" if first else "Nothing was compared"
+    )
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(TEMPLATE).render(
         report=report, first=first, headline=headline, modes=modes, number=number, color=color, plots=_plots(report, modes),
@@ -88,7 +90,7 @@ def page(report: Findings) -> str:
 
 def color(line: LayerLine) -> str:
     """From green, no error, over yellow, at the limit, to red, a thousand times it."""
-    ratio = max(line.introduced / line.limit, line.backward / line.backward_limit)
+    ratio = max(line.forward / line.limit, line.backward / line.backward_limit)
     if not math.isfinite(ratio):
         return "hsl(0 75% 45%)"
     if ratio <= 1:
@@ -101,11 +103,11 @@ def _plots(report: Findings, modes: dict[str, list[LayerLine]]) -> list[tuple[st
     layers = [line for line in next(iter(modes.values()), []) if "→" not in line.name]
     if len(layers) > 1:
         ahead = [
-            ("carried", "--left", [x.carried for x in layers]),
-            ("introduced", "--right", [x.introduced for x in layers]),
+            ("accumulated", "--left", [x.accumulated for x in layers]),
+            ("own", "--right", [x.forward for x in layers]),
         ]
-        back = [("carried", "--left", [x.carried_backward for x in layers[::-1]]),
-                ("introduced", "--right", [x.backward for x in layers[::-1]])]  # fmt: skip
+        back = [("accumulated", "--left", [x.accumulated_backward for x in layers[::-1]]),
+                ("own", "--right", [x.backward for x in layers[::-1]])]  # fmt: skip
         limits = [("limit", "--soft", [x.limit for x in layers])]
         back_limits = [("limit", "--soft", [x.backward_limit for x in layers[::-1]])]
         plots.append(("Forward, ulp, from the first layer to the last", _plot(ahead + limits)))

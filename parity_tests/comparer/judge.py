@@ -92,3 +92,15 @@ def _same_kind(value: np.ndarray, other: np.ndarray) -> bool:
     if value.dtype.kind in "iu" and other.dtype.kind in "iu":
         return True
     return value.dtype == other.dtype or value.dtype.kind == other.dtype.kind == "U"
+
+
+def in_order(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """The left's outputs under the right's names: a left that packs as many in another way has them in order."""
+    renamed = dict(ours)
+    for head in ("output", "prediction"):
+        mine, other = ([w for w in n if w.split(" ")[0] == head] for n in (ours, theirs))
+        if set(mine) != set(other) and len(mine) == len(other):
+            for a in mine:
+                del renamed[a]
+            renamed |= {b: ours[a] for a, b in zip(mine, other, strict=True)}
+    return renamed

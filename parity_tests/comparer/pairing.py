@@ -123,6 +123,10 @@ class Pairing:
                 value = np.array(theirs[name])
                 self.left.load(ours, value.T if name in self.transposed else value)
 
+    def turned(self, name: str, value: np.ndarray) -> np.ndarray:
+        """A number of the left's parameter in the right's layout; `name` is the right's."""
+        return value.T if name in self.transposed else value
+
     def translate(self, numbers: Numbers, layer: str = "") -> Numbers:
         """The left's numbers under the right's names; `layer` is the layer that they are local to."""
         back = {theirs: ours for ours, theirs in self.layers.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.comparer.findings import Cause, CompareError, Findings, number
+from parity_tests.comparer.findings import Cause, CompareError, Findings, losses, number
 
 __all__ = ["Cause", "CompareError", "Report"]
 
@@ -49,6 +49,7 @@ class Report(Findings):
                 "",
                 f"Steps: {len(self.steps)}, worst {worst.what} at step {worst.step}: "
                 f"{number(worst.error)} ulp, limit {number(worst.limit)}",
+                *losses(self.steps),
             ]
         lines += [f"note: {note}" for note in self.notes if not note.startswith("not compared: ")]
         env = ", ".join(f"{key} {value}" for key, value in self.environment().items())
@@ -56,7 +57,7 @@ class Report(Findings):
         return "\n".join(lines)
 
     def _layer_table(self) -> list[str]:
-        """One line a layer and mode, introduced and carried error; of a long network, those near a divergence."""
+        """One line a layer and mode, own and accumulated error; of a long network, those near a divergence."""
         shown = self.layers
         lines = []
         if len(shown) > 40:
@@ -66,17 +67,19 @@ class Report(Findings):
             shown = [layer for i, layer in enumerate(shown) if i in near]
         names = [f"{layer.name or 'the whole'} ({layer.kind})" for layer in shown]
         width = max(map(len, names), default=5)
-        lines.append(f"  {'ulp of the largest value / limit':<{width}} {'forward':>18} {'backward':>18} {'carried':>9}")
+        lines.append(
+            f"  {'ulp of the largest value / limit':<{width}} {'forward':>18} {'backward':>18} {'accumulated':>12}"
+        )
         mode = ""
         for name, layer in zip(names, shown, strict=True):
             if layer.mode != mode:
                 mode = layer.mode
                 lines.append(f"in {mode} mode")
-            forward = f"{number(layer.introduced)} / {number(layer.limit)}"
+            forward = f"{number(layer.forward)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
-            carried = "" if "→" in layer.name else number(layer.carried)
+            accumulated = "" if "→" in layer.name else number(layer.accumulated)
             lines.append(
-                f"  {name:<{width}} {forward:>18} {backward:>18} {carried:>9}   {'ok' if layer.ok else 'DIVERGES'}"
+                f"  {name:<{width}} {forward:>18} {backward:>18} {accumulated:>12}   {'ok' if layer.ok else 'DIVERGES'}"
             )
         return lines
 

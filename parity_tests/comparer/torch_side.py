@@ -58,6 +58,13 @@ class TorchSide(Side):
         """By every name, where one has several."""
         return self.layers.named_parameters(remove_duplicate=False)
 
+    def tied(self) -> list[list[str]]:
+        """The names of each parameter that has several."""
+        groups: dict[int, list[str]] = {}
+        for name, parameter in self._all_parameters():
+            groups.setdefault(id(parameter), []).append(name)
+        return [names for names in groups.values() if len(names) > 1]
+
     def half(self) -> bool:
         return any(p.dtype in (torch.float16, torch.bfloat16) for p in self.layers.parameters())
 

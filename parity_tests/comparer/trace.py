@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.comparer.arguments import differences
 from parity_tests.comparer.judge import apart
 from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
 from parity_tests.comparer.values import arrays, cast, copied, floats, moved
@@ -145,22 +146,45 @@ class StandIns(Probe):
 
     What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
+    `limits` is given for the left: what is further off is kept, and what is no floating number is compared too.
     """
 
-    def __init__(self, leaves: list[Call], dtype: Any, draw: int = 0, against: dict[Place, Any] | None = None) -> None:
-        self.calls = {call.key: call for call in leaves}
-        self.dtype, self.draw, self.against = dtype, draw, against
+    def __init__(
+        self,
+        calls: list[Call],
+        dtype: Any,
+        draw: int = 0,
+        against: dict[Place, Any] | None = None,
+        limits: dict[Place, float] | None = None,
+        sides: tuple[Side, Side] | None = None,
+    ) -> None:
+        self.calls = {call.key: call for call in calls}
+        self.dtype, self.draw, self.against, self.limits, self.sides = dtype, draw, against, limits, sides
         self.arrived: dict[Place, float] = {}
         self.seen: dict[Place, Any] = {}
         self.arrays: dict[Place, tuple[np.ndarray, np.ndarray]] = {}
-        self.keep_above: dict[Place, float] | None = None
+        self.others: dict[Key, list[tuple[str, str]]] = {}  # arguments and state that differ
+        self.reached: set[Key] = set()
+
+    def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
+        call = self.calls.get(key)
+        if call is None or self.sides is None or not around or not call.around:
+            return
+        for ours, theirs in zip(around, call.around, strict=True):
+            if ours != theirs:
+                self.others.setdefault(key, []).append(("state", f"{ours} on the left, {theirs} on the right"))
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
         call = self.calls.get(key)
         if call is None or key[0] == ROOT:
             return None
+        self.reached.add(key)
         for i, (x, other) in enumerate(zip(floats((args, kwargs)), call.inputs(), strict=False)):
             self._arrive((key, "input", i), x, other)
+        if self.sides is not None:
+            left, right = (side.modules[key[0]] for side in self.sides)
+            found = list(differences(left, right, (args, kwargs), (call.args, call.kwargs)))
+            self.others.setdefault(key, []).extend(found)
         if call.random_state is not None:
             torch.set_rng_state(torch.from_numpy(call.random_state))
             scratch.set_rng_state(call.random_state)
@@ -170,6 +194,8 @@ class StandIns(Probe):
         call = self.calls.get(key)
         if call is not None and number in call.dys:
             self._arrive((key, "cotangent", number), dy, call.dys[number])
+        elif call is not None and np.any(dy):
+            self.arrived[key, "cotangent", number] = np.inf
 
     def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
         call = self.calls[key]
@@ -186,7 +212,7 @@ class StandIns(Probe):
             coarser = min(value.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
             error = single_distance(value, other) if self.dtype is None else apart(value, other, coarser)
             self.arrived[place] = max(self.arrived.get(place, 0.0), error)
-            if self.keep_above is not None and error > self.keep_above.get(place, np.inf):
+            if self.limits is not None and error > self.limits.get(place, np.inf):
                 self.arrays[place] = np.array(value), np.array(other)
             return
         stride = max(1, value.size // SAMPLE)

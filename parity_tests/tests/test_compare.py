@@ -135,8 +135,8 @@ def test_the_first_layer_and_element_are_named():
     assert first.first.index == (3, 2)
     assert first.first.apart == 1
     assert first.first.left - first.first.right == pytest.approx(1e-4, rel=1e-2)
-    assert all(line.ok for line in report.layers if line.name != "2")  # later layers carry it, and introduce nothing
-    assert next(line for line in report.layers if line.name == "4" and line.mode == "eval").carried > 100
+    assert all(line.ok for line in report.layers if line.name != "2")  # later layers have nothing of their own
+    assert next(line for line in report.layers if line.name == "4" and line.mode == "eval").accumulated > 100
 
 
 def test_a_wrong_backward_alone_is_found_at_its_layer():

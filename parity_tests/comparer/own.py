@@ -1,0 +1,114 @@
+"""A layer's own error, forward and backward: both sides' layer gets what the right side's layer got."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from parity_tests.comparer import diagnose, judge
+from parity_tests.comparer.case import OTHER_FUNCTION
+from parity_tests.comparer.findings import Measurement
+from parity_tests.comparer.side import Side
+from parity_tests.comparer.trace import Call
+from parity_tests.comparer.trial import Trial, raise_to, says
+from parity_tests.comparer.values import Numbers, cast, is_float, moved
+from parity_tests.rule import DRAWS
+
+
+def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Measurement]]:
+    """What the layer gives forward, and backward, with the right side's input and cotangent."""
+    name, case = call.key[0], trial.case
+    dys = call.cotangents() if case.backward and (call.dys or not call.dxs) else None
+    given = call.args, call.kwargs, dys
+    rough = _ask(trial, case.right, name, given, seed)
+    truth, u = _truth(trial, call, given, rough, seed)
+    found: list[Measurement] = []
+    try:
+        ours = case.pairing.translate(_ask(trial, case.left, name, given, seed), name)
+    except Exception as error:
+        trial.lines[call.key].ok = False
+        note = f"the left raises {says(error)}"
+        found = [Measurement(name, trial.kind(name), "output", "call", math.inf, 0.0, trial.mode, note)]
+        try:  # its forward alone may say why
+            ours = case.pairing.translate(_ask(trial, case.left, name, (*given[:2], None), seed), name)
+        except Exception:
+            return found, []
+        truth = {what: value for what, value in truth.items() if what in ours}
+    ours = judge.in_order(ours, rough)
+    found += _measurements(trial, call, ours, rough, truth, u)
+    apart = [m for m in found if not m.ok and m.what in ours]
+    if apart:
+        names, limits = [m.what for m in apart], {m.what: m.limit for m in found}
+        evidence = diagnose.Evidence(name, case.right, given, trial.training, seed, ours, rough, truth, limits, names)
+        causes = diagnose.layer(evidence)
+        for m in apart:
+            m.cause = causes.get(m.what)
+        found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
+    return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
+
+
+def _ask(trial: Trial, side: Side, name: str, given: Any, seed: int) -> Numbers:
+    args, kwargs, dys = given
+    return side.local(name, args, kwargs, dys, trial.training, seed)
+
+
+def _measurements(
+    trial: Trial, call: Call, ours: Numbers, rough: Numbers, truth: Numbers, u: dict[str, float]
+) -> list[Measurement]:
+    """Each number judged, and the layer's line of the report."""
+    found, line = [], trial.lines[call.key]
+    largest, twin = judge.largest_gradient(truth), not trial.case.fine
+    for what, value in truth.items():
+        if what.startswith("grad input") and int(what[10:] or 0) not in call.dxs:
+            continue
+        limit = judge.limit(u[what], twin)
+        if judge.is_parameter_gradient(what):
+            limit = judge.gradient_limit(u[what], value, rough[what].dtype, largest, twin)
+        phase = "backward" if what.startswith("grad ") else what.split(" ")[0]
+        m = trial.judge(call.key[0], phase, what, ours, rough, value, limit)
+        if m is None:
+            continue
+        found.append(m)
+        line.ok &= m.ok
+        if m.phase == "backward":
+            if m.error / m.limit >= line.backward / line.backward_limit:
+                line.backward, line.backward_limit = m.error, m.limit
+        elif m.error / m.limit >= line.forward / line.limit:
+            line.forward, line.limit = m.error, m.limit
+    return found
+
+
+def _truth(trial: Trial, call: Call, given: Any, rough: Numbers, seed: int) -> tuple[Numbers, dict[str, float]]:
+    """The layer in float64, and for each number U, the right side's own error over the draws."""
+    case, name = trial.case, call.key[0]
+    u, truth = dict.fromkeys(rough, 0.0), dict(rough)
+    other = set(rough)  # what float64 does not tell
+    for draw in range(DRAWS if case.twin is not None else 0):
+        values = moved(given, _rng(call, draw)) if draw else given
+        single = _ask(trial, case.right, name, values, seed) if draw else rough
+        try:
+            assert case.twin is not None
+            exact = _ask(trial, case.twin, name, cast(values, np.float32 if case.fine else np.float64), seed)
+        except Exception:  # this layer cannot be computed in float64
+            truth, other = dict(rough), set(rough)
+            break
+        if case.fine:
+            single, exact = exact, single
+        both = [what for what in rough if what in exact and what in single]
+        errors = {what: judge.own_error(single[what], exact[what]) for what in both}
+        if draw == 0:
+            other = {w for w in rough if w not in errors or (errors[w] > OTHER_FUNCTION and is_float(rough[w]))}
+            truth = {what: rough[what] if what in other else exact[what] for what in rough}
+        raise_to(u, {what: e for what, e in errors.items() if what not in other})
+    for draw in range(DRAWS if other else 0):
+        values = moved(given, _rng(call, draw), 2.0 ** (-52 if case.fine else -23))
+        near = _ask(trial, case.right, name, values, seed)
+        raise_to(u, {w: judge.own_error(near[w], rough[w]) for w in other if w in near})
+    return truth, u
+
+
+def _rng(call: Call, draw: int) -> np.random.Generator:
+    return np.random.default_rng([draw, call.key[1], crc32(call.key[0].encode())])

@@ -1,0 +1,79 @@
+"""One mode of a comparison: the right's recorded run, and what is known of each layer so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity_tests.comparer import judge
+from parity_tests.comparer.case import Case
+from parity_tests.comparer.findings import LayerLine, Measurement, first_element
+from parity_tests.comparer.side import LOSS
+from parity_tests.comparer.trace import Call, Recorder, kind_of
+from parity_tests.comparer.values import Numbers, precision
+
+
+@dataclass
+class Trial:
+    """`calls` are the layers that both sides call and in which no other such call happens, in order."""
+
+    case: Case
+    training: bool
+    trace: Recorder
+    calls: list[Call]
+    lines: dict[Any, LayerLine] = field(default_factory=dict)
+    gaps: dict[tuple[str, str], LayerLine] = field(default_factory=dict)  # code between two layers that diverges
+
+    def __post_init__(self) -> None:
+        self.mode = "train" if self.training else "eval"
+        for call in self.calls:
+            name = call.key[0]
+            self.lines[call.key] = LayerLine(name, self.kind(name), self.mode)
+
+    def kind(self, name: str) -> str:
+        right = self.case.right
+        return kind_of(right, name) if name in right.modules or name == LOSS else ""
+
+    def report_lines(self) -> list[LayerLine]:
+        """Each layer after the code before it, in order."""
+        lines = []
+        for line in self.lines.values():
+            lines += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
+            lines.append(line)
+        return lines + [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
+
+    def judge(
+        self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, limit: float
+    ) -> Measurement | None:
+        """One number of the left; None where an object does not have what it need not have."""
+        m = Measurement(where, self.kind(where), phase, what, 0.0, limit, self.mode)
+        if what not in ours:
+            if self.case.left.engine == "object" and what.startswith(("grad ", "buffer ")):
+                return None
+            m.error, m.note = math.inf, f"the left has no {what}"
+            return m
+        value, other = ours[what], like[what]
+        m.error = judge.error(value, other, truth)
+        if value.dtype != other.dtype or value.shape != other.shape:
+            m.note = "" if m.ok else f"left is {precision(value)}, right {precision(other)}"
+            return m
+        if not m.ok:
+            m.first = first_element(value, judge.reference(value, other, truth), m.limit)
+            bad = ~np.isfinite(value) & np.isfinite(other) if value.dtype.kind == "f" else np.zeros(1, bool)
+            if bad.any():
+                m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone"
+        return m
+
+
+def raise_to(largest: dict[Any, float], values: Mapping[Any, float]) -> None:
+    for what, value in values.items():
+        largest[what] = max(largest.get(what, 0.0), value)
+
+
+def says(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
