@@ -21,20 +21,24 @@ MultiAverage = Callable[[list[np.ndarray], list[np.ndarray], Any], None]
 
 
 def get_swa_avg_fn() -> Average:
-    """The mean of all models so far: a + (x - a) / (n + 1), for one array."""
+    """The mean of all models so far: a + (x - a) / (n + 1), for one array. Integers are averaged in float32."""
 
     def swa_update(averaged: np.ndarray, current: np.ndarray, num_averaged: Any) -> np.ndarray:
-        return averaged + (current - averaged) / (int(num_averaged) + 1)
+        if averaged.dtype == bool:
+            raise RuntimeError(
+                "get_swa_avg_fn: an array of bools has no mean. Set use_buffers=False, or pass get_ema_avg_fn()."
+            )
+        return _as_float(averaged) + _as_float(current - averaged) / (int(num_averaged) + 1)
 
     return swa_update
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """The exponential mean: decay · a + (1 - decay) · x, for one array."""
+    """The exponential mean: decay · a + (1 - decay) · x, for one array. Integers are averaged in float32."""
     _check_decay("get_ema_avg_fn", decay)
 
     def ema_update(averaged: np.ndarray, current: np.ndarray, num_averaged: Any) -> np.ndarray:
-        return decay * averaged + (1 - decay) * current
+        return decay * _as_float(averaged) + (1 - decay) * _as_float(current)
 
     return ema_update
 
@@ -43,33 +47,42 @@ def get_swa_multi_avg_fn() -> MultiAverage:
     """The mean of all models so far, in place, for lists of arrays.
 
     As in torch the weight 1 / (n + 1) is rounded to float32 when n is an array, as it is inside AveragedModel.
+
+    Raises    RuntimeError for arrays of integers or bools, such as num_batches_tracked with use_buffers.
     """
 
     def swa_update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: Any) -> None:
+        if any(a.dtype.kind != "f" for a in averaged):
+            raise RuntimeError(
+                f"get_swa_multi_avg_fn: averages floats in place, got {averaged[0].dtype}. Set use_buffers=False, or "
+                "pass avg_fn=get_swa_avg_fn(), which rounds the means of integers."
+            )
         weight = 1 / (int(num_averaged) + 1)
         if not isinstance(num_averaged, int):
             weight = float(np.float32(weight))
-        _lerp_all(averaged, current, weight)
+        for a, x in zip(averaged, current, strict=True):
+            lerp_(a, x, weight, np.empty_like(a))
 
     return swa_update
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
-    """The exponential mean, in place, for lists of arrays."""
+    """The exponential mean, in place, for lists of arrays. Integers are averaged in float32, and cut."""
     _check_decay("get_ema_multi_avg_fn", decay)
+    single = get_ema_avg_fn(decay)
 
     def ema_update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: Any) -> None:
-        _lerp_all(averaged, current, 1 - decay)
+        for a, x in zip(averaged, current, strict=True):
+            if a.dtype.kind == "f":
+                lerp_(a, x, 1 - decay, np.empty_like(a))
+            else:
+                a[...] = single(a, x, num_averaged)
 
     return ema_update
 
 
-def _lerp_all(averaged: list[np.ndarray], current: list[np.ndarray], weight: float) -> None:
-    for a, x in zip(averaged, current, strict=True):
-        if a.dtype.kind == "f":
-            lerp_(a, x, weight, np.empty_like(a))
-        else:  # counters are averaged in float32 and cut to integers, as in torch
-            a[...] = a.astype(np.float32) * (1 - weight) + x.astype(np.float32) * weight
+def _as_float(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
 def _check_decay(call: str, decay: float) -> None:
@@ -83,11 +96,12 @@ class AveragedModel(Module):
         n_averaged = 0    a = x
         afterwards        a = avg_fn(a, x, n_averaged); by default the mean, a + (x - a) / (n_averaged + 1)
 
-    Buffers are copied from the model, or averaged with use_buffers. multi_avg_fn works in place on lists of arrays.
+    Buffers are copied from the model, or averaged with use_buffers; the mean of integers is cut to an integer, so a
+    counter's mean runs late, or stands still. multi_avg_fn works in place on lists of arrays.
 
     Backward  the copy's. It is a model as any other.
     Torch     torch.optim.swa_utils.AveragedModel; state_dict has the same names.
-    Raises    AssertionError if both avg_fn and multi_avg_fn are given.
+    Raises    AssertionError if both avg_fn and multi_avg_fn are given; what they raise for integers or bools.
     Source    Polyak, Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407.
     """
 

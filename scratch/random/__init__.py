@@ -3,9 +3,9 @@
     scratch.manual_seed(0); scratch.randn(3)        # the numbers of torch.manual_seed(0); torch.randn(3)
 
 Engines:        mersenne.py (CPU), philox.py (CUDA); generator.py holds them and the global one, seeding.py seeds all.
-Distributions:  uniform.py, integers.py, normals.py, coins.py, transforms.py, weights.py, permutation.py.
-Arithmetic:     vector_math.py and scalar_math.py (float32 log, sin, cos), library_math.py (float64), rounding.py (fused
-                multiply-add); arch.py chooses whose, memory_order.py in which order an array is filled.
+Distributions:  uniform.py, integers.py, normals.py, bernoulli.py, exponential.py, multinomial.py, permutation.py.
+Arithmetic:     avx2_float32.py and libm_float32.py (log, sin, cos), libm_float64.py, rounding.py (fused multiply-add);
+                arch.py chooses whose, memory_order.py in which order an array is filled, topk.py in which ties come.
 """
 
 from scratch.random.arch import get_arch, set_arch
