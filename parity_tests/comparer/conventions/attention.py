@@ -22,7 +22,7 @@ def attend(
     `rows` says what a query that may see nothing gets: "zero", "mean" of the values or "nan". `hides` says what the
     mask does: -inf "before" the softmax, "zero" in place of a score, zeros "after" the softmax without a new sum.
     """
-    scores = q @ k.transpose(-1, -2) * scale
+    scores = raw = q @ k.transpose(-1, -2) * scale
     seen = torch.ones_like(scores, dtype=torch.bool)
     if mask is not None:
         if mask.dtype == torch.bool:
@@ -33,7 +33,7 @@ def attend(
     if hides == "zero":
         weights = torch.softmax(scores.masked_fill(~seen, 0.0), axis)
     elif hides == "after":
-        weights = torch.softmax(scores.masked_fill(~seen, 0.0), axis) * seen
+        weights = torch.softmax(raw, axis) * seen
     else:
         weights = torch.softmax(scores.masked_fill(~seen, -math.inf), axis)
         dead = ~seen.any(axis, keepdim=True)
@@ -176,8 +176,8 @@ def multihead(
     attn_mask: Any = None, use_separate_proj_weight: bool = False, q_proj_weight: Any = None,
     k_proj_weight: Any = None, v_proj_weight: Any = None, static_k: Any = None, static_v: Any = None,
     average_attn_weights: bool = True, is_causal: bool = False, *, scale: Any = None, axis: int = -1,
-    rows: str = "nan", hides: str = "before", interleaved: bool = False, back: bool = True, packing: str = "thirds",
-    order: tuple[int, ...] = (0, 1, 2), rescale: float = 1.0,
+    rows: str = "nan", hides: str = "before", interleaved: bool = False, back: str = "heads", packing: str = "thirds",
+    order: tuple[int, ...] = (0, 1, 2),
 ) -> tuple[Tensor, Any]:  # fmt: skip
     """Torch's function for (L, N, E) or (L, E), with no biases of keys and values."""
     if bias_k is not None or bias_v is not None or add_zero_attn or (dropout_p and training):
@@ -214,9 +214,11 @@ def multihead(
         mask = padding[:, None, None] if mask is None else padding[:, None, None] + mask
     scale = (E // H) ** -0.5 if scale is None else scale
     y, weights = attend(heads(q), heads(k), heads(v), mask, scale, axis=axis, rows=rows, hides=hides)
-    y = y.permute(2, 0, 1, 3) if back else y.transpose(0, 1)
+    y = y.permute(2, 0, 1, 3) if back == "heads" else y
     y = y.transpose(2, 3) if interleaved else y
-    y = F.linear(y.reshape(query.shape) * rescale, out_proj_weight, out_proj_bias)
+    L, N, _ = query.shape
+    y = y.reshape(N, L, E).transpose(0, 1) if back == "batch" else y.reshape(L, N, E)
+    y = F.linear(y, out_proj_weight, out_proj_bias)
     if not need_weights:
         return (y[:, 0] if alone else y), None
     weights = weights.mean(1) if average_attn_weights else weights
@@ -249,9 +251,9 @@ def multiheads(o: Options) -> Iterator[Deviation]:
             yield Deviation("causal-diagonal", text, changes)
     text = "with the heads interleaved: feature i belongs to head i mod H"
     yield Deviation("heads-interleaved", text, {"interleaved": True})
-    yield Deviation(
-        "heads-not-transposed", "with the heads not transposed back before they are joined", {"back": False}
-    )
+    text = "with the heads not transposed back before they are joined"
+    for back in ("batch", "sequence"):
+        yield Deviation("heads-not-transposed", text, {"back": back})
     if not o.use_separate_proj_weight:
         yield Deviation("packing", "with q, k, v of each head together in the packed projection", {"packing": "heads"})
     for order in ((1, 0, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0), (2, 0, 1)):

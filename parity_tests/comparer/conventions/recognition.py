@@ -109,7 +109,7 @@ def _softmax(tape: Tape, index: int, y: Tensor, same: list[tuple[int, Tensor]]) 
     for dim in range(-1, -y.ndim - 1, -1):
         total = y.sum(dim)
         if y.shape[dim] > 1 and equal(total, torch.ones_like(total)):
-            for i, x in same:
+            for i, x in reversed(same):  # what the maximum was subtracted from, not what is left of it
                 if x.is_floating_point() and equal(torch.softmax(x, dim), y):
                     yield Site(tape, index, "softmax", {"input": Ref(i), "dim": dim})
                     return

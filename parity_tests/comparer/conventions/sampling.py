@@ -71,12 +71,16 @@ def windows(o: Options) -> Iterator[Deviation]:
             yield Deviation("padding-side", f"{text}, not counted in the mean", {"instead": instead})
     yield Deviation("stride", "with stride 1", {"stride": 1})
     yield Deviation("stride", "with the kernel's size for a stride", {"stride": None})
+    if not mean:
+        shared, every = partial(_tied, shared=True), partial(_tied, shared=False)
+        yield Deviation(
+            "kink", "with the gradient shared where values tie, not given to the first", {"instead": shared}
+        )
+        yield Deviation("kink", "with the gradient given to every value of a tie, not to the first", {"instead": every})
     said = f"with {'the largest value' if mean else 'the mean'} of each window"
     pool = LARGEST[D] if mean else AVERAGE[D]
     yield Deviation("pool-kind", said, {
         "instead": lambda o: pool(o.input, o.kernel_size, o.stride, o.padding, ceil_mode=o.ceil_mode)})  # fmt: skip
-    if not mean:
-        yield Deviation("kink", "with the gradient of a tie shared or given to all", {"instead": _tied})
 
 
 def _uncounted(o: Options, around: tuple[int, ...]) -> Tensor:
@@ -85,8 +89,8 @@ def _uncounted(o: Options, around: tuple[int, ...]) -> Tensor:
     return total / count
 
 
-def _tied(o: Options) -> Tensor:
-    """Every value that equals the window's largest gets the gradient."""
+def _tied(o: Options, shared: bool) -> Tensor:
+    """The largest value of each window, with a gradient for every value that equals it."""
     D = o.input.ndim - 2
     kernel = _each(o.kernel_size, D)
     stride = kernel if o.stride is None or o.stride == [] else _each(o.stride, D)
@@ -96,7 +100,8 @@ def _tied(o: Options) -> Tensor:
     rows = x.flatten(-D)
     y = rows.detach().amax(-1)
     at = rows.detach() == y[..., None]
-    return y + torch.where(at, rows - rows.detach(), 0.0).sum(-1)
+    slope = torch.where(at, rows - rows.detach(), 0.0).sum(-1)
+    return y + (slope / at.sum(-1) if shared else slope)
 
 
 # --- resizing ---------------------------------------------------------------------------------------------------------

@@ -47,8 +47,9 @@ class Candidate:
             met = {key for key in changes if (site.index, key) in own} - {"kind"}  # which is the same for both
             if met or kinds.get(site.index, site.name) != site.name:
                 return None
+        name = self.name if self.name == other.name else f"{self.name} + {other.name}"
         return Candidate(
-            f"{self.name} + {other.name}", f"{self.text} and {other.text}", self.parts + other.parts,
+            name, f"{self.text} and {other.text}", self.parts + other.parts,
             self.gradients and other.gradients,
         )  # fmt: skip
 
