@@ -202,7 +202,7 @@ PLANTS = [
     rotary("rotary-pairs", "rotary-pairs", llama(neighbors)),
     rotary("rotary-pairs-back", "rotary-pairs", llama(halves), llama(neighbors)),
     rotary("rotary-theta", "rotary-theta", llama(lambda x: halves(x, 500000.0))),
-    rotary("rotary-sign-of-one", "rotary-sign", llama(lambda x: halves(x, sign=-1.0) if x.shape[1] == 4 else halves(x))),
+    rotary("rotary-sign-of-q", "rotary-sign", llama(lambda x: halves(x, sign=-1.0 if x.shape[1] == 4 else 1.0))),
     rotary("rotary-missing", "rotary-missing", llama(lambda x: x * 1)),
     rotary("gqa-tiled", "head-repeat", llama(halves, "tiled")),
     rotary("gqa-expanded", "head-repeat", llama(halves, "tiled"), llama(halves, "expanded")),

@@ -14,7 +14,7 @@ WIDE = normal(2, 3, 16, 16)
 
 def unfolded(s, x, flip=False, dilation=1, padding=1, exchanged=False):
     """A convolution as columns times a matrix, as people write im2col."""
-    n, c, h, w = x.shape
+    n, h = len(x), x.shape[2]
     k = s.kernel_size[0]
     columns = F.unfold(x, k, dilation=dilation, padding=padding)
     weight = s.weight.flip(2, 3) if flip else s.weight.transpose(2, 3) if exchanged else s.weight
@@ -83,6 +83,7 @@ CAUSAL = T.Conv1d(4, 5, 3, padding=1)
 SERIES = normal(2, 4, 11)
 UP = T.Upsample(size=(14, 14), mode="bilinear")
 DOWN = T.Upsample(size=(4, 4), mode="bilinear")
+TIES = np.zeros((1, 2, 4, 4), np.float32)
 PLANTS = [
     layer("flipped", "flipped-kernel", CONV, lambda s, x: unfolded(s, x, flip=True), X),
     layer("exchanged", "transposed-kernel", CONV, lambda s, x: unfolded(s, x, exchanged=True), X),
@@ -112,7 +113,7 @@ PLANTS = [
     layer("pool-sum", "pool-sum", T.AvgPool2d(3), lambda s, x: windows(x, 3, 3).sum(-1), X),
     layer("pool-kind", "pool-kind", T.MaxPool2d(3), lambda s, x: windows(x, 3, 3).mean(-1), X),
     layer("pool-floor", "ceil-mode", T.MaxPool2d(2, ceil_mode=True), lambda s, x: windows(x, 2, 2).amax(-1), X),
-    layer("pool-ties", "kink", T.MaxPool2d(2), lambda s, x: windows(x, 2, 2).amax(-1), np.zeros((1, 2, 4, 4), np.float32)),
+    layer("pool-ties", "kink", T.MaxPool2d(2), lambda s, x: windows(x, 2, 2).amax(-1), TIES),
     layer("corners", "align-corners", UP, lambda s, x: resize(x, 14, corners=True), X),
     layer("half-pixel", "half-pixel", UP, lambda s, x: resize(x, 14, half_pixel=False), X),
     layer("antialias", "antialias", DOWN,
@@ -124,9 +125,10 @@ PLANTS = [
             {"a": CONV, "b": T.Linear(5, 2)}),
     network("global-max", "pool-kind", lambda s, x: s.b(s.a(x).flatten(2).amax(-1)),
             lambda s, x: s.b(s.a(x).flatten(2).mean(-1)), X, {"a": CONV, "b": T.Linear(5, 2)}),
-    network("pad-order", "padding-side", lambda s, x: s.a(F.pad(x, (2, 1, 0, 0))), lambda s, x: s.a(F.pad(x, (1, 2, 0, 0))),
-            X, {"a": CONV}),
-    network("roll", "roll-direction", lambda s, x: s.a(x.roll(2, -1)), lambda s, x: s.a(x.roll(-2, -1)), X, {"a": CONV}),
+    network("pad-order", "padding-side", lambda s, x: s.a(F.pad(x, (2, 1, 0, 0))),
+            lambda s, x: s.a(F.pad(x, (1, 2, 0, 0))), X, {"a": CONV}),
+    network("roll", "roll-direction", lambda s, x: s.a(x.roll(2, -1)),
+            lambda s, x: s.a(x.roll(-2, -1)), X, {"a": CONV}),
 ]  # fmt: skip
 
 

@@ -73,10 +73,8 @@ def windows(o: Options) -> Iterator[Deviation]:
     yield Deviation("stride", "with the kernel's size for a stride", {"stride": None})
     if not mean:
         shared, every = partial(_tied, shared=True), partial(_tied, shared=False)
-        yield Deviation(
-            "kink", "with the gradient shared where values tie, not given to the first", {"instead": shared}
-        )
-        yield Deviation("kink", "with the gradient given to every value of a tie, not to the first", {"instead": every})
+        yield Deviation("kink", "with the gradient of a tie shared, not given to the first", {"instead": shared})
+        yield Deviation("kink", "with the gradient of a tie given to all, not to the first", {"instead": every})
     said = f"with {'the largest value' if mean else 'the mean'} of each window"
     pool = LARGEST[D] if mean else AVERAGE[D]
     yield Deviation("pool-kind", said, {
