@@ -97,7 +97,9 @@ class ScratchMLP(Perceptron):
 
     def _descend(self, X: Any, y: np.ndarray, weight: np.ndarray | None, held: Any, incremental: bool) -> None:
         """Epoch after epoch until progress stalls; a single one if `incremental`."""
-        rule = self._rule = self._rule or self._new_rule()
+        if self._rule is None or self._rule.optimizer.param_groups[0]["params"] != self._parameters:
+            self._rule = self._new_rule()
+        rule = self._rule
         n, targets = X.shape[0], self._targets(y)
         loader = DataLoader(TensorDataset(np.arange(n)), self._batch_size(n), self.shuffle, generator=self._generator)
         self.n_iter_ = 0

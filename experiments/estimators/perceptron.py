@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import scratch
+from experiments.estimators.views import Views
 from scratch import nn
 
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
@@ -30,7 +31,9 @@ class Perceptron(BaseEstimator):
     so alpha counts once for every batch, and biases are not shrunk. All attributes are those of MLPClassifier, and
 
     network_  the scratch.nn.Sequential that is trained; `coefs_` (in, out) and `intercepts_` are views of its weights,
-              so est.coefs_[0][...] = w changes the network.
+              so est.coefs_[0] = w, est.coefs_[0][...] = w and est.coefs_ = [...] change the network.
+
+    As in MLPClassifier, `activation` may be set at any time: the network has it from the next call on.
     """
 
     _parameter_constraints: ClassVar[dict] = MLPClassifier._parameter_constraints
@@ -110,11 +113,24 @@ class Perceptron(BaseEstimator):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        return [weight.data.T for weight in self._weights]
+        return Views("coefs_", (weight.data.T for weight in self._parameters[::2]))
+
+    @coefs_.setter
+    def coefs_(self, arrays: Sequence[Any]) -> None:
+        self.coefs_[:] = arrays
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        return [bias.data for bias in self._biases]
+        return Views("intercepts_", (bias.data for bias in self._parameters[1::2]))
+
+    @intercepts_.setter
+    def intercepts_(self, arrays: Sequence[Any]) -> None:
+        self.intercepts_[:] = arrays
+
+    @property
+    def _parameters(self) -> list[nn.Parameter]:
+        """Weight and bias of one layer after another."""
+        return list(self.network_.parameters())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -144,23 +160,29 @@ class Perceptron(BaseEstimator):
         self.network_ = nn.Sequential(*layers[:-1])
         self.network_.requires_input_grad_(False)
         gain = math.sqrt(1 / 3) if self.activation == "logistic" else 1.0
-        parameters = list(self.network_.parameters())
-        self._weights, self._biases = parameters[::2], parameters[1::2]
-        for weight, bias in zip(self._weights, self._biases, strict=True):
+        for weight, bias in zip(self._parameters[::2], self._parameters[1::2], strict=True):
             bound = gain * math.sqrt(6 / sum(weight.shape))
             nn.init.xavier_uniform_(weight, gain, generator)
             nn.init.uniform_(bias, -bound, bound, generator)
+
+    def _network(self) -> nn.Sequential:
+        """The network with the activation that is set now."""
+        activation = ACTIVATIONS[self.activation]
+        for i in range(1, len(self.network_), 2):
+            if type(self.network_[i]) is not activation:
+                setattr(self.network_, str(i), activation())
+        return self.network_
 
     def _objective(self, x: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> float:
         """L of a batch. Its gradient is added into every Parameter.grad."""
         criterion, scale = self._criterion, self._scale
         total = len(x) if weight is None else float(weight.sum())
-        losses = criterion(self.network_(x), target)
+        losses = criterion(self._network()(x), target)
         dlosses = np.empty_like(losses)
         dlosses.T[...] = scale / total if weight is None else weight * (scale / total)
         self.network_.backward(criterion.backward(dlosses))
         loss = self._reported(float(np.vdot(losses, dlosses)))
-        for parameter in self._weights:
+        for parameter in self._parameters[::2]:
             w = parameter.data
             loss += self.alpha / (2 * total) * float(np.vdot(w, w))
             parameter.accumulate(w * (self.alpha / total))
@@ -168,11 +190,12 @@ class Perceptron(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """What the network says of validated rows."""
+        network = self._network()
         with scratch.no_grad():
             if not issparse(X):
-                return self.network_(X)
+                return network(X)
             starts = range(0, X.shape[0], SPARSE_ROWS)
-            return np.concatenate([self.network_(X[i : i + SPARSE_ROWS].toarray()) for i in starts])
+            return np.concatenate([network(X[i : i + SPARSE_ROWS].toarray()) for i in starts])
 
     def _rows(self, X: Any) -> Any:
         """X of a prediction, in the precision of the training."""
