@@ -22,6 +22,9 @@ check: .venv/ready
 test-deep: .venv/ready
 	$(BIN)/python -m pytest -m "deep or not deep"
 
+mutants: .venv/ready
+	$(BIN)/python -m parity_tests.tests.mutants --json parity_tests/tests/mutants/results.json
+
 bench: .venv/ready
 	$(BIN)/nn-parity bench --json experiments/results --write experiments/results/SPEED.md --write README.md
 

@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from parity_tests.tests.mutants import variants
+from parity_tests.tests.mutants import steps, variants
 from parity_tests.tests.mutants.trial import KINDS, Result, chosen, judge, trial
 
 Task = tuple[str, str, float, frozenset[str]]
@@ -18,6 +18,9 @@ def run(task: Task) -> list[Result]:
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if network == "steps":
+            cases = [c for c in steps.CASES[kind]() if not names or c.name in names]
+            return [steps.trial(kind, case) for case in cases[:: round(1 / share)]]
         if names:
             again = (v for v in variants.variants(network, KINDS[kind]) if v.name in names)
             return [trial(kind, variant, judge(variant)) for variant in again]

@@ -28,17 +28,13 @@ class Site:
     owner: ast.ClassDef | ast.FunctionDef  # at the top of the file
     function: ast.FunctionDef
     statement: ast.stmt  # the innermost one around the node, or the node itself
+    constructing: bool  # whether the code makes layers, rather than calling them
 
     @property
     def place(self) -> str:
         """Line and column."""
         node: Any = self.node if hasattr(self.node, "lineno") else self.statement
         return f"{node.lineno}.{node.col_offset}"
-
-    @property
-    def constructing(self) -> bool:
-        """Whether the code makes layers, rather than calling them."""
-        return self.function.name in constructors(self.owner)
 
     @contextmanager
     def replaced(self, new: Any) -> Iterator[None]:
@@ -69,24 +65,25 @@ def sites(tree: ast.Module) -> Iterator[Site]:
 
 
 def _inside(function: ast.FunctionDef, owner: Any) -> Iterator[Site]:
+    around = owner, function
+    constructing = function.name in constructors(owner)
     for i, default in enumerate(function.args.defaults):
-        yield from _walk(default, function.args, "defaults", i, owner, function, function)
+        yield from _walk(Site(default, function.args, "defaults", i, *around, function, constructing))
     for i, statement in enumerate(function.body):
-        yield from _walk(statement, function, "body", i, owner, function, statement)
+        yield from _walk(Site(statement, function, "body", i, *around, statement, constructing))
 
 
-def _walk(node: Any, parent: Any, field: str, index: int | None, owner: Any, function: Any, statement: Any) -> Any:
+def _walk(site: Site) -> Iterator[Site]:
+    node = site.node
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return  # a docstring
-    statement = node if isinstance(node, ast.stmt) else statement
-    yield Site(node, parent, field, index, owner, function, statement)
+    yield site
     for name, value in ast.iter_fields(node):
-        if isinstance(value, list):
-            for i, part in enumerate(value):
-                if isinstance(part, ast.AST):
-                    yield from _walk(part, node, name, i, owner, function, statement)
-        elif isinstance(value, ast.AST) and name not in ("annotation", "returns", "ctx", "op"):
-            yield from _walk(value, node, name, None, owner, function, statement)
+        parts = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+        for i, part in parts:
+            if isinstance(part, ast.AST) and name not in ("annotation", "returns", "ctx", "op"):
+                statement = part if isinstance(part, ast.stmt) else site.statement
+                yield from _walk(Site(part, node, name, i, site.owner, site.function, statement, site.constructing))
 
 
 def constructors(owner: ast.AST) -> set[str]:

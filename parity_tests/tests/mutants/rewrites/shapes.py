@@ -15,7 +15,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "reshape": ("({x}).contiguous().view({a})", "torch.reshape({x}, ({a}))", "({x}).clone().reshape({a})"),
     "transpose": ("torch.transpose({x}, {a})", "({x}).swapaxes({a})", "({x}).transpose({a}).contiguous()"),
     "permute": ("torch.permute({x}, ({a}))", "({x}).permute({a}).contiguous()"),
-    "flatten": ("torch.flatten({x}, {a})", "({x}).reshape(*({x}).shape[:{a}], -1)"),
+    "flatten": ("torch.flatten({x}, {a})", "({x}).reshape(({x}).shape[0], -1)"),
     "contiguous": ("({x}).clone()", "({x})"),
     "split": ("torch.split({x}, {a})", "tuple(part.clone() for part in ({x}).split({a}))"),
     "chunk": ("torch.chunk({x}, {a})", "({x}).tensor_split({a})"),

@@ -1,0 +1,135 @@
+"""compare, measured by mutation: a small fixed sample, and the measure itself measured."""
+
+import itertools
+from functools import cache
+from types import SimpleNamespace
+
+import pytest
+
+from parity_tests.tests.mutants import changes, rewrites, steps, variants
+from parity_tests.tests.mutants.networks import NETWORKS
+from parity_tests.tests.mutants.trial import chosen, judge, oracle, trial, verdict_of
+
+SMALL = ("tied_autoencoder", "bag_classifier", "numpy_objects")
+
+
+@cache
+def first(network, kind, says):
+    return next((v, t) for v, t in chosen(network, kind) if t.says == says)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_mutant_of_each_network_parts(network):
+    result = trial("mutant", *first(network, "mutant", "different"))
+    assert result.failure in ("", "misplaced"), result
+
+
+@pytest.mark.parametrize("network", NETWORKS[::2])
+def test_a_rewrite_of_every_other_network_is_not_accused(network):
+    result = trial("rewrite", *first(network, "rewrite", "equal"))
+    assert result.failure == "", result
+
+
+# --- the measure itself -----------------------------------------------------------------------------------------------
+
+
+def always(verdict, where="nowhere"):
+    """A comparer that looks at nothing."""
+    finding = SimpleNamespace(where=where, phase="forward")
+    return lambda *args, **kwargs: SimpleNamespace(verdict=lambda: verdict, first_divergence=finding)
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_a_comparer_that_always_agrees_is_caught(network):
+    assert trial("mutant", *first(network, "mutant", "different"), always("PARITY")).failure == "missed"
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_a_comparer_that_always_accuses_is_caught(network):
+    assert trial("rewrite", *first(network, "rewrite", "equal"), always("DIVERGENCE")).failure == "accused"
+    assert trial("mutant", *first(network, "mutant", "different"), always("DIVERGENCE")).failure == "misplaced"
+
+
+def test_a_comparer_that_gives_up_is_caught():
+    refused = trial("mutant", *first("tied_autoencoder", "mutant", "different"), always("COULD NOT COMPARE"))
+    assert refused.failure == "refused"
+    assert trial("rewrite", *first("tied_autoencoder", "rewrite", "equal"), always("NOTHING")).failure == "refused"
+
+
+def test_a_comparer_that_raises_is_caught():
+    def broken(*args, **kwargs):
+        raise KeyError("grad weight")
+
+    result = trial("mutant", *first("tied_autoencoder", "mutant", "different"), broken)
+    assert result.failure == "traceback"
+    assert "KeyError" in result.note
+    assert verdict_of(lambda: broken())[0] == "TRACEBACK"
+
+
+def test_steps_are_caught_too():
+    mutant = next(c for c in steps.mutants() if c.name.startswith("steps:Adam:lr"))
+    assert steps.trial("mutant", mutant, always("PARITY")).failure == "missed"
+    rewrite = next(c for c in steps.rewrites() if c.name == "steps:Adam:HandAdam")
+    assert steps.trial("rewrite", rewrite, always("DIVERGENCE")).failure == "accused"
+
+
+# --- the oracle -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_the_unchanged_network_is_equal(network):
+    verdict = oracle(network).judge(variants.build(network))
+    assert verdict.says == "equal"
+    assert verdict.ratio < 0.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "what"),
+    [
+        ("torch.sigmoid(self.encoder2(h))", "torch.sigmoid(self.encoder2(h) + 1e-3)", "different", "grad"),
+        ("self.decode(code)", "self.decode(code.detach())", "different", "grad"),
+        ("self.seen += 1", "self.seen += 2", "different", "state seen"),
+        ("self.seen += 1", "self.seen = self.seen + 1.0", "equal", ""),
+        ("h = torch.tanh(self.encoder1(x))", "h = torch.tanh(self.encoder1(x)).double()", "raises", ""),
+        ("self.decode(code)", "self.decode(code) * (1 + 1e-9)", "equal", ""),
+        ("nn.Linear(hidden, code)", "nn.Linear(hidden, code + 1)", "structure", ""),
+        (".sum(dim=1).mean()", ".sum(dim=1).mean() * (1 + 1e-5)", "different", ""),
+    ],
+)
+def test_the_oracle_says_what_a_change_is(old, new, says, what):
+    text = variants.source("tied_autoencoder")
+    assert old in text
+    verdict = judge(variants.Variant("tied_autoencoder", "", "", "", text.replace(old, new)))
+    assert verdict.says == says, verdict
+    assert verdict.what.startswith(what)
+
+
+def test_a_gradient_of_rounding_alone_is_judged_at_the_scale_of_the_largest():
+    """The bias before a BatchNorm has a gradient of zero but for rounding, whatever the order of sums."""
+    text = variants.source("ctc_recognizer")
+    changed = text.replace("self.norm(self.conv(x))", "self.norm(self.conv(x.flip(0)).flip(0))")
+    assert changed != text
+    assert judge(variants.Variant("ctc_recognizer", "", "", "", changed)).says == "equal"
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rules", [changes.RULES, rewrites.RULES], ids=["changes", "rewrites"])
+def test_the_same_variants_each_time_and_none_twice(rules):
+    names = [[v.text for v in itertools.islice(variants.variants("vae", rules), 60)] for _ in range(2)]
+    assert names[0] == names[1]
+    assert len(set(names[0])) == 60
+
+
+def test_a_variant_accepts_the_layer_that_it_changes_and_the_one_that_holds_the_code():
+    model = variants.build("gpt", reference=True)
+    inside = variants.Variant("gpt", "", "", "", "", ("MLP",), ("c_fc",))
+    assert inside.accepts("h.1.mlp", model)
+    assert inside.accepts("h.0.mlp.c_fc", model)
+    assert not inside.accepts("h.0.mlp.c_proj", model)
+    assert not inside.accepts("h.0", model)
+    assert not inside.accepts("", model)
+    made = variants.Variant("gpt", "", "", "", "", ("GPT",), ("h",), below=True)
+    assert made.accepts("h.0.attn.c_attn", model)
+    assert not made.accepts("ln_f", model)
