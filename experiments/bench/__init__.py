@@ -7,7 +7,8 @@ engine_process.py   the parent's end of it
 measure.py          one case: rounds in turn, ratios, verdicts
 run.py              all cases: selection, progress, the report, the files
 traffic.py          bytes that NumPy reads and writes
+lines.py            what a result says, as lines of a table
 page.py             the speed tables of experiments/results/SPEED.md and the README, from the files
 stored.py           the files of results: one result a line
-curves.py           the picture of the cost curves
+cost_curves.py      the picture of the cost curves
 """

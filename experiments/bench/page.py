@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 from experiments.bench.cases import GROUPS
+from experiments.bench.lines import HEAD, about, lines, value
 from experiments.bench.measure import Result, totals
-from experiments.bench.report import HEAD, about, lines, value
 from parity_tests.table.markdown import replace, replaced
 
 Reports = Sequence[dict[str, Any]]

@@ -11,13 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import curves, page, stored
+from experiments.bench import cost_curves, page, stored
 from experiments.bench.case import Case, Unavailable
 from experiments.bench.cases import GROUPS, all_cases, select
 from experiments.bench.engine_process import EngineProcess
+from experiments.bench.lines import show
 from experiments.bench.machine import cores, run_facts
 from experiments.bench.measure import Result, failed, measure
-from experiments.bench.report import show
 from experiments.bench.stored import RESULTS
 from experiments.training.data import DATA_DIR
 
@@ -101,9 +101,9 @@ def save(reports: Sequence[Report], folder: Path) -> list[Path]:
     for report in reports:
         paths.append(folder / f"bench-{report['group']}.json")
         stored.write(paths[-1], _rounded(report))
-        if curves.curves(report["results"]):
+        if cost_curves.curves(report["results"]):
             paths.append(folder / f"bench-{report['group']}.png")
-            curves.draw(report["results"], paths[-1])
+            cost_curves.draw(report["results"], paths[-1])
     return paths
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from experiments.fast import command, report
+from experiments.fast import command, tables
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS
 from experiments.fast.recipe import RECIPES
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     gpu = commands.add_parser("gpu", help="every recipe under every loop, and the benchmark")
     gpu.set_defaults(function=command.gpu_command)
     gpu.add_argument("--seeds", type=int, default=10)
-    shared(gpu, report.GPU)
+    shared(gpu, tables.GPU)
 
     run = commands.add_parser("run", help="train recipes from several seeds")
     run.set_defaults(function=command.fast_command)
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     cpu.set_defaults(function=command.cpu_command)
     cpu.add_argument("--threads", type=int, default=2, help="of either engine (default 2)")
     cpu.add_argument("--rounds", type=int, default=3, help="of torch and scratch in turn (default 3)")
-    shared(cpu, report.CPU)
+    shared(cpu, tables.CPU)
     return top
 
 

@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.bench import stored
-from experiments.fast import report
+from experiments.fast import tables
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
 from experiments.fast.recipe import RECIPES
@@ -52,8 +52,8 @@ def fast_command(
         figures["runs"].append(measure(recipe, data, loop, seeds, device, precision, engine, validation, compiled))
         if json_file:
             stored.write(Path(json_file), figures)  # what has been measured stays, whatever comes next
-    print(report.runs_table(figures["runs"]))
-    return all(report.verdict(run) == "ok" for run in figures["runs"])
+    print(tables.runs_table(figures["runs"]))
+    return all(tables.verdict(run) == "ok" for run in figures["runs"])
 
 
 def benchmark_command(
@@ -73,19 +73,19 @@ def benchmark_command(
     data = images.mnist(data_dir)
     chosen = RECIPES[recipe or ("mlp" if device == "cpu" else "cnn-fast")]
     result = benchmark(data, chosen, rounds, device, precision or best_precision(device), small)
-    print(report.benchmark_table(result))
+    print(tables.benchmark_table(result))
     if json_file:
         stored.write(Path(json_file), {"environment": environment(device), "benchmark": result})
     return True
 
 
-def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | Path = report.GPU) -> bool:
+def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | Path = tables.GPU) -> bool:
     """Every recipe under every loop, and the benchmark, on the GPU. Where there is none: what was measured before."""
     if not torch.cuda.is_available():
-        print(report.goals_table(stored.read_if_there(Path(json_file))))
+        print(tables.goals_table(stored.read_if_there(Path(json_file))))
         print("torch sees no GPU here. The same recipes train on the CPU: python -m experiments.fast run RECIPE")
-        if on_cpu := stored.read_if_there(report.ACCURACY):
-            print("\nOn the CPU, where they take longer and learn the same:\n" + report.runs_table(on_cpu["runs"]))
+        if on_cpu := stored.read_if_there(tables.ACCURACY):
+            print("\nOn the CPU, where they take longer and learn the same:\n" + tables.runs_table(on_cpu["runs"]))
         return True
     data, precision = images.mnist(data_dir), best_precision("cuda")
     figures: dict[str, Any] = {"environment": environment("cuda"), "runs": []}
@@ -95,12 +95,12 @@ def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | P
             stored.write(Path(json_file), figures)
     figures["benchmark"] = benchmark(data, device="cuda", precision=precision)
     stored.write(Path(json_file), figures)
-    print(report.goals_table(figures), report.benchmark_table(figures["benchmark"]), sep="\n\n")
-    return all(report.verdict(run) == "ok" for run in figures["runs"])
+    print(tables.goals_table(figures), tables.benchmark_table(figures["benchmark"]), sep="\n\n")
+    return all(tables.verdict(run) == "ok" for run in figures["runs"])
 
 
 def cpu_command(
-    threads: int = 2, rounds: int = 3, data_dir: str | None = None, json_file: str | Path = report.CPU
+    threads: int = 2, rounds: int = 3, data_dir: str | None = None, json_file: str | Path = tables.CPU
 ) -> bool:
     """The CNN on the CPU: torch at its best, then torch and scratch in turn, an epoch each, in float32.
 
@@ -126,7 +126,7 @@ def cpu_command(
         "checks": checks,
     }
     stored.write(Path(json_file), result)
-    print(report.cpu_table(result))
+    print(tables.cpu_table(result))
     return all(checks.values())
 
 

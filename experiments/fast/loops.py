@@ -15,8 +15,8 @@ from typing import Any
 
 import lightning
 
-from experiments.fast.run import Run
 from experiments.fast.scratch_run import ScratchRun
+from experiments.fast.torch_run import Run
 
 
 class Plain:

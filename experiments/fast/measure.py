@@ -1,4 +1,4 @@
-"""Accuracy and seconds of the recipes, seed by seed, and the three loops side by side; report.py prints them.
+"""Accuracy and seconds of the recipes, seed by seed, and the three loops side by side; tables.py prints them.
 
 Seconds are those of training: the drawing of the plan, every step, and all that the loop itself does, such as building
 a Trainer, until the device has done its work. Moving the images to the device, drawing weights and judging are not in
@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from experiments.fast.loops import LOOPS
 from experiments.fast.recipe import RECIPES, Recipe
-from experiments.fast.run import CHUNK, Run
 from experiments.fast.scratch_run import ScratchRun
+from experiments.fast.torch_run import CHUNK, Run
 from experiments.training.config import ConfigError
 from experiments.training.data import ImageData, Part
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import scratch
 from experiments.fast.recipe import Recipe, chunk_length
-from experiments.fast.run import CHUNK, EVALUATED
+from experiments.fast.torch_run import CHUNK, EVALUATED
 from experiments.training.data import SOURCES, Part
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 
-from experiments.site import docstring, figures, listing, timing
+from experiments.site import docstring, figures, source_code, stopwatch
 from experiments.site.figures import elementwise, optimizers
 from experiments.site.pages import Component, Site, anchor, severity
 from experiments.site.traps import traps
@@ -28,7 +28,7 @@ def write(site: Site, name: str) -> Component:
     found = site.components[place]
     results = [result for row in found.rows for result in check(row)]
     component = replace(found, results=results, seconds=perf_counter() - start)
-    documents = [docstring.parse(title, text) for title, text in listing.documents(name)]
+    documents = [docstring.parse(title, text) for title, text in source_code.documents(name)]
     calls = usage(component.rows)
     site.render(
         "component.html",
@@ -38,9 +38,9 @@ def write(site: Site, name: str) -> Component:
         before=site.components[place - 1] if place else None,
         after=site.components[place + 1] if place + 1 < len(site.components) else None,
         documents=documents,
-        usage=calls and [listing.highlighted(side) for side in calls],
-        scratch_source=listing.highlighted(listing.scratch_source(name)),
-        torch_source=listing.highlighted(listing.torch_source(name)),
+        usage=calls and [source_code.highlighted(side) for side in calls],
+        scratch_source=source_code.highlighted(source_code.scratch_source(name)),
+        torch_source=source_code.highlighted(source_code.torch_source(name)),
         pictures=figures.draw(component),
         table=elementwise.table(component) if component.family == "activation" else None,
         playground=optimizers.playground(component),
@@ -48,7 +48,7 @@ def write(site: Site, name: str) -> Component:
         errors=list(errors(results)),
         exact=list(exact(results)),
         exceptions=exceptions(component.rows),
-        speed=timing.speed(component),
+        speed=stopwatch.speed(component),
         traps=traps(name),
     )
     return component

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from experiments.bench import run as bench
+from experiments.bench.lines import described, lines
 from experiments.bench.measure import Result
-from experiments.bench.report import described, lines
 from experiments.site.pages import Component
 
 GROUPS = ("components", "optimizers")  # of the benchmark

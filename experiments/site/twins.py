@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.site import curves
+from experiments.site import twin_curves
 from experiments.site.pages import Site
 from experiments.training.checkpoints import TrainingError
 from experiments.training.config import Config
@@ -78,8 +78,8 @@ def _page(site: Site, result: RunResult, made: bool) -> None:
         epochs=EPOCHS,
         rows=comparison_rows(result),
         figures=[
-            curves.losses({name: run.losses for name, run in result.runs.items()}, result.config.dtype),
-            curves.epochs(result.runs),
+            twin_curves.losses({name: run.losses for name, run in result.runs.items()}, result.config.dtype),
+            twin_curves.epochs(result.runs),
         ],
         matrices=[matrix(name, classes, labels) for name, classes in predicted.items()],
         images=len(labels),

@@ -11,13 +11,15 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from experiments.bench import curves, machine, page, report, run, stored
+from experiments.bench import cost_curves, machine, page, run, stored
 from experiments.bench.case import Case, Limit, Timed, Unavailable
 from experiments.bench.cases import (
     cnn,
     optimizers,
 )
 from experiments.bench.engine_process import POOLS, EngineProcess, WorkerError
+from experiments.bench.lines import NO_REASON, Line, _shares, lines
+from experiments.bench.lines import value as printed
 from experiments.bench.machine import cores
 from experiments.bench.measure import failed, measure
 from experiments.cli import app
@@ -92,7 +94,7 @@ def test_late_rounds_against_early_ones():
     result = measure(case, lambda engine: Fake(engine, [1, 1, 1, 2, 2, 2], asked))
     assert result["limits"][0]["value"] == 2
     assert failed(result)
-    assert "last rounds / first" in next(report.lines(result)).what
+    assert "last rounds / first" in next(lines(result)).what
 
 
 def test_late_rounds_where_the_machine_slowed_down_for_all():
@@ -100,15 +102,15 @@ def test_late_rounds_where_the_machine_slowed_down_for_all():
     for ours, value in (([2, 2, 2, 4, 4, 4], 1), ([2, 2, 2, 6, 6, 6], 1.5)):
         result, _ = measured({"scratch": ours, "torch": [1, 1, 1, 2, 2, 2]}, limits=(limit,), rounds=6)
         assert result["limits"][0]["value"] == value
-        assert [line.verdict for line in report.lines(result)] == ["", "kept" if value == 1 else "MISSED"]
-        assert list(report.lines(result))[1].what.endswith("last rounds / first, in units of torch")
+        assert [line.verdict for line in lines(result)] == ["", "kept" if value == 1 else "MISSED"]
+        assert list(lines(result))[1].what.endswith("last rounds / first, in units of torch")
 
 
 def test_where_the_time_goes():
     result, _ = measured({"scratch": [1.0, 1.0, 1.0]})
-    assert next(report.lines(result)).remark == "forward 50%, backward 50%; data some"
+    assert next(lines(result)).remark == "forward 50%, backward 50%; data some"
     parts = {"a": [6.0], "b": [2.5], "c": [1.43], "d": [0.04], "e": [0.03]}
-    assert report._shares({"values": {"scratch": parts}}, "scratch") == "a 60%, b 25%, c 14%, all else 1%"
+    assert _shares({"values": {"scratch": parts}}, "scratch") == "a 60%, b 25%, c 14%, all else 1%"
 
 
 def test_an_engine_that_is_not_here_is_left_out_and_named():
@@ -116,13 +118,13 @@ def test_an_engine_that_is_not_here_is_left_out_and_named():
     assert list(result["values"]) == ["scratch", "torch"]
     assert result["unavailable"] == {"jax": "not installed."}
     assert not failed(result)
-    assert "jax not measured: not installed." in next(report.lines(result)).remark
+    assert "jax not measured: not installed." in next(lines(result)).remark
 
 
 def test_an_engine_that_dies_fails_its_case_in_one_line():
     result, _ = measured({"scratch": [1, None], "torch": [1] * 3})
     assert failed(result)
-    (line,) = report.lines(result)
+    (line,) = lines(result)
     assert (line.verdict, line.remark) == ("MISSED", "the worker of scratch ended")
 
 
@@ -249,8 +251,8 @@ def made_up(kept=True, reason="", group="mlp"):
 
 
 def test_a_line_says_it_all():
-    (line,) = report.lines(made_up()["results"][0])
-    assert line == report.Line(
+    (line,) = lines(made_up()["results"][0])
+    assert line == Line(
         "784-128-10, batch 64, 1 thread",
         "500 ms",
         "torch 1 s",
@@ -263,10 +265,10 @@ def test_a_line_says_it_all():
 
 
 def test_a_missed_limit_needs_a_reason():
-    (line,) = report.lines(made_up(kept=False)["results"][0])
+    (line,) = lines(made_up(kept=False)["results"][0])
     assert line.verdict == "MISSED"
-    assert line.reason == report.NO_REASON
-    (line,) = report.lines(made_up(kept=False, reason="erf is not in NumPy")["results"][0])
+    assert line.reason == NO_REASON
+    (line,) = lines(made_up(kept=False, reason="erf is not in NumPy")["results"][0])
     assert line.reason == "erf is not in NumPy"
 
 
@@ -281,7 +283,7 @@ def test_a_missed_limit_needs_a_reason():
     ],
 )
 def test_values_in_their_handiest_size(number, unit, text):
-    assert report.value(number, unit) == text
+    assert printed(number, unit) == text
 
 
 def test_the_tables_of_a_page(tmp_path):
@@ -370,13 +372,13 @@ def test_exponents_and_their_picture(tmp_path):
         for axis, sizes_of_axis in cnn.AXES.items()
         for size in sizes_of_axis
     ]
-    found = curves.curves(results)
+    found = cost_curves.curves(results)
     for axis, expected in cnn.EXPECTED.items():
-        assert curves.exponent(found[axis]["scratch"]) == pytest.approx(expected)
-    assert "channels^(2.00 scratch, 2.00 torch; expected 2)" in curves.summary(results)
-    curves.draw(results, tmp_path / "curves.png")
+        assert cost_curves.exponent(found[axis]["scratch"]) == pytest.approx(expected)
+    assert "channels^(2.00 scratch, 2.00 torch; expected 2)" in cost_curves.summary(results)
+    cost_curves.draw(results, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert curves.summary(made_up()["results"]) == ""
+    assert cost_curves.summary(made_up()["results"]) == ""
 
 
 def test_the_commit_is_unknown_outside_git(tmp_path, monkeypatch):

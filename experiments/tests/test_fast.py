@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from experiments.bench import stored
-from experiments.fast import report
+from experiments.fast import tables
 from experiments.fast.__main__ import main
 from experiments.fast.loops import LOOPS, Plain, Trainer
 from experiments.fast.measure import benchmark, goals, measure
 from experiments.fast.recipe import RECIPES, Recipe, chunk_length
-from experiments.fast.run import Resident, Run
+from experiments.fast.resident import Resident
 from experiments.fast.scratch_run import ScratchRun
+from experiments.fast.torch_run import Run
 from experiments.training.config import ConfigError
 from experiments.training.data import ImageData, Part
 
@@ -225,17 +226,17 @@ def test_benchmark_sets_the_loops_side_by_side(part: Part) -> None:
     ]  # fmt: skip
     assert result["rows"][0]["ratio"] == 1
     assert all(row["least"] <= row["ratio"] <= row["most"] for row in result["rows"])
-    assert "fabric" in report.benchmark_table(result)
+    assert "fabric" in tables.benchmark_table(result)
 
 
 def test_what_was_not_measured_is_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], part: Part) -> None:
-    empty = report.goals_table(stored.read_if_there(tmp_path / "none.json"))
+    empty = tables.goals_table(stored.read_if_there(tmp_path / "none.json"))
     assert empty.count("not measured") == 2 * sum(len(recipe.seconds) for recipe in RECIPES.values())
     run = measure(small("mlp"), ImageData(part, part), seeds=2)
     stored.write(tmp_path / "some.json", {"environment": {"device": "X"}, "runs": [run]})
-    filled = report.goals_table(stored.read_if_there(tmp_path / "some.json"))
+    filled = tables.goals_table(stored.read_if_there(tmp_path / "some.json"))
     assert filled.count("not measured") == empty.count("not measured") - 2
-    assert report.percent(run["accuracy"]) in filled
+    assert tables.percent(run["accuracy"]) in filled
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import scratch
 import torch_impl
-from experiments.site import component, figures, listing
+from experiments.site import component, figures, source_code
 from experiments.site.figures import elementwise
 from experiments.site.pages import Site, anchor, components
 from experiments.site.traps import TRAPS, traps
@@ -42,7 +42,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = site(folder, ONE_OF_EACH)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(component, "check", lambda row: check(row) if row is first_row(row.name) else [])
-        patch.setattr(component.timing, "speed", lambda _: None)
+        patch.setattr(component.stopwatch, "speed", lambda _: None)
         for name in ONE_OF_EACH:
             component.write(small, name)
     return folder
@@ -101,7 +101,7 @@ def test_failed_check_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             return super().forward(x) * np.float32(1.01)
 
     monkeypatch.setattr(component, "check", lambda row: check(row, ("float32",), component=Wrong))
-    monkeypatch.setattr(component.timing, "speed", lambda _: None)
+    monkeypatch.setattr(component.stopwatch, "speed", lambda _: None)
     small = site(tmp_path, ["nn.Tanh"])
     assert not component.write(small, "nn.Tanh").ok
     text = (tmp_path / small.components[0].page).read_text(encoding="utf-8")
@@ -147,7 +147,7 @@ def test_component_that_is_added_to_the_table_has_its_page(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_source_shows_what_defines_a_component(name: str) -> None:
-    code = listing.scratch_source(name)
+    code = source_code.scratch_source(name)
     compile(code, name, "exec")
     assert re.search(rf"(?:class|def) {name.rpartition('.')[2]}\b", code) or name == "nn.NLLLoss2d"
     assert '"""' not in code

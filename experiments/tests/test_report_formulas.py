@@ -8,7 +8,7 @@ import pytest
 from markupsafe import Markup
 
 import scratch
-from experiments.site import docstring, listing
+from experiments.site import docstring, source_code
 from experiments.site.equations import NotationError, mathml
 from experiments.site.pages import components
 from parity_tests.engine import find
@@ -89,7 +89,7 @@ def pieces(document: docstring.Docstring) -> list[Markup]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_formula_of_a_docstring_is_lost_or_altered(name: str) -> None:
-    for title, text in listing.documents(name):
+    for title, text in source_code.documents(name):
         document = docstring.parse(title, text)
         for math in (math for piece in pieces(document) for math in math_of(piece)):
             note = ElementTree.fromstring(math)[0][1].text or ""

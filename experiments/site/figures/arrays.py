@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from experiments.site.figures.drawing import Picture, new, picture, styled
-from experiments.site.figures.engines import cases, has_forward, quietly, titled
+from experiments.site.figures.first_row import cases, has_forward, quietly, titled
 from experiments.site.figures.images import show_plane
 from experiments.site.pages import Component
 from parity_tests.checks.sides import ScratchSide, TorchSide, generator

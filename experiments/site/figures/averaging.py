@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.site.figures.drawing import ENGINE_STYLES, Picture, new, picture, styled
-from experiments.site.figures.engines import cases
+from experiments.site.figures.first_row import cases
 from experiments.site.pages import Component
 from parity_tests.checks.averaging import UPDATES, run
 from parity_tests.engine import SCRATCH, TORCH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.site.figures.drawing import ENGINE_STYLES, SOFT, Picture, new, picture, styled
-from experiments.site.figures.engines import cases, titled
+from experiments.site.figures.first_row import cases, titled
 from experiments.site.pages import Component
 from parity_tests.checks.clipping import gradients, run
 from parity_tests.engine import ENGINES

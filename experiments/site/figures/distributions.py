@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.site.figures.drawing import ENGINE_STYLES, SOFT, Picture, new, picture, styled
-from experiments.site.figures.engines import cases, first_inputs, has_forward, outputs, quietly, sides
+from experiments.site.figures.first_row import cases, first_inputs, has_forward, outputs, quietly, sides
 from experiments.site.pages import Component
 from parity_tests.rule import distance
 

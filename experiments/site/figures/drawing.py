@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from experiments.site.figures.slim import slim
+from experiments.site.figures.slim_svg import slim
 
 INK, SOFT, LINE, TORCH, SCRATCH, ACCENT, FILL = (
     "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707",

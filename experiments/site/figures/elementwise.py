@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, Picture, in_ulp, new, picture, styled
-from experiments.site.figures.engines import cases, quietly, sides, titled
+from experiments.site.figures.first_row import cases, quietly, sides, titled
 from experiments.site.pages import Component
 from parity_tests.table.row import Pair
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.site.figures.drawing import Picture, new, picture, styled
-from experiments.site.figures.engines import cases, first_inputs, has_forward, outputs, quietly, sides, titled
+from experiments.site.figures.first_row import cases, first_inputs, has_forward, outputs, quietly, sides, titled
 from experiments.site.pages import Component
 from parity_tests.checks.sides import ScratchSide
 from parity_tests.nests import leaves

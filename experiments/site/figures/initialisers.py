@@ -8,7 +8,7 @@ import numpy as np
 
 import scratch
 from experiments.site.figures.drawing import INK, SCRATCH, SOFT, TORCH, Picture, new, picture, styled
-from experiments.site.figures.engines import cases, quietly
+from experiments.site.figures.first_row import cases, quietly
 from experiments.site.pages import Component
 from parity_tests.checks.initialiser import fill
 from parity_tests.engine import find

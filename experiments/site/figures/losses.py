@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, INK, Picture, new, picture, styled
-from experiments.site.figures.engines import cases, first_inputs, quietly, sides, titled
+from experiments.site.figures.first_row import cases, first_inputs, quietly, sides, titled
 from experiments.site.pages import Component
 from parity_tests.nests import leaves
 from parity_tests.table.row import Pair

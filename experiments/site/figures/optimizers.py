@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, SOFT, Picture, new, picture, styled
-from experiments.site.figures.engines import cases
+from experiments.site.figures.first_row import cases
 from experiments.site.pages import Component
 from parity_tests.engine import ENGINES
 from parity_tests.rule import distance

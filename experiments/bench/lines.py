@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any, NamedTuple
 
-from experiments.bench import curves
+from experiments.bench import cost_curves
 from experiments.bench.cases import GROUPS
 from experiments.bench.measure import Result, ratios, totals
 
@@ -60,7 +60,7 @@ def about(report: dict[str, Any]) -> str:
     """One line: exponents if there are any, machine, versions, commit, date."""
     machine, versions = report["machine"], report["versions"]
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
-    grows = curves.summary(report["results"])
+    grows = cost_curves.summary(report["results"])
     return (grows + " " if grows else "") + (
         f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {libraries}; commit "
         f"{report['commit']}, {report['date']}."

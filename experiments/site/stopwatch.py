@@ -7,7 +7,7 @@ from statistics import median
 from experiments.bench.case import Work
 from experiments.bench.cases import components, optimizers
 from experiments.bench.measure import ratios, totals
-from experiments.site.figures.engines import quietly
+from experiments.site.figures.first_row import quietly
 from experiments.site.pages import Component, duration
 from experiments.site.speed import STANDARD, Speed, read
 from parity_tests.engine import ENGINES
