@@ -58,8 +58,8 @@ class Docstring:
 
 
 def parse(title: str, text: str) -> Docstring:
-    """Split a docstring, as inspect.getdoc gives it, at its headings."""
-    lines = text.splitlines()
+    """Split a docstring, as inspect.getdoc gives it, at its headings. Its example is left out: a page runs its own."""
+    lines = text.partition("\n>>> ")[0].splitlines()
     summary = " ".join(_paragraph(lines))
     rest = lines[len(_paragraph(lines)) :]
     starts = [i for i, line in enumerate(rest) if HEADING.match(line)]

@@ -19,6 +19,8 @@ class DataLoader:
     A batch of a TensorDataset, or of a Subset of one, is gathered in one indexing statement an array. Any other dataset
     is read item by item and collated. `batch_size=None` yields what the dataset gives for each number of the sampler.
 
+    Options   dataset; batch_size and shuffle, or a sampler; batch_sampler, which yields whole batches of numbers;
+              collate_fn makes a batch of a list of items; drop_last leaves a short last batch out; generator.
     Draws     Every `iter(loader)` takes one 64-bit number from `generator` (None: the global stream), even where
               nothing is shuffled; torch seeds its workers with it. Then the sampler draws, at the first batch.
     Torch     torch.utils.data.DataLoader; same arguments less those of execution.

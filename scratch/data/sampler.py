@@ -24,7 +24,10 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
-    """0, 1, 2, ..., n - 1."""
+    """0, 1, 2, ..., n - 1.
+
+    Options   data_source, the dataset.
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -44,6 +47,7 @@ class RandomSampler(Sampler):
     With replacement: randint in chunks of 32, then one for the rest.
     Without a generator: the global stream gives one 64-bit number, which seeds a generator for this epoch alone.
 
+    Options   data_source, the dataset; replacement; num_samples; generator.
     Torch     torch.utils.data.RandomSampler.
     Raises    TypeError if replacement is not a bool, ValueError if num_samples is not a positive integer.
     """
@@ -88,7 +92,10 @@ class RandomSampler(Sampler):
 
 
 class SubsetRandomSampler(Sampler):
-    """The given numbers in random order: one randperm of their count."""
+    """The given numbers in random order: one randperm of their count.
+
+    Options   indices, the numbers; generator, None being the global one.
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         self.indices = indices
@@ -105,6 +112,7 @@ class SubsetRandomSampler(Sampler):
 class WeightedRandomSampler(Sampler):
     """`num_samples` numbers drawn with these weights, which need not sum to 1: one multinomial in float64.
 
+    Options   weights; num_samples; replacement; generator, None being the global one.
     Torch     torch.utils.data.WeightedRandomSampler.
     Raises    ValueError if num_samples is not a positive integer, replacement not a bool, or weights not 1-D.
     """
@@ -169,6 +177,7 @@ class DistributedSampler(Sampler):
     every process, and the global stream is not touched. To make the shares equal, the order is repeated from its
     beginning, or cut if `drop_last`.
 
+    Options   dataset; num_replicas processes, of which this is number rank; shuffle; seed; drop_last.
     Torch     torch.utils.data.DistributedSampler. Without process groups, num_replicas and rank must be given.
     Raises    ValueError if they are not given, or rank is outside [0, num_replicas).
     """

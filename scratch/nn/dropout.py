@@ -59,6 +59,9 @@ class Dropout(_Dropout):
     Torch     torch.nn.Dropout; from one seed the masks are equal bit for bit. `inplace` is accepted and ignored.
     Raises    ValueError unless 0 <= p <= 1; RuntimeError for integer input.
     Source    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting.
+
+    >>> Dropout(0.5).eval()(np.ones(3))
+    array([1., 1., 1.])
     """
 
 
@@ -84,6 +87,7 @@ class Dropout1d(_FeatureDropout):
 
         y = x * m        one m for each sample and channel, drawn and scaled as in Dropout
 
+    Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m
     Saves     m (N, C, 1).
     Torch     torch.nn.Dropout1d.
@@ -102,6 +106,7 @@ class Dropout2d(_FeatureDropout):
 
         y = x * m        one m for each sample and channel, drawn and scaled as in Dropout
 
+    Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m
     Saves     m (N, C, 1, 1).
     Torch     torch.nn.Dropout2d, its quirk included: three dimensions are read as (N, C, L), with a warning.
@@ -122,6 +127,7 @@ class Dropout3d(_FeatureDropout):
 
         y = x * m        one m for each sample and channel, drawn and scaled as in Dropout
 
+    Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m
     Saves     m (N, C, 1, 1, 1).
     Torch     torch.nn.Dropout3d; any other number of dimensions warns and is read as unbatched, as there.
@@ -147,6 +153,7 @@ class AlphaDropout(_Dropout):
         b_m = (m - 1) α a + α a p                            α = 1.758..., so that SELU's floor is -α
 
     Shapes    x, y (...), any shape.
+    Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m a
     Why       a kept element becomes a x + α a p, a dropped one α a (p - 1). With E[x] = 0, E[x²] = 1 the mean of y is
               (1-p) α a p + p α a (p-1) = 0, and a makes its variance 1.
@@ -170,6 +177,7 @@ class FeatureAlphaDropout(AlphaDropout, _FeatureDropout):
         y = x * m a + b_m        m (N, C, 1, ...), a and b_m as in AlphaDropout
 
     Shapes    x, y (N, C, ...), at least 2 dimensions in training.
+    Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m a
     Saves     m a.
     Torch     torch.nn.FeatureAlphaDropout.

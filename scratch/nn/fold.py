@@ -65,6 +65,7 @@ class Unfold(_Blocks):
 
     Shapes    x (N, C, H, W) or (C, H, W); y (N, C KH KW, L) or (C KH KW, L), where L = PH PW and
               P = floor((S + 2 padding - dilation (K - 1) - 1) / stride) + 1 for each axis. c counts slowest.
+    Options   kernel_size, dilation, padding and stride, an int or one for each axis.
     Backward  dx = fold(dy)
     Why       an element of x stands in every window that covers it, so it collects their gradients: that is Fold.
     Saves     the size of x.
@@ -106,6 +107,7 @@ class Fold(_Blocks):
 
     Shapes    x (N, C KH KW, L) or (C KH KW, L); y (N, C, H, W) or (C, H, W), where (H, W) = output_size, L = PH PW and
               P = floor((S + 2 padding - dilation (K - 1) - 1) / stride) + 1 for each axis.
+    Options   output_size, the image's (H, W); kernel_size, dilation, padding and stride, an int or one for each axis.
     Backward  dx = unfold(dy)
     Why       every element of x is added to one element of y, so it gets that element's gradient: that is Unfold.
     Saves     nothing.

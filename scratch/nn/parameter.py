@@ -15,6 +15,7 @@ class Parameter:
 
     An optimizer moves `data` into its flat buffer and sets `grad_buffer` to the matching slice of its gradient buffer.
     The first gradient after `zero_grad()` is then written there rather than added, which saves a pass to clear it.
+    Options   data, the array; requires_grad=False gives it no gradient.
     """
 
     __slots__ = ("data", "grad", "grad_buffer", "requires_grad")

@@ -17,6 +17,8 @@ class Adagrad(Optimizer):
         s = s + g²
         θ = θ - lr / (1 + (t - 1) lr_decay) · g / (sqrt(s) + eps)
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; lr_decay; weight_decay;
+              initial_accumulator_value, what the sums start from; eps; maximize.
     State     step: t; sum: s, which starts at initial_accumulator_value. Both exist before the first step.
     Differs   lr_decay is torch's own. Keras starts s at 0.1, adds eps 1e-7 inside the root, and has lr 0.001; here s
               starts at 0, eps 1e-10 stands outside, and lr is 0.01, so the first step has size lr for every weight.

@@ -22,6 +22,8 @@ class Adam(Optimizer):
     With amsgrad the largest v so far stands in the root. With decoupled_weight_decay, θ is first multiplied by
     1 - lr weight_decay, and g is the plain gradient: AdamW.
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+              weight_decay; amsgrad; maximize; decoupled_weight_decay.
     Numerics  the root's correction c = sqrt(1 - β2^t) is not divided out of every root; it is taken into two numbers:
                   m / (sqrt(v) / c + eps) = c m / (sqrt(v) + c eps)
     Cost      12 statements, and some more with weight_decay, amsgrad or maximize. 28 bytes a weight pass between memory

@@ -11,6 +11,8 @@ class AdamW(Adam):
 
         θ = (1 - lr weight_decay) θ, then Adam's step with the plain gradient
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+              weight_decay; amsgrad; maximize.
     Why       L2 in the gradient is divided by Adam's root, so that weights with large gradients decay less. Decoupled,
               all weights decay alike.
     State     Adam's.

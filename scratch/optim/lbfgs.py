@@ -24,6 +24,8 @@ class LBFGS(Optimizer):
     and the gradients, and returns the loss. A step ends early when max |g| <= tolerance_grad, or when θ or the loss
     change, or would change, by less than tolerance_change.
 
+    Options   params, an iterable of parameters, in one group; lr; max_iter and max_eval; tolerance_grad and
+              tolerance_change; history_size, the number of pairs kept; line_search_fn.
     State     of the first parameter: func_evals and n_iter; d, t and H_diag; the memory old_dirs (y), old_stps (s) and
               ro (1 / y·s); al, prev_flat_grad and prev_loss.
     Why       H is never formed: two loops over the pairs apply it (Nocedal's two-loop recursion), starting from the

@@ -24,6 +24,8 @@ class Muon(Optimizer):
     ratio is sqrt(max(1, rows / columns)), or 0.2 sqrt(max(rows, columns)) with adjust_lr_fn="match_rms_adamw", so that
     updates are as large as AdamW's.
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; weight_decay; momentum;
+              nesterov; ns_coefficients a, b, c; eps, the least |u|; ns_steps; adjust_lr_fn.
     State     momentum_buffer: b. There is no step count.
     Why       all directions of the update get about the same length, while a gradient is dominated by a few. The
               polynomial moves singular values in (0, 1] to between 0.7 and 1.2 in five iterations.

@@ -18,6 +18,8 @@ class NAdam(Optimizer):
         μ_t = β1 (1 - 0.96^(t momentum_decay) / 2)        P_t = μ_1 μ_2 ... μ_t
         θ = θ - lr ((1 - μ_t) / (1 - P_t) g + μ_(t+1) / (1 - P_(t+1)) m) / (sqrt(v / (1 - β2^t)) + eps)
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+              weight_decay; momentum_decay; decoupled_weight_decay; maximize.
     State     step: t; mu_product: P_t; exp_avg: m; exp_avg_sq: v.
     Differs   P is kept in float32, in float64 training too, as torch keeps it. weight_decay in the gradient and
               decoupled_weight_decay are torch's; Keras has the latter alone.

@@ -21,6 +21,8 @@ class RAdam(Optimizer):
         θ = θ - lr m / (1 - β1^t)
         r = sqrt((ρ - 4) (ρ - 2) ρ∞ / ((ρ∞ - 4) (ρ∞ - 2) ρ))
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+              weight_decay; decoupled_weight_decay; maximize.
     State     step: t; exp_avg: m; exp_avg_sq: v.
     Why       ρ is the number of gradients that v averages in effect. The variance of 1/sqrt(v) exists only for ρ > 4;
               r scales it to what it is with many. With β2 = 0.999 the first five steps are plain momentum.

@@ -20,6 +20,8 @@ class Rprop(Optimizer):
 
     The gradient is negated if maximize.
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr, the first step size; etas
+              (η-, η+), by which it shrinks and grows; step_sizes, its bounds; maximize.
     State     step; prev: the previous g; step_size: Δ, which starts at lr.
     Why       the gradient's size says little about the distance to the minimum; a change of sign says it was passed.
     Differs   this is the variant iRprop-. The sign of NaN is 0 in torch, so a NaN gradient makes no step, and here too.

@@ -19,6 +19,8 @@ class SGD(Optimizer):
 
     With momentum 0 there is no v, and θ = θ - lr g.
 
+    Options   params, an iterable of parameters or of groups with options of their own; lr; momentum; dampening;
+              weight_decay; nesterov; maximize.
     State     momentum_buffer: v. None with momentum 0.
     Differs   lr stands outside the velocity. Keras and scikit-learn keep it inside, v = momentum v - lr g: the same
               numbers while lr is constant, other ones after lr changes. Sutskever's form is theirs.

@@ -192,6 +192,8 @@ class SWALR(LRScheduler):
 
     Computed from the previous rate, so that it composes with other schedules.
 
+    Options   optimizer, whose rates it sets; swa_lr, one rate or one for each group; anneal_epochs; anneal_strategy,
+              "cos" or "linear"; last_epoch, -1 at the start.
     Torch     torch.optim.swa_utils.SWALR.
     Raises    ValueError for an unknown anneal_strategy or anneal_epochs that is no integer of at least 0.
     Source    Izmailov et al. 2018, arXiv:1803.05407.

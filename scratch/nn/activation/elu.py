@@ -51,6 +51,7 @@ class ELU(_ExponentialLinear):
         y = α (exp(x) - 1)          x <= 0
 
     Shapes    x, y (...), any shape.
+    Options   alpha, the size of the limit on the left; inplace is accepted and ignored.
     Backward  dx = dy where x > 0, else dy α exp(x)
     Why       the slope of exp is exp. At 0 it is α, the left one, as in torch.
     Saves     x.

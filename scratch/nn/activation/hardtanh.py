@@ -14,6 +14,7 @@ class Hardtanh(Activation):
         y = min(max(x, a), b)        a = min_val, b = max_val
 
     Shapes    x, y (...), any shape.
+    Options   min_val and max_val; inplace is accepted and ignored.
     Backward  dx = dy where a < y < b, else 0
     Why       the slope is 1 inside and 0 outside. At both ends torch takes 0, as for ReLU; its clamp takes 1 there.
     Saves     y.

@@ -19,6 +19,9 @@ class ReLU(Activation):
     Numerics  exact. NaN stays NaN, and passes dy on: torch tests y <= 0.
     Torch     torch.nn.ReLU; `inplace` is accepted and ignored.
     Source    Nair, Hinton 2010, Rectified linear units improve restricted Boltzmann machines.
+
+    >>> ReLU()(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
     """
 
     def __init__(self, inplace: bool = False) -> None:

@@ -99,6 +99,9 @@ class Softmax(_AlongDim):
     Torch     torch.nn.Softmax; without dim, torch's choice and its warning.
     Raises    IndexError if there is no such dim, TypeError if it is not an integer.
     Source    Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
+
+    >>> Softmax(-1)(np.zeros((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]])
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:

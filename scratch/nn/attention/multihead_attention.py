@@ -31,6 +31,10 @@ class MultiheadAttention(Module):
               average_attn_weights=False; None with need_weights=False.
               backward(dy, dweights): dquery, dkey, dvalue. If one array was passed as all three, its gradient is their
               sum.
+    Options   embed_dim E, num_heads H; dropout, the probability that a weight is dropped; bias=False leaves the biases
+              out; add_bias_kv appends a learned key and value, add_zero_attn a key and value of zeros; kdim and vdim,
+              the widths of key and value; batch_first; dtype of the parameters, float32 or float64; generator draws
+              their initial values, None being the global one.
     Backward  each projection as in Linear, the heads as in ScaledDotProductAttention. bias_k and bias_v, one more key
               and value for everyone, collect the sums of their gradients over the batch.
     Saves     query, key, value, what attention saves, and its output before Wo.

@@ -94,6 +94,7 @@ class ScaledDotProductAttention(Module):
               gradient sums to zero: <dw w> is what has to go.
     Options   dropout_p zeroes weights with torch's mask (not in eval mode, where torch's function leaves that to the
               caller); is_causal masks what comes later; enable_gqa repeats each head of k and v for a group of queries.
+              scale: s.
     Returns   dq, dk, dv.
     Saves     s q, k, v, w, d.
     Numerics  the largest score is subtracted first. A row that may attend to nothing gives zeros, as torch on the CPU.

@@ -12,6 +12,7 @@ class ModuleDict(Module):
 
     It has no forward: the module that holds it calls its layers, and calls their backwards in the reverse order.
 
+    Options   modules, a mapping or pairs of names and modules.
     Torch     torch.nn.ModuleDict; layers are named by their keys, in the order of insertion. keys(), values() and
               items() show the moment they are called.
     Raises    TypeError for a value that is not a Module, or a key that is not a string; KeyError for a key that does

@@ -10,6 +10,7 @@ class ModuleList(Module):
 
     It has no forward: the module that holds it calls its elements, and calls their backwards in the reverse order.
 
+    Options   modules, an iterable of modules.
     Torch     torch.nn.ModuleList; elements are named "0", "1", ...
     Raises    TypeError for anything that is not a Module.
     """

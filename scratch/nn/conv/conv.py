@@ -15,12 +15,16 @@ class _Conv(_Convolution):
 
         y[n, o, p] = b[o] + Σ_{c,k} w[o, c, k] xp[n, c, stride p + dilation k]        xp = x padded
 
-    Shapes    x (N, I, *S) or (I, *S); weight (O, I / groups, *K); bias (O,); y (N, O, *P) or (O, *P), where
+    Shapes    x (N, I, *S) or (I, *S); weight (O, I / groups, *K); bias (O,); y (N, O, *P) or (O, *P). S is (L,) in
+              1d, (H, W) in 2d, (D, H, W) in 3d, K and P as many sizes, and on each axis
               P = floor((S + padding - dilation (K - 1) - 1) / stride) + 1, padding on both sides counted.
               With G groups, output channels o of group g see the input channels of group g alone.
+    Options   in_channels I, out_channels O; kernel_size K, stride, padding and dilation, an int or one for each axis;
+              groups G; bias=False leaves b out; padding_mode, what surrounds x; dtype of the parameters, float32 or
+              float64; generator draws their initial values, None being the global one.
     Backward  dxp = Σ_{o,p} w dy where stride p + dilation k = s        dw = Σ_{n,p} dy xp        db = Σ_{n,p} dy
               dx = what padding's adjoint makes of dxp, or None after requires_input_grad_(False)
-    Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form: see Correlation.
+    Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form, Σ dy w xp.
               Adding b at every place sends every dy to it.
     Saves     x, neither padded nor as columns: gathering anew costs about a tenth of the products, while columns would
               take K times the memory.
@@ -33,6 +37,9 @@ class _Conv(_Convolution):
               divide the channels; RuntimeError for input of other dimensions, channels or dtype, smaller than the
               kernel or too small for its padding, and for options that are not positive.
     Source    Dumoulin, Visin 2016, arXiv:1603.07285; Chellapilla, Puri, Simard 2006 for the columns.
+
+    >>> Conv2d(3, 8, 3, padding=1)(np.ones((5, 3, 28, 28), np.float32)).shape
+    (5, 8, 28, 28)
     """
 
     def __init__(
@@ -117,18 +124,15 @@ class _Conv(_Convolution):
 
 
 class Conv1d(_Conv):
-    """One axis: x (N, I, L), weight (O, I / groups, K), y (N, O, P). See _Conv."""
-
+    __doc__ = _Conv.__doc__
     axes = 1
 
 
 class Conv2d(_Conv):
-    """Two axes: x (N, I, H, W), weight (O, I / groups, KH, KW), y (N, O, PH, PW). See _Conv."""
-
+    __doc__ = _Conv.__doc__
     axes = 2
 
 
 class Conv3d(_Conv):
-    """Three axes: x (N, I, D, H, W), weight (O, I / groups, KD, KH, KW), y (N, O, PD, PH, PW). See _Conv."""
-
+    __doc__ = _Conv.__doc__
     axes = 3

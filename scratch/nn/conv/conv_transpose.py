@@ -17,15 +17,19 @@ class _ConvTranspose(_Convolution):
         z[n, o, s] = Σ_{i,p,k: stride p + dilation k = s} w[i, o, k] x[n, i, p]
         y[n, o, s] = b[o] + z[n, o, s + padding]        z is 0 beyond its end, where output_padding makes y reach
 
-    Shapes    x (N, I, *P) or (I, *P); weight (I, O / groups, *K); bias (O,); y (N, O, *S) or (O, *S), where
+    Shapes    x (N, I, *P) or (I, *P); weight (I, O / groups, *K); bias (O,); y (N, O, *S) or (O, *S). P is (L,) in
+              1d, (H, W) in 2d, (D, H, W) in 3d, K and S as many sizes, and on each axis
               S = (P - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
               With G groups, input channels i of group g reach the output channels of group g alone.
+    Options   in_channels I, out_channels O; kernel_size K, stride, padding, output_padding and dilation, an int or one
+              for each axis; groups G; bias=False leaves b out; padding_mode, "zeros" alone; dtype of the parameters,
+              float32 or float64; generator draws their initial values, None being the global one.
     Backward  with dz = dy padded, and cut where output_padding lengthened y:
                   dx[n, i, p] = Σ_{o,k} w[i, o, k] dz[n, o, stride p + dilation k]
                   dw[i, o, k] = Σ_{n,p} x[n, i, p] dz[n, o, stride p + dilation k]        db = Σ dy
               After requires_input_grad_(False) there is no dx but None.
     Why       the map from x to z is the transpose of the convolution with the same weight, so its gradient is that
-              convolution: see Correlation, whose three derivatives serve both layers with x and y exchanged.
+              convolution: x and y have changed places.
     Saves     x.
     Numerics  padding removes outputs; it is the padding of the convolution that this layer transposes.
     Init      weight and bias ~ U(-1/√fan, 1/√fan), fan = O / groups * K as torch counts it, torch's draws to the bit.
@@ -124,18 +128,15 @@ class _ConvTranspose(_Convolution):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """One axis: x (N, I, P), weight (I, O / groups, K), y (N, O, L). See _ConvTranspose."""
-
+    __doc__ = _ConvTranspose.__doc__
     axes = 1
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """Two axes: x (N, I, PH, PW), weight (I, O / groups, KH, KW), y (N, O, H, W). See _ConvTranspose."""
-
+    __doc__ = _ConvTranspose.__doc__
     axes = 2
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """Three axes: x (N, I, PD, PH, PW), weight (I, O / groups, KD, KH, KW), y (N, O, D, H, W). See _ConvTranspose."""
-
+    __doc__ = _ConvTranspose.__doc__
     axes = 3

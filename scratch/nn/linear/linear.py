@@ -18,6 +18,8 @@ class Linear(Module):
         y = x W^T + b
 
     Shapes    x (..., I); weight (O, I); bias (O,); y (..., O). I = in_features, O = out_features.
+    Options   in_features I, out_features O; bias=False leaves b out; dtype of the parameters, float32 or float64;
+              generator draws their initial values, None being the global one.
     Backward  with every leading dimension flattened into N rows:
                   dx = dy W        dW = dy^T x        db = Σ_n dy
               dx is None, and not computed, after requires_input_grad_(False)
@@ -27,6 +29,9 @@ class Linear(Module):
     Init      weight and bias ~ U(-1/sqrt(I), 1/sqrt(I)), torch's draws from the same seed to the bit.
     Torch     torch.nn.Linear; same names, layout (O, I) and defaults.
     Raises    RuntimeError if the last dimension of x is not I, or its dtype is not the weight's.
+
+    >>> Linear(3, 2)(np.ones((5, 3), np.float32)).shape
+    (5, 2)
     """
 
     def __init__(

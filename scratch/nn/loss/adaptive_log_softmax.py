@@ -35,6 +35,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Shapes    x (N, I) or (I,); target (N,) or (); output (N,) or (); loss (). head.weight (shortlist + clusters, I);
               tail[k] two layers without bias, I -> I // div_value^(k+1) -> size of cluster k.
+    Options   in_features, n_classes; cutoffs, the first class of each cluster of the tail; div_value, by which its
+              widths shrink; head_bias gives the head a bias; dtype of the parameters, float32 or float64; generator
+              draws their initial values, None being the global one.
     Backward  g_n = doutput_n - dloss / N        in the head's logits of every row, and in cluster k's of its own rows:
                   dlogits_nc = g_n ([c = the class or cluster of y_n] - softmax(logits)_nc)
               dx is the head's, plus in each cluster's rows what its two layers give

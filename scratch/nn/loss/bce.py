@@ -17,6 +17,7 @@ class BCELoss(Loss):
         l_i = -w_i (t_i log x_i + (1 - t_i) log(1 - x_i))        both logarithms cut off at -100
 
     Shapes    x, target (...), the same; weight broadcasts to them; y () or (...).
+    Options   weight, a factor for each element; reduction, "mean", "sum" or "none".
     Backward  dx = w (x - t) / max(x (1 - x), 1e-12) dl
     Why       dl/dx = -t / x + (1 - t) / (1 - x), over the common denominator (x - t) / (x (1 - x)).
     Saves     x, t.
@@ -64,6 +65,8 @@ class BCEWithLogitsLoss(Loss):
         l_i = -w_i (p_i t_i log σ(x_i) + (1 - t_i) log(1 - σ(x_i)))        p = pos_weight, 1 if there is none
 
     Shapes    x, target (...), the same; weight and pos_weight broadcast to them; y () or (...).
+    Options   weight, a factor for each element; pos_weight, a factor for the positive term; reduction, "mean", "sum" or
+              "none".
     Backward  dx = w ((1 - t + p t) σ(x) - p t) dl, which is w (σ(x) - t) dl if p = 1
     Why       d log σ(x) = 1 - σ(x) and d log(1 - σ(x)) = -σ(x), so dl/dx = -p t (1 - σ) + (1 - t) σ. No logarithm
               and no division survives: the sigmoid's derivative cancels the one that the logarithm brings.

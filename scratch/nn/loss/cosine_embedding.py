@@ -17,6 +17,7 @@ class CosineEmbeddingLoss(Loss):
               max(c_n - margin, 0)         if t_n = -1, and 0 for any other target
 
     Shapes    x1 = a, x2 = b (N, D) or (D,), the same; target (N,) or (); y () or (N,).
+    Options   margin; reduction, "mean", "sum" or "none".
     Backward  da = dc (b / sqrt(A B) - c a / A)        db = dc (a / sqrt(A B) - c b / B)
               dc = -dl if t = 1;  dl if t = -1 and c >= margin, else 0
     Why       the product rule: the first term turns a towards b, the second takes out what would only make a longer,

@@ -21,6 +21,8 @@ class CTCLoss(Loss):
 
     Shapes    log_probs (T, N, C) or (T, C); targets (N, S) padded, or concatenated (ΣS_n,); input_lengths and
               target_lengths (N,), or of any shape with one element without a batch; y () or (N,).
+    Options   blank, the index of the blank label; reduction, "mean", "sum" or "none"; zero_infinity replaces an
+              infinite loss by 0.
     Backward  β_ts = log Σ_s' exp(e_t+1,s' + β_t+1,s')  over the s' that follow s;  0 at both ends at T - 1
               γ_ts = exp(α_ts + β_ts + l), the probability that the alignment is at s at time t, given the labels
               dlog_probs_tc = (exp(log_probs_tc) - Σ_{s of class c} γ_ts) dl    for t < T, else 0

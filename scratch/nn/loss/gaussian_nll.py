@@ -15,6 +15,7 @@ class GaussianNLLLoss(Loss):
 
     Shapes    x, target (...), the same; var: as x, or with its last dimension missing, or with one dimension of size 1,
               or a float; y () or (...).
+    Options   full adds the constant; eps, the least variance; reduction, "mean", "sum" or "none".
     Backward  dx = (d / v) dl        dvar = (1 - d² / v) / (2 v) dl, summed over what var was spread to        d = x - t
     Why       dx is the squared error's gradient in units of the variance. For v, d/dv log v = 1 / v and
               d/dv (d² / v) = -d² / v²: the variance grows while it is smaller than the error's square.

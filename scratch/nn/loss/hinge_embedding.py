@@ -14,6 +14,7 @@ class HingeEmbeddingLoss(Loss):
               max(margin - x_i, 0)       if t_i = -1
 
     Shapes    x, target (...), the same; y () or (...).
+    Options   margin; reduction, "mean", "sum" or "none".
     Backward  dx = dl if t = 1;        -dl if t = -1 and x <= margin, else 0
     Why       pairs that belong together are pulled at any distance, the others are pushed apart up to the margin. At
               the kink x = margin torch still pushes.

@@ -16,6 +16,7 @@ class KLDivLoss(Loss):
         batchmean:  y = Σ l_i / N            mean:  y = Σ l_i / number of elements
 
     Shapes    x, target (...), the same; y () or (...). N is the first dimension, 1 for a scalar.
+    Options   reduction, "mean", "batchmean", "sum" or "none"; log_target, whether the target holds logarithms.
     Backward  dx = -t dl, with log_target -exp(t) dl
     Why       l is linear in x: only the cross term t x depends on it.
     Saves     t, or exp(t).

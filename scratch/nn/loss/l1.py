@@ -13,6 +13,7 @@ class L1Loss(Loss):
         l_i = |x_i - t_i|        y = mean, sum or none of l
 
     Shapes    x, target (...), the same; y () or (...).
+    Options   reduction, "mean", "sum" or "none".
     Backward  dx = sign(x - t) dl
     Why       |d| rises with slope 1 right of 0 and falls with slope 1 left of it. At 0 torch takes the slope 0, so a
               perfect prediction stays where it is.
@@ -41,6 +42,7 @@ class SmoothL1Loss(Loss):
 
     Shapes    x, target (...), the same; y () or (...).
     Backward  dx = c / beta dl        c = clip(d, -beta, beta)
+    Options   reduction, "mean", "sum" or "none"; beta, where the parabola ends.
     Why       the parabola's slope is d / beta, the line's is ±1; they meet at |d| = beta in value and in slope.
               beta = 0 leaves no parabola: then it is L1Loss.
     Saves     c = clip(d, -beta, beta), or d if beta = 0.
@@ -86,6 +88,7 @@ class HuberLoss(Loss):
 
     Shapes    x, target (...), the same; y () or (...).
     Backward  dx = c dl        c = clip(d, -delta, delta)
+    Options   reduction, "mean", "sum" or "none"; delta, where the parabola ends.
     Why       the parabola's slope is d, and the line continues it with the slope ±delta it had at |d| = delta.
     Saves     c.
     Numerics  both branches are c (d - c / 2): no choice, and no overflow.

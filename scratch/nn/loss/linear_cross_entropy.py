@@ -21,6 +21,10 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
               (N, C, *out_features) or (C,), and the target is what CrossEntropyLoss takes for them.
               I = in_features, C = num_classes.
     Backward  dx = Linear.backward(CrossEntropyLoss.backward(dloss)), which also adds into linear.weight and bias
+    Options   in_features I, num_classes C, out_features, sizes that each have C logits; bias=False leaves the linear
+              layer's bias out; weight, a factor for each class; ignore_index; label_smoothing; reduction, "mean", "sum"
+              or "none"; dtype of the parameters, float32 or float64; generator draws their initial values, None being
+              the global one.
     Why       the chain rule; the two derivations stand with the two classes.
     Saves     what CrossEntropyLoss saves, and x in the linear layer.
     Numerics  those of its two parts.

@@ -13,6 +13,7 @@ class MarginRankingLoss(Loss):
         l_i = max(margin - t_i (x1_i - x2_i), 0)        t = 1: x1 should win;  t = -1: x2 should
 
     Shapes    x1, x2, target (...), the same; y () or (...).
+    Options   margin; reduction, "mean", "sum" or "none".
     Backward  dx1 = -t dl where the maximum is its first argument, else 0;        dx2 = -dx1
     Why       l falls with slope 1 as the lead grows, until it reaches the margin. At the kink torch takes the slope 1.
     Saves     t where the maximum is its first argument, else 0.

@@ -16,6 +16,7 @@ class MultiLabelMarginLoss(Loss):
         z_njc = 1 - x_n,j + x_nc        l_n = Σ_{j right} Σ_{c wrong} max(z_njc, 0) / C
 
     Shapes    x, target (N, C), (C,) or (), the same; y () or (N,).
+    Options   reduction, "mean", "sum" or "none".
     Backward  h_njc = 1 / C dl_n where z_njc > 0, j right and c wrong, else 0
               dx_nc = Σ_j h_njc for wrong c        dx_nj = -Σ_c h_njc for right j
     Why       each pair inside the margin is pushed apart, with equal force on both.

@@ -14,6 +14,7 @@ class MultiLabelSoftMarginLoss(Loss):
         l_n = -Σ_c w_c (t_nc log σ(x_nc) + (1 - t_nc) log σ(-x_nc)) / C        σ the sigmoid
 
     Shapes    x, target (..., C), the same; weight (C,) or what broadcasts to x; y () or (...).
+    Options   weight, a factor for each class; reduction, "mean", "sum" or "none".
     Backward  dx = w (σ(x) - t) / C dl
     Why       d log σ(x) = σ(-x) and d log σ(-x) = -σ(x); -t σ(-x) + (1 - t) σ(x) = σ(x) - t, since both σ sum to 1.
     Saves     x, t.

@@ -16,6 +16,7 @@ class MultiMarginLoss(Loss):
         z_nc = margin - x_n,y_n + x_nc        l_n = w_n Σ_{c ≠ y_n} max(z_nc, 0)^p / C        w_n = weight[y_n]
 
     Shapes    x (N, C), (C,) or (); target (N,), for a single row (1,) or (); weight (C,); y () or like target.
+    Options   p, 1 or 2; margin; weight, a factor for each class; reduction, "mean", "sum" or "none".
     Backward  dz_nc = w_n p max(z_nc, 0)^(p-1) / C dl_n where z_nc > 0 and c ≠ y_n, else 0
               dx_nc = dz_nc for c ≠ y_n        dx_n,y_n = -Σ_c dz_nc
     Why       each rival inside the margin pushes its own score down and the right one up by the same amount.

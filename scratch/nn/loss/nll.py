@@ -78,6 +78,8 @@ class NLLLoss(LabelLoss):
 
     Shapes    x (N, C, ...) or (C,), log-probabilities; target (N, ...) or (), labels in [0, C); weight (C,);
               y () or like target.
+    Options   weight, a factor for each class; ignore_index, a class that does not count; reduction, "mean", "sum" or
+              "none".
     Backward  dx_nc = -w_n dl_n if c = y_n, else 0
     Why       l_n is linear in one element of its row. The other elements only matter through the log-softmax before.
     Saves     where the labels' elements stand, w, Σ w and x's shape.
@@ -114,7 +116,11 @@ class NLLLoss(LabelLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """torch's former name of NLLLoss for images; NLLLoss takes any number of dimensions."""
+    """torch's former name of NLLLoss for images; NLLLoss takes any number of dimensions.
+
+    Options   weight, a factor for each class; ignore_index, a class that does not count; reduction, "mean", "sum" or
+              "none".
+    """
 
 
 def class_axis(x: np.ndarray) -> int:

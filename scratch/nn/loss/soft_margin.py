@@ -13,6 +13,7 @@ class SoftMarginLoss(Loss):
         l_i = log(1 + exp(-t_i x_i))        t = 1 or -1
 
     Shapes    x, target (...), the same; y () or (...).
+    Options   reduction, "mean", "sum" or "none".
     Backward  dx = -t z / (1 + z) dl        z = exp(-t x)
     Why       the chain rule through the logarithm; z / (1 + z) is the probability given to the wrong answer.
     Saves     t, z.

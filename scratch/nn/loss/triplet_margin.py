@@ -16,6 +16,8 @@ class TripletMarginWithDistanceLoss(Loss):
         swap: f(a, m) becomes min(f(a, m), f(p, m))
 
     Shapes    anchor a, positive p, negative m, the same, (N, D) or (D,), or whatever f takes; y () or what f gives.
+    Options   distance_function, a function of two arrays or None; margin; swap takes the nearer of anchor and positive;
+              reduction, "mean", "sum" or "none".
     Backward  with z the argument of the maximum:  df(a, p) = dl where z >= 0, else 0;        df(a, m) = -df(a, p)
               with swap this last goes to the smaller of f(a, m) and f(p, m), half to each at a tie
               da, dp, dm = the sums of what f's backward gives them
@@ -99,6 +101,8 @@ class TripletMarginLoss(TripletMarginWithDistanceLoss):
         l_n = max(|a_n - p_n + eps|_p - |a_n - m_n + eps|_p + margin, 0)
 
     Shapes    anchor, positive, negative (..., D), the same; y () or (...).
+    Options   margin; p, the norm; eps, added to differences; swap takes the nearer of anchor and positive; reduction,
+              "mean", "sum" or "none".
     Backward, Why, Saves, Raises   as derived there, and in PairwiseDistance for the norm.
     Numerics  eps keeps the distance of equal vectors differentiable.
     Torch     torch.nn.TripletMarginLoss; torch broadcasts sizes of 1, here they are refused.

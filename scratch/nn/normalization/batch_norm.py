@@ -12,7 +12,11 @@ class _BatchNorm(NormBase):
         y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)
         running = (1 - momentum) * running + momentum * (μ, or σ² n / (n - 1))
 
-    Shapes    x, y (N, C, ...); weight, bias, μ, σ², r and the running statistics (C). n = values in a channel.
+    Shapes    x, y (N, C) or (N, C, L) in 1d, (N, C, H, W) in 2d, (N, C, D, H, W) in 3d; weight, bias, μ, σ², r and the
+              running statistics (C). n = values in a channel.
+    Options   num_features C; eps inside the root; momentum of the running statistics; affine gives it weight and bias,
+              and bias=False leaves the bias out; track_running_stats keeps running statistics; dtype of the parameters,
+              float32 or float64.
     Backward  with g = dy * weight and <.> the mean over the batch and the positions of a channel:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
               in eval mode, where μ and r are constants:  dx = r * g
@@ -27,6 +31,9 @@ class _BatchNorm(NormBase):
     Raises    ValueError for another number of dimensions, one value per channel in training, or a bad eps;
               RuntimeError for another number of channels or another dtype.
     Source    Ioffe, Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+
+    >>> BatchNorm1d(1, dtype=np.float64)(np.array([[1.0], [3.0]])).round(4).ravel()
+    array([-1.,  1.])
     """
 
     over_batch = True
@@ -66,30 +73,15 @@ class _BatchNorm(NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalization of features or of signals.
-
-    Shapes    x, y (N, C) or (N, C, L).
-    All else  as in _BatchNorm, above.
-    """
-
+    __doc__ = _BatchNorm.__doc__
     dimensions = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of images.
-
-    Shapes    x, y (N, C, H, W).
-    All else  as in _BatchNorm, above.
-    """
-
+    __doc__ = _BatchNorm.__doc__
     dimensions = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of volumes.
-
-    Shapes    x, y (N, C, D, H, W).
-    All else  as in _BatchNorm, above.
-    """
-
+    __doc__ = _BatchNorm.__doc__
     dimensions = (5,)

@@ -14,7 +14,11 @@ class _InstanceNorm(NormBase):
 
         y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)
 
-    Shapes    x, y (N, C, ...) or (C, ...); weight, bias and the running statistics (C); μ, σ², r (N, C).
+    Shapes    x, y (N, C, L) in 1d, (N, C, H, W) in 2d, (N, C, D, H, W) in 3d, each also without N; weight, bias and the
+              running statistics (C); μ, σ², r (N, C).
+    Options   num_features C; eps inside the root; momentum of the running statistics; affine gives it weight and bias,
+              and bias=False leaves the bias out; track_running_stats keeps running statistics; dtype of the parameters,
+              float32 or float64.
     Backward  with g = dy * weight and <.> the mean over the positions of one channel of one sample:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
               with running statistics, which are constants:  dx = r * g
@@ -69,30 +73,15 @@ class _InstanceNorm(NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalization of signals.
-
-    Shapes    x, y (N, C, L) or (C, L).
-    All else  as in _InstanceNorm, above.
-    """
-
+    __doc__ = _InstanceNorm.__doc__
     dimensions = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalization of images.
-
-    Shapes    x, y (N, C, H, W) or (C, H, W).
-    All else  as in _InstanceNorm, above.
-    """
-
+    __doc__ = _InstanceNorm.__doc__
     dimensions = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalization of volumes.
-
-    Shapes    x, y (N, C, D, H, W) or (C, D, H, W).
-    All else  as in _InstanceNorm, above.
-    """
-
+    __doc__ = _InstanceNorm.__doc__
     dimensions = (4, 5)

@@ -21,6 +21,8 @@ class LayerNorm(Module):
 
     Shapes    x, y (..., D); weight, bias (D); μ, σ², r one a row. D may stand for several dimensions, normalized_shape.
               σ² divides by D, not D - 1.
+    Options   normalized_shape, the last dimensions; eps; elementwise_affine gives it weight and bias, bias=False leaves
+              the bias out; dtype of both.
     Backward  with g = dy * weight and <.> the mean over D:
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       μ and r depend on every x of the row. Shifting the row changes nothing, so g loses its mean; stretching
@@ -33,6 +35,9 @@ class LayerNorm(Module):
     Torch     torch.nn.LayerNorm; same names and defaults.
     Raises    RuntimeError if the last dimensions of x are not normalized_shape, or its dtype is not the weight's.
     Source    Ba, Kiros, Hinton 2016, arXiv:1607.06450, section 3.
+
+    >>> LayerNorm(2, dtype=np.float64)(np.array([[1.0, 3.0]])).round(4)
+    array([[-1.,  1.]])
     """
 
     def __init__(

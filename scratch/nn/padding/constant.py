@@ -13,7 +13,10 @@ class _ConstantPad(_Padding):
 
         y_j = x_{j - left} where that exists, else value, along every padded axis
 
-    Shapes    x (..., *S), any leading dimensions; y the same with every size S_i grown by left + right.
+    Shapes    x (..., *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d, any leading dimensions; y the same with
+              every size S_i grown by left + right.
+    Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first; value,
+              what surrounds x.
     Backward  dx_i = dy_{i + left}
     Why       the margin is constant, so its gradient is dropped. A negative width cuts x; what is cut gets 0. So dx is
               dy padded with 0 by the negative widths.
@@ -44,7 +47,18 @@ class _ConstantPad(_Padding):
 
 
 class _ZeroPad(_ConstantPad):
-    """ConstantPad with the value 0: what a convolution does with its `padding`."""
+    """Surround x by zeros: what a convolution does with its `padding`.
+
+        y_j = x_{j - left} where that exists, else 0, along every padded axis
+
+    Shapes    x (..., *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y with every size grown by left + right.
+    Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first.
+    Backward  dx_i = dy_{i + left}
+    Why       the margin is constant, so its gradient is dropped. A negative width cuts x; what is cut gets 0.
+    Saves     nothing.
+    Torch     torch.nn.ZeroPad1d/2d/3d.
+    Raises    what ConstantPad raises.
+    """
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
@@ -54,36 +68,30 @@ class _ZeroPad(_ConstantPad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """Pad the last axis: padding = (left, right). See _ConstantPad."""
-
+    __doc__ = _ConstantPad.__doc__
     axes = 1
 
 
 class ConstantPad2d(_ConstantPad):
-    """Pad the last two axes: padding = (left, right, top, bottom). See _ConstantPad."""
-
+    __doc__ = _ConstantPad.__doc__
     axes = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ConstantPad."""
-
+    __doc__ = _ConstantPad.__doc__
     axes = 3
 
 
 class ZeroPad1d(_ZeroPad):
-    """Zeros around the last axis: padding = (left, right). See _ConstantPad."""
-
+    __doc__ = _ZeroPad.__doc__
     axes = 1
 
 
 class ZeroPad2d(_ZeroPad):
-    """Zeros around the last two axes: padding = (left, right, top, bottom). See _ConstantPad."""
-
+    __doc__ = _ZeroPad.__doc__
     axes = 2
 
 
 class ZeroPad3d(_ZeroPad):
-    """Zeros around the last three axes: padding = (left, right, top, bottom, front, back). See _ConstantPad."""
-
+    __doc__ = _ZeroPad.__doc__
     axes = 3

@@ -8,7 +8,9 @@ class _ReplicationPad(_IndexPadding):
 
         y_j = x_{a_j}        a = ... 0 0 0 | 0 1 2 3 | 3 3 3 ...
 
-    Shapes    x (N, C, *S) or (C, *S); y the same with every size S_i grown by left + right.
+    Shapes    x (N, C, *S) or (C, *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y the same with every size S_i
+              grown by left + right.
+    Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first.
     Backward  dx_i = Σ_{j: a_j = i} dy_j
     Why       x_i stands in y wherever a_j = i, so it collects the gradients of all its copies.
     Saves     the shape of x.
@@ -22,18 +24,15 @@ class _ReplicationPad(_IndexPadding):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """Pad the last axis: padding = (left, right). See _ReplicationPad."""
-
+    __doc__ = _ReplicationPad.__doc__
     axes = 1
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """Pad the last two axes: padding = (left, right, top, bottom). See _ReplicationPad."""
-
+    __doc__ = _ReplicationPad.__doc__
     axes = 2
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """Pad the last three axes: padding = (left, right, top, bottom, front, back). See _ReplicationPad."""
-
+    __doc__ = _ReplicationPad.__doc__
     axes = 3

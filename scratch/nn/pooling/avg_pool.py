@@ -21,6 +21,8 @@ class _AvgPool(Module):
     divisor_override, in 2d and 3d, replaces m_o.
 
     Shapes    x (N, C, I, ...) or (C, I, ...); y with O instead of I on every spatial axis (see sliding_windows).
+    Options   kernel_size K, stride (K if it is None) and padding, an int or one for each axis; ceil_mode lets a last
+              window reach beyond the end; count_include_pad; divisor_override, not in 1d.
     Backward  dx_i = Σ_o dy_o / m_o over the windows o that read i
     Why       x_i enters each of these means with the weight 1 / m_o, and no other.
     Saves     the windows and m; nothing of the size of x.

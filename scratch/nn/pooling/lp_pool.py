@@ -22,6 +22,8 @@ class _LPPool(Module):
     For p = inf, y_o = max_k |x_k|, and for p = -inf the minimum.
 
     Shapes    x (N, C, I, ...) or (C, I, ...); y with O instead of I on every spatial axis (see sliding_windows).
+    Options   norm_type p; kernel_size K, stride (K if it is None), an int or one for each axis; ceil_mode lets a last
+              window reach beyond the end.
     Backward  ds = dy s^(1/p - 1) / p, but 0 where s is 0
                   dx_i = p x_i^(p-1) Σ_o c_o ds_o over the windows o that read i
                   dx_i = sign(x_i) Σ_o dy_o over the windows whose winner is i        for p = ±inf

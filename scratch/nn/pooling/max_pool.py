@@ -19,6 +19,8 @@ class _MaxPool(Module):
 
     Shapes    x (N, C, I, ...) or (C, I, ...); y with O instead of I on every spatial axis (see sliding_windows).
               return_indices adds i, of y's shape: where each maximum lies in its flattened image.
+    Options   kernel_size K, stride (K if it is None), padding and dilation, an int or one for each axis;
+              return_indices; ceil_mode lets a last window reach beyond the end.
     Backward  dx_i = Σ_o dy_o over the windows o whose maximum is at i
     Why       y_o is one of its inputs, so it moves with that one and with no other. Of equal inputs torch takes the
               first in its scan, row by row, and so does this. Overlapping windows may share a maximum: their dy add.
@@ -29,6 +31,10 @@ class _MaxPool(Module):
     Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d; integers are accepted too.
     Raises    RuntimeError for another number of dimensions, an empty image, a window that does not fit, or a padding
               of more than half a window; TypeError for options that are not ints.
+
+    >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 4, 4))
+    array([[[ 5.,  7.],
+            [13., 15.]]])
     """
 
     dimensions: int

@@ -105,9 +105,16 @@ class LSTM(_LSTM, RNNBase):
               c (L·D, N, H), zero if left out; y (T, N, D·P). L layers, D directions, P = proj_size or H = hidden_size.
               weight_ih_l0 (4H, I), weight_hh_l0 (4H, P), bias_ih_l0, bias_hh_l0 (4H), weight_hr_l0 (P, H), rows of the
               gates in order i f g o; likewise with _l1, ..., where I is D·P, and _reverse for the second direction.
-    Backward  (dx, (dh, dc)) = backward(dy, (dh', dc')): through all steps, layers and directions; equations in _LSTM.
-              None stands for zero. The gradient of the initial state comes also if hx was left out. For a
-              PackedSequence dy may be one or its data, and dx is the gradient of its data.
+    Options   input_size I, hidden_size H, num_layers L; bias=False leaves the biases out; batch_first; dropout, the
+              probability between layers; bidirectional, D = 2; proj_size P; dtype of the parameters, float32 or
+              float64; generator draws their initial values, None being the global one.
+    Backward  (dx, (dh, dc)) = backward(dy, (dh', dc')): through all steps, layers and directions, backwards in time:
+                  dc' += dh' * o (1 - tanh²c')
+                  dz_i = dc' * g i (1 - i)          dz_g = dc' * i (1 - g²)
+                  dz_f = dc' * c f (1 - f)          dz_o = dh' * tanh(c') o (1 - o)
+                  dc = dc' * f                      dh = W_hh^T dz        dx = W_ih^T dz
+              with z what stands inside σ and tanh. None stands for zero. The gradient of the initial state comes also
+              if hx was left out. For a PackedSequence dy may be one or its data, and dx is the gradient of its data.
     Why       c' keeps c but for a factor f, so its gradient passes many steps without shrinking.
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
     Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
@@ -155,7 +162,9 @@ class LSTMCell(_LSTM, RNNCellBase):
 
     Shapes    x (N, I) or (I); hx = (h, c), each (N, H) or (H), zero if left out; returns (h', c').
               weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H).
-    Backward  (dx, (dh, dc)) = backward(dh', dc'); the equations are in _LSTM.
+    Options   input_size I, hidden_size H; bias=False leaves the biases out; dtype of the parameters, float32 or
+              float64; generator draws their initial values, None being the global one.
+    Backward  (dx, (dh, dc)) = backward(dh', dc'), the equations of LSTM for one step.
     Saves     x, h, c, the gates and tanh c'.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTMCell.

@@ -68,8 +68,12 @@ class RNN(_Elman, RNNBase):
               y (T, N, D·H). L layers, D directions.
               weight_ih_l0 (H, I), weight_hh_l0 (H, H), bias_ih_l0, bias_hh_l0 (H); the same with _l1, ..., and with
               _reverse for the second direction.
-    Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions; the equations are in _Elman. None
-              stands for zero. The gradient of the initial state comes also if hx was left out. For a PackedSequence dy
+    Options   input_size I, hidden_size H, num_layers L; nonlinearity, "tanh" or "relu"; bias=False leaves the biases
+              out; batch_first; dropout, the probability between layers; bidirectional, D = 2; dtype of the parameters,
+              float32 or float64; generator draws their initial values, None being the global one.
+    Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions, backwards in time:
+                  da = dh' * (1 - h'²) for tanh, dh' where h' > 0 for relu    dh = W_hh^T da    dx = W_ih^T da
+              None stands for zero. The gradient of the initial state comes also if hx was left out. For a PackedSequence dy
               may be one or its data, and dx is the gradient of its data.
     Saves     in every layer and direction: x, and h before and after each step.
     Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
@@ -119,7 +123,9 @@ class RNNCell(_Elman, RNNCellBase):
 
     Shapes    x (N, I) or (I); hx (N, H) or (H), zero if left out; h' like hx.
               weight_ih (H, I), weight_hh (H, H), bias_ih, bias_hh (H).
-    Backward  (dx, dh) = backward(dh'); the equations are in _Elman.
+    Options   input_size I, hidden_size H; bias=False leaves the biases out; nonlinearity, "tanh" or "relu"; dtype of
+              the parameters, float32 or float64; generator draws their initial values, None being the global one.
+    Backward  (dx, dh) = backward(dh'), the equations of RNN for one step.
     Saves     x, h and h'.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.RNNCell.

@@ -19,7 +19,9 @@ class Embedding(Module):
     Why       it is a Linear layer on one-hot vectors: dW = onehot^T dy, of which only the looked-up rows are not zero.
     Options   padding_idx: this row is zero at the start and gets no gradient. max_norm: rows longer than it, in the
               norm norm_type, are shortened in the weight itself before they are looked up. scale_grad_by_freq:
-              dweight[v] is divided by the number of times v was looked up.
+              dweight[v] is divided by the number of times v was looked up. sparse is accepted and ignored. _weight: the
+              values to start from. _freeze: the weight gets no gradient. dtype of the weight, float32 or float64;
+              generator draws it, None being the global one.
     Saves     x.
     Numerics  rows are added in the order of x, as torch adds them.
     Init      weight ~ N(0, 1), torch's draws to the bit, then the padding row is zeroed.
@@ -27,6 +29,9 @@ class Embedding(Module):
               dense.
     Raises    IndexError for an index outside [0, V); RuntimeError for indices that are not integers; AssertionError for
               a padding_idx outside the table or a _weight of another shape (torch's class).
+
+    >>> Embedding(10, 4)(np.array([[1, 2, 3]])).shape
+    (1, 3, 4)
     """
 
     def __init__(

@@ -27,7 +27,8 @@ class EmbeddingBag(Module):
     Why       sum and mean are linear; of the maximum only the winner moves the result. torch keeps the first on a tie.
     Returns   None, or ds if per_sample_weights were given.
     Options   padding_idx, max_norm, norm_type, scale_grad_by_freq as in Embedding; sparse is accepted, and the gradient
-              is dense.
+              is dense. num_embeddings V, embedding_dim D; mode is sum, mean or max; _weight holds the values to start
+              from; dtype of the weight, float32 or float64; generator draws it, None being the global one.
     Saves     the indices and bags without padding, s, and for max the winners (B, D).
     Init      weight ~ N(0, 1), torch's draws to the bit.
     Torch     torch.nn.EmbeddingBag. Offsets that decrease are refused; torch accepts them. With scale_grad_by_freq

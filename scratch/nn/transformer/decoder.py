@@ -30,6 +30,10 @@ class TransformerDecoderLayer(Module):
     Shapes    tgt x, y (T, N, E), memory m (S, N, E); batch_first and no batch as in MultiheadAttention.
     Backward  each shortcut as in TransformerEncoderLayer; c' returns the gradients of u and, as key and value, of m.
     Returns   backward: dtgt, dmemory.
+    Options   d_model E, nhead heads; dim_feedforward, the width of the inner network; dropout, the probability of all
+              its dropouts; activation, "relu", "gelu" or a Module; layer_norm_eps; batch_first; norm_first; bias=False
+              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values,
+              None being the global one.
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
     Torch     torch.nn.TransformerDecoderLayer. activation may be a scratch Module where torch takes a function.
@@ -137,6 +141,7 @@ class TransformerDecoder(Module):
 
     Backward  the layers' backwards in reverse; the memory's gradient is the sum over the layers.
     Returns   backward: dtgt, dmemory.
+    Options   decoder_layer, which is copied num_layers times; norm, a layer for the end.
     Init      the copies start equal, as torch's deep copies do.
     Torch     torch.nn.TransformerDecoder; tgt_is_causal=None looks whether tgt_mask is the causal one.
     """

@@ -28,6 +28,10 @@ class TransformerEncoderLayer(Module):
 
     Shapes    x, y (L, N, E), (N, L, E) with batch_first, (L, E) without a batch. src_mask, src_key_padding_mask as
               attn_mask and key_padding_mask of MultiheadAttention.
+    Options   d_model E, nhead heads; dim_feedforward, the width of the inner network; dropout, the probability of all
+              its dropouts; activation, "relu", "gelu" or a Module; layer_norm_eps; batch_first; norm_first; bias=False
+              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values,
+              None being the global one.
     Backward  norm last:   dz = norm2'(dy),  dz += f'(dz);   dx = norm1'(dz),  dx += a'(dx)
               norm first:  dz = dy + norm2'(f'(dy));         dx = dz + norm1'(a'(dz))
     Why       a sum hands its gradient to both terms: the shortcut passes it on unchanged, the block adds its own. In a
@@ -112,6 +116,8 @@ class TransformerEncoder(Module):
         y = norm(layer_n(... layer_1(x)))
 
     Shapes    as TransformerEncoderLayer. mask and src_key_padding_mask go to every layer.
+    Options   encoder_layer, which is copied num_layers times; norm, a layer for the end; enable_nested_tensor and
+              mask_check as torch has them.
     Backward  the layers' backwards in reverse.
     Init      the copies start equal, as torch's deep copies do.
     Torch     torch.nn.TransformerEncoder; enable_nested_tensor and mask_check are about its fast path and ignored.

@@ -25,6 +25,10 @@ class Transformer(Module):
     Shapes    src (S, N, E), tgt and y (T, N, E); batch_first and no batch as in MultiheadAttention.
     Backward  (dtgt, dm) = decoder'(dy);  dsrc = encoder'(dm)
     Returns   backward: dsrc, dtgt.
+    Options   d_model E, nhead heads; num_encoder_layers, num_decoder_layers; dim_feedforward, dropout, activation,
+              layer_norm_eps, batch_first, norm_first and bias of every layer; custom_encoder, custom_decoder in place
+              of those made here; dtype of the parameters, float32 or float64; generator draws their initial values,
+              None being the global one.
     Saves     nothing of its own; its layers do.
     Init      after the layers have drawn, every weight matrix is drawn again, Xavier uniform, in torch's order.
     Torch     torch.nn.Transformer.

@@ -125,6 +125,7 @@ class Upsample(Module):
 class UpsamplingNearest2d(Upsample):
     """Upsample with mode="nearest": every output copies one input.
 
+    Options   size, the (H, W) of y, or scale_factor, by which it is larger: one of the two.
     Torch     torch.nn.UpsamplingNearest2d. Everything else as in Upsample.
     """
 
@@ -135,6 +136,7 @@ class UpsamplingNearest2d(Upsample):
 class UpsamplingBilinear2d(Upsample):
     """Upsample with mode="bilinear" and aligned corners: every output is a weighted mean of its four neighbors.
 
+    Options   size, the (H, W) of y, or scale_factor, by which it is larger: one of the two.
     Torch     torch.nn.UpsamplingBilinear2d. Everything else as in Upsample.
     """
 

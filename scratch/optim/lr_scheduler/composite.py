@@ -48,6 +48,8 @@ class SequentialLR(_CompositeLR):
     The schedulers were built on one optimizer, so each has already set its first rate. That is undone, and the first is
     started again.
 
+    Options   optimizer, whose rates it sets; schedulers in turn; milestones, the epochs at which the next takes over;
+              last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.SequentialLR.
     Raises    ValueError for schedulers of another optimizer, for ReduceLROnPlateau among them, and unless there is one
               milestone fewer than schedulers.
@@ -93,6 +95,7 @@ def _undo_first_step(scheduler: LRScheduler) -> None:
 class ChainedScheduler(_CompositeLR):
     """All schedulers at once: each changes the rate that the one before it set.
 
+    Options   schedulers, in the order in which they act; optimizer, theirs if it is left out.
     Torch     torch.optim.lr_scheduler.ChainedScheduler.
     Raises    ValueError for schedulers of different optimizers, or ReduceLROnPlateau among them.
     """

@@ -15,6 +15,7 @@ class CosineAnnealingLR(LRScheduler):
     Computed from the previous rate, by the quotient of two such factors. At eta_min that quotient would divide by
     zero; the first step up again is added instead.
 
+    Options   optimizer, whose rates it sets; T_max; eta_min; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.CosineAnnealingLR.
     Source    Loshchilov, Hutter 2017, arXiv:1608.03983, without the restarts.
     """
@@ -50,6 +51,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_cur counts epochs since the last restart, T_i is the length of this period. step(epoch) may be called with
     fractions, after every batch; here it is not deprecated.
 
+    Options   optimizer, whose rates it sets; T_0, the length of the first period; T_mult, by which each next one is
+              longer; eta_min; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.
     Raises    ValueError unless T_0 >= 1 and T_mult >= 1 are integers, and for a negative epoch.
     Source    Loshchilov, Hutter 2017, arXiv:1608.03983.

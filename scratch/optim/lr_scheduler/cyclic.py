@@ -45,6 +45,9 @@ class CyclicLR(LRScheduler):
     height goes 0, 1, 0 over a cycle. scale is 1 (mode "triangular"), 2^(1 - cycle) ("triangular2"), gamma^step
     ("exp_range"), or scale_fn of the cycle or the step, as scale_mode says. For Adam and its kin the momentum is β1.
 
+    Options   optimizer, whose rates it sets; base_lr and max_lr; step_size_up and step_size_down, in steps; mode;
+              gamma; scale_fn and scale_mode; cycle_momentum, with base_momentum and max_momentum; last_epoch, -1 at the
+              start.
     Torch     torch.optim.lr_scheduler.CyclicLR.
     Raises    ValueError for an unknown mode, and with cycle_momentum if the optimizer has no momentum.
     Source    Smith 2017, arXiv:1506.01186.
@@ -144,6 +147,9 @@ class OneCycleLR(LRScheduler):
 
     A phase anneals from `start` to `end` along half a cosine or a line.
 
+    Options   optimizer, whose rates it sets; max_lr; total_steps, or epochs and steps_per_epoch; pct_start;
+              anneal_strategy, "cos" or "linear"; cycle_momentum, with base_momentum and max_momentum; div_factor;
+              final_div_factor; three_phase; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.OneCycleLR.
     Raises    ValueError without total_steps or epochs and steps_per_epoch, for options out of range, when stepped more
               than total_steps times, and with cycle_momentum if the optimizer has no momentum.

@@ -46,6 +46,8 @@ class _FunctionLR(LRScheduler):
 class LambdaLR(_FunctionLR):
     """lr = initial lr · f(epoch), one function for all groups or one for each.
 
+    Options   optimizer, whose rates it sets; lr_lambda, f or a list of one f for each group; last_epoch, -1 at the
+              start.
     Torch     torch.optim.lr_scheduler.LambdaLR.
     Raises    ValueError if the number of functions is not that of the groups.
     """
@@ -58,6 +60,8 @@ class LambdaLR(_FunctionLR):
 class MultiplicativeLR(_FunctionLR):
     """lr = previous lr · f(epoch), from epoch 1 on.
 
+    Options   optimizer, whose rates it sets; lr_lambda, f or a list of one f for each group; last_epoch, -1 at the
+              start.
     Torch     torch.optim.lr_scheduler.MultiplicativeLR.
     Raises    ValueError if the number of functions is not that of the groups; TypeError for what is no function.
     """
@@ -74,6 +78,7 @@ class StepLR(LRScheduler):
 
         lr = initial lr · gamma^(epoch // step_size)
 
+    Options   optimizer, whose rates it sets; step_size, in epochs; gamma; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.StepLR.
     """
 
@@ -95,6 +100,7 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """lr · gamma at every milestone; a milestone named twice counts twice.
 
+    Options   optimizer, whose rates it sets; milestones, epochs; gamma; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.MultiStepLR.
     """
 
@@ -121,6 +127,7 @@ class MultiStepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """lr = initial lr · gamma^epoch.
 
+    Options   optimizer, whose rates it sets; gamma; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.ExponentialLR.
     """
 

@@ -18,6 +18,8 @@ class ReduceLROnPlateau(LRScheduler):
     if "abs"; for "max", metric > best (1 + threshold) or best + threshold. After a reduction, bad epochs are not
     counted for `cooldown` epochs. Reductions smaller than eps are left out. Call step(validation_loss) after an epoch.
 
+    Options   optimizer, whose rates it sets; mode, factor, patience, threshold, threshold_mode, cooldown, min_lr and
+              eps as above.
     Differs   NaN is never better, so it counts as a bad epoch, as in torch.
     Torch     torch.optim.lr_scheduler.ReduceLROnPlateau.
     Raises    ValueError for factor >= 1, an unknown mode, or as many min_lr as there are no groups.

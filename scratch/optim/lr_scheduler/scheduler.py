@@ -19,6 +19,7 @@ class LRScheduler:
 
     Building a scheduler sets the rate of epoch 0. Call optimizer.step() before step().
 
+    Options   optimizer, whose rates it sets; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.LRScheduler; state_dict has the same keys and loads either way.
     Raises    TypeError without an Optimizer; KeyError for last_epoch >= 0 if a group has no initial_lr.
     """

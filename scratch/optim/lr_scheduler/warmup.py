@@ -7,6 +7,7 @@ from scratch.optim.optimizer import Optimizer, check_range
 class ConstantLR(LRScheduler):
     """lr = factor · initial lr until epoch total_iters, then the initial lr.
 
+    Options   optimizer, whose rates it sets; factor; total_iters, in epochs; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.ConstantLR.
     Raises    ValueError for a factor outside [0, 1].
     """
@@ -35,6 +36,8 @@ class LinearLR(LRScheduler):
 
         lr = initial lr · (start + (end - start) min(epoch, total_iters) / total_iters)
 
+    Options   optimizer, whose rates it sets; start_factor, end_factor; total_iters, in epochs; last_epoch, -1 at the
+              start.
     Torch     torch.optim.lr_scheduler.LinearLR.
     Raises    ValueError for a start_factor outside (0, 1] or an end_factor outside [0, 1].
     """
@@ -77,6 +80,7 @@ class PolynomialLR(LRScheduler):
 
         lr = initial lr · (1 - min(epoch, total_iters) / total_iters)^power
 
+    Options   optimizer, whose rates it sets; total_iters, in epochs; power; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.PolynomialLR.
     """
 
