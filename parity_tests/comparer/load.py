@@ -24,6 +24,7 @@ from torch_impl.files import (
     read_npy,
     read_npz,
     read_safetensors,
+    refuse_half,
 )
 
 LONGEST_MAP = 2**22  # bytes of the file that --map names
@@ -133,14 +134,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         state = state.get("state_dict", state)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CompareError(f"compare: {path} holds no state_dict, which is tensors by name and nothing else.")
-    return {str(name): _array(path, value) for name, value in state.items()}
 
+    def numbers(_: Path) -> dict[str, np.ndarray]:
+        for name, value in state.items():
+            refuse_half(str(name), value.dtype)
+        return {str(name): value.detach().numpy() for name, value in state.items()}
 
-def _array(path: Path, tensor: torch.Tensor) -> np.ndarray:
-    try:
-        return tensor.detach().numpy()
-    except TypeError:
-        raise CompareError(f"compare: {path} has a tensor of {tensor.dtype}, which NumPy does not know.") from None
+    return _read(path, numbers)
 
 
 def load_map(path: Path) -> dict[str, str | tuple[str, ...]]:

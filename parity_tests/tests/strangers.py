@@ -268,7 +268,7 @@ def safetensors_files(marker: Path) -> dict[str, tuple[bytes, str]]:
         ),
         "one part many times": (safetensors({f"{i}": part([2], 0, 8) for i in range(99)}, bytes(8)), no),
         "an unknown dtype": (safetensors({"x": part([1], 0, 4, "object")}, bytes(4)), no),
-        "a dtype that NumPy has not": (safetensors({"x": part([2], 0, 4, "BF16")}, bytes(4)), no),
+        "a dtype that NumPy has not": (safetensors({"x": part([2], 0, 4, "BF16")}, bytes(4)), "x is in bfloat16"),
         "half": (safetensors({"x": part([2], 0, 8)}, bytes(7)), no),
     }
 

@@ -10,13 +10,19 @@ import re
 import sys
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.numpy import save_file
 
+import scratch
+from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.load import load_arrays
 from parity_tests.tests import patience, strangers
 from parity_tests.tests.strangers import archive, described, npy, saved, tensor, zipped
 from torch_impl import bridge, files, nn
@@ -221,6 +227,30 @@ def test_the_bridge_names_the_file_and_leaves_the_module_as_it_was(tmp_path: Pat
             bridge.load_safetensors(layer, path)
         assert str(caught.value).isprintable(), name
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
+def test_half_precision_is_refused_with_one_text_wherever_parameters_come_from(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    module = nn.Linear(3, 2)
+    state = {name: value.to(dtype) for name, value in module.state_dict().items()}
+    safetensors.torch.save_file(state, tmp_path / "x.safetensors")
+    torch.save(state, tmp_path / "x.pt")
+    half = nn.Linear(3, 2).to(dtype)
+    ways: list[Callable[[], Any]] = [
+        lambda: bridge.load_safetensors(scratch.nn.Linear(3, 2), tmp_path / "x.safetensors"),
+        lambda: load_arrays(tmp_path / "x.safetensors"),
+        lambda: load_arrays(tmp_path / "x.pt"),
+        lambda: bridge.copy_parameters(half, scratch.nn.Linear(3, 2)),
+        lambda: bridge.load_arrays(scratch.nn.Linear(3, 2), state),
+        lambda: bridge.save_safetensors(half, tmp_path / "y.safetensors"),
+    ]
+    text = rf"\w+ is in {str(dtype).removeprefix('torch.')}, and parameters are taken in float32 or float64\."
+    for way in ways:
+        with pytest.raises((ValueError, CompareError), match=text):
+            way()
+    assert not (tmp_path / "y.safetensors").exists()
 
 
 def test_what_torch_alone_would_do(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -184,6 +185,20 @@ def test_the_default_machine_is_the_one_torch_runs_on(monkeypatch: pytest.Monkey
         find()
     with pytest.raises(ValueError, match="pdp11"):
         random.set_arch("pdp11")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what the processor has, elsewhere NumPy is asked")
+def test_the_default_machine_does_not_depend_on_what_numpy_was_told_to_leave_out() -> None:
+    """NumPy's own dispatch may be cut down by its environment variable, which torch does not read."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    program = """
+import numpy, scratch
+print(numpy.show_config(mode="dicts")["SIMD Extensions"].get("found", []), scratch.random.get_arch())"""
+    environment = {name: value for name, value in os.environ.items() if name != "SCRATCH_ARCH"}
+    environment["NPY_DISABLE_CPU_FEATURES"] = " ".join(found)
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("[] ")
+    assert run.stdout.split()[-1] == random.arch.default_arch.__wrapped__()
 
 
 def test_orthogonal_draws_the_identical_normals() -> None:

@@ -19,6 +19,7 @@ Everything else is the same on all three.
 import functools
 import os
 import platform
+from pathlib import Path
 
 import numpy as np
 
@@ -51,9 +52,23 @@ def default_arch() -> str:
         return name
     if platform.machine().lower() in ("aarch64", "arm64"):
         return "aarch64"
+    return "avx2" if has_avx2() and os.environ.get("ATEN_CPU_CAPABILITY") != "default" else "scalar"
+
+
+def has_avx2() -> bool:
+    """Whether the processor has AVX2 and fused multiply-add, as Linux says; elsewhere as NumPy says.
+
+    NumPy says what it runs itself, which NPY_DISABLE_CPU_FEATURES cuts down, and torch does not read that.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("flags"):
+            return {"avx2", "fma"} <= set(line.partition(":")[2].split())
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
-    has_avx2 = not {"AVX2", "X86_V3"}.isdisjoint((*simd.get("baseline", ()), *simd.get("found", ())))
-    return "avx2" if has_avx2 and os.environ.get("ATEN_CPU_CAPABILITY") != "default" else "scalar"
+    return not {"AVX2", "X86_V3"}.isdisjoint((*simd.get("baseline", ()), *simd.get("found", ())))
 
 
 def check_name(call: str, name: str) -> None:

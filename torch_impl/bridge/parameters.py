@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from scratch.nn import Module
 from torch_impl.bridge.shared import on_cpu
-from torch_impl.files import FileRefusedError, read_safetensors, write_whole
+from torch_impl.files import FileRefusedError, read_safetensors, refuse_half, write_whole
 
 AnyModule = Module | torch.nn.Module
 
 
 def arrays(module: AnyModule) -> dict[str, np.ndarray]:
-    """The state_dict of either kind of module as NumPy arrays, on the CPU."""
-    return {name: on_cpu(value) for name, value in module.state_dict().items()}
+    """The state_dict of either kind of module as NumPy arrays, on the CPU.
+
+    Raises    ValueError for parameters in half precision.
+    """
+    return _arrays(module.state_dict())
+
+
+def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    for name, value in state.items():
+        refuse_half(name, getattr(value, "dtype", None))
+    return {name: on_cpu(value) for name, value in state.items()}
 
 
 def load_arrays(module: AnyModule, state: Mapping[str, np.ndarray], strict: bool = True) -> None:
-    """Load NumPy arrays into either kind of module. Names, shapes and count must match, as load_state_dict says."""
+    """Load arrays into either kind of module. Names, shapes and count must match, as load_state_dict says.
+
+    Raises    ValueError for arrays in half precision; what load_state_dict raises if they do not fit.
+    """
+    state = _arrays(state)
     if isinstance(module, Module):
         module.load_state_dict(state, strict)
     else:

@@ -16,6 +16,7 @@ from torch_impl.files.plain import FileRefusedError, opened, printable
 
 LONGEST_HEADER = 2**22  # bytes of JSON in front of a safetensors file
 LARGEST_UNPACKED = 2**30  # bytes of arrays in one .npz file
+HALF = {"F16": "float16", "BF16": "bfloat16"}  # by safetensors' names
 NPY = b"\x93NUMPY\x01\x00"  # version 1.0, which NumPy writes for every array of numbers
 NPY_HEADER = re.compile(
     rb"\{'descr': '([<>|][biufc]\d{1,2})', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\),? ?\}\s*"
@@ -70,9 +71,24 @@ def _array(stream: Any, length: int) -> np.ndarray:
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name."""
+    """The arrays of a safetensors file by name. Half precision is refused."""
     with opened_safetensors(path) as file, _readable("a safetensors file of NumPy's dtypes"):
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            refuse_half(name, HALF.get(file.get_slice(name).get_dtype(), ""))
         return {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+
+
+def refuse_half(name: str, dtype: Any) -> None:
+    """The one rule for parameters in half precision, whatever kind of file or module they come from.
+
+    Raises    FileRefusedError, which is a ValueError, for float16 and bfloat16, given as anything that str() names.
+    """
+    kind = str(dtype).removeprefix("torch.")
+    if kind in HALF.values():
+        raise FileRefusedError(
+            f"{printable(name)} is in {kind}, and parameters are taken in float32 or float64. Widen them first, which "
+            "loses nothing: {name: tensor.float() for name, tensor in state_dict.items()}"
+        )
 
 
 @contextmanager
