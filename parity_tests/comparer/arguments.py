@@ -15,8 +15,8 @@ ABSENT = object()
 SIMPLE = (bool, int, float, complex, str, bytes, type(None))
 
 
-def differences(left: Any, right: Any, ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
-    """The arguments (args, kwargs) that differ between two calls of one layer: the name, and what each side has."""
+def differences(left: Any, right: Any, ours: Any, theirs: Any) -> Iterator[tuple[str, str, Any, Any]]:
+    """The arguments (args, kwargs) that differ between two calls of one layer: the name, both in words, and both."""
     names = _parameters(left), _parameters(right)
     by_name = names[0] == names[1] and names[0] is not None
     mine, other = (_bound(module, call, by_name) for module, call in ((left, ours), (right, theirs)))
@@ -27,7 +27,7 @@ def differences(left: Any, right: Any, ours: Any, theirs: Any) -> Iterator[tuple
         for path in dict.fromkeys((*b, *a)):
             why = _difference(a.get(path, ABSENT), b.get(path, ABSENT))
             if why:
-                yield f"{name}.{path}" if path else str(name), why
+                yield f"{name}.{path}" if path else str(name), why, a.get(path, ABSENT), b.get(path, ABSENT)
                 break
 
 

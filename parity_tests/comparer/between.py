@@ -35,9 +35,9 @@ def between(trial: Trial, right: Numbers) -> Found:
     left = judge.in_order(case.pairing.translate(left), right)
     found: Found = {}
     for call in calls:
-        for what, note in probe.others.get(call.key, []):
+        for what, note, ours, theirs in probe.others.get(call.key, []):
             m = _arrival(trial, call, "input", f"{what} of {call.key[0]}", math.inf, 0.0)
-            m.note = note
+            m.note, m.cause = note, diagnose.argument(f"{what} of {call.key[0]}", ours, theirs)
             found.setdefault((call.key, "input"), []).append(m)
         if call.key in probe.reached and case.backward:
             for number in call.dys:

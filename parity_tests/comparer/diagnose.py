@@ -18,18 +18,20 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.comparer.conventions.cancellation import TEXT, cancelled
+from parity_tests.comparer.conventions.convention import called
 from parity_tests.comparer.conventions.recorded import of_gap, of_layer
 from parity_tests.comparer.conventions.search import Found, Question, search
 from parity_tests.comparer.conventions.tape import Tape, Values
 from parity_tests.comparer.findings import Cause
-from parity_tests.comparer.relations import initial_values, relation
+from parity_tests.comparer.relations import argument, initial_values, relation
 from parity_tests.comparer.side import LOSS, Given, Side
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.values import Numbers, is_float, named_outputs
 from parity_tests.rule import FLOOR, distance
 from torch_impl.bridge import TorchModule
 
-__all__ = ["Evidence", "Gap", "between", "initial_values", "layer", "relation", "torch_layer"]
+__all__ = ["Evidence", "Gap", "argument", "between", "initial_values", "layer", "relation", "torch_layer"]
 
 OVERFLOWS = 88.0  # exp of more is infinite in float32
 
@@ -69,6 +71,9 @@ def layer(evidence: Evidence) -> dict[str, Cause]:
         for what, found in search(_question(e, tape)).items():
             if what not in causes:
                 causes[what] = _cause(found, e.before(what), what, e.limit(what))
+        for what in e.apart:
+            if what not in causes and what in e.ours and _has_cancelled(tape, what, e.ours[what]):
+                causes[what] = Cause("variance-cancelled", TEXT)
     for what in e.apart:
         if what not in causes and (cause := _overflow(e, what, tape)) is not None:
             causes[what] = cause
@@ -109,6 +114,14 @@ def _overflow(e: Evidence, what: str, tape: Tape | None) -> Cause | None:
                 text = f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm"
                 return Cause("overflow", text)
     return None
+
+
+def _has_cancelled(tape: Tape, what: str, ours: np.ndarray) -> bool:
+    if not what.startswith("output") or len(tape.results) != 1:
+        return False
+    index = tape.results[0].index
+    site = called(tape, tape.producer[index]) if index in tape.producer else None
+    return site is not None and cancelled(tape, index, site, ours)
 
 
 def _tape(e: Evidence) -> Tape | None:
@@ -217,12 +230,14 @@ def between(gap: Gap) -> Cause | None:
 
 def _gap(gap: Gap) -> Cause | None:
     try:
-        tape, ref = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.calls, gap.place)
+        tape, ref, judged = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.calls, gap.place)
     except Exception:  # whatever a user's own code raises when it is run once more
         return None
     name = "output"
     ahead = lambda values: {name: values[ref.index].detach().numpy()}  # noqa: E731
-    question = Question(tape, {name: gap.value}, {name: gap.limit}, [name], [ref.index], ahead, lambda values: {})
+    question = Question(
+        tape, {name: gap.value}, {name: gap.limit}, [name], [ref.index], ahead, lambda values: {}, judged
+    )
     if distance(gap.other, question.known[name]) > gap.limit:
         return None
     found = search(question).get(name)

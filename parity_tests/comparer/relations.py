@@ -124,3 +124,35 @@ def initial_values(value: np.ndarray, truth: np.ndarray) -> Cause | None:
     return Cause(
         "init", f"other values from the same seed: standard deviation {spread:.3g} against {theirs.std():.3g}{looks}"
     )
+
+
+def argument(name: str, ours: Any, theirs: Any) -> Cause | None:
+    """Why an index or a mask that a layer is called with is not the right's."""
+    if not isinstance(theirs, np.ndarray) or not theirs.size:
+        return None
+    mask = theirs.dtype.kind == "b"
+    if not isinstance(ours, np.ndarray):
+        return Cause("mask-missing", f"without {name}") if mask else None
+    if ours.shape != theirs.shape or ours.dtype.kind != theirs.dtype.kind or theirs.dtype.kind not in "iub":
+        return None
+    if mask:
+        if np.array_equal(ours, ~theirs):
+            return Cause("mask-polarity", f"with {name} inverted")
+        if theirs.any() and not theirs.all() and (not ours.any() or ours.all()):
+            return Cause("mask-missing", f"with {name} the same everywhere: nothing is masked, or all of it")
+        for cut in (np.triu, np.tril) if theirs.ndim == 2 else ():
+            for k in (-1, 0, 1, 2):
+                for shift in (1, -1):
+                    whole = np.ones_like(theirs)
+                    if np.array_equal(theirs, cut(whole, k)) and np.array_equal(ours, cut(whole, k + shift)):
+                        return Cause("causal-diagonal", f"with the diagonal of {name} off by {shift:+d}")
+        return None
+    apart = ours.astype(np.int64) - theirs
+    steps = np.broadcast_to(np.arange(theirs.shape[-1]), theirs.shape) if theirs.ndim else theirs
+    counts = theirs.ndim > 0 and np.array_equal(theirs - theirs.flat[0], steps)
+    if apart.flat[0] and (apart == apart.flat[0]).all():
+        kind = "position-shift" if counts else "index-shift"
+        return Cause(kind, f"with {int(apart.flat[0]):+d} added to {name}")
+    if theirs.ndim and np.array_equal(ours, np.flip(theirs, -1)):
+        return Cause("flip", f"with {name} reversed")
+    return None

@@ -163,7 +163,7 @@ class StandIns(Probe):
         self.arrived: dict[Place, float] = {}
         self.seen: dict[Place, Any] = {}
         self.arrays: dict[Place, tuple[np.ndarray, np.ndarray]] = {}
-        self.others: dict[Key, list[tuple[str, str]]] = {}  # arguments and state that differ
+        self.others: dict[Key, list[tuple[str, str, Any, Any]]] = {}  # arguments and state that differ
         self.reached: set[Key] = set()
 
     def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
@@ -172,7 +172,9 @@ class StandIns(Probe):
             return
         for ours, theirs in zip(around, call.around, strict=True):
             if ours != theirs:
-                self.others.setdefault(key, []).append(("state", f"{ours} on the left, {theirs} on the right"))
+                self.others.setdefault(key, []).append(
+                    ("state", f"{ours} on the left, {theirs} on the right", None, None)
+                )
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
         call = self.calls.get(key)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 
 
 def attend(
@@ -124,7 +124,7 @@ def _among_heads(o: Options) -> Tensor:
 
 
 def _plain(o: Options) -> dict[str, Any]:
-    return {key: value for key, value in o.items() if key != "function"}
+    return {key: value for key, value in o.items() if key not in ADDED}
 
 
 def _scales(own: float, d: int, width: int, key: str) -> Iterator[Deviation]:

@@ -56,7 +56,17 @@ class Site:
     def options(self) -> Options:
         """The arguments, with the tensors of the undisturbed run."""
         given = mapped(self.given, Ref, lambda ref: self.tape.base[ref.index])
-        return Options(given, function=self.name)
+        return Options(given, function=self.name, follows=self._follows())
+
+    def _follows(self) -> set[str]:
+        """The functions to which the result goes on, through three calls."""
+        found: set[str] = set()
+        front = set(self.node.outputs())
+        for _ in range(3):
+            calls = {i for value in front for i in self.tape.consumers.get(value, [])}
+            found |= {self.tape.nodes[i].name for i in calls}
+            front = {value for i in calls for value in self.tape.nodes[i].outputs()}
+        return found
 
     def compute(self, changes: Mapping[str, Any]) -> Callable[[Values], Any]:
         def other(values: Values) -> Any:
@@ -93,6 +103,7 @@ class Options(dict[str, Any]):
             raise AttributeError(name) from None
 
 
+ADDED = ("function", "follows")  # what Options say besides the arguments
 Source = Callable[[Any], Iterator[Deviation]]
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 CATALOG: list[tuple[tuple[str, ...], Source]] = []

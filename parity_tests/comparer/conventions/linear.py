@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 
 
 @function("linear")
@@ -117,4 +117,4 @@ def bags(o: Options) -> Iterator[Deviation]:
 
 
 def _plain(o: Options) -> dict[str, Any]:
-    return {key: value for key, value in o.items() if key != "function"}
+    return {key: value for key, value in o.items() if key not in ADDED}

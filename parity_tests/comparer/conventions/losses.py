@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 
 REDUCED = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "nll_loss", "kl_div",
@@ -23,7 +24,7 @@ for _name in REDUCED:
 
 def again(o: Options, **changes: Any) -> Tensor:
     """The loss with other arguments."""
-    given = {key: value for key, value in o.items() if key != "function"}
+    given = {key: value for key, value in o.items() if key not in ADDED}
     return getattr(F, o.function)(**{**given, **changes})
 
 
@@ -138,7 +139,8 @@ def binaries(o: Options) -> Iterator[Deviation]:
     for eps in (1e-7, 1e-12, 1e-8, 1e-6, 1e-5):
 
         def clipped(o: Options, eps: float = eps) -> Tensor:
-            p = (torch.sigmoid(o.input) if logits else o.input).clamp(eps, 1 - eps)
+            low, high = (float(np.float32(bound)) for bound in (eps, 1 - eps))
+            p = (torch.sigmoid(o.input) if logits else o.input).clamp(low, high)
             return F.binary_cross_entropy(p, o.target, o.weight, reduction=o.reduction)
 
         text = f"with probabilities clipped to [{eps:g}, 1 - {eps:g}]"

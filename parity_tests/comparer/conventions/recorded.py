@@ -24,8 +24,10 @@ def of_layer(module: torch.nn.Module, args: Any, kwargs: Any, training: bool, se
     names |= {f"grad {name}": p for name, p in module.named_parameters()}
     names |= {f"buffer {name}": b for name, b in module.named_buffers()}
     recording = Recording()
-    for tensor in names.values():
+    for name, tensor in names.items():
         recording.ref(tensor)
+        if name.startswith("grad input"):
+            recording.label(tensor, "the input")
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), recording.naming(module):
         torch.default_generator.manual_seed(seed)
         with recording:
@@ -47,18 +49,26 @@ class Reached(BaseException):
 
 def of_gap(
     right: Side, given: Given, target: Any, training: bool, seed: int, calls: Sequence[Call], place: Any
-) -> tuple[Tape, Ref]:
+) -> tuple[Tape, Ref, frozenset[int]]:
     """The code before a call's input: `place` is (key, "input", number), or (None, "output", its name).
 
-    Every layer called is replaced by what it gave.
+    Every layer called is replaced by what it gave. With the tape come the place and the values that arrived at other
+    layers: those were compared there.
     """
     model = right.model
     recording = Recording()
     arrived: list[torch.Tensor] = []
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), _standing_in(right, calls, place, recording, arrived):
+    judged: set[int] = set()
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        _standing_in(right, calls, place, recording, arrived, judged),
+    ):
         torch.default_generator.manual_seed(seed)
         right.train(training)
         xs, aim = packed_for("torch", tensors(given)), tensors(target)
+        for x in floats(xs):
+            recording.label(x, "the input")
         try:
             with recording:
                 output = model(*xs.args, **xs.kwargs)
@@ -69,12 +79,17 @@ def of_gap(
     if not arrived:
         raise ValueError("the place was not reached")
     tape = Tape(recording, arrived[0], {}, seed)
-    return tape, tape.results[0]
+    return tape, tape.results[0], frozenset(judged - {tape.results[0].index})
 
 
 @contextmanager
 def _standing_in(
-    right: Side, calls: Sequence[Call], place: Any, recording: Recording, arrived: list[torch.Tensor]
+    right: Side,
+    calls: Sequence[Call],
+    place: Any,
+    recording: Recording,
+    arrived: list[torch.Tensor],
+    judged: set[int],
 ) -> Iterator[None]:
     given = {call.key: call for call in calls}
     counts: dict[str, int] = {}
@@ -91,6 +106,7 @@ def _standing_in(
                 raise Reached
             if key not in given:
                 return original(*args, **kwargs)
+            judged.update(recording.ref(x).index for x in floats((args, kwargs)))
             outputs = packed_for("torch", tensors(given[key].output))
             for i, y in enumerate(floats(outputs)):
                 recording.label(y, f"the output of {name}" + (f", number {i}" if i else ""))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 
 GATES = {"lstm": "ifgo", "gru": "rzn", "lstm_cell": "ifgo", "gru_cell": "rzn"}
 FRAMEWORKS = {"ifog": "", "iofg": " (ONNX's order)", "zrn": " (Keras's order)"}
@@ -192,7 +192,7 @@ def outputs(o: Options) -> Iterator[Deviation]:
         N = o.input.shape[1 if o.batch_first else 0]
 
         def exchanged(o: Options) -> Any:
-            given = {k: v for k, v in o.items() if k not in ("function", "batch_first", "hx")} | {"kind": o.function}
+            given = {k: v for k, v in o.items() if k not in (*ADDED, "batch_first", "hx")} | {"kind": o.function}
             states = list(o.hx) if isinstance(o.hx, list | tuple) else [o.hx]
             hx = [s.new_zeros(s.shape[0], N, s.shape[2]) for s in states]
             y, *finals = sequence(**given, hx=hx, batch_first=not o.batch_first)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 from parity_tests.comparer.conventions.convolution import _each, _sides
 
 AVERAGE: Any = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -128,7 +128,7 @@ def resizes(o: Options) -> Iterator[Deviation]:
             if not o.antialias:
                 text += " (PIL, jax.image.resize)"
             yield Deviation("antialias", text, {"antialias": not o.antialias})
-    out = resized(**{k: v for k, v in o.items() if k != "function"}).shape[2:]
+    out = resized(**{k: v for k, v in o.items() if k not in ADDED}).shape[2:]
     text = "without half pixels: output i from input i n / N (TensorFlow 1, asymmetric)"
     if o.mode in ("linear", "bilinear", "trilinear"):
         yield Deviation("half-pixel", text, {"instead": lambda o: _asymmetric(o.input, out)})

@@ -89,6 +89,7 @@ class Question:
     targets: list[int]
     ahead: Callable[[Values], Numbers]
     back: Callable[[Values], Numbers]
+    judged: frozenset[int] = frozenset()  # values that were compared at another place
 
     def __post_init__(self) -> None:
         base = Values(self.tape)
@@ -106,7 +107,8 @@ class Question:
     def error(self, what: str, number: np.ndarray) -> float:
         """The distance of the left's number in units of its limit."""
         with np.errstate(all="ignore"):
-            return apart(self.ours[what], number) / self.limits[what]
+            distance = apart(self.ours[what], number)
+        return distance / self.limits[what] if distance else 0.0
 
 
 @dataclass
@@ -129,7 +131,8 @@ class Found:
 
 def search(question: Question) -> dict[str, Found]:
     """For each number that is apart, what explains it: all of them at once if possible, each its own way if not."""
-    nodes = question.tape.needed(question.targets)
+    known = set(question.tape.needed(question.judged))
+    nodes = [i for i in question.tape.needed(question.targets) if i not in known]
     every = candidates(question.tape, nodes)
     tried = _tried(every, question, WORK)
     everything = list(question.errors)

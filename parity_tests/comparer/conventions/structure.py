@@ -85,7 +85,7 @@ def factors(o: Options) -> Iterator[Deviation]:
     factor = 1 / c if divided else c
     by = lambda f: {"instead": lambda o: (o.input if isinstance(o.input, Tensor) else o.other) * f}  # noqa: E731
     said = f"the {'divisor' if divided else 'factor'} {c:.6g}"
-    name = "attention-scale" if _is_root(c) else "constant"
+    name = "attention-scale" if _is_root(c) and o.follows & {"softmax", "matmul"} else "constant"
     yield Deviation(name, f"without {said}", by(1.0))
     yield Deviation(name, f"with {said} squared", by(factor * factor))
     yield Deviation(name, f"with {said} inverted", by(1 / factor))
