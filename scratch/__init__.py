@@ -6,6 +6,7 @@ from scratch.memory import keep_freed_memory
 from scratch.random import (
     Generator,
     bernoulli,
+    binomial,
     default_generator,
     fork_rng,
     get_rng_state,
@@ -13,6 +14,7 @@ from scratch.random import (
     manual_seed,
     multinomial,
     normal,
+    poisson,
     rand,
     rand_like,
     randint,
@@ -28,6 +30,7 @@ from scratch.random import (
 __all__ = [
     "Generator",
     "bernoulli",
+    "binomial",
     "data",
     "default_generator",
     "fork_rng",
@@ -40,6 +43,7 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "poisson",
     "rand",
     "rand_like",
     "randint",

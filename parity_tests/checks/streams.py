@@ -114,6 +114,8 @@ DRAWS = [
     in_place("log_normal_", 0.5, 0.7),
     in_place("cauchy_", 0.5, 0.7),
     in_place("geometric_", 0.2, dtypes=("int64", *FLOATS)),
+    Draw("poisson(rates)", lambda e, x: e.random.poisson(40 * x), layouts=tuple(LAYOUTS), largest=60000),
+    Draw("binomial(n, p)", lambda e, x: e.random.binomial(90 * x, x), layouts=tuple(LAYOUTS), largest=60000),
     Draw("multinomial(w, 50, True)", lambda e, x: e.random.multinomial(x, 50, True), smallest=1),
     Draw("multinomial(w, 10)", lambda e, x: e.random.multinomial(x, 10), smallest=15),
     Draw("multinomial(rows, 5, True)", lambda e, x: e.random.multinomial(rows_of_7(x), 5, True), smallest=15),

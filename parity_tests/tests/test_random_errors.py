@@ -97,6 +97,13 @@ BAD: dict[str, Callable[[Engine], Any]] = {
     "multinomial of an infinite weight": lambda e: e.random.multinomial(array(1, INF)(e), 3, True),
     "multinomial of a NaN weight": lambda e: e.random.multinomial(array(1, NAN)(e), 3, True),
     "multinomial of zeros": lambda e: e.random.multinomial(array(0, 0)(e), 1),
+    "poisson of a negative rate": lambda e: e.random.poisson(array(1, -2)(e)),
+    "poisson of a NaN rate": lambda e: e.random.poisson(array(1, NAN)(e)),
+    "poisson of integers": lambda e: e.random.poisson(INTEGERS(e)),
+    "poisson of a number": lambda e: e.random.poisson(3.0),
+    "binomial of integers": lambda e: e.random.binomial(INTEGERS(e), array(1, 0)(e)),
+    "binomial of a number": lambda e: e.random.binomial(array(1, 2)(e), 0.5),
+    "binomial of shapes that do not fit": lambda e: e.random.binomial(array(1, 2)(e), array(0, 0, 0)(e)),
     "multinomial of zeros, replaced": lambda e: e.random.multinomial(array(0, 0)(e), 3, True),
 }
 
@@ -118,3 +125,9 @@ def test_uneven_permutations_are_refused() -> None:
         random.randperm(2, dtype=np.bool_)
     with pytest.raises(NotImplementedError, match="float16"):
         random.multinomial(np.ones(2, np.float16), 1)
+    with pytest.raises(NotImplementedError, match="float16"):
+        random.binomial(np.ones(2, np.float16), np.ones(2, np.float16))
+    with pytest.raises(RuntimeError, match="one dtype"):
+        random.binomial(np.ones(2, np.float32), np.ones(2))
+    with pytest.raises(RuntimeError, match="above 2\\^62"):
+        random.poisson(np.array([1e20]))

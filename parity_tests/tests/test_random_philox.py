@@ -192,6 +192,8 @@ def test_what_the_cuda_stream_refuses() -> None:
     for call in (
         lambda: random.randperm(5, generator=generator),
         lambda: random.exponential_(np.empty(3), generator=generator),
+        lambda: random.poisson(np.ones(3), generator=generator),
+        lambda: random.binomial(np.ones(3), np.ones(3), generator=generator),
         lambda: random.multinomial(np.ones(3), 2, generator=generator),
         lambda: random.uniform_(np.empty(3, np.float16), generator=generator),
     ):

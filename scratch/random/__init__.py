@@ -3,13 +3,15 @@
     scratch.manual_seed(0); scratch.randn(3)        # the numbers of torch.manual_seed(0); torch.randn(3)
 
 Engines:        mersenne.py (CPU), philox.py (CUDA); generator.py holds them and the global one, seeding.py seeds all.
-Distributions:  uniform.py, integers.py, normals.py, bernoulli.py, exponential.py, multinomial.py, permutation.py.
+Distributions:  uniform.py, integers.py, normals.py, bernoulli.py, exponential.py, counts.py, multinomial.py,
+                permutation.py.
 Arithmetic:     avx2_float32.py and libm_float32.py (log, sin, cos), libm_float64.py, rounding.py (fused multiply-add);
                 arch.py chooses whose, memory_order.py in which order an array is filled, topk.py in which ties come.
 """
 
 from scratch.random.arch import get_arch, set_arch
 from scratch.random.bernoulli import bernoulli, bernoulli_, dropout_mask
+from scratch.random.counts import binomial, poisson
 from scratch.random.exponential import cauchy_, exponential_, geometric_, log_normal_
 from scratch.random.generator import (
     Generator,
@@ -32,6 +34,7 @@ __all__ = [
     "Generator",
     "bernoulli",
     "bernoulli_",
+    "binomial",
     "cauchy_",
     "default_generator",
     "dropout_mask",
@@ -46,6 +49,7 @@ __all__ = [
     "multinomial",
     "normal",
     "normal_",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
