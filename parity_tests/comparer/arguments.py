@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer.nests import named_leaves
-from parity_tests.comparer.values import is_float, precision
+from parity_tests.comparer.values import array, is_float, precision
 
 ABSENT = object()
 SIMPLE = (bool, int, float, complex, str, bytes, type(None))
@@ -57,7 +57,7 @@ def _bound(module: Any, call: Any, by_name: bool) -> dict[Any, Any]:
 
 def _difference(ours: Any, theirs: Any) -> str:
     """Why two leaves are not the same; nothing for two floating arrays, which are measured elsewhere."""
-    a, b = (np.asarray(x) if isinstance(x, np.ndarray | np.generic) else x for x in (ours, theirs))
+    a, b = (np.asarray(x) if isinstance(x, np.ndarray | np.generic) else array(x) for x in (ours, theirs))
     if is_float(a) and is_float(b):
         return ""
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):

@@ -13,7 +13,7 @@ import numpy as np
 import scratch
 from parity_tests.comparer.nests import leaves, map_nest, packed_for
 from parity_tests.comparer.objects import slots, walk
-from parity_tests.comparer.side import LOSS, Key, Side
+from parity_tests.comparer.side import LOSS, ROOT, Given, Key, Probe, Side
 from parity_tests.comparer.values import Numbers, arrays, copied, floats, is_float, named_numbers, named_outputs
 from parity_tests.nests import numbered
 
@@ -27,9 +27,13 @@ class ArraySide(Side):
         self.modules = dict(walk(model))
         if loss is not None and hasattr(loss, "forward"):
             self.modules[LOSS] = loss
-        self.slots = {name: slot for path, module in walk(model) for name, slot in slots(path, module)}
+        self.find_slots()
         self.nests: dict[Key, Any] = {}  # how each call's backward lays its gradients out
         self.local_nests: dict[str, Any] = {}
+
+    def find_slots(self) -> None:
+        """The arrays that the model has now: some make them at their first forward."""
+        self.slots = {name: slot for path, module in walk(self.model) for name, slot in slots(path, module)}
 
     def state(self) -> Numbers:
         return {name: slot.value() for name, slot in self.slots.items()}
@@ -41,6 +45,9 @@ class ArraySide(Side):
 
     def parameter_names(self) -> list[str]:
         return [name for name, slot in self.slots.items() if not slot.buffer]
+
+    def has_gradient(self, name: str) -> bool:
+        return self.slots[name].gradient() is not None
 
     def train(self, mode: bool) -> None:
         if not self.fixed_mode():
@@ -80,7 +87,7 @@ class ArraySide(Side):
             self.model.zero_grad()
         given = packed_for("scratch", copied(arrays(given)))
         with self._probed(probe), quiet():
-            output = call(self.model, *given.args, **given.kwargs)
+            output = self._whole(probe, given)
             prediction = output
             numbers: Numbers = {}
             if self.loss is not None:
@@ -100,6 +107,15 @@ class ArraySide(Side):
                 found = ((n, slot.gradient()) for n, slot in self.slots.items() if n in wanted)
                 numbers |= {f"grad {n}": g for n, g in found if g is not None}
         return numbers | {f"buffer {name}": np.array(slot.value()) for name, slot in self.slots.items() if slot.buffer}
+
+    def _whole(self, probe: Probe | None, given: Given) -> Any:
+        """The model's output. One that is called without a forward tells the probe of the whole."""
+        if probe is None or hasattr(self.model, "forward"):
+            return call(self.model, *given.args, **given.kwargs)
+        probe.enter((ROOT, 0))
+        output = call(self.model, *given.args, **given.kwargs)
+        probe.forward((ROOT, 0), given.args, given.kwargs, output)
+        return output
 
     def local(self, name, args, kwargs, dys, training, seed):
         module = self.modules[name]

@@ -113,3 +113,14 @@ class Case:
     def left_names(self) -> dict[str, str]:
         """The right's names to the left's."""
         return {theirs: ours for ours, theirs in self.pairing.names.items()}
+
+    def optional(self, head: str, name: str) -> bool:
+        """Whether a left that has not this gradient or buffer need not have it, as an object need not."""
+        if head not in ("grad", "buffer"):
+            return False
+        if self.left.engine == "object":
+            return True
+        pairing = self.pairing
+        computed = {part for weight in pairing.right_virtual.values() for part in self.right.virtual()[weight]}
+        many = {n for link in pairing.links.values() if not link.plain for n in link.theirs}
+        return head == "grad" and name in computed | many | set(pairing.left_virtual.values())

@@ -26,14 +26,16 @@ import torch
 import scratch
 from parity_tests.comparer import diagnose, ends
 from parity_tests.comparer.case import Case
+from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError, Measurement, first_element
 from parity_tests.comparer.losses import loss_for
 from parity_tests.comparer.mode import compare_layers
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.pairing import Pairing
+from parity_tests.comparer.proposal import propose
 from parity_tests.comparer.report import Report
-from parity_tests.comparer.side import Given, Side, generators_kept, seed_all
-from parity_tests.comparer.sides import side_of
+from parity_tests.comparer.side import Given, Side, generators_kept
+from parity_tests.comparer.sides import build, side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
 from parity_tests.comparer.values import NO_ARRAY, array
@@ -50,18 +52,21 @@ def compare(
     steps: int = 0,
     parameters: str | Mapping[str, Any] = "copy",
     seed: int = 0,
+    mode: str = "both",
 ) -> Report:
     """Compare two implementations; the right one is the reference.
 
-    left, right  scratch or torch Modules, objects with forward(x) and perhaps backward(dy), or functions that make one
-    inputs       an array, or a tuple of them
+    left, right  scratch or torch Modules, objects with forward(x) and perhaps backward(dy), functions of the inputs,
+                 or functions without arguments that make one of these
+    inputs       one argument, a tuple of them, or a dict of keyword arguments: arrays, tensors, numbers, nests
     target       what the loss compares with, if there is a loss
     loss         a loss for both sides (torch's or scratch's), its class name, or a pair; without one, gradients are
                  those of random cotangents
     optimizer    a function of a list of parameters, or a pair of them; `steps` says how many steps are compared
     parameters   "copy" gives the left the right's parameters, by name; "seed" makes both sides from the same seed and
                  copies nothing (left and right must be functions); a map {left name: right name} or
-                 {left name: (right name, "transpose")} copies by that map
+                 {left name: (right name, "transpose")} copies by that map (see comparer/moves.py)
+    mode         "train", "eval" or "both"; an exported model is compared in eval mode by itself
     Raises       CompareError if nothing can be compared: a side cannot be used, or the right one fails.
     """
     began = time.perf_counter()
@@ -69,17 +74,22 @@ def compare(
         raise CompareError(f"compare: parameters must be 'copy', 'seed' or a map of names, got {parameters!r}.")
     if steps and optimizer is None:
         raise CompareError("compare: steps need an optimizer, such as lambda parameters: torch.optim.SGD(parameters).")
-    model_l, model_r = (_build(model, seed, parameters == "seed") for model in (left, right))
-    try:
-        side_l, side_r = (side_of(model, loss_for(loss, model, i)) for i, model in enumerate((model_l, model_r)))
-        pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
-    except (TypeError, ValueError) as error:
-        raise CompareError(str(error)) from None
+    if mode not in ("eval", "train", "both"):
+        raise CompareError(f"compare: mode must be 'eval', 'train' or 'both', got {mode!r}.")
+    given = given_of(inputs)
+    with generators_kept():
+        model_l, model_r = (build(model, seed, parameters == "seed") for model in (left, right))
+        try:
+            losses = [loss_for(loss, model, i) for i, model in enumerate((model_l, model_r))]
+            side_l, side_r = side_of(model_l, given, losses[0]), side_of(model_r, given, losses[1])
+            pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
+        except (TypeError, ValueError) as error:
+            raise CompareError(str(error)) from None
     report = Report(_label(model_l), _label(model_r), seed)
-    case = Case(side_l, side_r, pairing, given_of(inputs), _as_arrays(target), report, seed)
+    case = Case(side_l, side_r, pairing, given, _as_arrays(target), report, seed)
     with generators_kept(), _threads_for(side_r), _left_as_found(case):
         if _pair(case, parameters == "seed"):
-            _compare_modes(case)
+            _compare_modes(case, mode)
             if steps and not any(m.phase == "failure" for m in report.measurements):
                 compare_steps(case, optimizer, steps)
     report.seconds = time.perf_counter() - began
@@ -119,23 +129,27 @@ def _left_as_found(case: Case) -> Iterator[None]:
                 side.load(name, value)
 
 
-def _compare_modes(case: Case) -> None:
+def _compare_modes(case: Case, mode: str) -> None:
     """The end decides. What the code between layers does counts against the left only if the end is off."""
     report = case.report
-    for training in (True, False):
+    fixed = [name for name, side in (("left", case.left), ("right", case.right)) if side.fixed_mode()]
+    if fixed and mode != "eval":
+        report.not_compared(f"training mode: the {' and the '.join(fixed)} computes in eval mode alone")
+    modes = (False,) if fixed or mode == "eval" else (True,) if mode == "train" else (True, False)
+    for training in modes:
         try:
             if not ends.repeats(case, training):
                 report.reason = "the right does not give the same twice from one seed"
                 return
             truth = ends.truth_of(case, training)
         except Exception as error:
-            raise CompareError(f"compare: the right side failed: {type(error).__name__}: {error}") from error
+            raise CompareError(f"compare: the right side failed: {told(error)}.") from error
         try:
             end = ends.compare_ends(case, training, truth)
         except Exception as error:
             end = [ends.left_failed(case, error, training)]
         apart = any(not m.ok for m in end)
-        found = ends.ties(case, training) + compare_layers(case, training)
+        found = ends.ties(case, training) + _layers(case, training)
         failed = any(m.phase == "failure" for m in found)
         counted = [m for m in found if apart or m.ok or m.phase in ("output", "backward", "buffer")]
         for m in found:
@@ -165,16 +179,6 @@ def _threads_for(side: Side) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _build(model: Any, seed: int, must: bool) -> Any:
-    """A side as it is, or made by the function given, after seeding."""
-    if callable(model) and (isinstance(model, type) or not hasattr(model, "forward")):
-        seed_all(seed)
-        return model()
-    if must:
-        raise CompareError("compare: with parameters='seed' both sides must be functions that make the module.")
-    return model
-
-
 def _label(model: Any) -> str:
     engine = (
         "scratch"
@@ -186,9 +190,29 @@ def _label(model: Any) -> str:
     return f"{type(model).__name__} ({engine})"
 
 
+def _layers(case: Case, training: bool) -> list[Measurement]:
+    """The layers say where. If they cannot be watched in a model that runs by itself, the end has judged it all."""
+    try:
+        return compare_layers(case, training)
+    except Exception as error:
+        for side in case.sides:
+            case.rewind(side)
+        case.report.note(f"the layers could not be looked at, the end alone was compared: {told(error)}")
+        return []
+
+
 def _pair(case: Case, seeded: bool) -> bool:
     """Pair the parameters, and give the left the right's. Whether the sides can be run."""
     report, left, right = case.report, case.left, case.right
+    for note in case.pairing.notes:
+        report.note(note)
+    ours, theirs = case.pairing.alone()
+    if ours and theirs and not (left.frozen or right.frozen):
+        report.proposal = propose(ours, theirs, left.state(), right.state())
+        if report.proposal.entries or len(ours) >= len(theirs):
+            report.reason = "their parameters do not pair by name"
+            return False
+        report.proposal = None
     for finding in case.pairing.unpaired():
         finding.kind = kind_of(right, finding.where) if finding.where in right.modules else ""
         report.measurements.append(finding)
@@ -199,8 +223,10 @@ def _pair(case: Case, seeded: bool) -> bool:
         _initial_values(case)
     if left.frozen or right.frozen:
         report.note("a side has parameters of its own that cannot be copied: both must be made from the same ones")
-    case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
+    kept = case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
     case.copied = True
+    for name in kept:
+        report.note(f"{name} was not copied: it has another shape on the right")
     case.make_twin()
     if case.twin is None:
         report.note("the right side has no float64 twin: U is how far its output moves when it is moved by an ulp")
@@ -217,8 +243,7 @@ def _initial_values(case: Case) -> None:
     for ours, name in case.pairing.names.items():
         if name not in theirs:
             continue
-        value = case.left.state()[ours]
-        value = value.T if name in case.pairing.transposed else value
+        value = case.pairing.turned(name, case.left.state()[ours])
         layer, _, own = name.rpartition(".")
         kind = kind_of(case.right, layer) if layer in case.right.modules else ""
         error = single_distance(value, theirs[name])

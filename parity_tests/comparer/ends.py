@@ -15,7 +15,8 @@ import numpy as np
 
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import OTHER_FUNCTION, Case
-from parity_tests.comparer.findings import CompareError, Measurement, first_element
+from parity_tests.comparer.errors import told
+from parity_tests.comparer.findings import Measurement, first_element
 from parity_tests.comparer.side import ROOT
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.trace import kind_of
@@ -62,8 +63,9 @@ def _by_twin(case: Case, training: bool, first: Numbers, wanted: set[str]) -> Tr
         try:
             exact = case.run(case.twin, training, wanted=wanted, given=given)
         except Exception as error:
-            why = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-            case.report.note(f"the right's float64 twin cannot be run ({why}): the right's float32 draws alone judge")
+            case.report.note(
+                f"the right's float64 twin cannot be run ({told(error)}): the right's float32 draws alone judge"
+            )
             case.twin = None
             return None
         if case.fine:
@@ -117,17 +119,20 @@ def compare_ends(case: Case, training: bool, truth: Truth) -> list[Measurement]:
     """The left's free run against the truth."""
     mode = "train" if training else "eval"
     back = case.left_names()
-    wanted = {back[name] for name in case.right.trainable() if name in back}
+    asked = set(case.right.trainable())
+    wanted = {own for own, link in case.pairing.links.items() if asked.intersection(link.theirs)}
     ours = case.pairing.translate(case.run(case.left, training, wanted=wanted))
     ours = judge.in_order(ours, truth.rough)
     largest = judge.largest_gradient(truth.exact)
     found, absent = [], []
     for what in truth.exact:
-        if what not in ours and (case.left.engine == "object" and what.startswith(("grad ", "buffer "))):
+        name = what.partition(" ")[2]
+        if what not in ours and case.optional(what.partition(" ")[0], name):
             if what.startswith("grad ") and case.backward:
-                absent.append(what.removeprefix("grad "))
+                absent.append(name)
             continue
-        if what.startswith("buffer ") and what.removeprefix("buffer ") not in back:
+        if what.startswith("buffer ") and name not in back:
+            case.report.not_compared(f"the buffer {name}, the left has none of that name")
             continue
         found.append(_measure(case, what, ours, truth, truth.limit(what, largest), mode))
     if absent:
@@ -221,7 +226,7 @@ def check_no_grad(case: Case, eval_truth: Truth) -> None:
     try:
         free = case.run(case.right, False, backward=False)
     except Exception as error:
-        case.report.note(f"the right fails in eval mode under no_grad: {type(error).__name__}: {error}")
+        case.report.note(f"the right fails in eval mode under no_grad: {told(error)}")
         return
     finally:
         case.right.records = True
@@ -237,11 +242,7 @@ def check_no_grad(case: Case, eval_truth: Truth) -> None:
                 )
 
 
-def fail_right(error: Exception) -> CompareError:
-    return CompareError(f"compare: the right side failed: {type(error).__name__}: {error}")
-
-
 def left_failed(case: Case, error: Exception, training: bool) -> Measurement:
-    note = f"the left side raises {type(error).__name__}: {error}"
+    note = f"the left side raises {told(error)}"
     mode = "train" if training else "eval"
     return Measurement(ROOT, kind_of(case.left, ROOT), "failure", "call", math.inf, 0.0, mode, note)

@@ -130,6 +130,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     uncompared: list[str] = field(default_factory=list)
     reason: str = ""
+    proposal: Any = None  # of a map, if names do not pair
     seconds: float = 0.0
 
     @property

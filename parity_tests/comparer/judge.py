@@ -14,7 +14,7 @@ import numpy as np
 
 from parity_tests.rule import FLOOR, distance, float32_limit, float64_limit, ulp
 
-NO_DIGIT = 0.125  # of its own size: an error by which the right's float32 has not one digit
+NO_DIGIT = 2.0**-8  # of its own size: an error of the right's float32 that leaves hardly a digit
 
 
 def real(value: Any) -> np.ndarray:

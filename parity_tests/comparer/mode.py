@@ -10,11 +10,12 @@ import math
 
 from parity_tests.comparer.between import between
 from parity_tests.comparer.case import Case
+from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
 from parity_tests.comparer.own import own
 from parity_tests.comparer.side import ROOT
 from parity_tests.comparer.trace import Follower, Recorder, kind_of
-from parity_tests.comparer.trial import Trial, says
+from parity_tests.comparer.trial import Trial
 from parity_tests.rule import float64_limit
 
 
@@ -83,5 +84,5 @@ def _failed(case: Case, training: bool, error: Exception, trace: Recorder, follo
     case.report.layers += list(trial.lines.values())
     where = follower.open[-1][0] if follower.open else ROOT
     kind = kind_of(case.left, where) if where in case.left.modules else ""
-    note = f"the left side raises {says(error)}"
+    note = f"the left side raises {told(error)}"
     return [*found, Measurement(where, kind, "failure", "call", math.inf, 0.0, trial.mode, note)]

@@ -10,10 +10,11 @@ import numpy as np
 
 from parity_tests.comparer import diagnose, judge
 from parity_tests.comparer.case import OTHER_FUNCTION
+from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.trace import Call
-from parity_tests.comparer.trial import Trial, raise_to, says
+from parity_tests.comparer.trial import Trial, raise_to
 from parity_tests.comparer.values import Numbers, cast, is_float, moved
 from parity_tests.rule import DRAWS
 
@@ -30,7 +31,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
         ours = case.pairing.translate(_ask(trial, case.left, name, given, seed), name)
     except Exception as error:
         trial.lines[call.key].ok = False
-        note = f"the left raises {says(error)}"
+        note = f"the left raises {told(error)}"
         found = [Measurement(name, trial.kind(name), "output", "call", math.inf, 0.0, trial.mode, note)]
         try:  # its forward alone may say why
             ours = case.pairing.translate(_ask(trial, case.left, name, (*given[:2], None), seed), name)

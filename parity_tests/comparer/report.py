@@ -32,7 +32,8 @@ class Report(Findings):
 
     def __str__(self) -> str:
         lines = [self.verdict(), *(f"not compared: {text}" for text in self.uncompared), ""]
-        lines += self._layer_table()
+        lines += [str(self.proposal), ""] if self.proposal is not None else []
+        lines += self._layer_table() if self.layers else []
         first = self.first_divergence
         if first is not None:
             lines += ["", "First divergence", f"  {first}"]
@@ -99,6 +100,7 @@ class Report(Findings):
             "steps": [_plain(asdict(step)) for step in self.steps],
             "reason": self.reason,
             "not_compared": self.uncompared,
+            "proposed_map": self.proposal.entries if self.proposal is not None else None,
             "notes": self.notes,
             "environment": self.environment(),
             "seconds": self.seconds,

@@ -95,6 +95,21 @@ class Side:
         """Whether its parameters have 16 bits."""
         return any(value.dtype == np.float16 for value in self.state().values())
 
+    def has_gradient(self, name: str) -> bool:
+        """Whether a parameter has a gradient that is known."""
+        return True
+
+    def virtual(self) -> dict[str, list[str]]:
+        """Weights that are computed from parameters (weight_norm), and the names of those."""
+        return {}
+
+    def load_virtual(self, name: str, value: np.ndarray) -> None:
+        """Set a computed weight through its parameters."""
+
+    def virtual_value(self, name: str) -> np.ndarray:
+        """A computed weight as it is."""
+        raise NotImplementedError
+
     def snapshot(self) -> Any:
         """All that a run may change, but for parameters: buffers, gradients, modes, other attributes."""
         raise NotImplementedError
@@ -145,6 +160,8 @@ class Side:
         calls: dict[str, int] = {}
         try:
             for name, module in self.modules.items():
+                if not hasattr(module, "forward"):
+                    continue
                 before = {key: vars(module)[key] for key in ("forward", "backward") if key in vars(module)}
                 wrapped.append((module, before))
                 self._wrap(name, module, probe, calls)

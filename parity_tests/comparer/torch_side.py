@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from parity_tests.comparer.nests import map_nest, packed_for
 from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side
-from parity_tests.comparer.values import Numbers, array, arrays, floats, is_float, named_numbers, named_outputs, tensors
+from parity_tests.comparer.values import Numbers, array, floats, is_float, kept, named_numbers, named_outputs, tensors
 from parity_tests.nests import numbered
 
 OWN = ("_parameters", "_buffers", "_modules")  # what a module keeps by other means than attributes
@@ -38,6 +38,7 @@ class TorchSide(Side):
         self.records = True  # whether gradients are recorded in a run
         self._in_backward = False
         self._fixed = not _can_switch(self.layers)
+        self._compiled = model is not self.layers or any(_impl(m) is not None for m in self.layers.modules())
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -47,6 +48,34 @@ class TorchSide(Side):
     def load(self, name: str, value: np.ndarray) -> None:
         with torch.no_grad():
             self.layers.state_dict()[name].copy_(torch.tensor(value))
+
+    def virtual(self) -> dict[str, list[str]]:
+        found = {}
+        for path, module in self.layers.named_modules():
+            dot = f"{path}." if path else ""
+            for name, parts in getattr(module, "parametrizations", {}).items():
+                found[f"{dot}{name}"] = [f"{dot}parametrizations.{name}.{n}" for n, _ in parts.named_parameters()]
+            own = module._parameters
+            for name in (n.removesuffix("_g") for n in own if n.endswith("_g")):
+                if f"{name}_v" in own and hasattr(module, name):
+                    found[f"{dot}{name}"] = [f"{dot}{name}_g", f"{dot}{name}_v"]
+        return found
+
+    def load_virtual(self, name: str, value: np.ndarray) -> None:
+        path, _, own = name.rpartition(".")
+        module = self.layers.get_submodule(path)
+        with torch.no_grad():
+            if own in getattr(module, "parametrizations", {}):
+                setattr(module, own, torch.tensor(value))
+            else:
+                g, v = getattr(module, f"{own}_g"), getattr(module, f"{own}_v")
+                v.copy_(torch.tensor(value))
+                kept = [d for d in range(v.ndim) if g.shape[d] == 1]
+                g.copy_(torch.linalg.vector_norm(v, dim=kept, keepdim=True))
+
+    def virtual_value(self, name: str) -> np.ndarray:
+        path, _, own = name.rpartition(".")
+        return np.array(array(getattr(self.layers.get_submodule(path), own)))
 
     def parameter_names(self) -> list[str]:
         return [name for name, _ in self.layers.named_parameters()]
@@ -115,8 +144,16 @@ class TorchSide(Side):
         model = self.model if probe is None else self.layers
         sources = packed_for("torch", tensors(given, self.device))
         sources = map_nest(_wants_gradient, sources) if self.records else sources
-        xs = map_nest(lambda x: x.clone() if is_float(x) else x, sources)  # the model may write into what it is given
-        with self._probed(probe), torch.set_grad_enabled(self.records), not_in_place(model, probe), self._computing():
+        xs = sources
+        if probe is not None or not self._compiled:  # the model may write into what it is given
+            xs = map_nest(lambda x: x.clone() if is_float(x) else x, sources)
+        with (
+            self._eager(probe),
+            self._probed(probe),
+            torch.set_grad_enabled(self.records),
+            not_in_place(model, probe),
+            self._computing(),
+        ):
             output = model(*xs.args, **xs.kwargs)
             numbers: Numbers = {}
             if self.loss is not None:
@@ -175,6 +212,18 @@ class TorchSide(Side):
                 m.training = mode
 
     @contextmanager
+    def _eager(self, probe: Probe | None) -> Iterator[None]:
+        """Modules compiled in place compute as they are written while they are watched."""
+        compiled = [(m, _impl(m)) for m in self.layers.modules() if probe is not None and _impl(m) is not None]
+        try:
+            for module, _ in compiled:
+                module._compiled_call_impl = None
+            yield
+        finally:
+            for module, implementation in compiled:
+                module._compiled_call_impl = implementation
+
+    @contextmanager
     def _computing(self) -> Iterator[None]:
         """For a twin: what the model makes or casts in float32 is in the twin's precision too."""
         if self.precision is None:
@@ -197,13 +246,13 @@ class TorchSide(Side):
             key = name, calls.get(name, 0)
             calls[name] = key[1] + 1
             probe.enter(key, _state_around(module))
-            outputs = probe.stand_in(key, arrays(args), arrays(kwargs))
+            outputs = probe.stand_in(key, kept(args), kept(kwargs))
             if outputs is not None:
                 return _stand_in(probe, key, outputs, (args, kwargs))
             alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, (args, kwargs))
             y = original(*alias[0], **alias[1])
             y = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, y)
-            probe.forward(key, arrays(args), arrays(kwargs), arrays(y))
+            probe.forward(key, kept(args), kept(kwargs), kept(y))
             for i, x in enumerate(floats(alias)):
                 if x.requires_grad:
                     x.register_hook(lambda dx, i=i: probe.gradient(key, i, array(dx)))
@@ -275,6 +324,10 @@ def _state_around(module: torch.nn.Module) -> tuple[str, ...]:
     cast = f"autocast to {torch.get_autocast_dtype('cpu')}" if torch.is_autocast_enabled("cpu") else "no autocast"
     grad = "gradients recorded" if torch.is_grad_enabled() else "no gradients recorded"
     return cast, grad, "training mode" if module.training else "eval mode"
+
+
+def _impl(module: torch.nn.Module) -> Any:
+    return getattr(module, "_compiled_call_impl", None)
 
 
 def _can_switch(model: torch.nn.Module) -> bool:

@@ -18,7 +18,7 @@ import scratch
 from parity_tests.comparer.arguments import differences
 from parity_tests.comparer.judge import apart
 from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
-from parity_tests.comparer.values import arrays, cast, copied, floats, moved
+from parity_tests.comparer.values import array, cast, copied, floats, kept, moved
 
 SAMPLE = 4096  # elements kept of a value between layers, when a further draw measures its rounding error
 
@@ -73,7 +73,7 @@ class Recorder(Order):
 
     @staticmethod
     def keep(nest: Any) -> Any:
-        return copied(arrays(nest))
+        return copied(kept(nest))
 
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         super().forward(key, args, kwargs, output)
@@ -119,7 +119,7 @@ class Follower(Order):
     def __init__(self, trace: Recorder, exact: bool = False) -> None:
         super().__init__()
         self.trace = trace
-        self.distance = (lambda exact, rough: apart(rough, exact)) if exact else single_distance
+        self.distance = (lambda exact, rough: apart(array(rough), array(exact))) if exact else single_distance
         self.outputs: dict[Key, float] = {}
         self.gradients: dict[Key, float] = {}
 
@@ -209,7 +209,7 @@ class StandIns(Probe):
         return cast(nest, self.dtype) if self.dtype is not None else nest
 
     def _arrive(self, place: Place, value: np.ndarray, other: np.ndarray) -> None:
-        value, other = np.asarray(value), np.asarray(other)
+        value, other = np.asarray(array(value)), np.asarray(array(other))
         if self.draw == 0:
             coarser = min(value.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
             error = single_distance(value, other) if self.dtype is None else apart(value, other, coarser)
@@ -228,7 +228,7 @@ class StandIns(Probe):
 
 def single_distance(value: Any, truth: Any) -> float:
     """Distance in ulp; a dtype or shape that differs is infinitely far."""
-    value, truth = np.asarray(value), np.asarray(truth)
+    value, truth = np.asarray(array(value)), np.asarray(array(truth))
     if value.dtype != truth.dtype or value.shape != truth.shape:
         return float("inf")
     return apart(value, truth)

@@ -93,6 +93,8 @@ class Trainer:
 def train_freely(case: Case, makers: Any, steps: int) -> tuple[list[Measurement], list[Numbers]]:
     """What the left's training gives against the right's, and the right's gradients of every step."""
     names = [n for n in case.right.trainable() if n in case.pairing.names.values()]
+    if any(not link.plain for link in case.pairing.links.values()):
+        case.report.not_compared("the training of parameters that are sums or parts of others")
     names = [n for n in names if case.left.engine != "torch" or case.left_names()[n] in case.left.trainable()]
     if not names:
         case.report.not_compared("steps: no parameter that both sides train")

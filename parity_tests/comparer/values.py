@@ -43,8 +43,15 @@ def arrays(nest: Any) -> Any:
     return map_nest(array, nest)
 
 
+def kept(nest: Any) -> Any:
+    """As `arrays`, but for tensors of a dtype that NumPy does not have: they stay tensors."""
+    return map_nest(lambda x: x.detach() if isinstance(x, torch.Tensor) and x.dtype in NO_ARRAY else array(x), nest)
+
+
 def copied(nest: Any) -> Any:
-    return map_nest(lambda x: np.array(x) if isinstance(x, np.ndarray) else x, nest)
+    return map_nest(
+        lambda x: np.array(x) if isinstance(x, np.ndarray) else x.clone() if isinstance(x, torch.Tensor) else x, nest
+    )
 
 
 def tensors(nest: Any, device: Any = "cpu") -> Any:

@@ -1,0 +1,134 @@
+"""How one parameter of the left is made of the right's: what a map can say, and its adjoint for gradients.
+
+    "right name"                          the same array
+    ["right", "transpose"]                its axes reversed: (in, out) for torch's (out, in)
+    ["right", "permute 3 2 0 1"]          the left's array with its axes in this order is the right's: HWIO for OIHW
+    ["right", "reshape"]                  the same numbers in the left's shape
+    ["right", "rows 0:16"]                these rows of it: q of a fused in_proj_weight
+    ["right", "gates zrn"]                its blocks of rows in this order; torch's are rzn and ifgo
+    ["right 1", "right 2", "concat"]      one after the other along the rows
+    ["right 1", "right 2", "sum"]         one bias for two
+    "zero"                                it must be zero: the right has nothing like it
+    "ignore"                              the left keeps its own
+
+Several moves are made one after the other, from the right's array to the left's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+GATES = {frozenset("rzn"): "rzn", frozenset("ifgo"): "ifgo"}
+ALONE = ("zero", "ignore")
+FORMS = r"transpose|permute( \d+)+|reshape|rows \d+:\d+|gates [a-z]+|concat|sum"
+
+
+@dataclass
+class Link:
+    """One parameter of the left: the right's names, and the moves from their arrays to its own."""
+
+    ours: str
+    theirs: tuple[str, ...]
+    moves: tuple[str, ...] = ()
+    shapes: list[tuple[int, ...]] = field(default_factory=list)  # of the right's
+    shape: tuple[int, ...] = ()  # of the left's
+
+    def check(self) -> None:
+        """ValueError if a move is unknown, or several of the right's are neither concatenated nor added."""
+        for move in self.moves:
+            if not re.fullmatch(FORMS, move):
+                raise ValueError(
+                    f"compare: the map of {self.ours!r} says {move!r}; it can say transpose, permute 3 2 0 1, reshape, "
+                    "rows 0:16, gates zrn, concat, sum, zero and ignore."
+                )
+        if len(self.theirs) > 1 and not {"sum", "concat"}.intersection(self.moves):
+            raise ValueError(f"compare: the map of {self.ours!r} names several parameters: add 'sum' or 'concat'.")
+
+    @property
+    def plain(self) -> bool:
+        """Whether each number of the left is one number of the right: both can be trained side by side."""
+        return len(self.theirs) == 1 and not any(m.startswith("rows") for m in self.moves)
+
+    def to_left(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """The left's array, from the right's."""
+        value = np.concatenate(values) if "concat" in self.moves else sum(values[1:], start=values[0])
+        for move in self.moves:
+            value = _forward(move, value, self.shape)
+        return value
+
+    def to_right(self, gradient: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each of the right's, its part of a number of the left's, and where that part lies."""
+        joined = (sum(s[0] for s in self.shapes), *self.shapes[0][1:]) if "concat" in self.moves else self.shapes[0]
+        shapes = [joined]
+        for move in self.moves:
+            shapes.append(_shape(move, shapes[-1], self.shape))
+        covered = np.ones(gradient.shape, bool)
+        for move, shape in zip(reversed(self.moves), reversed(shapes[:-1]), strict=True):
+            gradient, covered = (_back(move, v, shape) for v in (gradient, covered))
+        if "concat" not in self.moves:
+            return [(gradient, covered)] * len(self.theirs)
+        cuts = np.cumsum([s[0] for s in self.shapes])[:-1]
+        return list(zip(np.split(gradient, cuts), np.split(covered, cuts), strict=True))
+
+    def result_shape(self) -> tuple[int, ...] | None:
+        """The shape that the right's would have on the left, or None where the moves do not fit them."""
+        try:
+            return np.shape(self.to_left([np.zeros(shape, np.int8) for shape in self.shapes]))
+        except (ValueError, IndexError, TypeError):
+            return None
+
+
+def _numbers(move: str) -> list[int]:
+    return [int(n) for n in re.findall(r"\d+", move)]
+
+
+def _order(move: str) -> list[int]:
+    """The block of torch's that stands first, second, ... on the left."""
+    letters = move.split(" ")[1]
+    torch_order = GATES.get(frozenset(letters))
+    if torch_order is None or len(letters) != len(torch_order):
+        raise ValueError(f"compare: gates are the letters rzn or ifgo in the left's order, got {letters!r}.")
+    return [torch_order.index(letter) for letter in letters]
+
+
+def _forward(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if move == "transpose":
+        return value.T
+    if move.startswith("permute"):
+        return value.transpose(np.argsort(_numbers(move)))
+    if move == "reshape":
+        return value.reshape(shape)
+    if move.startswith("rows"):
+        first, last = _numbers(move)
+        return value[first:last]
+    if move.startswith("gates"):
+        blocks = np.split(value, len(_order(move)))
+        return np.concatenate([blocks[i] for i in _order(move)])
+    return value
+
+
+def _back(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The adjoint: from a number of the left's to one of this shape."""
+    if move == "transpose":
+        return value.T
+    if move.startswith("permute"):
+        return value.transpose(_numbers(move))
+    if move == "reshape":
+        return value.reshape(shape)
+    if move.startswith("rows"):
+        whole = np.zeros(shape, value.dtype)
+        first, last = _numbers(move)
+        whole[first:last] = value
+        return whole
+    if move.startswith("gates"):
+        blocks = np.split(value, len(_order(move)))
+        return np.concatenate([blocks[i] for i in np.argsort(_order(move))])
+    return value
+
+
+def _shape(move: str, shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
+    return np.shape(_forward(move, np.broadcast_to(np.int8(0), shape), own))
