@@ -2,7 +2,7 @@
 
 from scratch import data, nn, optim, random
 from scratch.grad_mode import is_grad_enabled, no_grad
-from scratch.memory import keep_freed_memory
+from scratch.memory import release_freed_memory
 from scratch.random import (
     Generator,
     bernoulli,
@@ -52,9 +52,8 @@ __all__ = [
     "randn_like",
     "random",
     "randperm",
+    "release_freed_memory",
     "seed",
     "seed_everything",
     "set_rng_state",
 ]
-
-keep_freed_memory()

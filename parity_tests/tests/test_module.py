@@ -177,13 +177,13 @@ def test_the_first_gradient_goes_into_the_optimizers_buffer_and_the_second_is_ad
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda: scratch.nn.Linear(3, 2)([[1.0, 2.0, 3.0]]), TypeError, "NumPy arrays"),
+        (lambda: scratch.nn.Linear(3, 2)([[1.0, 2.0, 3.0]]), TypeError, "must be a NumPy array"),
         (lambda: scratch.nn.Linear(3, 2)(torch.ones(1, 3)), TypeError, "torch.Tensor"),
         (lambda: scratch.nn.Linear(3, 2)(np.ones((1, 3))), RuntimeError, "float32 like the weight, got float64"),
         (lambda: scratch.nn.Linear(784, 2)(np.ones((32, 28, 28), np.float32)), RuntimeError, "Flatten it first"),
         (lambda: scratch.nn.Linear(3, 2).backward(np.ones((1, 2), np.float32)), RuntimeError, "nothing saved"),
         (lambda: scratch.nn.Sequential(scratch.nn.ReLU), TypeError, "without calling it"),
-        (lambda: scratch.nn.Parameter(np.zeros(3, int)), RuntimeError, "floating point"),
+        (lambda: scratch.nn.Parameter(np.zeros(3, int)), RuntimeError, "only float32 and float64"),
     ],
 )
 def test_bad_input_is_named(call, kind, message):

@@ -28,6 +28,8 @@ class _Dropout(Module):
             return self.save(x, None)
         if self.p == 1:
             return self.save(x * x.dtype.type(0), x.dtype.type(0))
+        if math.isnan(self.p):
+            raise RuntimeError(f"{self}: the dropout probability p must be in [0, 1], got nan.")
         return self._drop(x, random.bernoulli_(self._noise(x), 1 - self.p))
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -116,9 +118,9 @@ class Dropout2d(_FeatureDropout):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         if x.ndim == 3:
-            warnings.warn(f"{self}: an input of 3 dimensions is read as (N, C, L), as torch does.", stacklevel=3)
+            warnings.warn(f"{self}: an input of 3 dimensions is read as (N, C, L), as torch does.", stacklevel=4)
         elif x.ndim != 4:
-            warnings.warn(f"{self}: made for (N, C, H, W), got shape {x.shape}. Use Dropout.", stacklevel=3)
+            warnings.warn(f"{self}: made for (N, C, H, W), got shape {x.shape}. Use Dropout.", stacklevel=4)
         return super().forward(x)
 
 
@@ -139,7 +141,7 @@ class Dropout3d(_FeatureDropout):
         if x.ndim == 5:
             return super().forward(x)
         if x.ndim != 4:
-            warnings.warn(f"{self}: made for (N, C, D, H, W), got shape {x.shape}. Use Dropout.", stacklevel=3)
+            warnings.warn(f"{self}: made for (N, C, D, H, W), got shape {x.shape}. Use Dropout.", stacklevel=4)
         return self._unbatched(x)
 
 

@@ -60,8 +60,6 @@ class Unflatten(Module):
     """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
-        if not isinstance(dim, int):
-            raise TypeError(f"Unflatten: dim must be an int, got {dim!r}.")
         if not isinstance(unflattened_size, tuple | list) or not all(isinstance(n, int) for n in unflattened_size):
             raise TypeError(f"Unflatten: unflattened_size must be a tuple of ints, got {unflattened_size!r}.")
         self.dim = dim

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from scratch import random
-from scratch.arguments import check_numbers
+from scratch.arguments import check_numbers, plain_options
 from scratch.nn.module import Parameter
 from scratch.random import Generator
 
@@ -41,6 +41,7 @@ _GAINS = {"sigmoid": 1, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4
 _GAINS |= dict.fromkeys(["linear", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3))], 1)
 
 
+@plain_options
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """By how much to widen the initial weights so that a layer followed by this nonlinearity keeps its variance.
 
@@ -58,6 +59,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return math.sqrt(2.0 / (1 + slope**2))
 
 
+@plain_options
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
     """Draw every value from U(a, b)."""
     x = _array("uniform_", tensor)
@@ -66,6 +68,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | N
     return tensor
 
 
+@plain_options
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
     """Draw every value from N(mean, std²)."""
     x = _array("normal_", tensor)
@@ -74,6 +77,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
     return tensor
 
 
+@plain_options
 def trunc_normal_(
     tensor: T,
     mean: float = 0.0,
@@ -99,7 +103,7 @@ def trunc_normal_(
         warnings.warn(
             f"trunc_normal_: mean {mean} is more than 2 std from [{a}, {b}]. Nearly all values come from the "
             "edge of the interval.",
-            stacklevel=2,
+            stacklevel=3,
         )
     if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
         _redraw_outside(x, mean, std, a, b, generator)
@@ -134,6 +138,7 @@ def _normal_cdf(x: float) -> float:
     return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
 
 
+@plain_options
 def constant_(tensor: T, val: float) -> T:
     """Set every value to `val`."""
     x = _array("constant_", tensor)
@@ -144,18 +149,21 @@ def constant_(tensor: T, val: float) -> T:
     return tensor
 
 
+@plain_options
 def ones_(tensor: T) -> T:
     """Set every value to 1."""
     _array("ones_", tensor).fill(1)
     return tensor
 
 
+@plain_options
 def zeros_(tensor: T) -> T:
     """Set every value to 0."""
     _array("zeros_", tensor).fill(0)
     return tensor
 
 
+@plain_options
 def eye_(tensor: T) -> T:
     """The identity matrix, so that a Linear layer passes on as many of its inputs as it can."""
     x = _matrix("eye_", tensor)
@@ -164,6 +172,7 @@ def eye_(tensor: T) -> T:
     return tensor
 
 
+@plain_options
 def dirac_(tensor: T, groups: int = 1) -> T:
     """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on."""
     x = _array("dirac_", tensor)
@@ -185,17 +194,20 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     return tensor
 
 
+@plain_options
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     """U(-a, a) with a = gain √(6 / (fan_in + fan_out)): keeps the variance of both passes. Glorot, Bengio 2010."""
     bound = math.sqrt(3.0) * _xavier_std("xavier_uniform_", tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
 
+@plain_options
 def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     """N(0, std²) with std = gain √(2 / (fan_in + fan_out)). Glorot, Bengio 2010."""
     return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain), generator)
 
 
+@plain_options
 def kaiming_uniform_(
     tensor: T,
     a: float = 0,
@@ -214,6 +226,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@plain_options
 def kaiming_normal_(
     tensor: T,
     a: float = 0,
@@ -227,6 +240,7 @@ def kaiming_normal_(
     return normal_(tensor, 0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), generator)
 
 
+@plain_options
 def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) -> T:
     """A random (semi-)orthogonal matrix times gain; further dimensions are flattened into the columns.
 
@@ -250,6 +264,7 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) 
     return tensor
 
 
+@plain_options
 def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
     """N(0, std²), then in every column the fraction `sparsity` of the rows, picked at random, is set to 0.
 
@@ -310,5 +325,5 @@ def _kaiming_std(call: str, tensor: Parameter | np.ndarray, a: float, mode: str,
 def _warned_empty(call: str, tensor: Parameter | np.ndarray) -> bool:
     empty = 0 in _array(call, tensor).shape
     if empty:
-        warnings.warn(f"{call}: an array of shape {tensor.shape} has nothing to initialize.", stacklevel=3)
+        warnings.warn(f"{call}: an array of shape {tensor.shape} has nothing to initialize.", stacklevel=4)
     return empty

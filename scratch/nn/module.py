@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from scratch.arguments import check_annotated
+from scratch.arguments import checked_options
 from scratch.grad_mode import is_grad_enabled
+from scratch.nn.inputs import PLAIN, check_input
 from scratch.nn.parameter import Parameter
 
 
@@ -17,6 +18,9 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+quiet = np.errstate(all="ignore")  # decorates what computes: a third of a microsecond a call
 
 
 class Saved(NamedTuple):
@@ -43,31 +47,37 @@ class Module:
     Registration needs no magic: a Parameter, a Module, or an array passed to `register_buffer`, is found among the
     instance's attributes, in the order in which they were set. That order is torch's, so names and `state_dict` match.
 
-    Finite numbers never make NumPy warn here. NaN and infinity in the input travel as in torch, and whether NumPy warns
-    of them is for the caller's np.errstate to say.
+    NaN and infinity travel as in torch: NumPy does not warn of them, nor of what overflows, inside forward and backward
+    of scratch's own layers. In a subclass of one's own that is for np.errstate to say.
     """
 
     training: bool = True
     needs_input_grad: bool = True
+    has_default_cotangent: bool = False  # whether backward() without a cotangent means 1, as a loss's does
     saved: Saved | None = None
     _buffer_names: tuple[str, ...] = ()
     _not_persistent: tuple[str, ...] = ()
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
-        """Before a layer of scratch is built: what its constructor annotates as a number or a bool must be one."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """What holds for every layer of scratch, and for what a subclass inherits or calls of one.
+
+        The arguments of its constructor are checked and become plain numbers, and it computes without NumPy's warnings.
+        """
+        super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("scratch."):
-            check_annotated(cls, args, kwargs)
-        return super().__new__(cls)
+            for name, guard in (("__init__", checked_options), ("forward", quiet), ("backward", quiet)):
+                if name in vars(cls):
+                    setattr(cls, name, guard(vars(cls)[name]))
 
     # --- computing ------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        for x in inputs:
-            if not isinstance(x, _ACCEPTED):
-                raise TypeError(
-                    f"{self}: inputs must be NumPy arrays, got {type(x).__module__}.{type(x).__name__}. "
-                    "Convert it with np.asarray(x, dtype=np.float32)."
-                )
+        for i, x in enumerate(inputs):
+            if type(x) is not np.ndarray or x.dtype not in PLAIN:
+                check_input(self, i, x)
+        for name, x in options.items():
+            if type(x) is not np.ndarray or x.dtype not in PLAIN:
+                check_input(self, name, x)
         return self.forward(*inputs, **options)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -97,6 +107,8 @@ class Module:
             )
         if cotangent is not None:
             self._check_cotangent(cotangent, saved.output)
+        elif isinstance(saved.output, tuple) and not self.has_default_cotangent:
+            raise RuntimeError(f"{self}.backward: the cotangent is None. Pass dL/dy, of the output's shape and dtype.")
         self.saved = None
         return saved.values[0] if len(saved.values) == 1 else saved.values
 
@@ -128,11 +140,12 @@ class Module:
     def new_parameter(self, *shape: int, dtype: Any) -> Parameter:
         """A parameter of this shape whose numbers are still to be drawn."""
         name = type(self).__name__
-        if not all(isinstance(size, int | np.integer) for size in shape):
-            raise TypeError(f"{name}: a weight's sizes must be integers, got {shape}. Pass ints to the constructor.")
         if min(shape, default=0) < 0:
             raise RuntimeError(f"{name}: a weight's sizes must not be negative, got {shape}. Check the constructor's.")
-        return Parameter(np.empty(shape, dtype))
+        try:
+            return Parameter(np.empty(shape, dtype))
+        except (ValueError, MemoryError):
+            raise RuntimeError(f"{name}: there is not enough memory for a weight of shape {shape}.") from None
 
     def register_buffer(self, name: str, tensor: np.ndarray | None, persistent: bool = True) -> None:
         """An array that is state but not trained, such as a running mean. Update it in place."""
@@ -298,9 +311,6 @@ class Module:
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in children]
         inside = "\n" + "\n".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
-
-
-_ACCEPTED = (np.ndarray, np.generic, tuple, type(None))
 
 
 T = TypeVar("T")

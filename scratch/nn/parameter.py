@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scratch.memory import Training, training
+
 
 class Parameter:
     """An array that training changes, and the gradient of the loss with respect to it.
@@ -18,16 +20,17 @@ class Parameter:
     Options   data, the array; requires_grad=False gives it no gradient.
     """
 
-    __slots__ = ("data", "grad", "grad_buffer", "requires_grad")
+    __slots__ = ("data", "grad", "grad_buffer", "requires_grad", "training")
 
     def __init__(self, data: np.ndarray, requires_grad: bool = True) -> None:
         data = np.asarray(data)
-        if data.dtype.kind != "f":
-            raise RuntimeError(f"Parameter: only floating point arrays can have gradients, got dtype {data.dtype}.")
+        if data.dtype not in (np.float32, np.float64):
+            raise RuntimeError(f"Parameter: only float32 and float64 arrays can be trained, got {data.dtype}.")
         self.data = data
         self.grad: np.ndarray | None = None
         self.grad_buffer: np.ndarray | None = None
         self.requires_grad = requires_grad
+        self.training: Training | None = None  # from the first gradient on
 
     def accumulate(self, gradient: np.ndarray) -> None:
         """Add `gradient`, which must have the shape and dtype of `data`, into `grad`."""
@@ -56,6 +59,8 @@ class Parameter:
 
     def _fresh(self) -> np.ndarray:
         """Where the first gradient goes."""
+        if self.training is None:
+            self.training = training()
         return np.empty(self.data.shape, self.data.dtype) if self.grad_buffer is None else self.grad_buffer
 
     def _check(self, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -1,7 +1,5 @@
 """PixelShuffle and PixelUnshuffle: trade channels for resolution, and back."""
 
-from typing import Any
-
 import numpy as np
 
 from scratch.nn.module import Module
@@ -84,9 +82,7 @@ def unshuffle(x: np.ndarray, r: int) -> np.ndarray:
     return blocks.reshape(*batch, channels * r**2, height // r, width // r)
 
 
-def check_factor(module: Module, x: np.ndarray, factor: Any) -> int:
-    if not isinstance(factor, int) or isinstance(factor, bool):
-        raise TypeError(f"{module}: the factor must be an int, got {factor!r}.")
+def check_factor(module: Module, x: np.ndarray, factor: int) -> int:
     if factor < 1:
         raise RuntimeError(f"{module}: the factor must be at least 1.")
     if x.ndim < 3:

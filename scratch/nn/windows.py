@@ -131,12 +131,17 @@ def adaptive_windows(size: int, outputs: int) -> AxisWindows:
     return AxisWindows(size, o * size // outputs, ((o + 1) * size - 1) // outputs)
 
 
+def has_parts(value: Any) -> bool:
+    """Whether this is several numbers: not a 0-d array, which has no parts, nor text or bytes."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) != 0
+
+
 def per_axis(owner: object, name: str, value: Any, axes: int, one_for_all: bool = True) -> tuple[int, ...]:
     """One int for every axis: (2, 2) from 2 or from (2, 2), and unless `one_for_all` is False from (2,) too.
 
     Raises    TypeError for anything but ints, RuntimeError for another number of them or one beyond 32 bits.
     """
-    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0  # a 0-d array has no parts
+    several = has_parts(value)
     values = tuple(value) if several else (value,)
     if not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in values):
         raise TypeError(f"{owner}: {name} must be an int, or a tuple of {axes} ints, one for each axis, got {value!r}.")

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arguments import plain_options
 from scratch.nn.module import Parameter
 
 
+@plain_options
 def get_total_norm(
     tensors: np.ndarray | Iterable[np.ndarray], norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> np.floating:
@@ -49,6 +51,7 @@ def _norm(x: np.ndarray, p: float) -> np.floating:
     return (np.abs(x) ** p).sum() ** (1 / p)
 
 
+@plain_options
 def clip_grad_norm_(
     parameters: Parameter | Iterable[Parameter],
     max_norm: float,
@@ -68,13 +71,14 @@ def clip_grad_norm_(
     if isinstance(parameters, Iterator):
         parameters = list(parameters)
         if not parameters:
-            warnings.warn("clip_grad_norm_: `parameters` is an empty iterator, so nothing is clipped.", stacklevel=2)
+            warnings.warn("clip_grad_norm_: `parameters` is an empty iterator, so nothing is clipped.", stacklevel=3)
     gradients = _gradients("clip_grad_norm_", parameters)
     norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
     _scale(gradients, max_norm, norm)
     return norm
 
 
+@plain_options
 def clip_grads_with_norm_(
     parameters: Parameter | Iterable[Parameter], max_norm: float, total_norm: np.floating | float
 ) -> None:
@@ -85,6 +89,7 @@ def clip_grads_with_norm_(
     _scale(_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
 
 
+@plain_options
 def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
     """Clip every element of the gradients to [-clip_value, clip_value]. NaN stays NaN.
 

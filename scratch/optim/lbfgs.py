@@ -10,7 +10,7 @@ import numpy as np
 from scratch.arguments import check_numbers
 from scratch.optim.flat import Flat
 from scratch.optim.inplace import add_
-from scratch.optim.optimizer import Optimizer, check_range
+from scratch.optim.optimizer import Optimizer, check_range, plain_group
 from scratch.optim.strong_wolfe import Point, strong_wolfe
 
 
@@ -77,6 +77,7 @@ class LBFGS(Optimizer):
             raise RuntimeError("LBFGS.step: the parameters have no elements. Is the model empty?")
         self.steps_taken += 1
         with np.errstate(all="ignore"):
+            plain_group(self.param_groups[0])
             return self._iterate(closure, self.flats[0][0], self.param_groups[0])
 
     def _iterate(self, closure: Callable[[], Any], flat: Flat, group: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arguments import plain, plain_options
 from scratch.nn.module import Parameter
 from scratch.optim.flat import Flat, Run, State
 
@@ -36,6 +37,12 @@ class Optimizer:
     scalars: tuple[str, ...] = ("step",)
     vectors: tuple[str, ...] = ()
     fading: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """The constructors of scratch's own rules get NumPy scalars as Python numbers."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("scratch.") and "__init__" in vars(cls):
+            cls.__init__ = plain_options(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Parameter | np.ndarray) or not isinstance(params, Iterable):
@@ -67,7 +74,8 @@ class Optimizer:
         self.steps_taken += 1
         with np.errstate(all="ignore"):  # infinities and NaN travel silently, as in torch
             for group, flats in zip(self.param_groups, self.flats, strict=True):
-                group["lr"] = float(group["lr"])  # an np.float64 would promote whole arrays
+                plain_group(group)
+                group["lr"] = float(group["lr"])
                 for flat in flats:
                     flat.collect(f"{self._name}.step")
                     for run in flat.runs(self.state, self.scalars):
@@ -121,6 +129,7 @@ class Optimizer:
         names = [entry[0] for entry in entries if isinstance(entry, tuple)]
         parameters = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
         group = {**self.defaults, **param_group, "params": parameters}
+        plain_group(group)
         if names:
             group["param_names"] = names
         self._check_group(group, names)
@@ -232,6 +241,13 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def plain_group(group: dict[str, Any]) -> None:
+    """The hyperparameters as Python numbers: an np.float64, which a schedule may bring, would promote whole arrays."""
+    for name, value in group.items():
+        if name != "params" and type(value) is not float:
+            group[name] = plain(value)
 
 
 def _as_arrays(nest: Any) -> Any:

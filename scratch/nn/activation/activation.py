@@ -24,14 +24,12 @@ class Activation(Module):
                 )
         return super().__call__(*inputs, **options)
 
-    def axis(self, x: np.ndarray, dim: Any) -> int:
+    def axis(self, x: np.ndarray, dim: int) -> int:
         """`dim` as an axis of x, counted from the front; a scalar has one axis, as in torch."""
-        if not isinstance(dim, int | np.integer):
-            raise TypeError(f"{self}: dim must be an integer, got {dim!r}.")
         ndim = max(x.ndim, 1)
         if not -ndim <= dim < ndim:
             raise IndexError(
                 f"{self}: dim must be in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}. "
                 "Was the batch dimension left out?"
             )
-        return int(dim) % ndim
+        return dim % ndim

@@ -1,7 +1,10 @@
 """ELU, CELU and SELU: linear for positive numbers, an exponential that saturates for negative ones."""
 
+import math
+
 import numpy as np
 
+from scratch.arguments import check_fits
 from scratch.nn.activation.activation import Activation
 from scratch.nn.activation.select import choose
 
@@ -14,7 +17,8 @@ class _ExponentialLinear(Activation):
 
     Backward  dx = dy s where x > 0, else dy s α r exp(r x)
     Why       (exp(r x))' = r exp(r x). At 0 the left slope s α r counts, as in torch.
-    Numerics  the sum of both branches, each with the other's half of the line clipped to 0. exp(x) - 1 would keep no
+    Numerics  the sum of both branches, each with the other's half of the line clipped to 0, unless α is not finite:
+              then inf * 0 would make NaN of all positive x. exp(x) - 1 would keep no
               digits of a small x; expm1 keeps all. The slope is an exponential of its own: from y it would be
               y + s α, which cancels where exp(r x) is small.
     """
@@ -23,17 +27,19 @@ class _ExponentialLinear(Activation):
         self._s, self._alpha, self._r = s, alpha, r
         self._r_backward = r if r_backward is None else r_backward
 
-    @np.errstate(over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
+        height = self._s * self._alpha
+        check_fits(self, x.dtype, alpha=height, reciprocal=self._r)
+        if not math.isfinite(height) or not math.isfinite(self._r):
+            return self.save(np.where(x < 0, np.expm1(x * self._r) * height, x * self._s), x)
         y = np.empty_like(x)
         x.clip(-np.inf, 0, out=y)
         y *= self._r
         np.expm1(y, out=y)
-        y *= self._s * self._alpha
+        y *= height
         y += x.clip(0, np.inf) * self._s
         return self.save(y, x)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x = self.take(dy)
         slope = np.empty_like(x)
@@ -80,14 +86,15 @@ class CELU(_ExponentialLinear):
     Saves     x.
     Torch     torch.nn.CELU; `inplace` is accepted and ignored. NaN as in ELU. torch's backward divides by α rounded to
               float32, in float64 too: 4e-8 off where α is no float32 number. So does this.
-    Raises    RuntimeError for alpha = 0.
+    Raises    RuntimeError for alpha = 0, and in forward if alpha or 1/α does not fit into the dtype of x.
     Source    Barron 2017, arXiv:1704.07483.
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         if alpha == 0:
             raise RuntimeError("CELU: alpha must not be 0, since the input is divided by it. For α towards 0 use ReLU.")
-        super().__init__(1.0, alpha, 1 / alpha, 1 / float(np.float32(alpha)))
+        rounded = float(np.array(alpha).astype(np.float32)) if math.isfinite(alpha) else alpha
+        super().__init__(1.0, alpha, 1 / alpha, 1 / rounded if rounded else math.copysign(math.inf, alpha))
         self.alpha = alpha
 
     def extra_repr(self) -> str:

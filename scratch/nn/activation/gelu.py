@@ -37,7 +37,6 @@ class GELU(Activation):
             raise RuntimeError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}.")
         self.approximate = approximate
 
-    @np.errstate(over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         if self.approximate == "none":
             cdf = erf(x * math.sqrt(0.5))
@@ -54,7 +53,6 @@ class GELU(Activation):
         y *= x
         return self.save(y, x, t)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, gate = self.take(dy)
         return self._backward_erf(dy, x, gate) if self.approximate == "none" else self._backward_tanh(dy, x, gate)

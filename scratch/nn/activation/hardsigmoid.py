@@ -55,7 +55,6 @@ class Hardswish(Activation):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         h = hardsigmoid(x)
         return self.save(x * h, x, h)

@@ -33,7 +33,7 @@ class Hardtanh(Activation):
         max_value: float | None = None,
     ) -> None:
         if min_value is not None or max_value is not None:
-            warnings.warn("Hardtanh: min_value and max_value are now min_val and max_val.", FutureWarning, stacklevel=2)
+            warnings.warn("Hardtanh: min_value and max_value are now min_val and max_val.", FutureWarning, stacklevel=3)
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         if not self.min_val < self.max_val:

@@ -29,7 +29,6 @@ class LeakyReLU(Activation):
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         m = choose(x > 0, 1, self.negative_slope, x.dtype)
         return self.save(x * m, m)
@@ -65,14 +64,12 @@ class PReLU(Module):
         self.init = init
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)
         by_channel = (self.num_parameters,) + (1,) * (x.ndim - 2) if x.ndim > 1 else (1,) * x.ndim
         m = choose(x > 0, 1, self.weight.data.reshape(by_channel), x.dtype)
         return self.save(x * m, x, m)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, m = self.take(dy)
         each = keep(~(x > 0), x * dy)
@@ -121,7 +118,6 @@ class RReLU(Activation):
         self.lower = lower
         self.upper = upper
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         m = self._draw(x) if self.training else choose(x > 0, 1, (self.lower + self.upper) / 2, x.dtype)
         return self.save(x * m, m)

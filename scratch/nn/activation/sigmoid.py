@@ -5,7 +5,6 @@ import numpy as np
 from scratch.nn.activation.activation import Activation
 
 
-@np.errstate(over="ignore")
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """σ(x) = 1 / (1 + exp(-x)).
 
@@ -59,13 +58,11 @@ class SiLU(Activation):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         s = sigmoid(x)
         y = x * s
         return self.save(y, y, s)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         y, s = self.take(dy)
         dx = 1 - s
@@ -92,14 +89,12 @@ class GLU(Activation):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         a, b = self._halves(x)
         s = sigmoid(b)
         y = a * s
         return self.save(y, y, s)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         y, s = self.take(dy)
         axis = self.dim % y.ndim

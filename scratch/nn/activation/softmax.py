@@ -9,7 +9,6 @@ from scratch.nn.activation.activation import Activation
 from scratch.nn.sums import sum_trailing
 
 
-@np.errstate(invalid="ignore")
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """exp(x_i) / Σ_j exp(x_j) along an axis."""
     y = np.exp(x, order="C") if is_moderate(x) else _exp_below_maximum(x, axis)[1]
@@ -17,7 +16,6 @@ def softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return y
 
 
-@np.errstate(invalid="ignore")
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
     """dx_i = y_i (dy_i - Σ_j dy_j y_j), from the output y."""
     dx = dy - sum_along(dy, axis, y)
@@ -25,7 +23,6 @@ def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int) -> np.ndarray:
     return dx
 
 
-@np.errstate(divide="ignore", invalid="ignore")
 def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """The logarithm of softmax, and softmax itself."""
     if is_moderate(x):
@@ -75,7 +72,7 @@ class _AlongDim(Activation):
         """Return x with at least one dimension, and the axis along which its numbers belong together."""
         if self.dim is None:
             warnings.warn(
-                f"{self}: dim should be given. Without it, it is 0 for 0, 1 or 3 dimensions, else 1.", stacklevel=5
+                f"{self}: dim should be given. Without it, it is 0 for 0, 1 or 3 dimensions, else 1.", stacklevel=6
             )
             return np.atleast_1d(x), 0 if x.ndim in (0, 1, 3) else 1
         return np.atleast_1d(x), self.axis(x, self.dim)
@@ -178,7 +175,6 @@ class LogSoftmax(_AlongDim):
         y, p = log_softmax(rows, axis)
         return self.save(y.reshape(x.shape), p, axis)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         p, axis = self.take(dy)
         rows = dy.reshape(p.shape)

@@ -36,7 +36,6 @@ class Softplus(Activation):
         self.beta = beta
         self.threshold = threshold
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         e = np.multiply(x, self.beta, out=np.empty_like(x))
         linear = e > self.threshold
@@ -45,7 +44,6 @@ class Softplus(Activation):
         y /= self.beta
         return self.save(choose(linear, x, y, x.dtype), e, linear)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         e, linear = self.take(dy)
         slope = e / (1 + e)
@@ -93,12 +91,10 @@ class Mish(Activation):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         t = np.tanh(softplus(x))
         return self.save(x * t, x, t)
 
-    @np.errstate(invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, t = self.take(dy)
         dx = 1 - t * t

@@ -20,7 +20,6 @@ class Softsign(Activation):
     Source    Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section 3.
     """
 
-    @np.errstate(invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         d = np.abs(x)
         d += 1

@@ -73,7 +73,7 @@ class MultiheadAttention(Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
-        if dropout > 1:
+        if not dropout <= 1:
             raise ValueError(f"MultiheadAttention: dropout must not be greater than 1, got {dropout}.")
         self.dropout = dropout
         self.add_zero_attn = add_zero_attn

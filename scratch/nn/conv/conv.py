@@ -73,7 +73,7 @@ class _Conv(_Convolution):
             dtype=dtype,
             generator=generator,
         )
-        if padding == "same" and any(s != 1 for s in self.stride):
+        if self.padding == "same" and any(s != 1 for s in self.stride):
             raise ValueError(f"{type(self).__name__}: padding='same' needs stride 1, got stride {self.stride}.")
 
     def forward(self, x: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arguments import check_fits
 from scratch.nn.distance.broadcasting import broadcast, sum_repeated
 from scratch.nn.module import Module
 
@@ -34,27 +35,25 @@ class CosineSimilarity(Module):
         shapes = x1.shape, x2.shape
         x1, x2 = broadcast(self, x1, x2)
         axis = self.axis(x1.ndim)
-        if self.eps < 0:
-            raise RuntimeError(f"{self}: eps must not be negative.")
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            (u, n1, length1), (v, n2, length2) = (unit(x, axis, self.eps) for x in (x1, x2))
-            y = (u * v).sum(axis, keepdims=True)
+        if not self.eps >= 0:
+            raise RuntimeError(f"{self}: eps must not be negative or NaN.")
+        check_fits(self, x1.dtype, eps=self.eps)
+        (u, n1, length1), (v, n2, length2) = (unit(x, axis, self.eps) for x in (x1, x2))
+        y = (u * v).sum(axis, keepdims=True)
         return self.save(np.squeeze(y, axis), (u, v, n1, length1), (v, u, n2, length2), y, axis, shapes)
 
     def backward(self, dy: Any) -> tuple[np.ndarray, np.ndarray]:
         first, second, y, axis, shapes = self.take(dy)
         dy = np.expand_dims(dy, axis)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            dx1, dx2 = (
-                (dy * v - u * np.where(length == 0, 0, dy * y * (n / length))) / n
-                for u, v, n, length in (first, second)
-            )
+        parts = [  # along u; where eps is infinite so is n, and nothing is left
+            np.where((length == 0) | np.isinf(self.eps), 0, dy * y * (n / length))
+            for _, _, n, length in (first, second)
+        ]
+        dx1, dx2 = ((dy * v - u * part) / n for (u, v, n, _), part in zip((first, second), parts, strict=True))
         return sum_repeated(dx1, shapes[0]), sum_repeated(dx2, shapes[1])
 
     def axis(self, dimensions: int) -> tuple[int, ...]:
         """The axis of the vectors; none for two numbers."""
-        if not isinstance(self.dim, int) or isinstance(self.dim, bool):
-            raise TypeError(f"{self}: dim must be an int.")
         size = max(dimensions, 1)
         if not -size <= self.dim < size:
             raise IndexError(f"{self}: dim must be in [{-size}, {size - 1}] for inputs of {dimensions} dimensions.")

@@ -31,7 +31,6 @@ class PairwiseDistance(Module):
         self.eps = eps
         self.keepdim = keepdim
 
-    @np.errstate(all="ignore")
     def forward(self, x1: np.ndarray, x2: np.ndarray) -> Any:
         p, shapes = float(self.norm), (x1.shape, x2.shape)
         x1, x2 = broadcast(self, x1, x2)
@@ -49,7 +48,6 @@ class PairwiseDistance(Module):
             y = (np.abs(d) ** p).sum(axis, keepdims=True) ** (1 / p)
         return self.save(y if self.keepdim else y.reshape(d.shape[:-1])[()], d, y, shapes)
 
-    @np.errstate(all="ignore")
     def backward(self, dy: Any) -> tuple[np.ndarray, np.ndarray]:
         d, y, shapes = self.take(dy)
         p, dy = float(self.norm), np.reshape(dy, y.shape)

@@ -1,6 +1,5 @@
 """AdaptiveLogSoftmaxWithLoss: a softmax over very many classes, rare ones in clusters with fewer features."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
@@ -13,9 +12,9 @@ from scratch.nn.activation.softmax import log_softmax
 from scratch.nn.container.module_list import ModuleList
 from scratch.nn.container.sequential import Sequential
 from scratch.nn.linear.linear import Linear
-from scratch.nn.loss.loss import check_labels, check_prediction, ieee
+from scratch.nn.loss.loss import check_labels, check_prediction
 from scratch.nn.loss.nll import places
-from scratch.nn.module import Module
+from scratch.nn.module import Module, quiet
 from scratch.random import Generator
 
 
@@ -72,8 +71,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 "AdaptiveLogSoftmaxWithLoss: cutoffs must be unique integers in increasing order, "
                 f"each in [1, {n_classes - 1}], got {cutoffs}."
             )
-        if math.isnan(div_value):
-            raise ValueError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, is NaN.")
+        if not 2.0**-31 < abs(div_value) < 2**31 and div_value != 0:
+            raise ValueError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, is NaN or beyond 32 bits.")
+        if in_features < 0 or div_value < 0:
+            raise RuntimeError("AdaptiveLogSoftmaxWithLoss: in_features and div_value must not be negative.")
         if div_value == 0:
             raise ZeroDivisionError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, must not be 0.")
         self.in_features = in_features
@@ -100,7 +101,6 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             if isinstance(layer, Linear):
                 layer.reset_parameters(generator)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> ASMoutput:
         self._check(x, target)
         rows, labels = np.atleast_2d(x), np.atleast_1d(target)
@@ -121,7 +121,6 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         result = ASMoutput(output.reshape(target.shape), loss)
         return self.save(result, p, picked, clusters, x.shape)
 
-    @ieee
     def backward(self, doutput: Any = None, dloss: Any = None) -> np.ndarray:
         p, picked, clusters, shape = self.take((doutput, dloss))
         dtype = p.dtype
@@ -135,7 +134,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             dx[members] += self.tail[k].backward(_log_softmax_backward(g[members], p, inside))
         return dx.reshape(shape)
 
-    @ieee
+    @quiet
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """The log-probabilities of all classes, (N, n_classes)."""
         bias = 0 if self.head.bias is None else self.head.bias.data

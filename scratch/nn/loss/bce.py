@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.activation.sigmoid import sigmoid
-from scratch.nn.loss.loss import Loss, as_weight, check_target, check_weight, ieee
+from scratch.nn.loss.loss import Loss, as_weight, check_target, check_weight
 
 LEAST_LOG = -100.0
 LEAST_VARIANCE = float(np.float32(1e-12))  # torch's constant is a float32, in float64 too
@@ -33,7 +33,6 @@ class BCELoss(Loss):
         super().__init__(reduction)
         self.register_buffer("weight", as_weight(self, "weight", weight))
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         check_target(self, x, target, ValueError)
         check_weight(self, "weight", self.weight, x)
@@ -45,7 +44,6 @@ class BCELoss(Loss):
             losses *= self.weight
         return self.save(self.reduce(losses), x, target)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         x, target = self.take(dloss)
         dx = (x - target) / np.maximum(x * (1 - x), LEAST_VARIANCE)
@@ -90,7 +88,6 @@ class BCEWithLogitsLoss(Loss):
         self.register_buffer("weight", as_weight(self, "weight", weight))
         self.register_buffer("pos_weight", as_weight(self, "pos_weight", pos_weight))
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         check_target(self, x, target, ValueError)
         check_weight(self, "weight", self.weight, x)
@@ -104,7 +101,6 @@ class BCEWithLogitsLoss(Loss):
             losses *= self.weight
         return self.save(self.reduce(losses), x, target)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         x, target = self.take(dloss)
         dx = sigmoid(x)

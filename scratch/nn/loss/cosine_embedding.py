@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, check_prediction, ieee
+from scratch.nn.loss.loss import Loss, check_prediction
 
 EPSILON = float(np.float32(1e-12))  # torch's constant is a float32, in float64 too
 
@@ -32,7 +32,6 @@ class CosineEmbeddingLoss(Loss):
         super().__init__(reduction)
         self.margin = float(margin)
 
-    @ieee
     def forward(self, x1: np.ndarray, x2: np.ndarray, target: np.ndarray) -> Any:
         check_prediction(self, x1, x2)
         if x1.ndim not in (1, 2) or target.shape != x1.shape[:-1]:
@@ -50,7 +49,6 @@ class CosineEmbeddingLoss(Loss):
         slope -= target == 1
         return self.save(self.reduce(losses), a, b, c, r, A, B, slope)
 
-    @ieee
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, np.ndarray]:
         a, b, c, r, A, B, slope = self.take(dloss)
         dc = slope * self.spread(dloss, slope.size, c.dtype)

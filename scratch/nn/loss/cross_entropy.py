@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.activation.softmax import log_softmax, sum_along
-from scratch.nn.loss.loss import check_prediction, check_target, ieee
+from scratch.nn.loss.loss import check_prediction, check_target
 from scratch.nn.loss.nll import LabelLoss, class_axis, places
 
 
@@ -51,7 +51,6 @@ class CrossEntropyLoss(LabelLoss):
             raise RuntimeError(f"{type(self).__name__}: label_smoothing must be in [0, 1], got {label_smoothing}.")
         self.label_smoothing = float(label_smoothing)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         if x.shape == target.shape:
             return self._forward_probabilities(x, target)
@@ -71,7 +70,6 @@ class CrossEntropyLoss(LabelLoss):
         total = w.sum()
         return self.save(self.reduce(losses, total), p, picked, w, ignored, total)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         p, *rest = self.take(dloss)
         if len(rest) == 2:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, check_labels, check_prediction, ieee
+from scratch.nn.loss.loss import Loss, check_labels, check_prediction
 
 LEAST = float(np.finfo(np.float32).min)
 
@@ -49,7 +49,6 @@ class CTCLoss(Loss):
         lengths = (np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs[1:])
         return super().__call__(*inputs[:1], *lengths, **options)
 
-    @ieee
     def forward(
         self, log_probs: np.ndarray, targets: np.ndarray, input_lengths: np.ndarray, target_lengths: np.ndarray
     ) -> Any:
@@ -83,7 +82,6 @@ class CTCLoss(Loss):
         y = self.reduce(losses if log_probs.ndim == 3 else losses[0])
         return self.save(y, log_probs.shape, lp, e, alpha, nll, classes, enters, T, S)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         shape, lp, e, alpha, nll, classes, enters, T, S = self.take(dloss)
         steps, batch, positions = e.shape

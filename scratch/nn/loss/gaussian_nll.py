@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, ieee, real_target
+from scratch.nn.loss.loss import Loss, real_target
 
 
 class GaussianNLLLoss(Loss):
@@ -38,16 +38,14 @@ class GaussianNLLLoss(Loss):
             return super().__call__(*inputs[:2], var=inputs[2], **options)
         return super().__call__(*inputs, **options)
 
-    @ieee
-    def forward(self, x: np.ndarray, target: np.ndarray, var: Any) -> Any:
+    def forward(self, x: np.ndarray, target: np.ndarray, var: np.ndarray | float) -> Any:
         v = np.maximum(self._check_variance(x, var), self.eps)
         d = x - real_target(self, x, target)
         losses = 0.5 * (np.log(v) + d * d / v)
         if self.full:
             losses += 0.5 * math.log(2 * math.pi)
-        return self.save(self.reduce(losses), d, v, None if _is_constant(var) else var.shape)
+        return self.save(self.reduce(losses), d, v, None if _is_constant(var) else np.shape(var))
 
-    @ieee
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, None, np.ndarray | None]:
         d, v, var_shape = self.take(dloss)
         dl = self.spread(dloss, d.size, d.dtype)
@@ -58,7 +56,7 @@ class GaussianNLLLoss(Loss):
         shared = tuple(axis for axis in range(d.ndim) if v.shape[axis] != d.shape[axis])
         return dx, None, dv.sum(shared, keepdims=True).reshape(var_shape) if shared else dv.reshape(var_shape)
 
-    def _check_variance(self, x: np.ndarray, var: Any) -> np.ndarray:
+    def _check_variance(self, x: np.ndarray, var: np.ndarray | float) -> np.ndarray:
         """The variance in as many dimensions as x, each of x's size or 1."""
         if not (_is_constant(var) or isinstance(var, np.ndarray | np.generic)):
             raise TypeError(f"{self}: var must be an array or a float, got {type(var).__name__}.")

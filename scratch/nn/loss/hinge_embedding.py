@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, check_prediction, check_signs, ieee
+from scratch.nn.loss.loss import Loss, check_prediction, check_signs
 
 
 class HingeEmbeddingLoss(Loss):
@@ -28,7 +28,6 @@ class HingeEmbeddingLoss(Loss):
         super().__init__(reduction)
         self.margin = float(margin)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         check_prediction(self, x)
         check_signs(self, x.shape, target)
@@ -40,7 +39,6 @@ class HingeEmbeddingLoss(Loss):
         slope -= far & (lacking >= 0)
         return self.save(self.reduce(losses), slope)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         slope = self.take(dloss)
         return slope * self.spread(dloss, slope.size, slope.dtype)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import REDUCTIONS, Loss, check_target, ieee
+from scratch.nn.loss.loss import REDUCTIONS, Loss, check_target
 
 
 class KLDivLoss(Loss):
@@ -32,7 +32,6 @@ class KLDivLoss(Loss):
         super().__init__(reduction)
         self.log_target = log_target
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         check_target(self, x, target)
         if self.log_target:
@@ -43,7 +42,6 @@ class KLDivLoss(Loss):
             losses = np.where(p == 0, 0, p * np.log(p)) - p * x
         return self.save(self.reduce(losses, self._count(x)), p)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         p = self.take(dloss)
         return p * -self.spread(dloss, self._count(p), p.dtype)

@@ -8,7 +8,6 @@ from numpy.typing import DTypeLike
 
 from scratch.nn.linear.linear import Linear
 from scratch.nn.loss.cross_entropy import CrossEntropyLoss
-from scratch.nn.loss.loss import ieee
 from scratch.random import Generator
 
 
@@ -55,13 +54,16 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
                 f"got shape {self.weight.shape}."
             )
         self.num_classes = num_classes
-        if not isinstance(out_features, tuple | list):
+        if not isinstance(out_features, tuple | list) or not all(type(size) is int for size in out_features):
             raise TypeError(f"LinearCrossEntropyLoss: out_features must be a tuple of ints, got {out_features!r}.")
+        if in_features < 0 or min(out_features, default=0) < 0 or num_classes < 0:
+            raise RuntimeError(
+                f"LinearCrossEntropyLoss: sizes must not be negative, got {in_features}, {num_classes}, {out_features}."
+            )
         self.out_features = tuple(out_features)
         self.labels_only = ignore_index is not None
         self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, dtype, generator)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         features = self.linear.in_features
         if x.ndim not in (1, 2) or x.shape[-1] != features or (x.ndim == 1 and self.out_features):
@@ -74,7 +76,6 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
             )
         return super().forward(logits, target)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         dlogits = super().backward(dloss)
         batch = dlogits.shape[: dlogits.ndim - 1 - len(self.out_features)]

@@ -8,9 +8,6 @@ from scratch.nn.module import Module
 
 REDUCTIONS = ("none", "mean", "sum")
 
-# Decorates forward and backward: NaN and infinity travel through a loss as values, without a NumPy warning.
-ieee = np.errstate(all="ignore")
-
 
 class Loss(Module):
     """A module whose losses l_i, one an element or one a row, are reduced to one number.
@@ -23,6 +20,7 @@ class Loss(Module):
     Raises    ValueError for a reduction that is not one of none, mean, sum.
     """
 
+    has_default_cotangent = True
     reductions: tuple[str, ...] = REDUCTIONS
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -32,7 +30,6 @@ class Loss(Module):
             )
         self.reduction = reduction
 
-    @ieee
     def reduce(self, losses: Any, n: Any = None) -> Any:
         """The reduced loss; `n` is what a mean divides by, if that is not the number of losses."""
         if self.reduction == "none":
@@ -42,7 +39,6 @@ class Loss(Module):
             return total
         return total / losses.dtype.type(losses.size if n is None else n)
 
-    @ieee
     def spread(self, dloss: Any, n: Any, dtype: np.dtype) -> Any:
         """dl, the gradient of each of n losses, from the cotangent of the reduced loss; it broadcasts against them."""
         dl = np.ones((), dtype) if dloss is None else np.asarray(dloss, dtype)

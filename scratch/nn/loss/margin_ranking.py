@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, check_prediction, check_signs, ieee
+from scratch.nn.loss.loss import Loss, check_prediction, check_signs
 
 
 class MarginRankingLoss(Loss):
@@ -26,7 +26,6 @@ class MarginRankingLoss(Loss):
         super().__init__(reduction)
         self.margin = float(margin)
 
-    @ieee
     def forward(self, x1: np.ndarray, x2: np.ndarray, target: np.ndarray) -> Any:
         check_prediction(self, x1, x2)
         check_signs(self, x1.shape, target)
@@ -36,7 +35,6 @@ class MarginRankingLoss(Loss):
         lacking = self.margin - t * (x1 - x2)
         return self.save(self.reduce(np.maximum(lacking, 0)), t * (lacking >= 0))
 
-    @ieee
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, np.ndarray]:
         slope = self.take(dloss)
         dx2 = slope * self.spread(dloss, slope.size, slope.dtype)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, ieee, real_target
+from scratch.nn.loss.loss import Loss, real_target
 
 
 class MSELoss(Loss):
@@ -25,12 +25,10 @@ class MSELoss(Loss):
     2.0
     """
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         d = x - real_target(self, x, target, "iub")
         return self.save(self.reduce(d * d), d)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         d = self.take(dloss)
         return d * (2 * self.spread(dloss, d.size, d.dtype))

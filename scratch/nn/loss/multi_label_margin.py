@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.activation.select import keep
-from scratch.nn.loss.loss import Loss, check_labels, ieee
+from scratch.nn.loss.loss import Loss, check_labels
 from scratch.nn.loss.multi_margin import check_rows
 from scratch.nn.sums import sum_trailing
 
@@ -28,7 +28,6 @@ class MultiLabelMarginLoss(Loss):
     Raises    RuntimeError for a label outside [-1, C), and for other shapes and dtypes.
     """
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         rows = check_rows(self, x)
         if target.shape != x.shape and not (x.ndim == 0 and target.shape == (1,)):
@@ -47,7 +46,6 @@ class MultiLabelMarginLoss(Loss):
         losses = sum_trailing(keep(push, z).reshape(len(rows), most * rows.shape[1])) / x.dtype.type(rows.shape[1])
         return self.save(self.reduce(losses.reshape(x.shape[:-1])), push.astype(x.dtype), picked, x.shape)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         push, picked, shape = self.take(dloss)
         dx, dtype = push.sum(1), push.dtype

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.activation.sigmoid import sigmoid
-from scratch.nn.loss.loss import Loss, as_weight, check_weight, ieee, real_target
+from scratch.nn.loss.loss import Loss, as_weight, check_weight, real_target
 
 
 class MultiLabelSoftMarginLoss(Loss):
@@ -29,7 +29,6 @@ class MultiLabelSoftMarginLoss(Loss):
         super().__init__(reduction)
         self.register_buffer("weight", as_weight(self, "weight", weight))
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         if x.ndim == 0:
             raise IndexError(f"{self}: the input needs a class dimension, got a scalar.")
@@ -42,7 +41,6 @@ class MultiLabelSoftMarginLoss(Loss):
         rows = losses.sum(-1) / x.dtype.type(x.shape[-1])
         return self.save(self.reduce(rows), x, t)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         x, t = self.take(dloss)
         classes = x.shape[-1]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.activation.select import keep
-from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, ieee
+from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction
 from scratch.nn.loss.nll import places
 from scratch.nn.sums import sum_trailing
 
@@ -42,7 +42,6 @@ class MultiMarginLoss(Loss):
         self.p = int(p)
         self.margin = float(margin)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         rows = check_rows(self, x)
         self._check_target(rows, target)
@@ -56,7 +55,6 @@ class MultiMarginLoss(Loss):
         losses = w * sum_trailing(z, None if self.p == 1 else z)
         return self.save(self.reduce(losses.reshape(target.shape)), z, picked, w, x.shape)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         z, picked, w, shape = self.take(dloss)
         dl = w * self.spread(dloss, len(z), z.dtype).reshape(-1)

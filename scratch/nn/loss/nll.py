@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, ieee
+from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction
 
 
 class LabelLoss(Loss):
@@ -92,7 +92,6 @@ class NLLLoss(LabelLoss):
     def __init__(self, weight: np.ndarray | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(weight, ignore_index, reduction)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         self.check_shapes(x, target)
         self.check_class_weight(x)
@@ -104,7 +103,6 @@ class NLLLoss(LabelLoss):
         total = w.sum()
         return self.save(self.reduce(losses, total), picked, w, ignored, total, x.shape)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         picked, w, ignored, total, shape = self.take(dloss)
         step = w * self.spread(dloss, total, w.dtype)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, ieee, real_target
+from scratch.nn.loss.loss import Loss, real_target
 
 
 class PoissonNLLLoss(Loss):
@@ -32,7 +32,6 @@ class PoissonNLLLoss(Loss):
         self.full = full
         self.eps = float(eps)
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         t = real_target(self, x, target, "iu" if self.full else "iub")
         losses = np.exp(x) - t * x if self.log_input else x - t * np.log(x + self.eps)
@@ -41,7 +40,6 @@ class PoissonNLLLoss(Loss):
             losses += np.where(t <= 1, 0, stirling)
         return self.save(self.reduce(losses), x, t)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         x, t = self.take(dloss)
         slope = np.exp(x) - t if self.log_input else 1 - t / (x + self.eps)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, ieee, real_target
+from scratch.nn.loss.loss import Loss, real_target
 
 
 class SoftMarginLoss(Loss):
@@ -23,13 +23,11 @@ class SoftMarginLoss(Loss):
     Raises    RuntimeError for unequal shapes or dtypes.
     """
 
-    @ieee
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         t = real_target(self, x, target)
         z = np.exp(-t * x)
         return self.save(self.reduce(np.log1p(z)), t, z)
 
-    @ieee
     def backward(self, dloss: Any = None) -> np.ndarray:
         t, z = self.take(dloss)
         return z / (1 + z) * -t * self.spread(dloss, z.size, z.dtype)

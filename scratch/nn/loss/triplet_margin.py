@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratch.nn.distance.pairwise_distance import PairwiseDistance
-from scratch.nn.loss.loss import Loss, check_prediction, ieee
+from scratch.nn.loss.loss import Loss, check_prediction
 from scratch.nn.module import Module
 
 
@@ -52,7 +52,6 @@ class TripletMarginWithDistanceLoss(Loss):
         self.margin = float(margin)
         self.swap = swap
 
-    @ieee
     def forward(self, anchor: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> Any:
         check_prediction(self, anchor, positive, negative)
         near, *slots = self._distance(anchor, positive)
@@ -67,7 +66,6 @@ class TripletMarginWithDistanceLoss(Loss):
         z = self.margin + near - far
         return self.save(self.reduce(np.maximum(z, 0)), z >= 0, share, slots, z.dtype)
 
-    @ieee
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         active, share, slots, dtype = self.take(dloss)
         dz = np.where(active, self.spread(dloss, active.size, dtype), dtype.type(0))

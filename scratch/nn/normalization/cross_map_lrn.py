@@ -31,7 +31,6 @@ class CrossMapLRN2d(Module):
         self.beta = beta
         self.k = k
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)
         reach = int((self.size - 1) / 2 + 1) - 1
@@ -42,7 +41,6 @@ class CrossMapLRN2d(Module):
         y = x * power
         return self.save(y, x, y, s, power)
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, y, s, power = self.take(dy)
         if self.size == 1:

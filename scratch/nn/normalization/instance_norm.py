@@ -48,7 +48,6 @@ class _InstanceNorm(NormBase):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    @np.errstate(invalid="ignore")
     def update_running_stats(self, mean: np.ndarray, var: np.ndarray, n: int, length: int) -> None:
         if length:
             unbiased = var * (length / (length - 1))
@@ -63,7 +62,7 @@ class _InstanceNorm(NormBase):
             text = f"{self}: the input should have {self.num_features} channels, got shape {x.shape}."
             if self.affine:
                 raise ValueError(text)
-            warnings.warn(f"{text} Without affine it makes no difference.", stacklevel=4)
+            warnings.warn(f"{text} Without affine it makes no difference.", stacklevel=5)
         if length == 1 and self.uses_own_statistics():
             raise ValueError(f"{self}: one position per channel has no variance, got shape {x.shape}.")
         self.check_arrays(x, channels)

@@ -61,7 +61,6 @@ class LayerNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         rows = x.reshape(rows_to_normalize(self, x, self.normalized_shape))
         check_dtype(self, x, self.weight, self.bias)
@@ -97,7 +96,6 @@ class LayerNorm(Module):
         weight[0] = 1 if self.weight is None else self.weight.data.reshape(-1)
         return weight
 
-    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         d, r = self.take(dy)
         rows, (weight, _) = dy.reshape(d.shape), self._weight(dy)
@@ -149,12 +147,12 @@ def mean_of_rows(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
 
 def as_shape(call: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """The shape as a tuple; an int is the size of the last dimension alone."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else normalized_shape
-    if isinstance(shape, str) or not isinstance(shape, Sequence):
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    if not all(isinstance(size, int) and not isinstance(size, bool) for size in shape):
         raise TypeError(f"{call}: normalized_shape must be an int or a sequence of ints, got {normalized_shape!r}.")
     if any(size < 0 for size in shape):
         raise RuntimeError(f"{call}: the sizes of normalized_shape must not be negative, got {normalized_shape!r}.")
-    return tuple(shape)
+    return shape
 
 
 def rows_to_normalize(layer: Module, x: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int]:

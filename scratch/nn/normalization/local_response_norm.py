@@ -30,7 +30,6 @@ class LocalResponseNorm(Module):
         self.beta = beta
         self.k = k
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         if x.ndim < 3:
             raise ValueError(f"{self}: the input must be (N, C, ...) with 3 or more dimensions, got shape {x.shape}.")
@@ -43,7 +42,6 @@ class LocalResponseNorm(Module):
         power = np.power(s, self.beta)
         return self.save((channels / power).reshape(x.shape), channels, s, power)
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, s, power = self.take(dy)
         t = dy.reshape(x.shape) / power

@@ -85,7 +85,6 @@ class NormBase(Module):
         """Let the statistics of one input, of n samples with `length` positions, enter the running ones."""
         raise NotImplementedError
 
-    @np.errstate(invalid="ignore")
     def blend(self, mean: np.ndarray, unbiased_var: np.ndarray, momentum: float) -> None:
         """Move the running mean and variance to (1 - momentum) * running + momentum * new, in place."""
         for running, new in ((self.running_mean, mean), (self.running_var, unbiased_var)):

@@ -25,7 +25,6 @@ class Normalized(NamedTuple):
     constant: bool  # whether μ and r came from outside, so that they do not depend on x
 
 
-@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def normalize(
     x: np.ndarray,
     weight: Parameter | None,
@@ -61,7 +60,6 @@ def normalize(
     return y, Normalized(d, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
 
 
-@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def normalize_backward(
     dy: np.ndarray, saved: Normalized, weight: Parameter | None, bias: Parameter | None
 ) -> np.ndarray:

@@ -50,7 +50,6 @@ class RMSNorm(Module):
         if self.weight is not None:
             init.ones_(self.weight)
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def forward(self, x: np.ndarray) -> np.ndarray:
         if x.ndim < len(self.normalized_shape):
             raise ValueError(f"{self}: the input must end in dimensions {self.normalized_shape}, got shape {x.shape}.")
@@ -62,7 +61,6 @@ class RMSNorm(Module):
         y = x_hat if self.weight is None else x_hat * self.weight.data.reshape(-1)
         return self.save(y.reshape(x.shape), x_hat, r)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x_hat, r = self.take(dy)
         g = dy.reshape(x_hat.shape)

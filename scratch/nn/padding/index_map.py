@@ -95,6 +95,8 @@ def _axes(x: np.ndarray, widths: Widths) -> list[tuple[int, tuple[int, int]]]:
 
 def check_widths(owner: object, x: np.ndarray, widths: Widths, mode: str) -> None:
     """Refuse, with torch's class of error, what cannot be padded."""
+    if not widths:
+        return
     sizes = x.shape[x.ndim - len(widths) :]
     padded = [size + left + right for size, (left, right) in zip(sizes, widths, strict=True)]
     given = f"the padding is {[tuple(width) for width in widths]}, the input has shape {x.shape}."

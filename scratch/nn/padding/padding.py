@@ -1,12 +1,12 @@
 """What all padding layers share: their argument, and the order in which torch writes it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from scratch.nn.module import Module
 from scratch.nn.padding.index_map import Widths, check_widths, pad, pad_adjoint
+from scratch.nn.windows import LARGEST, has_parts
 
 
 class _Padding(Module):
@@ -15,14 +15,16 @@ class _Padding(Module):
     axes: int
 
     def __init__(self, padding: Any) -> None:
-        self.padding = tuple(padding) if isinstance(padding, Iterable) else (padding,) * (2 * self.axes)
-        if not all(isinstance(width, int | np.integer) for width in self.padding):
+        self.padding = tuple(padding) if has_parts(padding) else (padding,) * (2 * self.axes)
+        if not all(isinstance(width, int | np.integer) and not isinstance(width, bool) for width in self.padding):
             raise TypeError(f"{type(self).__name__}: padding must be an int or a tuple of ints, got {padding!r}.")
         if len(self.padding) % 2:
             raise RuntimeError(
                 f"{type(self).__name__}: padding needs two widths for every axis, (left, right, top, bottom, ...), "
                 f"got {self.padding}."
             )
+        if any(abs(width) > LARGEST for width in self.padding):
+            raise RuntimeError(f"{type(self).__name__}: padding must fit into 32 bits, got {self.padding}.")
 
     def _widths(self) -> Widths:
         """(left, right) pairs in the order of the axes."""

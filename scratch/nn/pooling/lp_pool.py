@@ -53,10 +53,9 @@ class _LPPool(Module):
         sums = window_sums(windows)
         window = math.prod(per_axis(self, "kernel_size", self.kernel_size, self.dimensions))
         c = (window / outer([w.counts for w in windows])).astype(x.dtype)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            s = apply_each(sums, power(x, p))
-            s *= c
-            return self.save(s ** (1 / p), x, s, sums, c)
+        s = apply_each(sums, power(x, p))
+        s *= c
+        return self.save(power(s, 1 / p), x, s, sums, c)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         p = float(self.norm_type)
@@ -64,10 +63,9 @@ class _LPPool(Module):
             x, index = self.take(dy)
             return np.where(np.isnan(x), 0, np.sign(x)) * add_at(dy, index, x.shape, self.dimensions)
         x, s, sums, c = self.take(dy)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            ds = np.where(s == 0, 0, dy * (s ** (1 / p - 1) / p * (s == s)))
-            dx = apply_each(transposed(sums), ds * c)
-            dx *= p * power(x, p - 1)
+        ds = np.where(s == 0, 0, dy * (s ** (1 / p - 1) / p * (s == s)))
+        dx = apply_each(transposed(sums), ds * c)
+        dx *= p * power(x, p - 1)
         return dx
 
     def windows(self, x: np.ndarray) -> list[AxisWindows]:
@@ -102,6 +100,8 @@ class LPPool3d(_LPPool):
 
 def power(x: np.ndarray, p: float) -> np.ndarray:
     """x^p; for negative x NumPy's own power is a hundred times slower than for positive x, so the sign goes around."""
+    if x.dtype.type(p) == 0 != p:  # rounded to 0, it would make 1 of 0 and of infinity too
+        return np.where((x == 0) | np.isinf(x), x if p > 0 else 1 / x, x**p)
     if p % 1 or p in (-1, 0, 1, 2):  # NaN for negative x, or an operation of NumPy's own
         return x**p
     size = np.abs(x) ** p

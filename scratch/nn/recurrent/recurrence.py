@@ -46,14 +46,12 @@ class Recurrence:
         """The gradients of x W_ih^T + b_ih and h W_hh^T + b_hh, and h before each step; `dstate` changes in place."""
         raise NotImplementedError
 
-    @np.errstate(over="ignore", invalid="ignore")
     def forward_direction(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[Any, State, Any]:
         """Give y (R, P), the final state, and what to save."""
         state = tuple(part.copy() for part in state)
         y, saved = self.forward_steps(x, state, weights, steps)
         return y, state, (x, saved)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def backward_direction(
         self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
     ) -> tuple[np.ndarray, State]:

@@ -179,16 +179,11 @@ class RNNBase(Recurrence, Module):
 
     def check_arguments(self) -> None:
         name = type(self).__name__
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout <= 1:
+        if not 0 <= self.dropout <= 1:
             raise ValueError(f"{name}: dropout must be a probability in [0, 1], got {self.dropout!r}.")
         if self.dropout > 0 and self.num_layers == 1:
-            warnings.warn(f"{name}: dropout acts between layers, and there is only one.", stacklevel=4)
-        for option in ("bias", "batch_first"):
-            if not isinstance(getattr(self, option), bool):
-                raise TypeError(f"{name}: {option} must be True or False, got {getattr(self, option)!r}.")
+            warnings.warn(f"{name}: dropout acts between layers, and there is only one.", stacklevel=6)
         for option in ("input_size", "hidden_size", "num_layers"):
-            if not isinstance(getattr(self, option), int):
-                raise TypeError(f"{name}: {option} must be an int, got {getattr(self, option)!r}.")
             if getattr(self, option) <= 0:
                 raise ValueError(f"{name}: {option} must be positive, got {getattr(self, option)}.")
         if not 0 <= self.proj_size < self.hidden_size:

@@ -33,8 +33,6 @@ class RNNCellBase(Recurrence, Module):
         generator: Generator | None = None,
     ) -> None:
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if not isinstance(size, int | np.integer):
-                raise TypeError(f"{type(self).__name__}: {name} must be an int, got {size!r}.")
             if size < 0:
                 raise RuntimeError(f"{type(self).__name__}: {name} must not be negative, got {size}.")
         self.input_size = input_size

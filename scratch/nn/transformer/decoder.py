@@ -14,7 +14,13 @@ from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
-from scratch.nn.transformer.feed_forward import check_module, feed_forward, feed_forward_backward, make_activation
+from scratch.nn.transformer.feed_forward import (
+    check_module,
+    check_sizes,
+    feed_forward,
+    feed_forward_backward,
+    make_activation,
+)
 from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
@@ -55,6 +61,7 @@ class TransformerDecoderLayer(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
+        check_sizes(type(self).__name__, d_model, nhead, dim_feedforward, dropout)
         own: dict[str, Any] = {"dtype": dtype, "generator": generator}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
@@ -147,6 +154,10 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: TransformerDecoderLayer, num_layers: int, norm: Module | None = None) -> None:
+        if not isinstance(decoder_layer, Module):
+            raise TypeError(
+                f"TransformerDecoder: decoder_layer must be a TransformerDecoderLayer, got {decoder_layer!r}."
+            )
         self.layers = ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
         self.batch_first = decoder_layer.self_attn.batch_first
         self.num_layers = num_layers

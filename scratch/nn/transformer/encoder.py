@@ -14,7 +14,13 @@ from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
-from scratch.nn.transformer.feed_forward import check_module, feed_forward, feed_forward_backward, make_activation
+from scratch.nn.transformer.feed_forward import (
+    check_module,
+    check_sizes,
+    feed_forward,
+    feed_forward_backward,
+    make_activation,
+)
 from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
@@ -58,6 +64,7 @@ class TransformerEncoderLayer(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
+        check_sizes(type(self).__name__, d_model, nhead, dim_feedforward, dropout)
         own: dict[str, Any] = {"dtype": dtype, "generator": generator}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **own)
         self.linear1 = Linear(d_model, dim_feedforward, bias, **own)
@@ -132,6 +139,10 @@ class TransformerEncoder(Module):
         enable_nested_tensor: bool = True,
         mask_check: bool = True,
     ) -> None:
+        if not isinstance(encoder_layer, Module):
+            raise TypeError(
+                f"TransformerEncoder: encoder_layer must be a TransformerEncoderLayer, got {encoder_layer!r}."
+            )
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
         self.batch_first = encoder_layer.self_attn.batch_first
         self.num_layers = num_layers

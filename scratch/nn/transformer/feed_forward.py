@@ -17,9 +17,21 @@ def make_activation(layer: str, activation: str | Module) -> Module:
     """A module of its own for each layer: it keeps what its backward needs."""
     if isinstance(activation, Module):
         return activation
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise RuntimeError(f"{layer}: activation must be 'relu', 'gelu' or a scratch Module, got {activation!r}.")
     return ACTIVATIONS[activation]()
+
+
+def check_sizes(call: str, d_model: int, nhead: int, dim_feedforward: int, dropout: float) -> None:
+    """Refuse what a part would refuse, in the name of the layer that is being built."""
+    if d_model <= 0 or nhead <= 0:
+        raise ValueError(f"{call}: d_model and nhead must be positive, got {d_model} and {nhead}.")
+    if d_model % nhead:
+        raise AssertionError(f"{call}: d_model must be a multiple of nhead, got {d_model} and {nhead}.")
+    if dim_feedforward < 0:
+        raise RuntimeError(f"{call}: dim_feedforward must not be negative, got {dim_feedforward}.")
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"{call}: dropout must be in [0, 1], got {dropout}.")
 
 
 def check_module(call: str, **parts: Any) -> None:

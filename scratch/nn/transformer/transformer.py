@@ -13,7 +13,7 @@ from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
 from scratch.nn.transformer.decoder import TransformerDecoder, TransformerDecoderLayer
 from scratch.nn.transformer.encoder import TransformerEncoder, TransformerEncoderLayer
-from scratch.nn.transformer.feed_forward import check_module
+from scratch.nn.transformer.feed_forward import check_module, check_sizes
 from scratch.random import Generator
 
 
@@ -54,6 +54,7 @@ class Transformer(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
+        check_sizes("Transformer", d_model, nhead, dim_feedforward, dropout)
         layer = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
 
         def norm() -> LayerNorm:

@@ -52,14 +52,16 @@ class Upsample(Module):
         recompute_scale_factor: bool | None = None,
     ) -> None:
         self.size = size
-        if not isinstance(scale_factor, int | float | tuple | None):
+        factors = scale_factor if isinstance(scale_factor, tuple) else (0 if scale_factor is None else scale_factor,)
+        if not all(isinstance(factor, int | float) for factor in factors):
             raise TypeError(
                 f"{type(self).__name__}: scale_factor must be a number, or a tuple of them, got {scale_factor!r}."
             )
-        if isinstance(scale_factor, tuple):
-            self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
-        else:
-            self.scale_factor = float(scale_factor) if scale_factor else None
+        if not all(abs(factor) < 2**31 for factor in factors):
+            raise OverflowError(f"{type(self).__name__}: scale_factor must be less than 2^31, got {scale_factor!r}.")
+        self.scale_factor: Any = None
+        if scale_factor:
+            self.scale_factor = tuple(map(float, factors)) if isinstance(scale_factor, tuple) else float(scale_factor)
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor
@@ -115,6 +117,8 @@ class Upsample(Module):
             raise ValueError(f"{self}: recompute_scale_factor has no meaning with an explicit size.")
         if not all(isinstance(o, int | np.integer) and not isinstance(o, bool) for o in options):
             raise TypeError(f"{self}: size must be an int, or a tuple of them, got {self.size!r}.")
+        if not all(abs(o) < 2**31 for o in options):
+            raise RuntimeError(f"{self}: size must be less than 2^31.")
         return sizes, tuple(int(o) for o in options), (None,) * len(sizes)
 
     def extra_repr(self) -> str:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from scratch.arguments import check_numbers
+from scratch.arguments import check_numbers, plain_options
 from scratch.optim.optimizer import Optimizer
 
 
@@ -27,6 +27,12 @@ class LRScheduler:
     _get_lr_called_within_step = False
     _is_initial = False
     _step_count = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """The constructors of scratch's own schedules get NumPy scalars as Python numbers."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("scratch.") and "__init__" in vars(cls):
+            cls.__init__ = plain_options(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = check_optimizer(self, optimizer)

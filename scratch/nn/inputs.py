@@ -1,0 +1,69 @@
+"""What a layer computes with: plain NumPy arrays of numbers, in the byte order of the machine."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+PLAIN = frozenset(np.dtype(char) for char in "?bBhHiIlLqQefdgFDG")  # dtypes that need no second look
+
+
+def check_input(layer: Any, which: int | str, x: Any) -> None:
+    """Refuse what is not an array, or None where an array is needed, before NumPy fails on it in words of its own.
+
+    `which` is the input's place or keyword. What each input may be, the annotations of the layer's own forward say; a
+    forward from elsewhere takes arrays, tuples and None, and keywords of any kind.
+
+    Raises    TypeError for other objects; for masked arrays and matrices, which compute by rules of their own; and for
+              arrays of objects, text, records or dates, or in a foreign byte order.
+    """
+    anything: tuple[type, ...] = (tuple, type(None)) if isinstance(which, int) else (object,)
+    name, others = _others(type(layer).forward).get(which, (f"number {which}", anything))
+    wrong = _fault(x) if isinstance(x, np.ndarray | np.generic) else None if isinstance(x, others) else _stranger(x)
+    if wrong:
+        text = str(layer)
+        text = type(layer).__name__ if "\n" in text else text
+        raise TypeError(f"{text}: the input {name} must be a NumPy array, got {wrong}")
+
+
+def _stranger(x: Any) -> str:
+    if x is None:
+        return "None. Does the function before it return its result?"
+    kind = type(x).__name__ if type(x).__module__ == "builtins" else f"{type(x).__module__}.{type(x).__name__}"
+    return f"{kind}. Convert it with np.asarray(x, dtype=np.float32)."
+
+
+def _fault(x: np.ndarray | np.generic) -> str | None:
+    """What is wrong with an array, and what to do about it."""
+    if isinstance(x, np.ma.MaskedArray):
+        return "a masked array. Fill it first: x.filled(0)."
+    if isinstance(x, np.matrix):
+        return "a matrix. Convert it with np.asarray(x)."
+    if x.dtype.kind not in "biufc":
+        return f"an array of {x.dtype}. Convert it to numbers."
+    if not x.dtype.isnative:
+        return f"an array of {x.dtype}, a foreign byte order. Convert it with x.astype(x.dtype.newbyteorder('='))."
+    return None
+
+
+@cache
+def _others(forward: Callable[..., Any]) -> dict[int | str, tuple[str, tuple[type, ...]]]:
+    """By place and by keyword: the name of each input of a layer of scratch, and what it may be besides an array."""
+    found: dict[int | str, tuple[str, tuple[type, ...]]] = {}
+    if not forward.__module__.startswith("scratch."):
+        return found
+    for i, p in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
+        if p.kind is not p.POSITIONAL_OR_KEYWORD:
+            continue
+        words = (p.annotation if isinstance(p.annotation, str) else str(p.annotation)).split(" | ")
+        others: tuple[type, ...] = (object,)
+        if "ndarray" in words[0]:
+            others = tuple(kind for word in words[1:] for kind in {"None": (type(None),), "float": (float, int)}[word])
+        elif words[0].endswith("Any") and p.default is p.empty:
+            others = (tuple,)
+        found[i] = found[p.name] = (p.name, others)
+    return found
