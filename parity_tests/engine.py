@@ -7,6 +7,7 @@ A further engine is one more class here.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -111,8 +112,7 @@ class Scratch(Engine):
     def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
         """Scratch has no global default dtype: layers with parameters take it as an argument."""
         kind = self.find(name)
-        code = getattr(kind.__init__, "__code__", None)
-        takes_dtype = code is not None and "dtype" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        takes_dtype = "dtype" in inspect.signature(kind).parameters
         given = {"dtype": np.dtype(dtype), **kwargs} if takes_dtype else kwargs
         return kind(*args, **given)
 
