@@ -19,7 +19,7 @@ import torch
 
 import scratch
 from parity_tests.comparer.case import Case
-from parity_tests.comparer.conventions.optimizers import RULES, deviations
+from parity_tests.comparer.conventions.optimizers import SAMPLE, Trajectory, explain
 from parity_tests.comparer.findings import Cause, Measurement, first_element
 from parity_tests.comparer.optimizers import distances, entries, make, needs_closure, rate, set_gradient
 from parity_tests.comparer.side import Side
@@ -187,34 +187,25 @@ class Judge:
 
     def explain(self, name: str) -> Cause | None:
         """The deviation of the rule that gives what the left gives, in all passes, for the parameter named."""
-        rule = RULES.get(self.kind)
-        if rule is None or not all(name in g for g in self.gradients):
+        if not getattr(self.optimizer, "param_groups", None) or not all(name in g for g in self.gradients):
             return None
         options = {key: value for key, value in self.optimizer.param_groups[0].items() if key != "params"}
         lr = float(options["lr"]) / (0.1 if self.passes[-1].drop else 1)  # the last pass has dropped it
-        grads = [g[name].astype(np.float64) for g in self.gradients]
-        what = f"theta {name}"
-        paths = {
-            (way, side): [np.array(n[what]) for n, _ in self.walk(self.makers[i], side, way, dtype)]
-            for way in self.passes
-            for i, (side, dtype) in enumerate(((self.owner.left, np.float32), (self.owner.right, np.float64)))
-        }
-        best: tuple[float, Cause] | None = None
-        for cause, text, changed in deviations(self.kind, options):
-            worst = before = after = 0.0
-            for way in self.passes:
-                ours, truth = paths[way, self.owner.left], paths[way, self.owner.right]
-                start = np.zeros_like(grads[0]) if way.zeros else self.starts[name].astype(np.float64)
-                drop = int(DROP * len(grads)) if way.drop else len(grads)
-                rates = [lr * changed.get("rate_factor", 1.0) * (0.1 if t >= drop else 1.0) for t in range(len(grads))]
-                with np.errstate(all="ignore"):
-                    path = list(rule(start, grads, rates, changed))
-                largest: dict[str, float] = {}
-                errors = [
-                    distances({what: a}, {what: b}, {what: a}, largest)[what] for a, b in zip(ours, path, strict=True)
-                ]
-                worst, after = max(worst, max(errors) / self.limits[way, what]), max(after, *errors)
-                before = max(before, *(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(ours, truth, strict=True)))
-            if worst <= 1 and (best is None or worst < 0.5 * best[0] - 0.02):
-                best = worst, Cause(cause, text, before, after)
-        return best[1] if best else None
+        what, steps = f"theta {name}", len(self.gradients)
+        gradients = np.stack([g[name].astype(np.float64).ravel() for g in self.gradients])
+        some = np.unique(np.linspace(0, gradients.shape[1] - 1, SAMPLE).astype(int)) if gradients.size else slice(None)
+        paths = []
+        for way in self.passes:
+            ours, truth = (
+                np.stack(
+                    [np.array(n[what], np.float64).ravel() for n, _ in self.walk(self.makers[i], side, way, dtype)]
+                )
+                for i, (side, dtype) in enumerate(((self.owner.left, np.float32), (self.owner.right, np.float64)))
+            )
+            sizes = np.maximum.accumulate([ulp(values, np.float32) for values in truth])
+            rates = np.full(steps, lr)
+            rates[int(DROP * steps) if way.drop else steps :] *= 0.1
+            start = np.zeros(gradients.shape[1]) if way.zeros else self.starts[name].astype(np.float64).ravel()
+            limits = sizes * self.limits[way, what]
+            paths.append(Trajectory(start[some], rates, ours[:, some], truth[:, some], limits))
+        return explain(self.kind, options, gradients[:, some], paths)

@@ -1,165 +1,229 @@
-"""Conventions of optimizers, as update rules in float64: a rule's options, and one thing done another way."""
+"""Conventions of optimizers: an update rule's options, and one or two things done another way."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-Options = dict[str, Any]
+from parity_tests.comparer.conventions.rules import RULES, Options, walk
+from parity_tests.comparer.findings import Cause
+
+EPSILONS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-10, 1e-12, 0.0)
+BETAS = (0.9, 0.99, 0.95, 0.98, 0.999, 0.5, 0.0)
+FALL = 3.0  # by how much the difference must fall at least
+SAMPLE = 256  # elements in which a rule is tried: it does the same to each
 
 
-def sgd(theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options) -> Iterator[np.ndarray]:
-    """`form`: "torch"; "inside", lr in the velocity; "ema", with (1 - m) g; "zero", a velocity that starts at 0."""
-    m, damp, nesterov, form = o["momentum"], o["dampening"], o["nesterov"], o.get("form", "torch")
-    v = None
-    for g, lr in zip(gradients, rates, strict=True):
-        theta, g = _decayed(theta, g, lr, o)
-        if form == "inside":
-            v = (0 if v is None else m * v) - lr * g
-            theta = theta + (m * v - lr * g if nesterov else v)
-        else:
-            if form == "ema":
-                v = (0 if v is None else m * v) + (1 - m) * g
-            elif v is None and form == "torch":
-                v = g
-            else:
-                v = (0 if v is None else m * v) + (1 - damp) * g
-            theta = theta - lr * (g + m * v if nesterov else v)
-        yield theta
+@dataclass(frozen=True)
+class Deviation:
+    """One way in which a rule is known to deviate."""
+
+    name: str
+    text: str
+    changes: Options
 
 
-def adam(
-    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
-) -> Iterator[np.ndarray]:
-    """`eps_place`: "outside" the corrected root, "hat" outside the uncorrected one, "inside" the root."""
-    (b1, b2), eps, place = o["betas"], o["eps"], o.get("eps_place", "outside")
-    m = v = largest = np.zeros_like(theta)
-    for t, (g, lr) in enumerate(zip(gradients, rates, strict=True), 1):
-        theta, g = _decayed(theta, g, lr, o)
-        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
-        largest = np.maximum(largest, v)
-        c1 = 1 - b1**t if o.get("correct_mean", True) else 1.0
-        c2 = 1 - b2**t if o.get("correct_square", True) else 1.0
-        second = (largest if o.get("amsgrad") else v) / c2
-        if place == "outside":
-            denominator = np.sqrt(second) + eps
-        elif place == "inside":
-            denominator = np.sqrt(second + eps)
-        else:
-            denominator = np.sqrt(second) + eps / math.sqrt(c2)
-        theta = theta - lr * (m / c1) / denominator
-        yield theta
+@dataclass
+class Trajectory:
+    """One pass over the gradients: the rates, what the left gave after every step, and what counts as one."""
+
+    start: np.ndarray  # (n,)
+    rates: np.ndarray  # (T,)
+    ours: np.ndarray  # (T, n)
+    truth: np.ndarray  # (T, n)
+    units: np.ndarray  # (T,), the limit of each step as a number
 
 
-def rmsprop(
-    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
-) -> Iterator[np.ndarray]:
-    alpha, eps = o["alpha"], o["eps"]
-    v, mean, buffer = np.full_like(theta, o.get("start", 0.0)), np.zeros_like(theta), np.zeros_like(theta)
-    for g, lr in zip(gradients, rates, strict=True):
-        theta, g = _decayed(theta, g, lr, o)
-        v, mean = alpha * v + (1 - alpha) * g * g, alpha * mean + (1 - alpha) * g
-        spread = np.maximum(v - mean * mean, 0) if o.get("centered") else v
-        step = g / (np.sqrt(spread + eps) if o.get("eps_place") == "inside" else np.sqrt(spread) + eps)
-        if o.get("momentum"):
-            buffer = o["momentum"] * buffer + (lr * step if o.get("form") == "inside" else step)
-            step = buffer if o.get("form") != "inside" else buffer / lr
-        theta = theta - lr * step
-        yield theta
+def deviations(kind: str, own: Options) -> Iterator[Deviation]:
+    """The known ones of a rule of this kind, the common ones first."""
 
-
-def adagrad(
-    theta: np.ndarray, gradients: Sequence[np.ndarray], rates: Sequence[float], o: Options
-) -> Iterator[np.ndarray]:
-    total = np.full_like(theta, o.get("initial_accumulator_value", 0.0))
-    for t, (g, lr) in enumerate(zip(gradients, rates, strict=True)):
-        theta, g = _decayed(theta, g, lr, o)
-        total = total + g * g
-        root = np.sqrt(total + o["eps"]) if o.get("eps_place") == "inside" else np.sqrt(total) + o["eps"]
-        theta = theta - lr / (1 + t * o.get("lr_decay", 0.0)) * g / root
-        yield theta
-
-
-def _decayed(theta: np.ndarray, g: np.ndarray, lr: float, o: Options) -> tuple[np.ndarray, np.ndarray]:
-    """`decay`: "coupled" into the gradient, "decoupled" as a shrink by lr times it, "plain" as a shrink without lr."""
-    wd, decay = o.get("weight_decay", 0), o["decay"]
-    g = -g if o.get("maximize") else g
-    if wd and decay == "coupled":
-        return theta, g + wd * theta
-    return theta * (1 - (lr if decay == "decoupled" else 1) * wd) if wd else theta, g
-
-
-RULES = {"SGD": sgd, "Adam": adam, "AdamW": adam, "RMSprop": rmsprop, "Adagrad": adagrad}
-
-
-def deviations(kind: str, options: Options) -> Iterator[tuple[str, str, Options]]:
-    """(name, text, options) of each way in which a rule of this kind is known to deviate."""
-    decay = "decoupled" if kind == "AdamW" or options.get("decoupled_weight_decay") else "coupled"
-    own = {**options, "decay": decay}
-
-    def other(name: str, text: str, **changes: Any) -> tuple[str, str, Options]:
-        return name, text, {**own, **changes}
+    def other(name: str, text: str, **changes: Any) -> Iterator[Deviation]:
+        if any(own.get(key) != value for key, value in changes.items()):
+            yield Deviation(name, text, changes)
 
     if kind == "SGD":
-        if own["dampening"]:
-            yield other("dampening", "without dampening", dampening=0.0)
-            yield other("dampening", "with the first gradient dampened too", form="zero")
-        if own["momentum"]:
-            yield other(
-                "sgd-lr-inside", "with lr inside the velocity, v = m v - lr g (Keras, scikit-learn)", form="inside"
-            )
-            yield other("sgd-ema", "with a mean of gradients as velocity, v = m v + (1 - m) g", form="ema")
-            yield other("nesterov", f"with nesterov={not own['nesterov']}", nesterov=not own["nesterov"])
-            yield other("momentum-missing", "without momentum", momentum=0.0, nesterov=False, dampening=0.0)
-            for damp in (own["momentum"], 0.1, 0.5):
-                if damp != own["dampening"]:
-                    yield other("dampening", f"with dampening={damp:g}", dampening=damp)
+        yield from _momentum(own)
     if kind in ("Adam", "AdamW"):
-        yield other(
-            "adam-eps-hat",
-            "with epsilon-hat: epsilon added to the uncorrected root (Keras, scikit-learn)",
-            eps_place="hat",
-        )
-        yield other("adam-eps-inside", "with epsilon inside the root", eps_place="inside")
-        yield other("adam-bias-correction", "without bias correction", correct_mean=False, correct_square=False)
-        yield other("adam-bias-correction", "without bias correction of the second moment", correct_square=False)
-        yield other("adam-bias-correction", "without bias correction of the first moment", correct_mean=False)
-        yield other("amsgrad", f"with amsgrad={not own['amsgrad']}", amsgrad=not own["amsgrad"])
-        for betas in ((0.9, 0.99), (0.9, 0.95), (0.9, 0.98), (0.5, 0.999), (0.0, 0.999), (0.9, 0.999)):
-            if betas != tuple(own["betas"]):
-                yield other("betas", f"with betas={betas}", betas=betas)
+        yield from _adam(own)
+    if kind in ("Adam", "AdamW", "NAdam", "Adamax"):
+        for text, how in (("in float32 (Keras, optax)", "float32"), ("by a product in float32 (tinygrad)", "product")):
+            yield from other("float32-correction", f"with 1 - beta^t computed {text}", correction=how)
+        yield from other("step-count", "with the steps counted from 2", first=2)
+        b1, b2 = own["betas"]
+        for beta in BETAS:
+            yield from other("betas", f"with beta1={beta:g}", betas=(beta, b2))
+            yield from other("betas", f"with beta2={beta:g}", betas=(b1, beta))
+        yield from other("betas", "with beta1 and beta2 exchanged", betas=(b2, b1))
+    if kind == "NAdam":
+        text = "with a constant beta1, without the schedule of momentum"
+        yield from other("nadam-schedule", text, schedule=False)
+        yield from other("nadam-schedule", f"{text} (optax)", form="optax")
+        yield from other("eps-inside", "with epsilon inside the root", eps_place="inside")
+    if kind == "Adamax":
+        yield from other("eps-place", "with epsilon added to the maximum", eps_place="outside")
+        text = "without bias correction of the first moment"
+        yield from other("adam-bias-correction", text, correct_mean=False)
     if kind == "RMSprop":
-        yield other("eps-inside", "with epsilon inside the root", eps_place="inside")
-        yield other("eps-inside", "with epsilon 1e-7 inside the root (Keras)", eps_place="inside", eps=1e-7)
-        yield other("accumulator-start", "with the mean square starting at 1", start=1.0)
-        for alpha in (0.9, 0.99, 0.999):
-            if alpha != own["alpha"]:
-                yield other("alpha", f"with alpha={alpha}", alpha=alpha)
-        if own["momentum"]:
-            yield other("sgd-lr-inside", "with lr inside the momentum buffer", form="inside")
+        yield from other("eps-inside", "with epsilon inside the root", eps_place="inside")
+        for alpha in (0.9, 0.99, 0.999, 0.95):
+            yield from other("alpha", f"with alpha={alpha:g}", alpha=alpha)
+        flip = not own.get("centered", False)
+        yield from other("centered", f"with centered={flip}", centered=flip)
+        yield from other("accumulator-start", "with the mean square starting at 1", start=1.0)
+        yield from other("bias-correction", "with a bias correction of the mean square", corrected=True)
+        if own.get("momentum"):
+            yield from other("sgd-lr-inside", "with lr inside the momentum buffer", form="inside")
+            yield from other("momentum-missing", "without momentum", momentum=0)
     if kind == "Adagrad":
-        yield other("eps-inside", "with epsilon inside the root", eps_place="inside")
-        yield other("accumulator-start", "with the accumulator starting at 0.1", initial_accumulator_value=0.1)
-    if "eps" in own:
-        for eps in (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-10, 1e-12, 0.0):
-            if eps != own["eps"]:
-                yield other("eps-value", f"with eps={eps:g}", eps=eps)
+        yield from other("eps-inside", "with epsilon inside the root", eps_place="inside")
+        for start in (0.1, 0.0, 1.0):
+            text = f"with the accumulator starting at {start:g}"
+            yield from other("accumulator-start", text, initial_accumulator_value=start)
+    if kind == "Adadelta":
+        for rho in (0.9, 0.95, 0.99):
+            yield from other("rho", f"with rho={rho:g}", rho=rho)
+        yield from other("eps-outside", "with epsilon outside the roots", eps_place="outside")
+        text = "with lr inside the accumulated updates"
+        yield from other("sgd-lr-inside", text, form="inside")
+    for eps in EPSILONS if "eps" in own else ():
+        yield from other("eps-value", f"with eps={eps:g}", eps=eps)
+    yield from _decays(own)
+    yield from other("maximize", "with the sign of the gradient turned", maximize=not own.get("maximize", False))
+    for factor in (10.0, 0.1, 0.5, 2.0, 100.0, 0.01):
+        yield from other("lr", f"with {factor:g} times the learning rate", rate_factor=factor)
+
+
+def _momentum(own: Options) -> Iterator[Deviation]:
+    m = own["momentum"]
+    if own["dampening"]:
+        yield Deviation("dampening", "without dampening", {"dampening": 0.0})
+        yield Deviation("dampening", "with the first gradient dampened too", {"form": "zero"})
+    if m:
+        text = "with lr inside the velocity, v = m v - lr g (Keras, scikit-learn)"
+        yield Deviation("sgd-lr-inside", text, {"form": "inside"})
+        yield Deviation("sgd-ema", "with a mean of gradients as velocity, v = m v + (1 - m) g", {"form": "ema"})
+        other = not own["nesterov"]
+        yield Deviation("nesterov", f"with nesterov={other}", {"nesterov": other})
+        without = {"momentum": 0.0, "nesterov": False, "dampening": 0.0}
+        yield Deviation("momentum-missing", "without momentum", without)
+        for damp in (m, 0.1, 0.5):
+            if damp != own["dampening"]:
+                yield Deviation("dampening", f"with dampening={damp:g}", {"dampening": damp})
+    for momentum in (0.9, 0.99, 0.95, 0.5):
+        if momentum != m:
+            yield Deviation("momentum", f"with momentum={momentum:g}", {"momentum": momentum})
+
+
+def _adam(own: Options) -> Iterator[Deviation]:
+    hat = "with epsilon-hat: epsilon added to the uncorrected root (Keras, scikit-learn)"
+    yield Deviation("adam-eps-hat", hat, {"eps_place": "hat"})
+    yield Deviation("adam-eps-inside", "with epsilon inside the root", {"eps_place": "inside"})
+    text = "without bias correction"
+    yield Deviation("adam-bias-correction", text, {"correct_mean": False, "correct_square": False})
+    yield Deviation("adam-bias-correction", f"{text} of the second moment", {"correct_square": False})
+    yield Deviation("adam-bias-correction", f"{text} of the first moment", {"correct_mean": False})
+    other = not own.get("amsgrad", False)
+    yield Deviation("amsgrad", f"with amsgrad={other}", {"amsgrad": other})
+    yield Deviation("nesterov", "with Nesterov's look ahead (NAdam)", {"lookahead": True})
+
+
+def _decays(own: Options) -> Iterator[Deviation]:
+    forms = {
+        "decoupled": ("decay-decoupled", "with decoupled weight decay, theta *= 1 - lr wd"),
+        "coupled": ("decay-coupled", "with weight decay added to the gradient (L2)"),
+        "after": ("decay-after", "with the decay after the step, of the new parameters"),
+        "plain": ("decay-plain", "with weight decay not multiplied by lr"),
+    }
     if own.get("weight_decay"):
-        if decay == "coupled":
-            yield other("decay-decoupled", "with decoupled weight decay, θ *= 1 - lr wd", decay="decoupled")
-        else:
-            yield other("decay-coupled", "with weight decay added to the gradient (L2)", decay="coupled")
-        yield other("decay-missing", "without weight decay", weight_decay=0)
-        yield other("decay-plain", "with weight decay not multiplied by lr", decay="plain")
-    else:
-        for wd in (0.01, 1e-4):
-            yield other("decay-extra", f"with decoupled weight_decay={wd:g}", weight_decay=wd, decay="decoupled")
-            yield other(
-                "decay-extra", f"with weight_decay={wd:g} added to the gradient", weight_decay=wd, decay="coupled"
-            )
-    yield other("maximize", "with the sign of the gradient turned", maximize=not own.get("maximize", False))
-    for factor in (10.0, 0.1, 0.5, 2.0):
-        yield other("lr", f"with {factor:g} times the learning rate", rate_factor=factor)
+        for form, (name, text) in forms.items():
+            if form != own["decay"]:
+                yield Deviation(name, text, {"decay": form})
+        yield Deviation("decay-missing", "without weight decay", {"weight_decay": 0})
+        yield Deviation("decay-half", "with half the weight decay", {"weight_decay": own["weight_decay"] / 2})
+        yield Deviation("decay-half", "with twice the weight decay", {"weight_decay": own["weight_decay"] * 2})
+        return
+    for wd in (0.01, 1e-4, 0.1, 1e-3, 5e-4):
+        decoupled = {"weight_decay": wd, "decay": "decoupled"}
+        yield Deviation("decay-extra", f"with decoupled weight_decay={wd:g}", decoupled)
+        coupled = {"weight_decay": wd, "decay": "coupled"}
+        yield Deviation("decay-extra", f"with weight_decay={wd:g} added to the gradient", coupled)
+
+
+def presets(kind: str, own: Options) -> Iterator[Deviation]:
+    """Three deviations that come together."""
+    if kind in ("Adam", "AdamW"):
+        three = "with epsilon-hat, eps={eps:g} and 1 - beta^t computed in float32 (Keras)"
+        for eps in EPSILONS:
+            changes = {"eps_place": "hat", "eps": eps, "correction": "float32"}
+            yield Deviation("adam-eps-hat + eps-value + float32-correction", three.format(eps=eps), changes)
+        uncorrected = {"correct_mean": False, "correct_square": False}
+        for eps in (1e-6, 1e-8):
+            for wd in (0.01, own.get("weight_decay") or 0.0):
+                text = f"without bias correction, with eps={eps:g} and decoupled weight_decay={wd:g} (BERT)"
+                changes = {**uncorrected, "eps": eps, "weight_decay": wd, "decay": "decoupled"}
+                yield Deviation("adam-bias-correction + eps-value + decay-decoupled", text, changes)
+    if kind == "RMSprop":
+        for alpha, eps in ((0.9, 1e-7), (0.9, 1e-8)):
+            text = f"with alpha={alpha:g}, eps={eps:g} and epsilon inside the root (Keras)"
+            changes = {"alpha": alpha, "eps": eps, "eps_place": "inside"}
+            yield Deviation("alpha + eps-value + eps-inside", text, changes)
+
+
+def pairs(every: list[Deviation]) -> Iterator[Deviation]:
+    """Two at once, where they do not change the same."""
+    for a, b in combinations(every, 2):
+        if not set(a.changes) & set(b.changes):
+            name = a.name if a.name == b.name else f"{a.name} + {b.name}"
+            yield Deviation(name, f"{a.text} and {b.text}", {**a.changes, **b.changes})
+
+
+def explain(kind: str, options: Options, gradients: np.ndarray, passes: list[Trajectory]) -> Cause | None:
+    """The deviation of the rule that gives what the left gives in all passes; gradients are (T, n)."""
+    if kind not in RULES:
+        return None
+    decay = "decoupled" if kind == "AdamW" or options.get("decoupled_weight_decay") else "coupled"
+    own = {**options, "decay": decay}
+    start = np.stack([p.start for p in passes])
+    rates = np.stack([p.rates for p in passes], 1)[..., None]
+    ours, truth = (np.stack([getattr(p, name) for p in passes], 1) for name in ("ours", "truth"))
+    units = np.stack([p.units for p in passes], 1)[..., None]
+
+    def left_over(o: Options) -> float:
+        return _apart(walk(RULES[kind], start, gradients, rates, o), ours, units)
+
+    base = left_over(own)
+    if not np.isfinite(ours).all() or _apart(walk(RULES[kind], start, gradients, rates, own), truth, units) > 1:
+        return None  # NaN, or a right that is another rule than the one known by this name
+    every = list(deviations(kind, own))
+    for trials in (every, presets(kind, own), pairs(every)):
+        best = _best(trials, own, left_over, base)
+        if best is not None:
+            deviation, worst = best
+            before = float(np.abs(ours - truth).max())
+            return Cause(deviation.name, deviation.text, before, worst * float((units / _ulp(truth)).max()))
+    return None
+
+
+def _apart(path: np.ndarray, other: np.ndarray, units: np.ndarray) -> float:
+    with np.errstate(all="ignore"):
+        error = np.abs(path - other) / units
+    return float(error.max()) if np.isfinite(error).all() else np.inf
+
+
+def _ulp(truth: np.ndarray) -> np.ndarray:
+    size = np.maximum.accumulate(np.abs(truth).max(-1, keepdims=True), 0)
+    return np.maximum(size * float(np.finfo(np.float32).eps), float(np.finfo(np.float32).smallest_subnormal))
+
+
+def _best(trials: Iterable[Deviation], own: Options, left_over: Any, base: float) -> tuple[Deviation, float] | None:
+    """The first that explains it, unless a later one leaves less than half."""
+    best: tuple[Deviation, float] | None = None
+    for deviation in trials:
+        worst = left_over({**own, **deviation.changes})
+        if worst <= 1 and FALL * worst <= base and (best is None or worst < 0.5 * best[1] - 0.02):
+            best = deviation, worst
+    return best
