@@ -4,9 +4,18 @@ Execution-only arguments of torch's DataLoader are left out: num_workers, pin_me
 multiprocessing_context, prefetch_factor, persistent_workers, pin_memory_device, in_order.
 """
 
-from scratch.data.collate import default_collate
+from scratch.data.collate import default_collate, default_convert
 from scratch.data.dataloader import DataLoader
-from scratch.data.dataset import Dataset, Subset, TensorDataset, random_split
+from scratch.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from scratch.data.sampler import (
     BatchSampler,
     DistributedSampler,
@@ -19,16 +28,21 @@ from scratch.data.sampler import (
 
 __all__ = [
     "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "DistributedSampler",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
     "default_collate",
+    "default_convert",
     "random_split",
 ]

@@ -45,3 +45,16 @@ def default_collate(batch: Sequence[Any]) -> Any:
         f"default_collate: items must be arrays, numbers, strings, mappings or sequences, got {type(first).__name__}. "
         "Pass a collate_fn that knows it."
     )
+
+
+def default_convert(data: Any) -> Any:
+    """What a DataLoader makes of an item that it does not collate: tuples become lists, at every depth.
+
+    Torch     torch.utils.data.default_convert, which makes tensors of arrays; here arrays stay what they are.
+    """
+    if isinstance(data, Mapping):
+        return type(data)({key: default_convert(value) for key, value in data.items()})  # type: ignore[call-arg]
+    if isinstance(data, tuple | list):
+        parts = [default_convert(part) for part in data]
+        return type(data)(*parts) if hasattr(data, "_fields") else parts
+    return data

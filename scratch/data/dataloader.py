@@ -1,12 +1,14 @@
 """DataLoader: the batches of an epoch."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from scratch.data.collate import default_collate
-from scratch.data.dataset import Subset, TensorDataset
+from scratch.data.collate import default_collate, default_convert
+from scratch.data.dataset import IterableDataset, Subset, TensorDataset
 from scratch.data.sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
 from scratch.random import Generator
 
@@ -18,6 +20,7 @@ class DataLoader:
 
     A batch of a TensorDataset, or of a Subset of one, is gathered in one indexing statement an array. Any other dataset
     is read item by item and collated. `batch_size=None` yields what the dataset gives for each number of the sampler.
+    An IterableDataset has no numbers, and so no sampler: its items are taken as they come.
 
     Options   dataset; batch_size and shuffle, or a sampler; batch_sampler, which yields whole batches of numbers;
               collate_fn makes a batch of a list of items; drop_last leaves a short last batch out; generator.
@@ -44,7 +47,15 @@ class DataLoader:
             raise ValueError("DataLoader: a batch_sampler excludes batch_size, shuffle, sampler and drop_last.")
         if batch_size is None and drop_last:
             raise ValueError("DataLoader: batch_size=None makes no batches, so there is no last one to drop.")
-        if sampler is None:
+        streamed = isinstance(dataset, IterableDataset)
+        if streamed and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError(
+                "DataLoader: an IterableDataset comes in its own order, without shuffle, sampler and batch_sampler. "
+                "Shuffle within its __iter__."
+            )
+        if streamed:
+            sampler = ()
+        elif sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_sampler is not None:
             batch_size = None
@@ -59,11 +70,26 @@ class DataLoader:
         self.generator = generator
 
     def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.dataset, IterableDataset):
+            draw_seed(self.generator)
+            return self._stream(iter(self.dataset))
         numbers = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
         draw_seed(self.generator)
         return map(self._fetch_one if self.batch_sampler is None else self._fetch, numbers)
 
+    def _stream(self, items: Iterator[Any]) -> Iterator[Any]:
+        if self.batch_size is None:
+            yield from map(self._converted, items)
+            return
+        while batch := list(islice(items, self.batch_size)):
+            if self.drop_last and len(batch) < self.batch_size:
+                return
+            yield (self.collate_fn or default_collate)(batch)
+
     def __len__(self) -> int:
+        if isinstance(self.dataset, IterableDataset):
+            n, size = len(self.dataset), self.batch_size or 1  # type: ignore[arg-type]
+            return n // size if self.drop_last else math.ceil(n / size)
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
     def _fetch(self, numbers: list[Any]) -> Any:
@@ -71,13 +97,15 @@ class DataLoader:
             source, rows = _rows(self.dataset, numbers)
             if source is not None:
                 return _gather(source, rows)
+        if hasattr(self.dataset, "__getitems__"):
+            return (self.collate_fn or default_collate)(self.dataset.__getitems__(numbers))
         return (self.collate_fn or default_collate)([self.dataset[i] for i in numbers])
 
     def _fetch_one(self, number: Any) -> Any:
-        item = self.dataset[number]
-        if self.collate_fn is not None:
-            return self.collate_fn(item)
-        return list(item) if type(item) is tuple else item
+        return self._converted(self.dataset[number])
+
+    def _converted(self, item: Any) -> Any:
+        return (self.collate_fn or default_convert)(item)
 
 
 def _gather(source: TensorDataset, rows: list[int]) -> list[np.ndarray]:

@@ -1,8 +1,11 @@
 """What a loader reads from: items by number."""
 
+from __future__ import annotations
+
 import math
 import warnings
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +19,10 @@ class Dataset:
 
     def __getitem__(self, index: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: define __getitem__(self, index).")
+
+    def __add__(self, other: Any) -> Dataset:
+        """The ConcatDataset of both."""
+        return ConcatDataset([self, other])
 
 
 class TensorDataset(Dataset):
@@ -62,6 +69,104 @@ class Subset(Dataset):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class IterableDataset(Dataset):
+    """Items that come one after another: define `__iter__`. A DataLoader reads them in their order, as batches.
+
+    Torch     torch.utils.data.IterableDataset. `a + b` is the ChainDataset of both.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{type(self).__name__}: define __iter__(self), which yields the items.")
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Streams one after another; each is begun when the one before has ended.
+
+    Torch     torch.utils.data.ChainDataset.
+    Raises    AssertionError, when it is read, for a dataset that is not an IterableDataset.
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            self._check(dataset)
+            yield from dataset
+
+    def __len__(self) -> int:
+        total = 0
+        for dataset in self.datasets:
+            self._check(dataset)
+            total += len(dataset)
+        return total
+
+    def _check(self, dataset: Any) -> None:
+        if not isinstance(dataset, IterableDataset):
+            raise AssertionError(
+                f"ChainDataset: chains IterableDatasets, got {type(dataset).__name__}. Use ConcatDataset for datasets "
+                "with numbered items."
+            )
+
+
+class ConcatDataset(Dataset):
+    """Datasets one after another: their items are numbered through.
+
+    Torch     torch.utils.data.ConcatDataset; `a + b` of two datasets makes one.
+    Raises    AssertionError for no datasets, or an IterableDataset; ValueError for a negative number too far from 0;
+              what the last dataset raises for one beyond the end.
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise AssertionError("ConcatDataset: needs at least one dataset, got none.")
+        if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise AssertionError("ConcatDataset: an IterableDataset has no numbered items. Use ChainDataset.")
+        self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, idx: int) -> Any:
+        if idx < -len(self):
+            raise ValueError(f"ConcatDataset: no item {idx} among {len(self)}; the first is also item {-len(self)}.")
+        idx = idx + len(self) if idx < 0 else idx
+        i = bisect_right(self.cumulative_sizes, idx)
+        if i == len(self.datasets):
+            raise IndexError(f"ConcatDataset: no item {idx} among {len(self)}; items count from 0.")
+        return self.datasets[i][idx - self.cumulative_sizes[i - 1] if i else idx]
+
+
+class StackDataset(Dataset):
+    """Datasets side by side: item i is the tuple of their i-th items, or a dict if they are given by name.
+
+    Torch     torch.utils.data.StackDataset.
+    Raises    ValueError for no datasets, some with names and some without, or datasets of different lengths.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            got = "both" if args else "none"
+            raise ValueError(f"StackDataset: takes datasets either by position or by name, got {got}.")
+        self.datasets: tuple[Any, ...] | dict[str, Any] = args or kwargs
+        lengths = [len(dataset) for dataset in args or kwargs.values()]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: all datasets must have the same number of items, got {lengths}.")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
