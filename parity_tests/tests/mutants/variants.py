@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from parity_tests.tests.mutants import networks
-from parity_tests.tests.mutants.sites import Site, attributes, constructors, sites
+from parity_tests.tests.mutants.sites import Site, attributes, sites
 
 Rule = Callable[[Site], Iterator[tuple[str, Any]]]  # what is changed, in words, and what takes the node's place
 
@@ -109,7 +109,7 @@ def variants(network: str, rules: Mapping[str, Rule]) -> Iterator[Variant]:
                 text = ast.unparse(ast.fix_missing_locations(tree))
             if text not in seen:
                 seen.add(text)
-                yield Variant(network, rule, change, site.place, text, *_concerns(site, users))
+                yield Variant(network, rule, change, site.place, text, *_concerns(site, new, users))
 
 
 def _users(tree: ast.Module) -> dict[str, set[str]]:
@@ -127,18 +127,27 @@ def _users(tree: ast.Module) -> dict[str, set[str]]:
     return users
 
 
-def _concerns(site: Site, users: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+def _concerns(site: Site, new: Any, users: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The classes that hold the changed code, the layers that it names before and after, whether it makes them."""
     owner = site.owner.name
     if owner in users:
         return tuple(sorted(users[owner])), (), any(w in ast.unparse(site.owner) for w in ("nn.Conv", "nn.Linear"))
-    part: ast.AST = site.statement
-    layers = attributes(site.function if part is site.function else part)
-    if not site.constructing and part is not site.function:
-        loops = [n for n in ast.walk(site.function) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)]
-        named = {n.id for n in ast.walk(part) if isinstance(n, ast.Name)}
-        for loop in loops:
-            if loop.target.id in named or loop is part:  # type: ignore[attr-defined]
-                layers += [f"{a}.{i}" for a in attributes(loop.iter) for i in range(8)]
-    inits = constructors(site.owner)
-    below = site.constructing and (site.function.name in inits)
-    return (owner,), tuple(dict.fromkeys(layers)), below
+    if site.statement is site.function:  # a default value
+        return (owner,), (), site.constructing
+    if site.constructing:
+        target = site.statement.targets[0] if isinstance(site.statement, ast.Assign) else site.statement
+        if not isinstance(target, ast.Attribute | ast.Tuple):
+            return (owner,), (), True
+        return (owner,), tuple(dict.fromkeys(attributes(site.statement) + _named(new))), True
+    layers = attributes(site.statement) + _named(new)
+    loops = [n for n in ast.walk(site.function) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)]
+    names = {n.id for n in ast.walk(site.statement) if isinstance(n, ast.Name)}
+    for loop in loops:
+        if loop.target.id in names or loop is site.statement:  # type: ignore[attr-defined]
+            layers += [f"{a}.{i}" for a in attributes(loop.iter) for i in range(8)]
+    return (owner,), tuple(dict.fromkeys(layers)), False
+
+
+def _named(new: Any) -> list[str]:
+    parts = new if isinstance(new, list) else [new]
+    return [name for part in parts if isinstance(part, ast.AST) for name in attributes(part)]
