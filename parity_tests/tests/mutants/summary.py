@@ -38,24 +38,15 @@ def write(path: Path, results: list[Result]) -> None:
 
 
 def _line(result: Result) -> dict[str, Any]:
+    line = {key: value for key, value in vars(result).items() if key != "note" or result.failure}
     ratio = f"{result.ratio:.3g}" if math.isfinite(result.ratio) else "inf"
-    line = {
-        "name": result.name,
-        "kind": result.kind,
-        "truth": result.truth,
-        "ratio": ratio,
-        "what": result.what,
-        "verdict": result.verdict,
-        "where": result.where,
-    }
-    if result.failure:
-        line |= {"failure": result.failure, "note": result.note}
-    return line
+    return line | {"ratio": ratio, "seconds": round(result.seconds, 2)}
 
 
-def failed(path: Path) -> set[str]:
-    """The names of what went wrong in an earlier run."""
-    return {line["name"] for line in json.loads(path.read_text(encoding="utf-8"))["results"] if "failure" in line}
+def read(path: Path) -> list[Result]:
+    """The results of an earlier run."""
+    lines = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return [Result(**{**line, "ratio": float(line["ratio"])}) for line in lines]
 
 
 def text(results: list[Result]) -> str:

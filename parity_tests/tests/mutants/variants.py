@@ -39,6 +39,11 @@ class Variant:
     def name(self) -> str:
         return f"{self.network}:{self.place}:{self.rule}:{self.change}"
 
+    def calls(self, name: str, *models: Any) -> bool:
+        """Whether this is a layer that the changed code calls."""
+        owners = {n for model in models for n, kind in names_of(model).items() if kind in self.owners}
+        return name in {f"{owner}.{layer}".lstrip(".") for owner in owners for layer in self.layers}
+
     def accepts(self, where: str, *models: Any) -> bool:
         """Whether a finding at this layer names the changed code or the layer that it changes."""
         tables = [names_of(model) for model in models]
@@ -135,10 +140,11 @@ def _concerns(site: Site, new: Any, users: dict[str, set[str]]) -> tuple[tuple[s
     if site.statement is site.function:  # a default value
         return (owner,), (), site.constructing
     if site.constructing:
-        target = site.statement.targets[0] if isinstance(site.statement, ast.Assign) else site.statement
-        if not isinstance(target, ast.Attribute | ast.Tuple):
-            return (owner,), (), True
-        return (owner,), tuple(dict.fromkeys(attributes(site.statement) + _named(new))), True
+        part = site.statement
+        one = isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Attribute)
+        if one and not isinstance(part.value, ast.Call | ast.Attribute):  # type: ignore[attr-defined]
+            one = False  # a number, by which layers are made
+        return (owner,), tuple(dict.fromkeys(attributes(part) + _named(new))) if one else (), True
     layers = attributes(site.statement) + _named(new)
     loops = [n for n in ast.walk(site.function) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)]
     names = {n.id for n in ast.walk(site.statement) if isinstance(n, ast.Name)}
