@@ -147,6 +147,13 @@ class Torch(Engine):
     def on(self, device: str) -> Torch:
         return replace(self, device=device)
 
+    def seed(self, seed: int) -> None:
+        """On the CPU its generator alone: torch.manual_seed also formats the stack for each kind of absent device."""
+        if self.device == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
         with default_dtype(self.factory(dtype)["dtype"]):
             return self.find(name)(*args, **kwargs).to(self.device)

@@ -7,11 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
-import scratch
 from experiments.tests.browser import NAMES, executable
 from experiments.training.data import DATA_DIR
+from parity_tests.engine import ENGINES
 
 FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
@@ -49,8 +48,8 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def same_start() -> None:
     """Every test finds the global generators as the first one does."""
-    torch.manual_seed(0)
-    scratch.manual_seed(0)
+    for engine in ENGINES.values():
+        engine.seed(0)
 
 
 @pytest.fixture(autouse=True)

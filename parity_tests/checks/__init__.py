@@ -41,7 +41,8 @@ def _check(row: Row, dtypes: tuple[str, ...], device: str, component: Any) -> li
         if row.name.startswith(("optim.", "nn.init.", "nn.utils.")):
             from parity_tests.checks import optimizer
 
-            place = torch.device(device) if row.name.startswith("optim.") else nullcontext()  # init draws on the CPU
+            elsewhere = device != "cpu" and row.name.startswith("optim.")
+            place = torch.device(device) if elsewhere else nullcontext()  # init draws on the CPU
             with place:
                 return optimizer.check(row, dtypes, ours)
         return list(LayerCheck(row, dtypes, ours, TORCH.on(device)).results())

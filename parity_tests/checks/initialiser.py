@@ -76,7 +76,7 @@ def _orthogonal_error(pair: Pair, seed: int, shape: tuple[int, ...]) -> float:
 
 def _orthogonal_truth(pair: Pair, seed: int, shape: tuple[int, ...]) -> np.ndarray:
     """The float64 evaluation for the normals that torch draws in float32."""
-    torch.manual_seed(seed)
+    TORCH.seed(seed)
     normals = torch.empty(shape).flatten(1).normal_().double()
     tall = normals if normals.shape[0] >= normals.shape[1] else normals.T
     q, r = torch.linalg.qr(tall)

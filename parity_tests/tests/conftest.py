@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-import scratch
+from parity_tests.engine import ENGINES
 from parity_tests.environment import environment
 from parity_tests.tests.properties.counting import RAN, summary
 
@@ -18,8 +18,8 @@ settings.load_profile("fixed")
 @pytest.fixture(autouse=True)
 def same_start() -> None:
     """Every test finds the global generators as the first one does."""
-    torch.manual_seed(0)
-    scratch.manual_seed(0)
+    for engine in ENGINES.values():
+        engine.seed(0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -212,8 +212,12 @@ def loaded_otherwise(case: tuple[int, int | None, bool, bool, bool, int]) -> str
     n, batch_size, shuffle, drop_last, own, seed = case
     x = np.arange(3 * n, dtype=np.float32).reshape(n, 3)
     sides = []
-    for data, lib, samples in ((scratch.data, scratch, x), (torch.utils.data, torch, torch.from_numpy(x))):
-        lib.manual_seed(seed)
+    libraries = (
+        (SCRATCH, scratch.data, scratch, x),
+        (TORCH, torch.utils.data, torch, torch.from_numpy(x)),
+    )
+    for engine, data, lib, samples in libraries:
+        engine.seed(seed)
         generator = lib.Generator().manual_seed(seed + 1) if own else None
 
         def read(data=data, lib=lib, samples=samples, generator=generator):
