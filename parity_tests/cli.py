@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from parity_tests.checks.sides import Row
     from parity_tests.rule import Result
+    from parity_tests.table.row import Row
 
 COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
 

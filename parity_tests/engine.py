@@ -18,6 +18,7 @@ import torch
 
 import scratch
 import torch_impl
+from parity_tests.built import Built
 from parity_tests.nests import map_nest
 
 
@@ -56,8 +57,16 @@ class Engine:
         return {"dtype": getattr(self.dtypes, np.dtype(dtype).name)}
 
     def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
-        """A component in this precision, with its parameters where the engine computes."""
+        """A component in this precision, with its parameters where the engine computes; Built arguments are built."""
         raise NotImplementedError
+
+    def _arguments(self, nest: Any, dtype: Any) -> Any:
+        built = lambda leaf: self.build(leaf.name, leaf.args, leaf.kwargs, dtype) if isinstance(leaf, Built) else leaf  # noqa: E731
+        return map_nest(built, nest)
+
+    def placed(self, module: Any) -> Any:
+        """The module, with its parameters where the engine computes."""
+        return module
 
     # --- numbers ------------------------------------------------------------------------------------------------------
 
@@ -112,6 +121,7 @@ class Scratch(Engine):
     def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
         """Scratch has no global default dtype: layers with parameters take it as an argument."""
         kind = self.find(name)
+        args, kwargs = self._arguments((args, kwargs), dtype)
         takes_dtype = "dtype" in inspect.signature(kind).parameters
         given = {"dtype": np.dtype(dtype), **kwargs} if takes_dtype else kwargs
         return kind(*args, **given)
@@ -155,8 +165,12 @@ class Torch(Engine):
             torch.manual_seed(seed)
 
     def build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
+        args, kwargs = self._arguments((args, kwargs), dtype)
         with default_dtype(self.factory(dtype)["dtype"]):
-            return self.find(name)(*args, **kwargs).to(self.device)
+            return self.placed(self.find(name)(*args, **kwargs))
+
+    def placed(self, module: Any) -> Any:
+        return module.to(self.device)
 
     def native(self, array: Any) -> torch.Tensor:
         array = np.asarray(array)

@@ -14,9 +14,8 @@ from experiments.site.pages import Component, Site, anchor, severity
 from experiments.site.traps import traps
 from experiments.site.usage import shown, usage
 from parity_tests.checks import check
-from parity_tests.checks.sides import Row
 from parity_tests.rule import FACTOR, FLOOR, Result
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer, Optimizer, Pair, Refusal, Row
 
 OF_PARAMETER = re.compile(r" (?:(?:normal|zeros) at gradient .*|late|scalar|never|normal|near zero)$")  # of optimizers
 
@@ -90,7 +89,8 @@ def lines(component: Component) -> Iterator[Line]:
 def configuration(row: Row) -> str:
     """The arguments of a row and the shapes of what it is given."""
     arguments = [*map(shown, row.args), *(f"{key}={shown(value)}" for key, value in row.kwargs.items())]
-    given = [f"{key}={shown(value)}" for key, value in row.call.items()]
+    call = row.call if isinstance(row, Layer | Refusal) else row.second_group if isinstance(row, Optimizer) else {}
+    given = [f"{key}={shown(value)}" for key, value in call.items()]
     return ", ".join(arguments) + (f"; {', '.join(given)}" if given else "")
 
 

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from parity_tests.checks.sides import Row
 from parity_tests.rule import Result
 from parity_tests.table import FAMILIES
+from parity_tests.table.row import Row
 
 HERE = Path(__file__).parent
 

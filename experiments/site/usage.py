@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from parity_tests.checks.sides import Row
-from parity_tests.table.row import Pair, Recipe
+from parity_tests.table.recipe import Recipe
+from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Row, Scheduler
 
 
 class Usage(NamedTuple):
@@ -18,19 +18,19 @@ def usage(rows: list[Row]) -> Usage | None:
     row = next((row for row in rows if isinstance(row, Pair)), None)
     if row is None:
         return None
-    if row.name.startswith("nn.init."):
+    if isinstance(row, Initialiser):
         return _both("{}.manual_seed(0)\n{}." + _call(row, "w"))
-    if row.name.startswith("nn.utils."):
+    if isinstance(row, Clipping):
         return _both("{}." + _call(row, "gradients" if row.name.endswith("total_norm") else "model.parameters()"))
-    if row.name.startswith("optim.lr_scheduler.") or row.name.endswith("SWALR"):
+    if isinstance(row, Scheduler):
         first = () if "schedulers" in row.kwargs and row.name.endswith("Chained") else ("optimizer",)
         return _both("schedule = {}." + _call(row, *first) + "\nschedule.step()")
-    if row.name.startswith("optim.swa_utils."):
+    if isinstance(row, Averaging):
         return _both("{}." + _call(row, *(["batches"] if row.name.endswith("update_bn") else []), "model"))
-    if row.name.startswith("optim."):
+    if isinstance(row, Optimizer):
         return _both("optimizer = {}." + _call(row, "model.parameters()") + "\noptimizer.step()")
     built = "layer = {}." + _call(row)
-    if not row.inputs:
+    if not isinstance(row, Layer) or not row.inputs:
         return _both(built)
     inputs = ", ".join(_names(row))
     return Usage(
@@ -43,7 +43,7 @@ def _both(line: str) -> Usage:
     return Usage(line.replace("{}", "scratch"), line.replace("{}", "torch"))
 
 
-def _names(row: Pair) -> list[str]:
+def _names(row: Layer) -> list[str]:
     count = len(row.inputs)
     if "Loss" in row.name:
         return ["x", "target", "lengths", "target_lengths"][:count]

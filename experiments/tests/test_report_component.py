@@ -19,7 +19,8 @@ from parity_tests.checks import check
 from parity_tests.engine import find
 from parity_tests.environment import environment
 from parity_tests.table import FAMILIES, TABLE
-from parity_tests.table.row import Pair, normal
+from parity_tests.table.recipe import normal
+from parity_tests.table.row import Layer, Pair
 
 NAMES = [one.name for one in components()]
 ONE_OF_EACH = [  # the smallest of every family, and of every way to draw
@@ -136,7 +137,7 @@ def test_component_that_is_added_to_the_table_has_its_page(
 ) -> None:
     monkeypatch.setattr(scratch.nn, "Cube", Cube, raising=False)
     monkeypatch.setattr(torch_impl.nn, "Cube", TorchCube, raising=False)
-    monkeypatch.setitem(FAMILIES, family, [Pair("nn.Cube", (), (normal(7, 5, 3, 2),))])
+    monkeypatch.setitem(FAMILIES, family, [Layer("nn.Cube", (), (normal(7, 5, 3, 2),))])
     small = site(tmp_path, ["nn.Cube"])
     assert component.write(small, "nn.Cube").ok
     text = (tmp_path / small.components[0].page).read_text(encoding="utf-8")

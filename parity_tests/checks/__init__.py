@@ -6,19 +6,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
-
-from parity_tests.checks.layer import DTYPES, LayerCheck, check_refusal
-from parity_tests.checks.sides import Row
-from parity_tests.engine import SCRATCH, TORCH
+from parity_tests.checks.averaging import check_averaging
+from parity_tests.checks.clipping import check_clipping
+from parity_tests.checks.initialiser import check_initialiser
+from parity_tests.checks.layer import DTYPES, check_layer
+from parity_tests.checks.optimizer import check_optimizer
+from parity_tests.checks.refusal import check_refusal
+from parity_tests.checks.scheduler import check_scheduler
+from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
 from parity_tests.rule import Result, exactly
-from parity_tests.table.row import Refusal
+from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Refusal, Row, Scheduler
 
-__all__ = ["DTYPES", "check"]
+__all__ = ["CHECKS", "DTYPES", "check"]
+
+# kind of row -> its check, of the row in these precisions, our engine and the one that it is judged by
+CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Engine, Torch], list[Result]]] = {
+    Layer: check_layer,
+    Optimizer: check_optimizer,
+    Scheduler: check_scheduler,
+    Initialiser: check_initialiser,
+    Clipping: check_clipping,
+    Averaging: check_averaging,
+    Refusal: check_refusal,
+}
 
 
 def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", component: Any = None) -> list[Result]:
@@ -26,25 +39,12 @@ def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", compone
 
     Both engines may warn a user (UserWarning, FutureWarning); a warning from NumPy's arithmetic is a failure.
     """
+    ours = SCRATCH.replacing(row.name, component) if component else SCRATCH
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("error", RuntimeWarning)
-        return _check(row, tuple(dtypes), device, component)
-
-
-def _check(row: Row, dtypes: tuple[str, ...], device: str, component: Any) -> list[Result]:
-    ours = SCRATCH.replacing(row.name, component) if component else SCRATCH
-    try:
-        if isinstance(row, Refusal):
-            return [check_refusal(row, ours)]
-        if row.name.startswith(("optim.", "nn.init.", "nn.utils.")):
-            from parity_tests.checks import optimizer
-
-            elsewhere = device != "cpu" and row.name.startswith("optim.")
-            place = torch.device(device) if elsewhere else nullcontext()  # init draws on the CPU
-            with place:
-                return optimizer.check(row, dtypes, ours)
-        return list(LayerCheck(row, dtypes, ours, TORCH.on(device)).results())
-    except Exception as error:
-        return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]
+        try:
+            return CHECKS[type(row)](row, tuple(dtypes), ours, TORCH.on(device))
+        except Exception as error:
+            return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]

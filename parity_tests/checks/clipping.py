@@ -1,6 +1,6 @@
 """Check gradient clipping: the norm that is returned and every gradient afterwards.
 
-The row's inputs are the gradients; None stands for a parameter without one.
+None among the row's gradients stands for a parameter without one.
 """
 
 from __future__ import annotations
@@ -10,46 +10,50 @@ from typing import Any
 import numpy as np
 
 from parity_tests.checks.sides import Numbers, draw, generator
-from parity_tests.engine import SCRATCH, TORCH, Engine
+from parity_tests.engine import Engine
 from parity_tests.rule import DRAWS, Result, distance, exactly, float32_limit, float64_limit
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Clipping
 
 
-def check_clip(pair: Pair, dtype: str) -> list[Result]:
+def check_clipping(row: Clipping, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
+    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
+
+
+def _results(row: Clipping, dtype: str, engine: Engine, torch: Engine) -> list[Result]:
     u: dict[str, float] = {}
     error: dict[str, float] = {}
     for number in range(DRAWS):
-        truth, rough = (run(pair, TORCH, kind, number) for kind in ("float64", "float32"))
-        ours = run(pair, SCRATCH, dtype, number)
+        truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
+        ours = run(row, engine, dtype, number)
         for what, exact in truth.items():
             u[what] = max(u.get(what, 0.0), distance(rough[what], exact))
             error[what] = max(error.get(what, 0.0), distance(ours[what], exact))
             if ours[what].dtype != dtype:
-                return [exactly(pair.label, what, dtype, False, f"the dtype is {ours[what].dtype}")]
+                return [exactly(row.label, what, dtype, False, f"the dtype is {ours[what].dtype}")]
     limit = float32_limit if dtype == "float32" else float64_limit
-    return [Result(pair.label, what, dtype, value, limit(u[what])) for what, value in error.items()]
+    return [Result(row.label, what, dtype, value, limit(u[what])) for what, value in error.items()]
 
 
-def gradients(pair: Pair, dtype: str, number: int) -> list[np.ndarray | None]:
-    return list(draw(pair.inputs, generator(pair, 0, number), np.dtype(dtype)))
+def gradients(row: Clipping, dtype: str, number: int) -> list[np.ndarray | None]:
+    return list(draw(row.gradients, generator(row, 0, number), np.dtype(dtype)))
 
 
-def run(pair: Pair, engine: Engine, dtype: str, number: int) -> Numbers:
+def run(row: Clipping, engine: Engine, dtype: str, number: int) -> Numbers:
     """What the function returns, as "norm", and every gradient afterwards."""
-    arrays = gradients(pair, dtype, number)
+    arrays = gradients(row, dtype, number)
     parameters = [engine.parameter(np.zeros(1 if g is None else g.shape, dtype)) for g in arrays]
     for parameter, gradient in zip(parameters, arrays, strict=True):
         parameter.grad = None if gradient is None else engine.native(gradient)
-    returned = _call(pair, engine, parameters, dtype)
+    returned = _call(row, engine, parameters, dtype)
     after = {f"gradient {i}": engine.array(p.grad) for i, p in enumerate(parameters) if p.grad is not None}
     return after if returned is None else {"norm": engine.array(returned), **after}
 
 
-def _call(pair: Pair, engine: Engine, parameters: list[Any], dtype: str) -> Any:
-    function = engine.find(pair.name)
-    if pair.name.endswith("get_total_norm"):
-        return function([p.grad for p in parameters if p.grad is not None], **pair.kwargs)
-    if pair.name.endswith("clip_grads_with_norm_"):
-        norm = engine.native(np.array(pair.kwargs["total_norm"], dtype))
-        return function(parameters, pair.kwargs["max_norm"], norm)
-    return function(parameters, **pair.kwargs)
+def _call(row: Clipping, engine: Engine, parameters: list[Any], dtype: str) -> Any:
+    function = engine.find(row.name)
+    if row.name.endswith("get_total_norm"):
+        return function([p.grad for p in parameters if p.grad is not None], **row.kwargs)
+    if row.name.endswith("clip_grads_with_norm_"):
+        norm = engine.native(np.array(row.kwargs["total_norm"], dtype))
+        return function(parameters, row.kwargs["max_norm"], norm)
+    return function(parameters, **row.kwargs)

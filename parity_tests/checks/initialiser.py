@@ -1,12 +1,11 @@
 """Check an initialiser: equal bits from the same seed, and the generator left in the same state.
 
-The row's inputs give the shapes. Each is filled in C order and, from the same seed, as a transposed array, since torch
+Each of the row's arrays is filled in C order and, from the same seed, as a transposed array, since torch
 draws in the order of memory.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,78 +22,78 @@ from parity_tests.rule import (
     float32_limit,
     float64_limit,
 )
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Initialiser
 
 
-def check_init(pair: Pair, dtype: str) -> list[Result]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return list(_orthogonal(pair, dtype) if pair.name == "nn.init.orthogonal_" else _bits(pair, dtype))
+def check_initialiser(row: Initialiser, dtypes: tuple[str, ...], ours: Engine, _: Engine) -> list[Result]:
+    """Torch draws on the CPU, whatever the device of the check: another device has another stream."""
+    results = _orthogonal if row.name == "nn.init.orthogonal_" else _bits
+    return [result for dtype in dtypes for result in results(row, dtype, ours)]
 
 
-def _bits(pair: Pair, dtype: str) -> Iterator[Result]:
-    for array in draw(pair.inputs, generator(pair, 0), np.dtype(dtype)):
+def _bits(row: Initialiser, dtype: str, engine: Engine) -> Iterator[Result]:
+    for array in draw(row.arrays, generator(row, 0), np.dtype(dtype)):
         for layout, start in (("", array), (" transposed", array.T)):
-            if start.ndim > 2 and layout and "dirac" in pair.name:
+            if start.ndim > 2 and layout and "dirac" in row.name:
                 continue
             equal = state = True
             for seed in range(DRAWS):
-                ours, theirs = fill(pair, start, seed)
+                ours, theirs = fill(row, start, seed, engine)
                 equal = equal and bits_equal(ours, theirs)
                 state = state and _same_state()
             what = f"{list(start.shape)}{layout}"
-            if "bits" in pair.notes:
+            if "bits" in row.notes:
                 yield exactly(
-                    pair.label, f"kind {what}", dtype, (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+                    row.label, f"kind {what}", dtype, (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
                 )
                 continue
-            yield exactly(pair.label, f"bits {what}", dtype, equal, "bits differ")
-            yield exactly(pair.label, f"generator after {what}", dtype, state, "the generators' states differ")
+            yield exactly(row.label, f"bits {what}", dtype, equal, "bits differ")
+            yield exactly(row.label, f"generator after {what}", dtype, state, "the generators' states differ")
 
 
-def _orthogonal(pair: Pair, dtype: str) -> Iterator[Result]:
+def _orthogonal(row: Initialiser, dtype: str, engine: Engine) -> Iterator[Result]:
     """Not bits, but the rule: QR depends on the LAPACK. The truth is torch's QR, in float64, of the same normals."""
-    arrays = list(draw(pair.inputs, generator(pair, 0), np.dtype(dtype)))
+    arrays = list(draw(row.arrays, generator(row, 0), np.dtype(dtype)))
     for array in [*arrays, *(array.T for array in arrays if array.ndim == 2)]:
         u = error = 0.0
         state = True
         for seed in range(DRAWS):
-            ours, theirs = fill(pair, array, seed)
+            ours, theirs = fill(row, array, seed, engine)
             state = state and _same_state()
-            u = max(u, _orthogonal_error(pair, seed, array.shape))
-            truth = theirs if dtype == "float64" else _orthogonal_truth(pair, seed, array.shape)
+            u = max(u, _orthogonal_error(row, seed, array.shape))
+            truth = theirs if dtype == "float64" else _orthogonal_truth(row, seed, array.shape)
             error = max(error, distance(ours, truth))
         limit = float32_limit(u) if dtype == "float32" else float64_limit(u)
-        yield Result(pair.label, f"Q {list(array.shape)}", dtype, error, limit)
-        yield exactly(pair.label, f"generator after {list(array.shape)}", dtype, state)
+        yield Result(row.label, f"Q {list(array.shape)}", dtype, error, limit)
+        yield exactly(row.label, f"generator after {list(array.shape)}", dtype, state)
 
 
-def _orthogonal_error(pair: Pair, seed: int, shape: tuple[int, ...]) -> float:
-    _, theirs = fill(pair, np.empty(shape, np.float32), seed)
-    return distance(theirs, _orthogonal_truth(pair, seed, shape))
+def _orthogonal_error(row: Initialiser, seed: int, shape: tuple[int, ...]) -> float:
+    _, theirs = fill(row, np.empty(shape, np.float32), seed)
+    return distance(theirs, _orthogonal_truth(row, seed, shape))
 
 
-def _orthogonal_truth(pair: Pair, seed: int, shape: tuple[int, ...]) -> np.ndarray:
+def _orthogonal_truth(row: Initialiser, seed: int, shape: tuple[int, ...]) -> np.ndarray:
     """The float64 evaluation for the normals that torch draws in float32."""
     TORCH.seed(seed)
     normals = torch.empty(shape).flatten(1).normal_().double()
     tall = normals if normals.shape[0] >= normals.shape[1] else normals.T
     q, r = torch.linalg.qr(tall)
     q = q * r.diagonal().sign()
-    return ((q if tall is normals else q.T).reshape(shape) * pair.kwargs.get("gain", 1)).numpy()
+    return ((q if tall is normals else q.T).reshape(shape) * row.kwargs.get("gain", 1)).numpy()
 
 
-def fill(pair: Pair, start: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def fill(row: Initialiser, start: np.ndarray, seed: int, engine: Engine = SCRATCH) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' array of start's shape and strides, filled from one seed; and each returns what it was given."""
-    return _filled(pair, SCRATCH, start, seed), _filled(pair, TORCH, start, seed)
+    return _filled(row, engine, start, seed), _filled(row, TORCH, start, seed)
 
 
-def _filled(pair: Pair, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
+def _filled(row: Initialiser, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
     target = engine.native(np.copy(start, order="K"))
     engine.seed(seed)
-    returned = engine.find(pair.name)(target, *pair.args, **pair.kwargs)
+    returned = engine.find(row.name)(target, *row.args, **row.kwargs)
     if returned is not target:
-        raise AssertionError(f"{engine}: {pair.name} must return the array that it was given")
+        raise AssertionError(f"{engine}: {row.name} must return the array that it was given")
     return engine.array_view(target)
 
 

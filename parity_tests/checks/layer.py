@@ -1,4 +1,4 @@
-"""Check a layer, an activation or a loss: both engines, the same numbers, everything that design section 4 asks."""
+"""Check a layer, an activation or a loss: both engines, the same numbers, everything that can differ."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import scratch
+from parity_tests.checks.refusal import attempt, same_class, verdict
 from parity_tests.checks.sides import (
     Numbers,
     ScratchSide,
@@ -23,15 +24,19 @@ from parity_tests.checks.sides import (
 from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
 from parity_tests.nests import leaves, map_nest
 from parity_tests.rule import DRAWS, Result, bits_equal, distance, exactly, float32_limit, float64_limit, ulp
-from parity_tests.table.row import Pair, Refusal
+from parity_tests.table.row import Layer
 
 DTYPES = ("float32", "float64")
 
 
-class LayerCheck:
-    """The checks of design section 4 for a layer, an activation or a loss."""
+def check_layer(row: Layer, dtypes: tuple[str, ...], ours: Engine, theirs: Torch) -> list[Result]:
+    return list(LayerCheck(row, dtypes, ours, theirs).results())
 
-    def __init__(self, pair: Pair, dtypes: tuple[str, ...], ours: Engine = SCRATCH, theirs: Torch = TORCH) -> None:
+
+class LayerCheck:
+    """Initial state, values, call rules, memory layout, other batch shapes, non-finite input, finite differences."""
+
+    def __init__(self, pair: Layer, dtypes: tuple[str, ...], ours: Engine = SCRATCH, theirs: Torch = TORCH) -> None:
         self.pair, self.dtypes, self.ours, self.theirs = pair, dtypes, ours, theirs
         self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
         for dtype in DTYPES:
@@ -162,7 +167,7 @@ class LayerCheck:
         for what, view in views:
             inputs, call = self.sample(0, dtype)
             inputs = map_nest(partial(_view, view=view), inputs)
-            yield from self.same_verdict(what, inputs, call, dtype)
+            yield from self.sameverdict(what, inputs, call, dtype)
 
     def other_batches(self) -> Iterator[Result]:
         """An empty batch and no batch dimension: torch's result, or torch's class of error."""
@@ -171,7 +176,7 @@ class LayerCheck:
         for what, index in cuts:
             if what not in self.pair.notes:
                 inputs, call = self.sample(0, dtype)
-                yield from self.same_verdict(what, map_nest(partial(_cut, index=index), inputs), call, dtype)
+                yield from self.sameverdict(what, map_nest(partial(_cut, index=index), inputs), call, dtype)
 
     def nonfinite(self) -> Iterator[Result]:
         """NaN and infinities in one element of an input travel through output and gradients as in torch.
@@ -191,15 +196,15 @@ class LayerCheck:
                 poisoned.flat[generator(self.pair, 4, i).integers(target.size)] = planted
                 poisoned_inputs = map_nest(partial(_swap, old=target, new=poisoned), inputs)
                 with np.errstate(all="ignore"):
-                    yield from self.same_verdict(f"{planted} in input {i}:", poisoned_inputs, call, dtype)
+                    yield from self.sameverdict(f"{planted} in input {i}:", poisoned_inputs, call, dtype)
 
-    def same_verdict(self, what: str, inputs: Any, call: Any, dtype: str) -> Iterator[Result]:
+    def sameverdict(self, what: str, inputs: Any, call: Any, dtype: str) -> Iterator[Result]:
         ours, theirs = self._fresh(dtype)
-        values, error = _attempt(lambda: ours.run(inputs, call, self.modes[0]))
-        expected, torch_error = _attempt(lambda: theirs.run(inputs, call, self.modes[0]))
+        values, error = attempt(lambda: ours.run(inputs, call, self.modes[0]))
+        expected, torch_error = attempt(lambda: theirs.run(inputs, call, self.modes[0]))
         if expected is None or values is None:
-            same = error is not None and torch_error is not None and _same_class(error, torch_error)
-            note = f"scratch: {_verdict(error)}; torch: {_verdict(torch_error)}"
+            same = error is not None and torch_error is not None and same_class(error, torch_error)
+            note = f"scratch: {verdict(error)}; torch: {verdict(torch_error)}"
             yield exactly(self.pair.label, f"{what} verdict", dtype, same, note)
             return
         for name, truth in expected.items():
@@ -280,29 +285,6 @@ class LayerCheck:
         return (values[0] - values[1]) / (2 * h), size
 
 
-def check_refusal(row: Refusal, engine: Engine = SCRATCH) -> Result:
-    """Torch raises; scratch must raise the same class of error, and its text must name the component."""
-
-    def attempt(side: Any) -> Exception | None:
-        def call() -> None:
-            built = side()
-            inputs, options = draw((row.inputs, row.call), generator(row, 0, 0), np.float32)
-            output = built.forward(
-                map_nest(built._tensor, inputs) if isinstance(built, TorchSide) else inputs, options, True, 0
-            )
-            if row.inputs == ():
-                raise AssertionError(f"nothing was refused, the output is {output}")
-
-        return _attempt(call)[1]
-
-    ours = attempt(lambda: ScratchSide(row, np.float32, engine=engine))
-    theirs = attempt(lambda: TorchSide(row, np.float32))
-    named = ours is not None and row.name.split(".")[-1] in str(ours)
-    same = ours is not None and theirs is not None and _same_class(ours, theirs)
-    note = f"scratch: {_verdict(ours)}; torch: {_verdict(theirs)}" + ("" if named else "; the text names no component")
-    return exactly(row.label, "refusal", None, same and named, note)
-
-
 def _apart(ours: Numbers, theirs: Numbers, name: str, truth: np.ndarray, notes: dict[str, str]) -> float:
     """Distance to the truth; infinite, with a note, where a name, dtype or shape differs."""
     if name not in ours:
@@ -316,28 +298,13 @@ def _apart(ours: Numbers, theirs: Numbers, name: str, truth: np.ndarray, notes: 
     return distance(ours[name], truth)
 
 
-def _attempt(call: Any) -> tuple[Any, Exception | None]:
-    try:
-        return call(), None
-    except Exception as error:
-        return None, error
-
-
 def _same_numbers(a: Any, b: Any) -> bool:
     a, b = np.asarray(a), np.asarray(b)
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def _raises(call: Any, kind: type[Exception]) -> bool:
-    return isinstance(_attempt(call)[1], kind)
-
-
-def _same_class(ours: Exception, theirs: Exception) -> bool:
-    return isinstance(ours, type(theirs)) or isinstance(theirs, type(ours))
-
-
-def _verdict(error: Exception | None) -> str:
-    return "accepts it" if error is None else f"{type(error).__name__}: {str(error).splitlines()[0][:140]}"
+    return isinstance(attempt(call)[1], kind)
 
 
 def _read_only(x: Any) -> Any:

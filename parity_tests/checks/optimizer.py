@@ -3,7 +3,7 @@
 Gradients are fixed random numbers, so that rounding does not come back through a model. Parameters start at normal
 values or at zeros: the latter are sums of updates, so errors are seen at the updates' own scale. Each has a gradient
 size of its own; one has no gradient in some steps, one never. Every other one lies in a second group, whose options are
-the row's `call`. Both rates drop to a tenth on the way, which tells the forms of momentum apart.
+the row's `second_group`. Both rates drop to a tenth on the way, which tells the forms of momentum apart.
 
 LBFGS evaluates its objective itself: there the gradients are those of a function of the parameters, and few steps are
 taken, since near the minimum rounding decides. Muon rounds to bfloat16 on its way: the truth is torch's Muon without
@@ -12,7 +12,7 @@ that rounding, and in float64 so is scratch's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -23,14 +23,10 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.checks.averaging import check_averaging
-from parity_tests.checks.clipping import check_clip
-from parity_tests.checks.initialiser import check_init
-from parity_tests.checks.scheduler import check_scheduler
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import DRAWS, Result, distance, float32_limit, float64_limit
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Optimizer
 
 STEPS, LBFGS_STEPS = 25, 8
 DROP = 0.4  # the rates drop when this share of the steps is over,
@@ -38,16 +34,9 @@ HANDOVER = 0.5  # and the state changes engines here
 Trajectory = list[Numbers]
 
 
-def check(row: Pair, dtypes: Iterable[str] = ("float32", "float64"), engine: Engine = SCRATCH) -> list[Result]:
-    """All results of a row of torch.optim, torch.nn.init or torch.nn.utils."""
-    if row.name.startswith("optim.lr_scheduler.") or row.name == "optim.swa_utils.SWALR":
-        return check_scheduler(row)
-    checkers = {"nn.init": check_init, "nn.utils": check_clip, "optim.swa_utils": check_averaging}
-    package = row.name.rpartition(".")[0]
-    if package in checkers:
-        return [result for dtype in dtypes for result in checkers[package](row, dtype)]
-    optimizer = OptimizerCheck(row, engine)
-    return [result for dtype in dtypes for result in optimizer.results(dtype)]
+def check_optimizer(row: Optimizer, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
+    check = OptimizerCheck(row, ours, theirs)
+    return [result for dtype in dtypes for result in check.results(dtype)]
 
 
 @dataclass(frozen=True)
@@ -82,11 +71,11 @@ OBJECTIVE = [Weight("normal", (5, 3), size=1.0), Weight("near zero", (7,), 1e-3)
 class OptimizerCheck:
     """Trajectories against the rule, and runs that change engines in the middle."""
 
-    def __init__(self, pair: Pair, engine: Engine = SCRATCH) -> None:
-        self.pair, self.engine = pair, engine
+    def __init__(self, row: Optimizer, engine: Engine = SCRATCH, torch: Engine = TORCH) -> None:
+        self.row, self.engine, self.torch = row, engine, torch
         self.torch_runs: dict[Any, Trajectory] = {}
-        self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(pair.name, WEIGHTS)
-        self.steps = LBFGS_STEPS if pair.name == "optim.LBFGS" else STEPS
+        self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(row.name, WEIGHTS)
+        self.steps = LBFGS_STEPS if row.name == "optim.LBFGS" else STEPS
 
     def results(self, dtype: str) -> Iterator[Result]:
         limit = float32_limit if dtype == "float32" else float64_limit
@@ -94,39 +83,39 @@ class OptimizerCheck:
         error: dict[str, float] = {}
         notes: dict[str, str] = {}
         for number in range(DRAWS):
-            truth, rough = (self.run([TORCH], kind, number) for kind in ("float64", "float32"))
+            truth, rough = (self.run([self.torch], kind, number) for kind in ("float64", "float32"))
             ours = self.run([self.engine], dtype, number)
             _raise_to(u, _distances(rough, truth, rough, notes))
             _raise_to(error, _distances(ours, truth, rough if dtype == "float32" else truth, notes))
         for what, value in error.items():
-            yield Result(self.pair.label, what, dtype, value, limit(u[what]), notes.get(what, ""))
+            yield Result(self.row.label, what, dtype, value, limit(u[what]), notes.get(what, ""))
         # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
-        truth, like = (self.run([TORCH, TORCH], kind, 0) for kind in ("float64", dtype))
-        for legs in ([TORCH, self.engine], [self.engine, TORCH]):
+        truth, like = (self.run([self.torch, self.torch], kind, 0) for kind in ("float64", dtype))
+        for legs in ([self.torch, self.engine], [self.engine, self.torch]):
             error = _distances(self.run(legs, dtype, 0), truth, like, notes := {})
             worst = max(error, key=lambda what: error[what] / limit(u[what]))
             label = f"{' → '.join(map(str, legs))}: {worst}"
-            yield Result(self.pair.label, label, dtype, error[worst], limit(u[worst]), notes.get(worst, ""))
+            yield Result(self.row.label, label, dtype, error[worst], limit(u[worst]), notes.get(worst, ""))
 
     def run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
         """All numbers after every step. A second engine goes on from the first one's state_dict."""
         key = (len(engines), dtype, number)
         known = self.torch_runs if self.engine not in engines else {}
         if key not in known:
-            with unrounded() if self.pair.name == "optim.Muon" and dtype == "float64" else nullcontext():
+            with unrounded() if self.row.name == "optim.Muon" and dtype == "float64" else nullcontext():
                 known[key] = self._run(engines, dtype, number)
         return known[key]
 
     def _run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
         first, *second = engines
-        side = Side(self.pair, self.weights, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
+        side = Side(self.row, self.weights, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
         trajectory = []
         for step in range(self.steps):
             if step == int(DROP * self.steps):
                 side.scale_rates(0.1)
             if step == int(HANDOVER * self.steps) and second:
                 values, state = side.values(), second[0].carry(side.optimizer.state_dict(), first)
-                side = Side(self.pair, self.weights, second[0], values)
+                side = Side(self.row, self.weights, second[0], values)
                 side.optimizer.load_state_dict(state)
             side.step(number, step)
             trajectory.append(side.numbers())
@@ -136,21 +125,21 @@ class OptimizerCheck:
 class Side:
     """The row's optimizer and its parameters on one engine."""
 
-    def __init__(self, pair: Pair, weights: Sequence[Any], engine: Engine, values: Numbers) -> None:
-        self.pair, self.weights, self.engine = pair, weights, engine
+    def __init__(self, row: Optimizer, weights: Sequence[Any], engine: Engine, values: Numbers) -> None:
+        self.row, self.weights, self.engine = row, weights, engine
         self.parameters = {name: engine.parameter(value) for name, value in values.items()}
         groups: Any = [{"params": [*self.parameters.values()][::2]}]
-        groups.append({"params": [*self.parameters.values()][1::2], **self.pair.call})
-        if self.pair.name == "optim.LBFGS":
+        groups.append({"params": [*self.parameters.values()][1::2], **self.row.second_group})
+        if self.row.name == "optim.LBFGS":
             groups = self.parameters.values()
-        self.optimizer = engine.find(self.pair.name)(groups, *self.pair.args, **self.pair.kwargs)
+        self.optimizer = engine.find(self.row.name)(groups, *self.row.args, **self.row.kwargs)
 
     def scale_rates(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
 
     def step(self, number: int, step: int) -> None:
-        if self.pair.name == "optim.LBFGS":
+        if self.row.name == "optim.LBFGS":
             self.optimizer.step(self.objective)
             return
         self.optimizer.zero_grad()

@@ -16,12 +16,12 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from parity_tests.engine import SCRATCH, TORCH, Engine, Torch, default_dtype
+from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
 from parity_tests.nests import leaves, map_nest, numbered
-from parity_tests.table.row import Pair, Recipe, Refusal
+from parity_tests.table.recipe import Recipe
+from parity_tests.table.row import Layer, Refusal, Row
 
 Numbers = dict[str, np.ndarray]
-Row = Pair | Refusal
 
 
 def generator(row: Row, *salt: int) -> np.random.Generator:
@@ -34,7 +34,7 @@ def draw(nest: Any, rng: np.random.Generator, dtype: Any) -> Any:
     return map_nest(lambda leaf: leaf(rng, dtype) if isinstance(leaf, Recipe) else leaf, nest)
 
 
-def differentiable(row: Row) -> list[bool]:
+def differentiable(row: Layer | Refusal) -> list[bool]:
     """For every leaf of the row's inputs, whether its gradient is asked for."""
     return [isinstance(leaf, Recipe) and leaf.differentiable for leaf in leaves(row.inputs)]
 
@@ -52,11 +52,10 @@ def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:
 class ScratchSide:
     """The NumPy component."""
 
-    def __init__(self, row: Row, dtype: Any, seed: int = 0, engine: Engine = SCRATCH) -> None:
+    def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Engine = SCRATCH) -> None:
         self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         engine.seed(seed)
-        args, kwargs = _built((args, kwargs), engine.lib, self.dtype)
         self.module = engine.build(row.name, args, kwargs, self.dtype)
 
     def state(self) -> Numbers:
@@ -112,12 +111,11 @@ class ScratchSide:
 class TorchSide:
     """The torch component, on a device."""
 
-    def __init__(self, row: Row, dtype: Any, seed: int = 0, engine: Torch = TORCH) -> None:
+    def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Torch = TORCH) -> None:
         self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         engine.seed(seed)
-        with default_dtype(engine.factory(dtype)["dtype"]):
-            args, kwargs = _built(map_nest(self._tensor, (args, kwargs)), engine.lib, torch.get_default_dtype())
+        args, kwargs = map_nest(self._tensor, (args, kwargs))
         self.module = engine.build(row.name, args, kwargs, dtype)
 
     def _tensor(self, value: Any) -> Any:
@@ -169,8 +167,3 @@ def _is_float(value: Any) -> bool:
 
 def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
     return np.zeros_like(like) if gradient is None else np.array(gradient)
-
-
-def _built(nest: Any, package: Any, dtype: Any) -> Any:
-    """An argument that is itself a component is written as a function of the package and the dtype."""
-    return map_nest(lambda leaf: leaf(package, dtype) if getattr(leaf, "__name__", "") == "<lambda>" else leaf, nest)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.table.row import Pair, Recipe, Refusal, given, integers, normal
+from parity_tests.table.recipe import Recipe, given, integers, normal
+from parity_tests.table.row import Layer, Refusal, Row
 
 KINKS = np.array([1, -3, -1, -0.5, 0, 0.5, 3, 6], np.float32)
 AROUND = np.concatenate([KINKS, np.nextafter(KINKS, np.float32(9)), np.nextafter(KINKS, np.float32(-9))])
@@ -30,23 +31,23 @@ def off(*kinks: float) -> Recipe:
     return Recipe(draw)
 
 
-def elementwise(name: str, *args: Any, kinks: tuple[float, ...] = (), **notes: str) -> list[Pair]:
+def elementwise(name: str, *args: Any, kinks: tuple[float, ...] = (), **notes: str) -> list[Layer]:
     """Random numbers; and kinks with their neighbors, zeros of either sign, and numbers large enough to overflow."""
     case = ", ".join(map(str, args))
     return [
-        Pair(name, args, (off(*kinks),), case, notes={key.replace("_", " "): reason for key, reason in notes.items()}),
-        Pair(name, args, (given(EDGES),), f"{case} edges".strip(), smooth=False),
+        Layer(name, args, (off(*kinks),), case, notes={key.replace("_", " "): reason for key, reason in notes.items()}),
+        Layer(name, args, (given(EDGES),), f"{case} edges".strip(), smooth=False),
     ]
 
 
-def small(name: str, *args: Any) -> Pair:
+def small(name: str, *args: Any) -> Layer:
     """Numbers near 0, judged by their own size: 1 + x must not swallow them."""
-    return Pair(name, args, (normal(32, 7, scale=1e-4),), ", ".join([*map(str, args), "small"]), smooth=False)
+    return Layer(name, args, (normal(32, 7, scale=1e-4),), ", ".join([*map(str, args), "small"]), smooth=False)
 
 
-def tail(name: str, *args: Any, loc: float = -20.0) -> Pair:
+def tail(name: str, *args: Any, loc: float = -20.0) -> Layer:
     """Numbers where the function nearly vanishes, judged by what is left of it."""
-    return Pair(name, args, (normal(32, 7, loc=loc),), ", ".join([*map(str, args), "tail"]), smooth=False)
+    return Layer(name, args, (normal(32, 7, loc=loc),), ", ".join([*map(str, args), "tail"]), smooth=False)
 
 
 def refuses_integers(name: str, *args: Any) -> Refusal:
@@ -57,11 +58,11 @@ HARDSIGMOID_NOTE = "torch's slope is 1/6 rounded to float32 in float64 too, and 
 LARGE_GATES = given([[1e3, -1e3, 2.0, -0.5, 1e3, -1e3], [0.0, 30.0, -1e3, 1e3, -30.0, 1e3]])
 MASKED = given([[0.5, -np.inf, 1.5], [-np.inf, -np.inf, -np.inf], [1e3, -1e3, 999.0], [2.0, 2.0, 2.0]])
 
-ROWS: list[Pair | Refusal] = [
+ROWS: list[Row] = [
     *elementwise("nn.CELU"),
     *elementwise("nn.CELU", 2.0),
-    Pair("nn.CELU", (-2.0,), (normal(32, 7),), "-2.0"),
-    Pair("nn.CELU", (0.3,), (normal(32, 7, scale=1e-4),), "0.3 small"),
+    Layer("nn.CELU", (-2.0,), (normal(32, 7),), "-2.0"),
+    Layer("nn.CELU", (0.3,), (normal(32, 7, scale=1e-4),), "0.3 small"),
     Refusal("nn.CELU", (0.0,), (normal(5, 3),), "alpha=0"),
     refuses_integers("nn.CELU"),
     *elementwise("nn.ELU"),
@@ -75,10 +76,10 @@ ROWS: list[Pair | Refusal] = [
     small("nn.GELU", "tanh"),
     Refusal("nn.GELU", ("sigmoid",), (normal(5, 3),), "an unknown approximation"),
     refuses_integers("nn.GELU"),
-    Pair("nn.GLU", (), (normal(7, 6),)),
-    Pair("nn.GLU", (0,), (normal(6, 5, 3),), "dim=0"),
-    Pair("nn.GLU", (-2,), (normal(7, 10, 3),), "dim=-2"),
-    Pair("nn.GLU", (), (LARGE_GATES,), "large", smooth=False),
+    Layer("nn.GLU", (), (normal(7, 6),)),
+    Layer("nn.GLU", (0,), (normal(6, 5, 3),), "dim=0"),
+    Layer("nn.GLU", (-2,), (normal(7, 10, 3),), "dim=-2"),
+    Layer("nn.GLU", (), (LARGE_GATES,), "large", smooth=False),
     Refusal("nn.GLU", (), (normal(7, 5),), "an odd length"),
     Refusal("nn.GLU", (2,), (normal(7, 6),), "no such dim"),
     Refusal("nn.GLU", (), (normal(),), "a scalar"),
@@ -102,14 +103,14 @@ ROWS: list[Pair | Refusal] = [
     *elementwise("nn.LogSigmoid"),
     tail("nn.LogSigmoid", loc=20.0),
     refuses_integers("nn.LogSigmoid"),
-    Pair("nn.LogSoftmax", (1,), (normal(7, 5),)),
-    Pair("nn.LogSoftmax", (0,), (normal(7, 5, 3),), "dim=0"),
-    Pair("nn.LogSoftmax", (-2,), (normal(7, 5, 3),), "dim=-2"),
-    Pair("nn.LogSoftmax", (-1,), (normal(5),), "one dimension"),
-    Pair("nn.LogSoftmax", (), (normal(7, 5, 3),), "no dim given"),
-    Pair("nn.LogSoftmax", (1,), (MASKED,), "masked, large, ties", smooth=False),
-    Pair("nn.LogSoftmax", (1,), (normal(3, 1009),), "long rows"),
-    Pair("nn.LogSoftmax", (1,), (normal(61, 5, scale=60),), "wide", smooth=False),
+    Layer("nn.LogSoftmax", (1,), (normal(7, 5),)),
+    Layer("nn.LogSoftmax", (0,), (normal(7, 5, 3),), "dim=0"),
+    Layer("nn.LogSoftmax", (-2,), (normal(7, 5, 3),), "dim=-2"),
+    Layer("nn.LogSoftmax", (-1,), (normal(5),), "one dimension"),
+    Layer("nn.LogSoftmax", (), (normal(7, 5, 3),), "no dim given"),
+    Layer("nn.LogSoftmax", (1,), (MASKED,), "masked, large, ties", smooth=False),
+    Layer("nn.LogSoftmax", (1,), (normal(3, 1009),), "long rows"),
+    Layer("nn.LogSoftmax", (1,), (normal(61, 5, scale=60),), "wide", smooth=False),
     Refusal("nn.LogSoftmax", (2,), (normal(7, 5),), "no such dim"),
     refuses_integers("nn.LogSoftmax", 1),
     *elementwise("nn.Mish"),
@@ -117,9 +118,9 @@ ROWS: list[Pair | Refusal] = [
     tail("nn.Mish"),
     refuses_integers("nn.Mish"),
     *elementwise("nn.PReLU", kinks=(0,)),
-    Pair("nn.PReLU", (5,), (normal(7, 5),), "5 weights", smooth=False),
-    Pair("nn.PReLU", (5, -0.5), (normal(7, 5, 3, 2),), "5 weights, images", smooth=False),
-    Pair("nn.PReLU", (3,), (normal(16381, 3),), "long sums", smooth=False),
+    Layer("nn.PReLU", (5,), (normal(7, 5),), "5 weights", smooth=False),
+    Layer("nn.PReLU", (5, -0.5), (normal(7, 5, 3, 2),), "5 weights, images", smooth=False),
+    Layer("nn.PReLU", (3,), (normal(16381, 3),), "long sums", smooth=False),
     Refusal("nn.PReLU", (5,), (normal(7, 3),), "other channels"),
     Refusal("nn.PReLU", (5,), (normal(5),), "no channel dimension"),
     Refusal("nn.PReLU", (5,), (normal(),), "a scalar"),
@@ -127,7 +128,7 @@ ROWS: list[Pair | Refusal] = [
     refuses_integers("nn.PReLU"),
     *elementwise("nn.RReLU", kinks=(0,)),
     *elementwise("nn.RReLU", 0.1, 0.9, kinks=(0,)),
-    Pair("nn.RReLU", (), (normal(7, 5, 3),), "extra dimension", smooth=False),
+    Layer("nn.RReLU", (), (normal(7, 5, 3),), "extra dimension", smooth=False),
     Refusal("nn.RReLU", (0.5, 0.1), (normal(5, 3),), "bounds swapped"),
     refuses_integers("nn.RReLU"),
     *elementwise("nn.ReLU", kinks=(0,)),
@@ -141,29 +142,29 @@ ROWS: list[Pair | Refusal] = [
     refuses_integers("nn.SiLU"),
     *elementwise("nn.Sigmoid"),
     tail("nn.Sigmoid"),
-    Pair("nn.Softmax", (1,), (normal(7, 5),)),
-    Pair("nn.Softmax", (0,), (normal(7, 5, 3),), "dim=0"),
-    Pair("nn.Softmax", (-2,), (normal(7, 5, 3),), "dim=-2"),
-    Pair("nn.Softmax", (-1,), (normal(5),), "one dimension"),
-    Pair("nn.Softmax", (), (normal(5),), "no dim given, 1 dimension"),
-    Pair("nn.Softmax", (), (normal(7, 5),), "no dim given, 2 dimensions"),
-    Pair("nn.Softmax", (), (normal(7, 5, 3),), "no dim given, 3 dimensions"),
-    Pair("nn.Softmax", (), (normal(7, 5, 3, 2),), "no dim given, 4 dimensions"),
-    Pair("nn.Softmax", (1,), (MASKED,), "masked, large, ties", smooth=False),
-    Pair("nn.Softmax", (1,), (normal(3, 1009),), "long rows"),
-    Pair("nn.Softmax", (1,), (normal(61, 5, scale=60),), "wide", smooth=False),
+    Layer("nn.Softmax", (1,), (normal(7, 5),)),
+    Layer("nn.Softmax", (0,), (normal(7, 5, 3),), "dim=0"),
+    Layer("nn.Softmax", (-2,), (normal(7, 5, 3),), "dim=-2"),
+    Layer("nn.Softmax", (-1,), (normal(5),), "one dimension"),
+    Layer("nn.Softmax", (), (normal(5),), "no dim given, 1 dimension"),
+    Layer("nn.Softmax", (), (normal(7, 5),), "no dim given, 2 dimensions"),
+    Layer("nn.Softmax", (), (normal(7, 5, 3),), "no dim given, 3 dimensions"),
+    Layer("nn.Softmax", (), (normal(7, 5, 3, 2),), "no dim given, 4 dimensions"),
+    Layer("nn.Softmax", (1,), (MASKED,), "masked, large, ties", smooth=False),
+    Layer("nn.Softmax", (1,), (normal(3, 1009),), "long rows"),
+    Layer("nn.Softmax", (1,), (normal(61, 5, scale=60),), "wide", smooth=False),
     Refusal("nn.Softmax", (2,), (normal(7, 5),), "no such dim"),
     Refusal("nn.Softmax", (-3,), (normal(7, 5),), "no such negative dim"),
     Refusal("nn.Softmax", (1,), (normal(),), "a scalar's second dim"),
     Refusal("nn.Softmax", (0.5,), (normal(7, 5),), "half a dim"),
     refuses_integers("nn.Softmax", 1),
-    Pair("nn.Softmax2d", (), (normal(7, 5, 3, 2),)),
-    Pair("nn.Softmax2d", (), (normal(5, 3, 2),), "unbatched"),
+    Layer("nn.Softmax2d", (), (normal(7, 5, 3, 2),)),
+    Layer("nn.Softmax2d", (), (normal(5, 3, 2),), "unbatched"),
     Refusal("nn.Softmax2d", (), (normal(7, 5),), "two dimensions"),
-    Pair("nn.Softmin", (1,), (normal(7, 5),)),
-    Pair("nn.Softmin", (-1,), (normal(7, 5, 3),), "dim=-1"),
-    Pair("nn.Softmin", (), (normal(7, 5, 3, 2),), "no dim given"),
-    Pair("nn.Softmin", (1,), (MASKED,), "masked, large, ties", smooth=False),
+    Layer("nn.Softmin", (1,), (normal(7, 5),)),
+    Layer("nn.Softmin", (-1,), (normal(7, 5, 3),), "dim=-1"),
+    Layer("nn.Softmin", (), (normal(7, 5, 3, 2),), "no dim given"),
+    Layer("nn.Softmin", (1,), (MASKED,), "masked, large, ties", smooth=False),
     Refusal("nn.Softmin", (2,), (normal(7, 5),), "no such dim"),
     refuses_integers("nn.Softmin", 1),
     *elementwise("nn.Softplus"),

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from parity_tests.table.row import Pair, Recipe, Refusal, given, integers, normal
+from parity_tests.table.recipe import Recipe, given, integers, normal
+from parity_tests.table.row import Layer, Refusal, Row
 
 L, S, N, E, H = 5, 7, 3, 6, 2
 
@@ -37,31 +38,31 @@ FULLY_MASKED = given([[True] * S if i == 2 else [False] * S for i in range(L)])
 
 FUSED = {"nonfinite": "torch's fused kernel on the CPU loses NaN and infinity where a softmax keeps them"}
 
-ROWS: list[Pair | Refusal] = [
-    Pair(SDPA, (), QKV),
-    Pair(SDPA, (), HEADS, "heads"),
-    Pair(SDPA, (), HEADS, "boolean mask", call={"attn_mask": open_mask(L, S)}),
-    Pair(SDPA, (), HEADS, "float mask", call={"attn_mask": normal(L, S)}),
-    Pair(SDPA, (), HEADS, "causal", {"is_causal": True}),
-    Pair(SDPA, (), HEADS, "scale", {"scale": 0.3}),
-    Pair(SDPA, (), HEADS, "dropout", {"dropout_p": 0.3}),
-    Pair(
+ROWS: list[Row] = [
+    Layer(SDPA, (), QKV),
+    Layer(SDPA, (), HEADS, "heads"),
+    Layer(SDPA, (), HEADS, "boolean mask", call={"attn_mask": open_mask(L, S)}),
+    Layer(SDPA, (), HEADS, "float mask", call={"attn_mask": normal(L, S)}),
+    Layer(SDPA, (), HEADS, "causal", {"is_causal": True}),
+    Layer(SDPA, (), HEADS, "scale", {"scale": 0.3}),
+    Layer(SDPA, (), HEADS, "dropout", {"dropout_p": 0.3}),
+    Layer(
         SDPA, (), (normal(N, 4, L, E), normal(N, 2, S, E), normal(N, 2, S, 11)), "grouped heads", {"enable_gqa": True}
     ),
-    Pair(SDPA, (), HEADS, "a row fully masked", call={"attn_mask": given(np.arange(L)[:, None] != np.full(S, 2))}),
+    Layer(SDPA, (), HEADS, "a row fully masked", call={"attn_mask": given(np.arange(L)[:, None] != np.full(S, 2))}),
     Refusal(SDPA, (), (normal(N, L, E), normal(N, S, E + 1), normal(N, S, 11)), "keys of another width"),
     Refusal(SDPA, (), (*HEADS, open_mask(L, S)), "a mask beside is_causal", {"is_causal": True}),
-    Pair("nn.MultiheadAttention", (E, H), MHA),
-    Pair("nn.MultiheadAttention", (E, H), FIRST, "batch first", {"batch_first": True}),
-    Pair("nn.MultiheadAttention", (E, H), (normal(L, E), normal(S, E), normal(S, E)), "no batch"),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "no weights", call={"need_weights": False}, notes=FUSED),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "weights of each head", call={"average_attn_weights": False}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "no bias", {"bias": False}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "dropout", {"dropout": 0.3}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "dropout, no weights", {"dropout": 0.3}, {"need_weights": False}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "bias_kv", {"add_bias_kv": True}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "zero attention", {"add_zero_attn": True}),
-    Pair(
+    Layer("nn.MultiheadAttention", (E, H), MHA),
+    Layer("nn.MultiheadAttention", (E, H), FIRST, "batch first", {"batch_first": True}),
+    Layer("nn.MultiheadAttention", (E, H), (normal(L, E), normal(S, E), normal(S, E)), "no batch"),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "no weights", call={"need_weights": False}, notes=FUSED),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "weights of each head", call={"average_attn_weights": False}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "no bias", {"bias": False}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "dropout", {"dropout": 0.3}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "dropout, no weights", {"dropout": 0.3}, {"need_weights": False}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "bias_kv", {"add_bias_kv": True}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "zero attention", {"add_zero_attn": True}),
+    Layer(
         "nn.MultiheadAttention",
         (E, H),
         MHA,
@@ -69,25 +70,25 @@ ROWS: list[Pair | Refusal] = [
         {"add_bias_kv": True, "add_zero_attn": True},
         {"attn_mask": blocking_mask(L, S), "key_padding_mask": blocking_mask(N, S)},
     ),
-    Pair(
+    Layer(
         "nn.MultiheadAttention",
         (E, H),
         (normal(L, N, E), normal(S, N, 5), normal(S, N, 11)),
         "kdim, vdim",
         {"kdim": 5, "vdim": 11},
     ),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "attn_mask", call={"attn_mask": blocking_mask(L, S)}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "float mask", call={"attn_mask": normal(L, S)}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "a mask for each head", call={"attn_mask": blocking_mask(N * H, L, S)}),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "key_padding_mask", call={"key_padding_mask": blocking_mask(N, S)}),
-    Pair(
+    Layer("nn.MultiheadAttention", (E, H), MHA, "attn_mask", call={"attn_mask": blocking_mask(L, S)}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "float mask", call={"attn_mask": normal(L, S)}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "a mask for each head", call={"attn_mask": blocking_mask(N * H, L, S)}),
+    Layer("nn.MultiheadAttention", (E, H), MHA, "key_padding_mask", call={"key_padding_mask": blocking_mask(N, S)}),
+    Layer(
         "nn.MultiheadAttention",
         (E, H),
         MHA,
         "both masks, no weights",
         call={"attn_mask": blocking_mask(L, S), "key_padding_mask": blocking_mask(N, S), "need_weights": False},
     ),
-    Pair(
+    Layer(
         "nn.MultiheadAttention",
         (E, H),
         (normal(L, N, E), normal(L, N, E), normal(L, N, E)),
@@ -95,8 +96,8 @@ ROWS: list[Pair | Refusal] = [
         call={"attn_mask": causal(L), "is_causal": True, "need_weights": False},
         notes=FUSED,
     ),
-    Pair("nn.MultiheadAttention", (E, H), MHA, "a row fully masked", call={"attn_mask": FULLY_MASKED}, smooth=False),
-    Pair(
+    Layer("nn.MultiheadAttention", (E, H), MHA, "a row fully masked", call={"attn_mask": FULLY_MASKED}, smooth=False),
+    Layer(
         "nn.MultiheadAttention",
         (E, H),
         MHA,

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Averaging
 
 
-def row(case: str = "", **kwargs: Any) -> Pair:
-    return Pair("optim.swa_utils.AveragedModel", kwargs=kwargs, case=case)
+def row(case: str = "", **kwargs: Any) -> Averaging:
+    return Averaging("optim.swa_utils.AveragedModel", kwargs=kwargs, case=case)
 
 
 ROWS = [
@@ -18,5 +18,5 @@ ROWS = [
     row("SWA of lists", multi_avg_fn=("get_swa_multi_avg_fn",)),
     row("EMA of lists", multi_avg_fn=("get_ema_multi_avg_fn", 0.9)),
     row("EMA of lists, fast", multi_avg_fn=("get_ema_multi_avg_fn", 0.3), use_buffers=True),
-    Pair("optim.swa_utils.update_bn"),
+    Averaging("optim.swa_utils.update_bn"),
 ]

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 
-from parity_tests.table.row import Refusal, integers, normal
+from parity_tests.built import Built
+from parity_tests.table.recipe import integers, normal
+from parity_tests.table.row import Refusal
 
-relu = lambda lib, dtype: lib.nn.ReLU()  # noqa: E731 - the table builds lambdas on both sides
+relu = Built("nn.ReLU")
 
 ROWS = [
     Refusal("nn.ModuleDict", (3,), (), "what is no mapping"),

@@ -1,29 +1,30 @@
 """Rows: convolution, transposed convolution, Unfold and Fold."""
 
-from parity_tests.table.row import Pair, Refusal, integers, normal
+from parity_tests.table.recipe import integers, normal
+from parity_tests.table.row import Layer, Refusal, Row
 
 LINE, IMAGE, VOLUME = normal(3, 4, 13), normal(3, 4, 7, 11), normal(2, 4, 5, 3, 7)
 
 
-def convolutions(axes: int, x) -> list[Pair | Refusal]:
+def convolutions(axes: int, x) -> list[Row]:
     """What Conv1d, 2d and 3d have in common. The kernel, stride and dilation are another on every axis."""
     name, kernel = f"nn.Conv{axes}d", (3, 2, 5)[:axes]
     stride, dilation, padding = (2, 3, 1)[:axes], (2, 1, 1)[:axes], (1, 2, 3)[:axes]
     return [
-        Pair(name, (4, 5, kernel), (x,)),
-        Pair(name, (4, 5, kernel), (x,), "no bias", {"bias": False}),
-        Pair(name, (4, 5, kernel, stride), (x,), "stride"),
-        Pair(name, (4, 5, kernel), (x,), "padding", {"padding": padding}),
-        Pair(name, (4, 5, kernel), (x,), "dilation", {"dilation": dilation, "padding": 1}),
-        Pair(name, (4, 6, kernel), (x,), "groups", {"groups": 2, "stride": stride, "padding": 1}),
-        Pair(name, (4, 8, kernel), (x,), "depthwise", {"groups": 4}),
-        Pair(name, (4, 5, 1), (x,), "pointwise"),
-        Pair(name, (4, 5, 2), (x,), "same", {"padding": "same", "dilation": dilation}),
-        Pair(name, (4, 5, kernel), (x,), "valid", {"padding": "valid"}),
-        Pair(name, (4, 5, 3), (x,), "reflect", {"padding": 1, "padding_mode": "reflect"}),
-        Pair(name, (4, 5, 3, 2), (x,), "replicate", {"padding": padding, "padding_mode": "replicate"}),
-        Pair(name, (4, 5, 2), (x,), "circular", {"padding": "same", "padding_mode": "circular"}),
-        Pair(
+        Layer(name, (4, 5, kernel), (x,)),
+        Layer(name, (4, 5, kernel), (x,), "no bias", {"bias": False}),
+        Layer(name, (4, 5, kernel, stride), (x,), "stride"),
+        Layer(name, (4, 5, kernel), (x,), "padding", {"padding": padding}),
+        Layer(name, (4, 5, kernel), (x,), "dilation", {"dilation": dilation, "padding": 1}),
+        Layer(name, (4, 6, kernel), (x,), "groups", {"groups": 2, "stride": stride, "padding": 1}),
+        Layer(name, (4, 8, kernel), (x,), "depthwise", {"groups": 4}),
+        Layer(name, (4, 5, 1), (x,), "pointwise"),
+        Layer(name, (4, 5, 2), (x,), "same", {"padding": "same", "dilation": dilation}),
+        Layer(name, (4, 5, kernel), (x,), "valid", {"padding": "valid"}),
+        Layer(name, (4, 5, 3), (x,), "reflect", {"padding": 1, "padding_mode": "reflect"}),
+        Layer(name, (4, 5, 3, 2), (x,), "replicate", {"padding": padding, "padding_mode": "replicate"}),
+        Layer(name, (4, 5, 2), (x,), "circular", {"padding": "same", "padding_mode": "circular"}),
+        Layer(
             name,
             (4, 6, kernel),
             (x,),
@@ -59,21 +60,21 @@ def convolutions(axes: int, x) -> list[Pair | Refusal]:
     ]
 
 
-def transposed(axes: int, x) -> list[Pair | Refusal]:
+def transposed(axes: int, x) -> list[Row]:
     """What ConvTranspose1d, 2d and 3d have in common."""
     name, kernel = f"nn.ConvTranspose{axes}d", (3, 2, 5)[:axes]
     stride, dilation, padding = (2, 3, 1)[:axes], (2, 1, 3)[:axes], (1, 0, 2)[:axes]
     return [
-        Pair(name, (4, 5, kernel), (x,)),
-        Pair(name, (4, 5, kernel), (x,), "no bias", {"bias": False}),
-        Pair(name, (4, 5, kernel, stride), (x,), "stride"),
-        Pair(name, (4, 5, kernel, stride, padding), (x,), "padding"),
-        Pair(name, (4, 5, kernel, 3, 1, (2, 0, 1)[:axes]), (x,), "output padding"),
-        Pair(name, (4, 5, kernel, 1, 0, 1), (x,), "output padding below dilation", {"dilation": 2}),
-        Pair(name, (4, 5, kernel), (x,), "dilation", {"dilation": dilation}),
-        Pair(name, (4, 6, kernel, stride), (x,), "groups", {"groups": 2, "padding": 1}),
-        Pair(name, (4, 8, kernel), (x,), "depthwise", {"groups": 4}),
-        Pair(name, (4, 6, kernel, 3, 2, 1, 2), (x,), "everything", {"bias": False, "dilation": dilation}),
+        Layer(name, (4, 5, kernel), (x,)),
+        Layer(name, (4, 5, kernel), (x,), "no bias", {"bias": False}),
+        Layer(name, (4, 5, kernel, stride), (x,), "stride"),
+        Layer(name, (4, 5, kernel, stride, padding), (x,), "padding"),
+        Layer(name, (4, 5, kernel, 3, 1, (2, 0, 1)[:axes]), (x,), "output padding"),
+        Layer(name, (4, 5, kernel, 1, 0, 1), (x,), "output padding below dilation", {"dilation": 2}),
+        Layer(name, (4, 5, kernel), (x,), "dilation", {"dilation": dilation}),
+        Layer(name, (4, 6, kernel, stride), (x,), "groups", {"groups": 2, "padding": 1}),
+        Layer(name, (4, 8, kernel), (x,), "depthwise", {"groups": 4}),
+        Layer(name, (4, 6, kernel, 3, 2, 1, 2), (x,), "everything", {"bias": False, "dilation": dilation}),
         Refusal(name, (3, 5, 2), (x,), "other channels"),
         Refusal(name, (4, 5, 2), (normal(*(4, 5, 3, 2, 2, 2)[: axes + 3]),), "too many dimensions"),
         Refusal(name, (4, 5, 2), (normal(*(4, 5, 3)[:axes]),), "too few dimensions"),
@@ -92,26 +93,26 @@ def transposed(axes: int, x) -> list[Pair | Refusal]:
     ]
 
 
-ROWS: list[Pair | Refusal] = [
+ROWS: list[Row] = [
     *convolutions(1, LINE),
-    Pair("nn.Conv1d", (3, 2, 3), (normal(5, 3, 1031),), "long sums", {"padding": 1}),
+    Layer("nn.Conv1d", (3, 2, 3), (normal(5, 3, 1031),), "long sums", {"padding": 1}),
     *convolutions(2, IMAGE),
-    Pair("nn.Conv2d", (4, 5, [3, 2], (2,)), (IMAGE,), "options as lists", {"padding": (1,)}),
-    Pair("nn.Conv2d", (4, 5, 3), (IMAGE,), "cutting", {"padding": -1, "padding_mode": "circular"}),
-    Pair("nn.Conv2d", (32, 64, 3), (normal(23, 32, 13, 17),), "several tiles of samples"),
-    Pair("nn.Conv2d", (61, 3, (7, 5), (2, 1)), (normal(2, 61, 43, 31),), "several tiles of rows", {"padding": 2}),
+    Layer("nn.Conv2d", (4, 5, [3, 2], (2,)), (IMAGE,), "options as lists", {"padding": (1,)}),
+    Layer("nn.Conv2d", (4, 5, 3), (IMAGE,), "cutting", {"padding": -1, "padding_mode": "circular"}),
+    Layer("nn.Conv2d", (32, 64, 3), (normal(23, 32, 13, 17),), "several tiles of samples"),
+    Layer("nn.Conv2d", (61, 3, (7, 5), (2, 1)), (normal(2, 61, 43, 31),), "several tiles of rows", {"padding": 2}),
     *convolutions(3, VOLUME),
     *transposed(1, LINE),
-    Pair("nn.ConvTranspose1d", (4, 5, 3, 3, 1), (LINE,), "output size", {}, {"output_size": (38,)}),
-    Pair("nn.ConvTranspose1d", (4, 5, 3, 11, 5, 10), (normal(3, 4, 1),), "nothing but output padding"),
+    Layer("nn.ConvTranspose1d", (4, 5, 3, 3, 1), (LINE,), "output size", {}, {"output_size": (38,)}),
+    Layer("nn.ConvTranspose1d", (4, 5, 3, 11, 5, 10), (normal(3, 4, 1),), "nothing but output padding"),
     *transposed(2, IMAGE),
-    Pair("nn.ConvTranspose2d", (4, 5, 3, 3, 1), (IMAGE,), "output size", {}, {"output_size": [21, 32]}),
-    Pair("nn.ConvTranspose2d", (4, 5, 3, 1, (4, 5)), (IMAGE,), "an empty output"),
+    Layer("nn.ConvTranspose2d", (4, 5, 3, 3, 1), (IMAGE,), "output size", {}, {"output_size": [21, 32]}),
+    Layer("nn.ConvTranspose2d", (4, 5, 3, 1, (4, 5)), (IMAGE,), "an empty output"),
     *transposed(3, VOLUME),
-    Pair("nn.Fold", ((7, 11), (2, 3)), (normal(2, 30, 54),)),
-    Pair("nn.Fold", (8, 3), (normal(2, 45, 36),), "a square"),
-    Pair("nn.Fold", ((7, 11), (2, 3), (3, 1), (1, 2), (2, 3)), (normal(2, 30, 15),), "all options"),
-    Pair("nn.Fold", ([7, 11], 2), (normal(2, 20, 8),), "gaps", {"stride": 3}),
+    Layer("nn.Fold", ((7, 11), (2, 3)), (normal(2, 30, 54),)),
+    Layer("nn.Fold", (8, 3), (normal(2, 45, 36),), "a square"),
+    Layer("nn.Fold", ((7, 11), (2, 3), (3, 1), (1, 2), (2, 3)), (normal(2, 30, 15),), "all options"),
+    Layer("nn.Fold", ([7, 11], 2), (normal(2, 20, 8),), "gaps", {"stride": 3}),
     Refusal("nn.Fold", ((7, 11), 2), (normal(2, 21, 60),), "rows that are no multiple of the kernel"),
     Refusal("nn.Fold", ((7, 11), 2), (normal(2, 20, 59),), "another number of columns"),
     Refusal("nn.Fold", ((7, 11), 2), (normal(20),), "one dimension"),
@@ -120,9 +121,9 @@ ROWS: list[Pair | Refusal] = [
     Refusal("nn.Fold", ((7, 11, 3), 2), (normal(2, 20, 60),), "three sizes"),
     Refusal("nn.Fold", ((1, 1), 3), (normal(2, 18, 1),), "too large a kernel"),
     Refusal("nn.Fold", ((7, 11), 2), (integers(2, 20, 60, high=9),), "integers"),
-    Pair("nn.Unfold", ((2, 3),), (IMAGE,)),
-    Pair("nn.Unfold", (3,), (IMAGE,), "a square"),
-    Pair("nn.Unfold", ((2, 3), (3, 1), (1, 2), (2, 3)), (IMAGE,), "all options"),
+    Layer("nn.Unfold", ((2, 3),), (IMAGE,)),
+    Layer("nn.Unfold", (3,), (IMAGE,), "a square"),
+    Layer("nn.Unfold", ((2, 3), (3, 1), (1, 2), (2, 3)), (IMAGE,), "all options"),
     Refusal("nn.Unfold", (9,), (IMAGE,), "too large a kernel"),
     Refusal("nn.Unfold", ((3,),), (IMAGE,), "one size"),
     Refusal("nn.Unfold", (3,), (normal(7, 11),), "two dimensions"),

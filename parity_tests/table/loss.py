@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from parity_tests.table.row import (
-    Pair,
+from parity_tests.table.recipe import (
     Recipe,
-    Refusal,
     fixed,
     given,
     integers,
@@ -17,6 +15,7 @@ from parity_tests.table.row import (
     signs,
     uniform,
 )
+from parity_tests.table.row import Layer, Refusal, Row
 
 NAN, INF = float("nan"), float("inf")
 WEIGHT = uniform(5, low=0.5, high=2.0)
@@ -33,16 +32,16 @@ def answers(*shape: int) -> Recipe:
 
 def takes(
     name: str, inputs: tuple, case: str = "", notes: dict | None = None, smooth: bool = True, **options: Any
-) -> Pair:
-    return Pair(name, (), inputs, case, options, notes=notes or {}, smooth=smooth)
+) -> Layer:
+    return Layer(name, (), inputs, case, options, notes=notes or {}, smooth=smooth)
 
 
-def kinks(name: str, inputs: tuple, case: str = "kinks", **options: Any) -> Pair:
+def kinks(name: str, inputs: tuple, case: str = "kinks", **options: Any) -> Layer:
     """One loss an element, so that every special value is seen by itself."""
     return takes(name, inputs, case, smooth=False, reduction="none", **options)
 
 
-def reduced(name: str, inputs: tuple, case: str = "", notes: dict | None = None, **options: Any) -> list[Pair]:
+def reduced(name: str, inputs: tuple, case: str = "", notes: dict | None = None, **options: Any) -> list[Layer]:
     """The same row under every reduction. What an empty batch is reduced to is no question without a reduction."""
     cases = {"mean": case, "none": f"{case} none".strip(), "sum": f"{case} sum".strip()}
     unreduced = {key: reason for key, reason in (notes or {}).items() if key != "empty"}
@@ -54,7 +53,7 @@ def refuses(name: str, inputs: tuple, case: str, **options: Any) -> Refusal:
     return Refusal(name, (), inputs, case, options)
 
 
-def regression(name: str, edges: list[float], options: tuple[dict[str, Any], ...] = ()) -> list[Pair | Refusal]:
+def regression(name: str, edges: list[float], options: tuple[dict[str, Any], ...] = ()) -> list[Row]:
     """Rows that all losses of a difference x - t share; `edges` are special values of it."""
     matrix, special = (normal(7, 5), target(7, 5)), (given(edges), fixed(given([0.0] * len(edges))))
     return [
@@ -71,7 +70,7 @@ def regression(name: str, edges: list[float], options: tuple[dict[str, Any], ...
 
 COUNTS = (normal(7, 5), integers(7, 5, high=3))
 
-REGRESSION: list[Pair | Refusal] = [
+REGRESSION: list[Row] = [
     *regression("nn.MSELoss", [0.0, 1.0, -1.0, INF, -INF, NAN]),
     *regression("nn.L1Loss", [0.0, 1.0, -1.0, INF, -INF, NAN]),
     *regression("nn.SmoothL1Loss", [0.0, 1.0, -1.0, 2.0, -2.0, INF, -INF, NAN], ({"beta": 2.0}, {"beta": 0.0})),
@@ -103,7 +102,7 @@ FAR_SIGNS = (
     fixed(given([1.0, 1.0, 1.0, -1.0, 1.0, 1.0, 0.0, 1.0, -1.0])),
 )
 
-BINARY: list[Pair | Refusal] = [
+BINARY: list[Row] = [
     *reduced(BCE, SURE),
     *reduced(BCE, SURE, "weight", weight=WEIGHT),
     takes(BCE, SURE, "weight of rows", weight=uniform(7, 1)),
@@ -157,7 +156,7 @@ FAR_RATES = (
 PREDICTED, VARIANCE = (normal(7, 5), target(7, 5)), uniform(7, 5, low=0.5, high=2.0)
 FAR_VARIANCE = (given([INF, -INF, NAN, 0.0, 0.0, 0.0]), target(6), given([1.0, 1.0, 1.0, INF, NAN, 0.0]))
 
-LIKELIHOOD: list[Pair | Refusal] = [
+LIKELIHOOD: list[Row] = [
     *(
         takes(KL, (log_probabilities(7, 5), fixed(draw(7, 5))), f"{r}{case}", reduction=r, log_target=bool(case))
         for draw, case in ((probabilities, ""), (log_probabilities, ", log_target"))
@@ -198,4 +197,4 @@ LIKELIHOOD: list[Pair | Refusal] = [
     refuses(GAUSSIAN, (normal(7, 5), normal(7, 3), uniform(7, 5)), "a target of another shape"),
 ]
 
-ROWS: list[Pair | Refusal] = [*REGRESSION, *BINARY, *LIKELIHOOD]
+ROWS: list[Row] = [*REGRESSION, *BINARY, *LIKELIHOOD]

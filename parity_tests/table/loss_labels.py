@@ -8,18 +8,8 @@ from typing import Any
 import numpy as np
 
 from parity_tests.table.loss import INF, NAN, WEIGHT, kinks, reduced, refuses, takes, target
-from parity_tests.table.row import (
-    Pair,
-    Recipe,
-    Refusal,
-    fixed,
-    given,
-    integers,
-    log_probabilities,
-    normal,
-    probabilities,
-    uniform,
-)
+from parity_tests.table.recipe import Recipe, fixed, given, integers, log_probabilities, normal, probabilities, uniform
+from parity_tests.table.row import Layer, Refusal, Row
 
 UNINITIALIZED = {"empty": "torch returns uninitialized memory for an empty batch; here the sum is 0 and the mean NaN"}
 ONE_ORDER = {"noncontiguous": "torch's gradient of NLLLoss for images fails for an input in Fortran order"}
@@ -35,7 +25,7 @@ def labels(*shape: int, classes: int = 5) -> Recipe:
     return integers(*shape, high=classes)
 
 
-def of_labels(name: str, rows: Callable[..., Recipe], order: dict[str, str]) -> list[Pair | Refusal]:
+def of_labels(name: str, rows: Callable[..., Recipe], order: dict[str, str]) -> list[Row]:
     """Rows that NLLLoss and CrossEntropyLoss share; `rows(*shape)` draws what they take."""
     one, image = (rows(7, 5), labels(7)), (rows(2, 5, 3, 7), labels(2, 3, 7))
     some, three = (rows(7, 5), given([0, 4, -100, 2, 2, -100, 1])), rows(3, 5)
@@ -85,7 +75,7 @@ SOME = (normal(7, 5), given([0, 4, -100, 2, 2, -100, 1]))
 EDGES = given([[0.0, -INF], [2.0, INF], [NAN, 1.0], [-INF, -INF], [300.0, -300.0], [NAN, 1.0]])
 EDGES_SOFT = fixed(given([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
 
-CLASSES: list[Pair | Refusal] = [
+CLASSES: list[Row] = [
     *of_labels(NLL, log_probabilities, ONE_ORDER),
     *of_labels(CE, logits, {}),
     takes("nn.NLLLoss2d", (log_probabilities(2, 5, 3, 7), labels(2, 3, 7)), "", ONE_ORDER, weight=WEIGHT),
@@ -119,16 +109,16 @@ def linear(kind: Any, inputs: tuple, case: str = "", **options: Any) -> Any:
     return kind(LINEAR_CE, (3, 5), inputs, case, options)
 
 
-LINEAR: list[Pair | Refusal] = [
-    linear(Pair, (normal(7, 3), labels(7))),
-    linear(Pair, (normal(7, 3), labels(7)), "bias, none", bias=True, reduction="none"),
-    linear(Pair, (normal(7, 3), labels(7)), "bias, sum", bias=True, reduction="sum"),
-    linear(Pair, (normal(7, 3), labels(7)), "weight, smoothing", weight=WEIGHT, bias=True, ignore_index=2, **SMOOTH),
-    linear(Pair, (normal(7, 3), given([0, -100, 1, 2, 3, 4, -100])), "ignored"),
-    linear(Pair, (normal(7, 3), fixed(probabilities(7, 5))), "probabilities"),
-    linear(Pair, (normal(3), given(2)), "unbatched"),
-    linear(Pair, (normal(7, 3), labels(7, 2, 11)), "out_features", out_features=(2, 11), bias=True, weight=WEIGHT),
-    linear(Pair, (normal(7, 3), fixed(probabilities(7, 5, 2))), "out_features, probabilities", out_features=(2,)),
+LINEAR: list[Row] = [
+    linear(Layer, (normal(7, 3), labels(7))),
+    linear(Layer, (normal(7, 3), labels(7)), "bias, none", bias=True, reduction="none"),
+    linear(Layer, (normal(7, 3), labels(7)), "bias, sum", bias=True, reduction="sum"),
+    linear(Layer, (normal(7, 3), labels(7)), "weight, smoothing", weight=WEIGHT, bias=True, ignore_index=2, **SMOOTH),
+    linear(Layer, (normal(7, 3), given([0, -100, 1, 2, 3, 4, -100])), "ignored"),
+    linear(Layer, (normal(7, 3), fixed(probabilities(7, 5))), "probabilities"),
+    linear(Layer, (normal(3), given(2)), "unbatched"),
+    linear(Layer, (normal(7, 3), labels(7, 2, 11)), "out_features", out_features=(2, 11), bias=True, weight=WEIGHT),
+    linear(Layer, (normal(7, 3), fixed(probabilities(7, 5, 2))), "out_features, probabilities", out_features=(2,)),
     linear(Refusal, (normal(7, 3), probabilities(7, 5)), "probabilities and an ignored label", ignore_index=-100),
     linear(Refusal, (normal(7, 2, 3), labels(7, 2)), "three dimensions"),
     linear(Refusal, (normal(3), labels(2)), "unbatched with out_features", out_features=(2,)),
@@ -146,7 +136,7 @@ EDGE_SCORES = (given(SCORES + FAR), given([0, 1, 0, 0, 0, 0, 0, 0]))
 LISTED = (normal(3, 5), given([[3, 0, -1, 1, 2], [-1, 0, 1, 2, 3], [4, 1, 2, 0, 3]]))
 TWICE = (normal(3, 5), given([[0, 0, 1, -1, -1], [2, 2, 2, 2, -1], [4, -1, -1, 0, 0]]))
 
-MARGIN: list[Pair | Refusal] = [
+MARGIN: list[Row] = [
     *(row for p in (1, 2) for row in reduced(MULTI, (normal(7, 5), labels(7)), f"p={p}", UNINITIALIZED, p=p)),
     *(
         takes(MULTI, (normal(7, 5), labels(7)), f"p={p}, weight", p=p, weight=WEIGHT, margin=0.7, reduction="none")
@@ -187,7 +177,7 @@ LONG = (log_probabilities(131, 2, 7, axis=2), integers(2, 23, low=1, high=7), gi
 NAMED = given([[1, 0, 3, 1], [4, 4, 2, 0], [1, 1, 1, 1]])
 FILLED = given([[1, 2, -1, 99], [4, 4, 2, -7], [-1, -1, -1, -1]])
 
-SEQUENCES: list[Pair | Refusal] = [
+SEQUENCES: list[Row] = [
     *reduced(CTC, (SPOKEN, PADDED, TIMES, COUNTS), "", READY_MADE),
     takes(CTC, (SPOKEN, given([1, 2, 3, 1, 4, 4, 2]), TIMES, COUNTS), "concatenated", READY_MADE | OFFSETS),
     takes(CTC, (SPOKEN, PADDED, (11, 7, 10), (4, 3, 0)), "tuples of lengths", READY_MADE),
@@ -220,13 +210,13 @@ SEQUENCES: list[Pair | Refusal] = [
 RARE, SIZES = "nn.AdaptiveLogSoftmaxWithLoss", (17, 23, [5, 11])
 HEAD_BIAS = {"head_bias": True, "div_value": 2.0}
 
-ADAPTIVE: list[Pair | Refusal] = [
-    Pair(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3]))),
-    Pair(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3])), "head_bias", HEAD_BIAS),
-    Pair(RARE, (17, 23, (7,)), (normal(7, 17), labels(7, classes=7)), "shortlist only", smooth=False),
-    Pair(RARE, SIZES, (normal(7, 17), integers(7, low=11, high=23)), "one cluster only", smooth=False),
-    Pair(RARE, SIZES, (normal(17), given(13)), "unbatched", smooth=False),
-    Pair(RARE, SIZES, (normal(1, 17), given([2])), "one row", smooth=False),
+ADAPTIVE: list[Row] = [
+    Layer(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3]))),
+    Layer(RARE, SIZES, (normal(7, 17), given([0, 4, 5, 10, 11, 22, 3])), "head_bias", HEAD_BIAS),
+    Layer(RARE, (17, 23, (7,)), (normal(7, 17), labels(7, classes=7)), "shortlist only", smooth=False),
+    Layer(RARE, SIZES, (normal(7, 17), integers(7, low=11, high=23)), "one cluster only", smooth=False),
+    Layer(RARE, SIZES, (normal(17), given(13)), "unbatched", smooth=False),
+    Layer(RARE, SIZES, (normal(1, 17), given([2])), "one row", smooth=False),
     Refusal(RARE, SIZES, (normal(3, 17), given([0, 23, 1])), "a label too large"),
     Refusal(RARE, SIZES, (normal(3, 17), given([0, -1, 1])), "a negative label"),
     Refusal(RARE, SIZES, (normal(3, 17), given([0, 1])), "another batch size"),
@@ -241,4 +231,4 @@ ADAPTIVE: list[Pair | Refusal] = [
     Refusal(RARE, (17, 23, [5, 11.5]), (), "half a cutoff"),
 ]
 
-ROWS: list[Pair | Refusal] = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]
+ROWS: list[Row] = [*CLASSES, *LINEAR, *MARGIN, *SEQUENCES, *ADAPTIVE]

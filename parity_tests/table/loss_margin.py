@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from parity_tests.built import Built
 from parity_tests.table.loss import INF, NAN, kinks, reduced, refuses, takes
-from parity_tests.table.row import Pair, Refusal, fixed, given, normal, signs
+from parity_tests.table.recipe import fixed, given, normal, signs
+from parity_tests.table.row import Row
 
 HINGE, RANKING, COSINE = "nn.HingeEmbeddingLoss", "nn.MarginRankingLoss", "nn.CosineEmbeddingLoss"
 MIXED = given([1, -1, 1, -1, -1, 1, 0])
@@ -31,7 +33,7 @@ EQUAL = (
     given([[1.0, 0.0], [1.0, 2.0], [3.0, 2.0], [1.0, 0.0], [1.0, 0.0], [INF, 0.0], [0.0, 0.0]]),
 )
 
-ROWS: list[Pair | Refusal] = [
+ROWS: list[Row] = [
     *reduced(HINGE, (normal(7, 5), fixed(signs(7, 5)))),
     takes(HINGE, (normal(7, 5), fixed(signs(7, 5))), "margin", margin=0.3),
     takes(HINGE, (normal(7), MIXED), "integer target"),
@@ -70,11 +72,11 @@ ROWS: list[Pair | Refusal] = [
         WITH_DISTANCE,
         TRIPLE,
         "another distance",
-        distance_function=lambda lib, dtype: lib.nn.PairwiseDistance(p=1.5),
+        distance_function=Built("nn.PairwiseDistance", p=1.5),
         swap=True,
     ),
     kinks(WITH_DISTANCE, EQUAL, swap=True),
-    kinks(WITH_DISTANCE, EQUAL, "kinks, eps=0", distance_function=lambda lib, dtype: lib.nn.PairwiseDistance(eps=0.0)),
+    kinks(WITH_DISTANCE, EQUAL, "kinks, eps=0", distance_function=Built("nn.PairwiseDistance", eps=0.0)),
     refuses(WITH_DISTANCE, TRIPLE, "negative margin", margin=-1.0),
     refuses(WITH_DISTANCE, (normal(7, 5), normal(7, 5), normal(5)), "other dimensions"),
 ]

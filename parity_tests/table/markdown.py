@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from parity_tests.checks.sides import Row
 from parity_tests.rule import Result
 from parity_tests.table import FAMILIES
-from parity_tests.table.row import Refusal
+from parity_tests.table.row import Refusal, Row
 from torch_impl.files import write_whole
 
 BEGIN, END = "<!-- coverage: begin, written by `nn-parity table` -->", "<!-- coverage: end -->"

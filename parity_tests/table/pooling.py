@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.table.row import Pair, Recipe, Refusal, booleans, given, integers, normal, uniform
+from parity_tests.table.recipe import Recipe, booleans, given, integers, normal, uniform
+from parity_tests.table.row import Layer, Refusal, Row
 
 INF, NAN = float("inf"), float("nan")
 SIZES = {1: (3, 11), 2: (3, 7, 11), 3: (3, 5, 7, 11)}
@@ -64,18 +65,18 @@ def bad_dimensions(name, args, n):
 def max_pool(n):
     name, x = f"nn.MaxPool{n}d", (apart(2, *SIZES[n]),)
     return [
-        Pair(name, (2,), x),
-        Pair(name, (3, 2, 1), x, "overlap"),
-        Pair(name, (UNEVEN[n], STEPS[n], SHIFTS[:n]), x, "per axis"),
-        Pair(name, (3, 1, 1), x, "stride 1"),
-        Pair(name, (2, 3), x, "gaps"),
-        Pair(name, (tuple(size - 1 for size in SIZES[n][1:]), 2), x, "one window"),
-        Pair(name, (2, 1, 1, 2), x, "dilation"),
-        Pair(name, (4, 3), x, "ceil_mode", {"ceil_mode": True}),
-        Pair(name, (2, 3, 1, 2), x, "ceil_mode, padding, dilation", {"ceil_mode": True}),
-        Pair(name, (2,), x, "return_indices", {"return_indices": True}),
-        Pair(name, (3, 2, 1), x, "return_indices, overlap", {"return_indices": True, "ceil_mode": True}),
-        Pair(name, ([2] * n,), x, "lists"),
+        Layer(name, (2,), x),
+        Layer(name, (3, 2, 1), x, "overlap"),
+        Layer(name, (UNEVEN[n], STEPS[n], SHIFTS[:n]), x, "per axis"),
+        Layer(name, (3, 1, 1), x, "stride 1"),
+        Layer(name, (2, 3), x, "gaps"),
+        Layer(name, (tuple(size - 1 for size in SIZES[n][1:]), 2), x, "one window"),
+        Layer(name, (2, 1, 1, 2), x, "dilation"),
+        Layer(name, (4, 3), x, "ceil_mode", {"ceil_mode": True}),
+        Layer(name, (2, 3, 1, 2), x, "ceil_mode, padding, dilation", {"ceil_mode": True}),
+        Layer(name, (2,), x, "return_indices", {"return_indices": True}),
+        Layer(name, (3, 2, 1), x, "return_indices, overlap", {"return_indices": True, "ceil_mode": True}),
+        Layer(name, ([2] * n,), x, "lists"),
         *(Refusal(name, args, x, case) for case, args in BAD_WINDOWS + BAD_PADDING),
         Refusal(name, (2,), x, "dilation 0", {"dilation": 0}),
         Refusal(name, (2,), x, "dilation beyond the input", {"dilation": 11}),
@@ -88,23 +89,23 @@ def max_pool(n):
 def avg_pool(n):
     name, x = f"nn.AvgPool{n}d", (normal(2, *SIZES[n]),)
     rows = [
-        Pair(name, (2,), x),
-        Pair(name, (3, 2, 1), x, "overlap"),
-        Pair(name, (UNEVEN[n], STEPS[n], SHIFTS[:n]), x, "per axis"),
-        Pair(name, (2, 3), x, "gaps"),
-        Pair(name, (3,), (normal(2, 3, *(6, 15, 9)[-n:]),), "no remainder"),
-        Pair(name, (3, 2, 1), x, "padding does not count", {"count_include_pad": False}),
-        Pair(name, (4, 3), x, "ceil_mode", {"ceil_mode": True}),
-        Pair(name, (4, 2, 1), x, "ceil_mode, padding", {"ceil_mode": True}),
-        Pair(name, (3, 3, 1, True, False), x, "ceil_mode, padding does not count"),
+        Layer(name, (2,), x),
+        Layer(name, (3, 2, 1), x, "overlap"),
+        Layer(name, (UNEVEN[n], STEPS[n], SHIFTS[:n]), x, "per axis"),
+        Layer(name, (2, 3), x, "gaps"),
+        Layer(name, (3,), (normal(2, 3, *(6, 15, 9)[-n:]),), "no remainder"),
+        Layer(name, (3, 2, 1), x, "padding does not count", {"count_include_pad": False}),
+        Layer(name, (4, 3), x, "ceil_mode", {"ceil_mode": True}),
+        Layer(name, (4, 2, 1), x, "ceil_mode, padding", {"ceil_mode": True}),
+        Layer(name, (3, 3, 1, True, False), x, "ceil_mode, padding does not count"),
         *(Refusal(name, args, x, case) for case, args in BAD_WINDOWS + BAD_PADDING),
         *bad_dimensions(name, (2,), n),
         Refusal(name, (2,), (booleans(*SIZES[n]),), "booleans"),
     ]
     if n > 1:
         rows += [
-            Pair(name, (3, 2, 1), x, "divisor", {"divisor_override": 7}),
-            Pair(name, (2,), x, "negative divisor, ceil_mode", {"divisor_override": -2, "ceil_mode": True}),
+            Layer(name, (3, 2, 1), x, "divisor", {"divisor_override": 7}),
+            Layer(name, (2,), x, "negative divisor, ceil_mode", {"divisor_override": -2, "ceil_mode": True}),
             Refusal(name, (2,), x, "divisor 0", {"divisor_override": 0}),
             Refusal(name, (2,), x, "fractional divisor", {"divisor_override": 2.5}),
         ]
@@ -115,16 +116,16 @@ def lp_pool(n):
     name, x = f"nn.LPPool{n}d", (normal(2, *SIZES[n]),)
     positive = (uniform(2, *SIZES[n], low=0.25, high=2.0),)
     return [
-        Pair(name, (2, 2), x),
-        Pair(name, (2, 4, 3), x, "overlap, ceil_mode", {"ceil_mode": True}),
-        Pair(name, (1, 2), x, "p=1"),
-        Pair(name, (3.0, 2), positive, "p=3"),
-        Pair(name, (1.5, 3, 2), positive, "p=1.5"),
-        Pair(name, (-1, 2), positive, "p=-1"),
-        Pair(name, (3.0, 2), x, "p=3, negative sums", smooth=False),
-        Pair(name, (1.5, 2), x, "p=1.5, negative", smooth=False),
-        Pair(name, (INF, 3, 2), (apart(2, *SIZES[n]),), "p=inf", {"ceil_mode": True}, smooth=False),
-        Pair(name, (-INF, 3, 2), positive, "p=-inf", smooth=False),
+        Layer(name, (2, 2), x),
+        Layer(name, (2, 4, 3), x, "overlap, ceil_mode", {"ceil_mode": True}),
+        Layer(name, (1, 2), x, "p=1"),
+        Layer(name, (3.0, 2), positive, "p=3"),
+        Layer(name, (1.5, 3, 2), positive, "p=1.5"),
+        Layer(name, (-1, 2), positive, "p=-1"),
+        Layer(name, (3.0, 2), x, "p=3, negative sums", smooth=False),
+        Layer(name, (1.5, 2), x, "p=1.5, negative", smooth=False),
+        Layer(name, (INF, 3, 2), (apart(2, *SIZES[n]),), "p=inf", {"ceil_mode": True}, smooth=False),
+        Layer(name, (-INF, 3, 2), positive, "p=-inf", smooth=False),
         *(Refusal(name, (2, *args), x, case) for case, args in BAD_WINDOWS),
         Refusal(name, (0, 2), x, "p=0"),
         *bad_dimensions(name, (2, 2), n),
@@ -137,10 +138,10 @@ def adaptive_pool(n):
         name, x = f"nn.Adaptive{kind}Pool{n}d", (apart(2, *SIZES[n]),)
         sizes = (3, 4, 2)[:n]
         rows += [
-            Pair(name, (3,), x),
-            Pair(name, (sizes,), x, "per axis"),
-            Pair(name, (1,), x, "global"),
-            Pair(name, (13,), x, "larger than the input"),
+            Layer(name, (3,), x),
+            Layer(name, (sizes,), x, "per axis"),
+            Layer(name, (1,), x, "global"),
+            Layer(name, (13,), x, "larger than the input"),
             Refusal(name, (-1,), x, "negative size"),
             Refusal(name, (2.5,), x, "fractional size"),
             Refusal(name, (None,), x, "None for all axes"),
@@ -149,11 +150,11 @@ def adaptive_pool(n):
             Refusal(name, (2,), (integers(2, *SIZES[n], high=9),), "integers"),
         ]
         if n > 1:
-            rows.append(Pair(name, ((None, 3, None)[:n],), x, "None keeps an axis"))
+            rows.append(Layer(name, ((None, 3, None)[:n],), x, "None keeps an axis"))
         else:
             rows.append(Refusal(name, ((None,),), x, "None in 1d"))
         if kind == "Max":
-            rows.append(Pair(name, (3,), x, "return_indices", {"return_indices": True}))
+            rows.append(Layer(name, (3,), x, "return_indices", {"return_indices": True}))
     return rows
 
 
@@ -163,17 +164,17 @@ def fractional_max_pool(n):
     samples = {"output_size": 3, "_random_samples": uniform(2, 3, n)}
     more = {"output_size": 3, "_random_samples": uniform(5, 3, n)}
     return [
-        Pair(name, (2, 3), x, noise_per_dtype=True),
-        Pair(name, (UNEVEN[n], (3, 4, 5)[:n]), x, "per axis", noise_per_dtype=True),
-        Pair(name, (2,), x, "ratio", {"output_ratio": 0.5, "return_indices": True}, noise_per_dtype=True),
-        Pair(name, (2,), x, "ratio per axis", {"output_ratio": (0.6, 0.5, 0.7)[:n]}, noise_per_dtype=True),
-        Pair(name, (3,), x, "one output", ones, noise_per_dtype=True),
-        Pair(name, (2,), x, "given samples", samples),
-        Pair(name, (2,), x, "more samples than needed", more),
+        Layer(name, (2, 3), x, noise_per_dtype=True),
+        Layer(name, (UNEVEN[n], (3, 4, 5)[:n]), x, "per axis", noise_per_dtype=True),
+        Layer(name, (2,), x, "ratio", {"output_ratio": 0.5, "return_indices": True}, noise_per_dtype=True),
+        Layer(name, (2,), x, "ratio per axis", {"output_ratio": (0.6, 0.5, 0.7)[:n]}, noise_per_dtype=True),
+        Layer(name, (3,), x, "one output", ones, noise_per_dtype=True),
+        Layer(name, (2,), x, "given samples", samples),
+        Layer(name, (2,), x, "more samples than needed", more),
         Refusal(name, (2,), x, "no size"),
         Refusal(name, (2, 3, 0.5), x, "size and ratio"),
         Refusal(name, (2,), x, "ratio 1", {"output_ratio": 1.0}),
-        Pair(name, (2,), x, "as many as fit", {"output_size": (6, 10) if n == 2 else (3, 5, 9)}, noise_per_dtype=True),
+        Layer(name, (2,), x, "as many as fit", {"output_size": (6, 10) if n == 2 else (3, 5, 9)}, noise_per_dtype=True),
         Refusal(name, (2,), x, "one more", {"output_size": (7, 3) if n == 2 else (4, 3, 3)}),
         Refusal(name, (12, 1), x, "kernel wider than the input"),
         Refusal(name, (2, -1), x, "negative size"),
@@ -194,11 +195,11 @@ def max_unpool(n):
     layout = {"noncontiguous": "torch's backward fails on Fortran-ordered indices; here any strides work"}
     notes = layout if n > 1 else {}
     return [
-        Pair(name, (2,), (x, few), notes=notes),
-        Pair(name, (3, 2), (x, few), "overlap", notes=notes),
-        Pair(name, (2, 3, -1), (x, few), "gaps, negative padding", notes=notes),
-        Pair(name, (2,), (x, few), "larger", call={"output_size": tuple(i + 1 for i in double)}, notes=notes),
-        Pair(name, (2,), (x, few), "whole shape", call={"output_size": (2, 3, *double)}, notes=notes),
+        Layer(name, (2,), (x, few), notes=notes),
+        Layer(name, (3, 2), (x, few), "overlap", notes=notes),
+        Layer(name, (2, 3, -1), (x, few), "gaps, negative padding", notes=notes),
+        Layer(name, (2,), (x, few), "larger", call={"output_size": tuple(i + 1 for i in double)}, notes=notes),
+        Layer(name, (2,), (x, few), "whole shape", call={"output_size": (2, 3, *double)}, notes=notes),
         Refusal(name, (1,), (x, integers(*shape, low=40, high=50)), "indices outside"),
         Refusal(name, (2,), (x, integers(*shape, low=-9, high=-1)), "negative indices"),
         Refusal(name, (2,), (x, integers(1, *shape[1:], high=9)), "indices of another batch"),
@@ -210,23 +211,23 @@ def max_unpool(n):
     ]
 
 
-ROWS: list[Pair | Refusal] = [
+ROWS: list[Row] = [
     *adaptive_pool(1), *adaptive_pool(2), *adaptive_pool(3),
-    Pair("nn.AdaptiveMaxPool1d", (4,), (TIES,), "ties", {"return_indices": True}, smooth=False),
-    Pair("nn.AdaptiveMaxPool2d", (2,), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
-    Pair("nn.AdaptiveMaxPool1d", (1,), (TIES,), "global, ties", {"return_indices": True}, smooth=False),
-    Pair("nn.AdaptiveMaxPool2d", (1,), (FLAT_TIES,), "global, ties", {"return_indices": True}, smooth=False),
+    Layer("nn.AdaptiveMaxPool1d", (4,), (TIES,), "ties", {"return_indices": True}, smooth=False),
+    Layer("nn.AdaptiveMaxPool2d", (2,), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
+    Layer("nn.AdaptiveMaxPool1d", (1,), (TIES,), "global, ties", {"return_indices": True}, smooth=False),
+    Layer("nn.AdaptiveMaxPool2d", (1,), (FLAT_TIES,), "global, ties", {"return_indices": True}, smooth=False),
     *avg_pool(1), *avg_pool(2), *avg_pool(3),
     *fractional_max_pool(2), *fractional_max_pool(3),
-    Pair("nn.FractionalMaxPool2d", (2, 3), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
+    Layer("nn.FractionalMaxPool2d", (2, 3), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
     *lp_pool(1), *lp_pool(2), *lp_pool(3),
-    Pair("nn.LPPool1d", (2, 2), (TIES,), "zero sums", smooth=False),
-    Pair("nn.LPPool1d", (0.5, 3, 2), (SMALL,), "zero sums, p=0.5", smooth=False),
-    Pair("nn.LPPool1d", (INF, 3, 2), (TIES,), "ties", smooth=False),
+    Layer("nn.LPPool1d", (2, 2), (TIES,), "zero sums", smooth=False),
+    Layer("nn.LPPool1d", (0.5, 3, 2), (SMALL,), "zero sums, p=0.5", smooth=False),
+    Layer("nn.LPPool1d", (INF, 3, 2), (TIES,), "ties", smooth=False),
     *max_pool(1), *max_pool(2), *max_pool(3),
-    Pair("nn.MaxPool1d", (3, 2, 1), (TIES,), "ties", {"return_indices": True}, smooth=False),
-    Pair("nn.MaxPool1d", (3,), (TIES,), "ties, ceil_mode", {"return_indices": True, "ceil_mode": True}, smooth=False),
-    Pair("nn.MaxPool1d", (2, 1, 1, 2), (TIES,), "ties, dilation", {"return_indices": True}, smooth=False),
-    Pair("nn.MaxPool2d", (2, 1, 1), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
+    Layer("nn.MaxPool1d", (3, 2, 1), (TIES,), "ties", {"return_indices": True}, smooth=False),
+    Layer("nn.MaxPool1d", (3,), (TIES,), "ties, ceil_mode", {"return_indices": True, "ceil_mode": True}, smooth=False),
+    Layer("nn.MaxPool1d", (2, 1, 1, 2), (TIES,), "ties, dilation", {"return_indices": True}, smooth=False),
+    Layer("nn.MaxPool2d", (2, 1, 1), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
     *max_unpool(1), *max_unpool(2), *max_unpool(3),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Scheduler
 
 
 class Decay:
@@ -16,8 +16,8 @@ class Decay:
         return 1 / (1 + 0.1 * epoch)
 
 
-def row(name: str, case: str = "", optimizer: str = "SGD", **kwargs: Any) -> Pair:
-    return Pair(f"optim.lr_scheduler.{name}", kwargs=kwargs, case=case, call={"optimizer": optimizer})
+def row(name: str, case: str = "", optimizer: str = "SGD", **kwargs: Any) -> Scheduler:
+    return Scheduler(f"optim.lr_scheduler.{name}", kwargs=kwargs, case=case, optimizer=optimizer)
 
 
 WARM_UP = ("LinearLR", {"start_factor": 0.1, "total_iters": 7})
@@ -66,8 +66,8 @@ ROWS = [
     row("ReduceLROnPlateau"),
     row("ReduceLROnPlateau", "options", factor=0.5, patience=2, cooldown=3, min_lr=[0.003, 0.001], threshold=0.01),
     row("ReduceLROnPlateau", "max", mode="max", patience=4, threshold_mode="abs", threshold=0.05, eps=0.01),
-    Pair("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05}),
-    Pair("optim.swa_utils.SWALR", (), (), "linear", {"swa_lr": [0.05, 0.2], "anneal_strategy": "linear"}),
-    Pair("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 37}, case="slow"),
-    Pair("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 0}, case="at once"),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05}),
+    Scheduler("optim.swa_utils.SWALR", "linear", {"swa_lr": [0.05, 0.2], "anneal_strategy": "linear"}),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 37}, case="slow"),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 0}, case="at once"),
 ]

@@ -1,17 +1,18 @@
 """Rows: embeddings."""
 
-from parity_tests.table.row import Pair, Refusal, fixed, given, integers, normal, uniform
+from parity_tests.table.recipe import fixed, given, integers, normal, uniform
+from parity_tests.table.row import Layer, Refusal, Row
 
 REPEATED = given([[1, 3, 1, 0], [2, 2, 2, 1], [0, 4, 3, 3]])
 TWICE = given([[1, 3, 1, 0], [2, 2, 3, 0]])
 NOT_THE_DERIVATIVE = {"finite differences": "this option changes the gradient, not the output"}
 RENORMALIZED = {"finite differences": "no gradient flows through the shortening of the rows"}
 
-ROWS: list[Pair | Refusal] = [
-    Pair("nn.Embedding", (13, 5), (integers(7, 3, high=13),)),
-    Pair("nn.Embedding", (13, 5), (integers(97, high=13),), "many repeats"),
-    Pair("nn.Embedding", (13, 5), (integers(7, 3, high=13),), "padding", {"padding_idx": 2}, notes=NOT_THE_DERIVATIVE),
-    Pair(
+ROWS: list[Row] = [
+    Layer("nn.Embedding", (13, 5), (integers(7, 3, high=13),)),
+    Layer("nn.Embedding", (13, 5), (integers(97, high=13),), "many repeats"),
+    Layer("nn.Embedding", (13, 5), (integers(7, 3, high=13),), "padding", {"padding_idx": 2}, notes=NOT_THE_DERIVATIVE),
+    Layer(
         "nn.Embedding",
         (13, 5),
         (integers(7, 3, high=13),),
@@ -19,9 +20,9 @@ ROWS: list[Pair | Refusal] = [
         {"padding_idx": -1},
         notes=NOT_THE_DERIVATIVE,
     ),
-    Pair("nn.Embedding", (5, 3), (REPEATED,), "max norm", {"max_norm": 1.0}, notes=RENORMALIZED),
-    Pair("nn.Embedding", (5, 3), (REPEATED,), "max 1-norm", {"max_norm": 1.0, "norm_type": 1.0}, notes=RENORMALIZED),
-    Pair(
+    Layer("nn.Embedding", (5, 3), (REPEATED,), "max norm", {"max_norm": 1.0}, notes=RENORMALIZED),
+    Layer("nn.Embedding", (5, 3), (REPEATED,), "max 1-norm", {"max_norm": 1.0, "norm_type": 1.0}, notes=RENORMALIZED),
+    Layer(
         "nn.Embedding",
         (5, 3),
         (REPEATED,),
@@ -29,8 +30,8 @@ ROWS: list[Pair | Refusal] = [
         {"scale_grad_by_freq": True},
         notes=NOT_THE_DERIVATIVE,
     ),
-    Pair("nn.Embedding", (5, 3), (REPEATED,), "sparse", {"sparse": True}),
-    Pair("nn.Embedding", (5, 3), (REPEATED,), "own weight", {"_weight": normal(5, 3)}),
+    Layer("nn.Embedding", (5, 3), (REPEATED,), "sparse", {"sparse": True}),
+    Layer("nn.Embedding", (5, 3), (REPEATED,), "own weight", {"_weight": normal(5, 3)}),
     Refusal("nn.Embedding", (5, 3), (given([1, 5]),), "an index too large"),
     Refusal("nn.Embedding", (5, 3), (given([1, -1]),), "a negative index"),
     Refusal("nn.Embedding", (5, 3), (given([1.0]),), "floating indices"),
@@ -40,16 +41,16 @@ ROWS: list[Pair | Refusal] = [
         row
         for mode in ("sum", "mean", "max")
         for row in (
-            Pair("nn.EmbeddingBag", (13, 5), (integers(7, 3, high=13),), mode, {"mode": mode}),
-            Pair(
+            Layer("nn.EmbeddingBag", (13, 5), (integers(7, 3, high=13),), mode, {"mode": mode}),
+            Layer(
                 "nn.EmbeddingBag",
                 (13, 5),
                 (integers(11, high=13), given([0, 3, 3, 7])),
                 f"{mode}, offsets and an empty bag",
                 {"mode": mode},
             ),
-            Pair("nn.EmbeddingBag", (5, 3), (REPEATED,), f"{mode}, padding", {"mode": mode, "padding_idx": 3}),
-            Pair(
+            Layer("nn.EmbeddingBag", (5, 3), (REPEATED,), f"{mode}, padding", {"mode": mode, "padding_idx": 3}),
+            Layer(
                 "nn.EmbeddingBag",
                 (5, 3),
                 (REPEATED,),
@@ -59,14 +60,14 @@ ROWS: list[Pair | Refusal] = [
             ),
         )
     ),
-    Pair(
+    Layer(
         "nn.EmbeddingBag",
         (13, 5),
         (integers(11, high=13), given([0, 3, 3, 11])),
         "last offset",
         {"include_last_offset": True},
     ),
-    Pair(
+    Layer(
         "nn.EmbeddingBag",
         (5, 3),
         (REPEATED,),
@@ -74,9 +75,9 @@ ROWS: list[Pair | Refusal] = [
         {"mode": "sum"},
         {"per_sample_weights": uniform(3, 4)},
     ),
-    Pair("nn.EmbeddingBag", (5, 3), (REPEATED, None, uniform(3, 4)), "weights with gradient", {"mode": "sum"}),
+    Layer("nn.EmbeddingBag", (5, 3), (REPEATED, None, uniform(3, 4)), "weights with gradient", {"mode": "sum"}),
     *(
-        Pair(
+        Layer(
             "nn.EmbeddingBag",
             (5, 3),
             (TWICE,),

@@ -1,7 +1,9 @@
 """Rows: transformers."""
 
+from parity_tests.built import Built
 from parity_tests.table.attention import blocking_mask, causal
-from parity_tests.table.row import Pair, Refusal, normal
+from parity_tests.table.recipe import normal
+from parity_tests.table.row import Layer, Refusal, Row
 
 T, S, N, E, H = 5, 7, 3, 6, 2
 SMALL = {"dim_feedforward": 11, "dropout": 0.2}
@@ -10,21 +12,21 @@ SRC, TGT = normal(S, N, E), normal(T, N, E)
 ENCODER, DECODER = "nn.TransformerEncoderLayer", "nn.TransformerDecoderLayer"
 
 
-ROWS: list[Pair | Refusal] = [
-    Pair(ENCODER, (E, H), (SRC,), "", SMALL),
-    Pair(ENCODER, (E, H), (SRC,), "norm first", SMALL | {"norm_first": True}),
-    Pair(ENCODER, (E, H), (SRC,), "gelu", SMALL | {"activation": "gelu"}),
-    Pair(
+ROWS: list[Row] = [
+    Layer(ENCODER, (E, H), (SRC,), "", SMALL),
+    Layer(ENCODER, (E, H), (SRC,), "norm first", SMALL | {"norm_first": True}),
+    Layer(ENCODER, (E, H), (SRC,), "gelu", SMALL | {"activation": "gelu"}),
+    Layer(
         ENCODER,
         (E, H),
         (SRC,),
         "a module as activation",
-        SMALL | {"activation": lambda lib, _: lib.nn.SiLU()},
+        SMALL | {"activation": Built("nn.SiLU")},
     ),
-    Pair(ENCODER, (E, H), (normal(N, S, E),), "batch first", SMALL | {"batch_first": True}),
-    Pair(ENCODER, (E, H), (SRC,), "no bias", SMALL | {"bias": False}),
-    Pair(ENCODER, (E, H), (normal(S, E),), "no batch", SMALL),
-    Pair(
+    Layer(ENCODER, (E, H), (normal(N, S, E),), "batch first", SMALL | {"batch_first": True}),
+    Layer(ENCODER, (E, H), (SRC,), "no bias", SMALL | {"bias": False}),
+    Layer(ENCODER, (E, H), (normal(S, E),), "no batch", SMALL),
+    Layer(
         ENCODER,
         (E, H),
         (SRC,),
@@ -32,12 +34,12 @@ ROWS: list[Pair | Refusal] = [
         SMALL,
         {"src_mask": blocking_mask(S, S), "src_key_padding_mask": blocking_mask(N, S)},
     ),
-    Pair(ENCODER, (E, H), (SRC,), "causal", SMALL, {"src_mask": causal(S), "is_causal": True}),
+    Layer(ENCODER, (E, H), (SRC,), "causal", SMALL, {"src_mask": causal(S), "is_causal": True}),
     Refusal(ENCODER, (E, H), (SRC,), "an unknown activation", {"activation": "swish"}),
-    Pair(DECODER, (E, H), (TGT, SRC), "", SMALL),
-    Pair(DECODER, (E, H), (TGT, SRC), "norm first, gelu", SMALL | {"norm_first": True, "activation": "gelu"}),
-    Pair(DECODER, (E, H), (normal(N, T, E), normal(N, S, E)), "batch first", SMALL | {"batch_first": True}),
-    Pair(
+    Layer(DECODER, (E, H), (TGT, SRC), "", SMALL),
+    Layer(DECODER, (E, H), (TGT, SRC), "norm first, gelu", SMALL | {"norm_first": True, "activation": "gelu"}),
+    Layer(DECODER, (E, H), (normal(N, T, E), normal(N, S, E)), "batch first", SMALL | {"batch_first": True}),
+    Layer(
         DECODER,
         (E, H),
         (TGT, SRC),
@@ -51,46 +53,46 @@ ROWS: list[Pair | Refusal] = [
         },
     ),
     Refusal(DECODER, (E, H), (TGT, SRC), "an unknown activation", {"activation": "swish"}),
-    Pair(
+    Layer(
         "nn.TransformerEncoder",
-        (lambda lib, dtype: lib.nn.TransformerEncoderLayer(E, H, 11, 0.2, dtype=dtype), 2),
+        (Built("nn.TransformerEncoderLayer", E, H, 11, 0.2), 2),
         (SRC,),
     ),
-    Pair(
+    Layer(
         "nn.TransformerEncoder",
         (
-            lambda lib, dtype: lib.nn.TransformerEncoderLayer(E, H, 11, 0.2, dtype=dtype),
+            Built("nn.TransformerEncoderLayer", E, H, 11, 0.2),
             2,
-            lambda lib, dtype: lib.nn.LayerNorm(E, dtype=dtype),
+            Built("nn.LayerNorm", E),
         ),
         (SRC,),
         "norm",
     ),
-    Pair(
+    Layer(
         "nn.TransformerEncoder",
-        (lambda lib, dtype: lib.nn.TransformerEncoderLayer(E, H, 11, 0.2, dtype=dtype), 2),
+        (Built("nn.TransformerEncoderLayer", E, H, 11, 0.2), 2),
         (SRC,),
         "causal",
         call={"mask": causal(S)},
     ),
-    Pair(
+    Layer(
         "nn.TransformerDecoder",
         (
-            lambda lib, dtype: lib.nn.TransformerDecoderLayer(E, H, 11, 0.2, dtype=dtype),
+            Built("nn.TransformerDecoderLayer", E, H, 11, 0.2),
             2,
-            lambda lib, dtype: lib.nn.LayerNorm(E, dtype=dtype),
+            Built("nn.LayerNorm", E),
         ),
         (TGT, SRC),
     ),
-    Pair("nn.Transformer", (E, H, 2, 2, 11), (SRC, TGT)),
-    Pair(
+    Layer("nn.Transformer", (E, H, 2, 2, 11), (SRC, TGT)),
+    Layer(
         "nn.Transformer",
         (E, H, 1, 1, 11),
         (SRC, TGT),
         "norm first",
         {"norm_first": True, "activation": "gelu"},
     ),
-    Pair("nn.Transformer", (E, H, 1, 1, 11), (SRC, TGT), "causal", call={"tgt_mask": causal(T)}),
+    Layer("nn.Transformer", (E, H, 1, 1, 11), (SRC, TGT), "causal", call={"tgt_mask": causal(T)}),
     Refusal("nn.Transformer", (E, H, 1, 1, 11), (SRC, normal(T, N + 1, E)), "another batch"),
     Refusal("nn.Transformer", (E, H, 1, 1, 11), (normal(S, N, E + 1), TGT), "another width"),
 ]

@@ -1,6 +1,7 @@
 """Rows: pixel and channel shuffles, upsampling."""
 
-from parity_tests.table.row import Pair, Refusal, integers, normal
+from parity_tests.table.recipe import integers, normal
+from parity_tests.table.row import Layer, Refusal, Row
 
 SEQUENCE, IMAGE, VOLUME = normal(2, 3, 5), normal(2, 3, 5, 7), normal(2, 3, 5, 3, 2)
 ANY = {1: SEQUENCE, 2: IMAGE, 3: VOLUME}
@@ -19,7 +20,7 @@ EMPTY = {"empty": "torch's pixel_unshuffle keeps an empty input's shape, so its 
 
 def upsample(mode, n, x):
     def row(case, **kwargs):
-        return Pair("nn.Upsample", (), (x,), f"{mode} {n}d {case}", {**kwargs, "mode": mode})
+        return Layer("nn.Upsample", (), (x,), f"{mode} {n}d {case}", {**kwargs, "mode": mode})
 
     sizes = (UP, DOWN, MIXED[n], 1)
     rows = [row(f"to {size}", size=size) for size in sizes]
@@ -31,31 +32,31 @@ def upsample(mode, n, x):
     return rows
 
 
-ROWS: list[Pair | Refusal] = [
-    Pair("nn.ChannelShuffle", (3,), (normal(2, 15, 5, 7),)),
-    Pair("nn.ChannelShuffle", (5,), (normal(2, 15, 3),), "three dimensions"),
-    Pair("nn.ChannelShuffle", (1,), (normal(2, 5, 3, 2, 7),), "one group"),
+ROWS: list[Row] = [
+    Layer("nn.ChannelShuffle", (3,), (normal(2, 15, 5, 7),)),
+    Layer("nn.ChannelShuffle", (5,), (normal(2, 15, 3),), "three dimensions"),
+    Layer("nn.ChannelShuffle", (1,), (normal(2, 5, 3, 2, 7),), "one group"),
     Refusal("nn.ChannelShuffle", (2,), (normal(2, 15, 5, 7),), "groups that do not divide"),
     Refusal("nn.ChannelShuffle", (0,), (normal(2, 15, 5, 7),), "no groups"),
     Refusal("nn.ChannelShuffle", (3,), (normal(15, 5),), "two dimensions"),
     Refusal("nn.ChannelShuffle", (3.0,), (normal(2, 15, 5, 7),), "fractional groups"),
-    Pair("nn.PixelShuffle", (3,), (normal(2, 45, 2, 7),), notes=EMPTY),
-    Pair("nn.PixelShuffle", (2,), (normal(3, 2, 12, 5, 7),), "extra dimension", notes=EMPTY),
-    Pair("nn.PixelShuffle", (1,), (normal(2, 3, 5, 7),), "factor 1"),
+    Layer("nn.PixelShuffle", (3,), (normal(2, 45, 2, 7),), notes=EMPTY),
+    Layer("nn.PixelShuffle", (2,), (normal(3, 2, 12, 5, 7),), "extra dimension", notes=EMPTY),
+    Layer("nn.PixelShuffle", (1,), (normal(2, 3, 5, 7),), "factor 1"),
     Refusal("nn.PixelShuffle", (2,), (normal(2, 45, 2, 7),), "channels that do not divide"),
     Refusal("nn.PixelShuffle", (0,), (normal(2, 45, 2, 7),), "factor 0"),
     Refusal("nn.PixelShuffle", (2.0,), (normal(2, 4, 2, 7),), "fractional factor"),
     Refusal("nn.PixelShuffle", (2,), (normal(4, 2),), "two dimensions"),
-    Pair("nn.PixelUnshuffle", (3,), (normal(2, 5, 6, 21),), notes=EMPTY),
-    Pair("nn.PixelUnshuffle", (2,), (normal(3, 2, 5, 6, 14),), "extra dimension", notes=EMPTY),
+    Layer("nn.PixelUnshuffle", (3,), (normal(2, 5, 6, 21),), notes=EMPTY),
+    Layer("nn.PixelUnshuffle", (2,), (normal(3, 2, 5, 6, 14),), "extra dimension", notes=EMPTY),
     Refusal("nn.PixelUnshuffle", (2,), (normal(2, 5, 3, 2),), "height that does not divide"),
     Refusal("nn.PixelUnshuffle", (2,), (normal(2, 5, 2, 3),), "width that does not divide"),
     Refusal("nn.PixelUnshuffle", (-1,), (normal(2, 5, 2, 3),), "negative factor"),
     Refusal("nn.PixelUnshuffle", (2,), (normal(4, 2),), "two dimensions"),
     *(row for mode, inputs in INPUTS.items() for n, x in inputs.items() for row in upsample(mode, n, x)),
-    Pair("nn.Upsample", (7,), (normal(2, 3, 7, 5),), "one axis stays", {"mode": "bilinear"}),
-    Pair("nn.Upsample", ((7, 5),), (normal(2, 3, 7, 5),), "both axes stay", {"mode": "bilinear"}),
-    Pair("nn.Upsample", (97,), (normal(2, 3, 31),), "wide", {"mode": "linear"}),
+    Layer("nn.Upsample", (7,), (normal(2, 3, 7, 5),), "one axis stays", {"mode": "bilinear"}),
+    Layer("nn.Upsample", ((7, 5),), (normal(2, 3, 7, 5),), "both axes stay", {"mode": "bilinear"}),
+    Layer("nn.Upsample", (97,), (normal(2, 3, 31),), "wide", {"mode": "linear"}),
     Refusal("nn.Upsample", (), (IMAGE,), "neither size nor factor"),
     Refusal("nn.Upsample", (5, 2), (IMAGE,), "size and factor"),
     Refusal("nn.Upsample", ((5,),), (IMAGE,), "too few sizes"),
@@ -74,10 +75,10 @@ ROWS: list[Pair | Refusal] = [
     Refusal("nn.Upsample", (5,), (normal(2, 0, 5, 7),), "no channels"),
     Refusal("nn.Upsample", (5,), (normal(2, 3, 0, 7),), "an empty image"),
     Refusal("nn.Upsample", (5,), (integers(2, 3, 5, 7, high=9),), "integers"),
-    Pair("nn.UpsamplingBilinear2d", ((11, 3),), (IMAGE,)),
-    Pair("nn.UpsamplingBilinear2d", (), (IMAGE,), "factor", {"scale_factor": 2}),
+    Layer("nn.UpsamplingBilinear2d", ((11, 3),), (IMAGE,)),
+    Layer("nn.UpsamplingBilinear2d", (), (IMAGE,), "factor", {"scale_factor": 2}),
     Refusal("nn.UpsamplingBilinear2d", (5,), (SEQUENCE,), "a sequence"),
-    Pair("nn.UpsamplingNearest2d", ((11, 3),), (IMAGE,)),
-    Pair("nn.UpsamplingNearest2d", (), (IMAGE,), "factor", {"scale_factor": (2.0, 1.5)}),
+    Layer("nn.UpsamplingNearest2d", ((11, 3),), (IMAGE,)),
+    Layer("nn.UpsamplingNearest2d", (), (IMAGE,), "factor", {"scale_factor": (2.0, 1.5)}),
     Refusal("nn.UpsamplingNearest2d", (), (IMAGE,), "no size"),
 ]

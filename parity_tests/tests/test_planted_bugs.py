@@ -6,7 +6,8 @@ import pytest
 import scratch
 from parity_tests.checks import check
 from parity_tests.rule import bits_equal, distance
-from parity_tests.table.row import Pair, fixed, given, integers, normal
+from parity_tests.table.recipe import fixed, given, integers, normal
+from parity_tests.table.row import Layer, Optimizer
 from scratch import nn, optim
 
 ELEMENTWISE = (normal(7, 5),)
@@ -215,34 +216,34 @@ class EpsilonOutside(nn.LayerNorm):
 
 
 BUGS = [
-    (TanhGELU, Pair("nn.GELU", (), ELEMENTWISE)),
-    (WrongAxisSoftmax, Pair("nn.Softmax", (1,), ELEMENTWISE)),
-    (ZeroBackwardSoftmax, Pair("nn.Softmax", (1,), ELEMENTWISE)),
-    (DiagonalSoftmax, Pair("nn.Softmax", (1,), ELEMENTWISE)),
-    (HalfMSE, Pair("nn.MSELoss", (), (normal(7, 5), fixed(normal(7, 5))))),
-    (UnscaledMSE, Pair("nn.MSELoss", (), (normal(7, 5), fixed(normal(7, 5))))),
-    (TinyGradientsAreZero, Pair("nn.MSELoss", (), (normal(7, 5, scale=1e-6), fixed(normal(7, 5, scale=1e-6))))),
-    (OffByOneElement, Pair("nn.Tanh", (), ELEMENTWISE)),
-    (DoubleOutput, Pair("nn.Sigmoid", (), ELEMENTWISE)),
-    (DoubleGradient, Pair("nn.Sigmoid", (), ELEMENTWISE)),
-    (InPlaceReLU, Pair("nn.ReLU", (), ELEMENTWISE)),
-    (OverwritesCotangent, Pair("nn.Tanh", (), ELEMENTWISE)),
-    (KinkReLU, Pair("nn.ReLU", (), (given([0.0, -1.0, 2.0]),), smooth=False)),
-    (KeepsSaved, Pair("nn.Tanh", (), ELEMENTWISE)),
-    (TransposedWeightGradient, Pair("nn.Linear", (5, 5), ELEMENTWISE)),
-    (AssignsGradient, Pair("nn.Linear", (5, 3), ELEMENTWISE)),
-    (NoBiasGradient, Pair("nn.Linear", (5, 3), ELEMENTWISE)),
-    (OtherInit, Pair("nn.Linear", (5, 3), ELEMENTWISE)),
-    (UnscaledDropout, Pair("nn.Dropout", (0.2,), ELEMENTWISE)),
-    (OwnMaskDropout, Pair("nn.Dropout", (0.2,), (normal(11, 13),))),
+    (TanhGELU, Layer("nn.GELU", (), ELEMENTWISE)),
+    (WrongAxisSoftmax, Layer("nn.Softmax", (1,), ELEMENTWISE)),
+    (ZeroBackwardSoftmax, Layer("nn.Softmax", (1,), ELEMENTWISE)),
+    (DiagonalSoftmax, Layer("nn.Softmax", (1,), ELEMENTWISE)),
+    (HalfMSE, Layer("nn.MSELoss", (), (normal(7, 5), fixed(normal(7, 5))))),
+    (UnscaledMSE, Layer("nn.MSELoss", (), (normal(7, 5), fixed(normal(7, 5))))),
+    (TinyGradientsAreZero, Layer("nn.MSELoss", (), (normal(7, 5, scale=1e-6), fixed(normal(7, 5, scale=1e-6))))),
+    (OffByOneElement, Layer("nn.Tanh", (), ELEMENTWISE)),
+    (DoubleOutput, Layer("nn.Sigmoid", (), ELEMENTWISE)),
+    (DoubleGradient, Layer("nn.Sigmoid", (), ELEMENTWISE)),
+    (InPlaceReLU, Layer("nn.ReLU", (), ELEMENTWISE)),
+    (OverwritesCotangent, Layer("nn.Tanh", (), ELEMENTWISE)),
+    (KinkReLU, Layer("nn.ReLU", (), (given([0.0, -1.0, 2.0]),), smooth=False)),
+    (KeepsSaved, Layer("nn.Tanh", (), ELEMENTWISE)),
+    (TransposedWeightGradient, Layer("nn.Linear", (5, 5), ELEMENTWISE)),
+    (AssignsGradient, Layer("nn.Linear", (5, 3), ELEMENTWISE)),
+    (NoBiasGradient, Layer("nn.Linear", (5, 3), ELEMENTWISE)),
+    (OtherInit, Layer("nn.Linear", (5, 3), ELEMENTWISE)),
+    (UnscaledDropout, Layer("nn.Dropout", (0.2,), ELEMENTWISE)),
+    (OwnMaskDropout, Layer("nn.Dropout", (0.2,), (normal(11, 13),))),
     (
         CountsIgnoredRows,
-        Pair("nn.CrossEntropyLoss", (), (normal(11, 3), integers(11, high=3)), kwargs={"ignore_index": 1}),
+        Layer("nn.CrossEntropyLoss", (), (normal(11, 3), integers(11, high=3)), kwargs={"ignore_index": 1}),
     ),
-    (NaNBecomesZero, Pair("nn.ReLU", (), ELEMENTWISE)),
-    (ContiguousOnly, Pair("nn.Tanh", (), ELEMENTWISE)),
-    (BiasedRunningVariance, Pair("nn.BatchNorm1d", (5,), ELEMENTWISE)),
-    (EpsilonOutside, Pair("nn.LayerNorm", (5,), ELEMENTWISE)),
+    (NaNBecomesZero, Layer("nn.ReLU", (), ELEMENTWISE)),
+    (ContiguousOnly, Layer("nn.Tanh", (), ELEMENTWISE)),
+    (BiasedRunningVariance, Layer("nn.BatchNorm1d", (5,), ELEMENTWISE)),
+    (EpsilonOutside, Layer("nn.LayerNorm", (5,), ELEMENTWISE)),
 ]
 
 
@@ -277,8 +278,8 @@ class OtherFormulaSigmoid(nn.Sigmoid):
 @pytest.mark.parametrize(
     ("component", "row"),
     [
-        (OtherOrderLinear, Pair("nn.Linear", (257, 3), (normal(131, 257),), notes={"unbatched": "matrices only"})),
-        (OtherFormulaSigmoid, Pair("nn.Sigmoid", (), (normal(7, 5),))),
+        (OtherOrderLinear, Layer("nn.Linear", (257, 3), (normal(131, 257),), notes={"unbatched": "matrices only"})),
+        (OtherFormulaSigmoid, Layer("nn.Sigmoid", (), (normal(7, 5),))),
     ],
 )
 def test_correct_code_in_another_order_passes(component, row):
@@ -359,12 +360,12 @@ class IgnoresTinyGradients(optim.Adam):
 
 
 OPTIMIZER_BUGS = [
-    (EpsilonUnderTheRoot, Pair("optim.Adam", kwargs={"lr": 1e-2})),
-    (NoBiasCorrection, Pair("optim.Adam", kwargs={"lr": 1e-2})),
-    (IgnoresTinyGradients, Pair("optim.Adam", kwargs={"lr": 1e-2})),
-    (CoupledDecay, Pair("optim.AdamW", kwargs={"lr": 1e-2, "weight_decay": 0.1})),
-    (RateInsideVelocity, Pair("optim.SGD", kwargs={"lr": 0.1, "momentum": 0.9})),
-    (DampedFirstStep, Pair("optim.SGD", kwargs={"lr": 0.1, "momentum": 0.9, "dampening": 0.5})),
+    (EpsilonUnderTheRoot, Optimizer("optim.Adam", kwargs={"lr": 1e-2})),
+    (NoBiasCorrection, Optimizer("optim.Adam", kwargs={"lr": 1e-2})),
+    (IgnoresTinyGradients, Optimizer("optim.Adam", kwargs={"lr": 1e-2})),
+    (CoupledDecay, Optimizer("optim.AdamW", kwargs={"lr": 1e-2, "weight_decay": 0.1})),
+    (RateInsideVelocity, Optimizer("optim.SGD", kwargs={"lr": 0.1, "momentum": 0.9})),
+    (DampedFirstStep, Optimizer("optim.SGD", kwargs={"lr": 0.1, "momentum": 0.9, "dampening": 0.5})),
 ]
 
 

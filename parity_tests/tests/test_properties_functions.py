@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 import scratch
 from parity_tests.checks.clipping import run as clipped
 from parity_tests.checks.initialiser import fill
-from parity_tests.checks.layer import _same_class
+from parity_tests.checks.refusal import same_class
 from parity_tests.checks.scheduler import Side
 from parity_tests.checks.streams import DRAWS, Draw, same_bits, same_state, seed_both
 from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import FLOOR, bits_equal, distance, float32_limit, float64_limit
 from parity_tests.table import TABLE
-from parity_tests.table.row import Pair, given, normal
+from parity_tests.table.recipe import given, normal
+from parity_tests.table.row import Clipping, Initialiser, Scheduler
 from parity_tests.tests.properties.example import FLOAT_VALUES, LAYOUTS, Option, rows, special
 from parity_tests.tests.properties.profiles import hold
 from parity_tests.tests.properties.refusal_text import fault
@@ -42,7 +43,7 @@ def refusals(ours, theirs, options=1):
     """What is wrong if one side or both refuse, or nothing."""
     if (ours is None) != (theirs is None):
         return f"scratch {ours!r}; torch {theirs!r}"
-    if options <= 1 and not _same_class(ours, theirs):
+    if options <= 1 and not same_class(ours, theirs):
         return f"class: scratch {ours!r}; torch {theirs!r}"
     return fault(ours)
 
@@ -74,7 +75,7 @@ class Fill:
         start = np.zeros(self.shape, self.dtype)
         start = LAYOUTS[self.layout](start) if start.ndim else start
         needed = {"constant_": {"val": 0.5}, "sparse_": {"sparsity": 0.3}}.get(self.name, {})
-        pair = Pair(f"nn.init.{self.name}", kwargs={**needed, **self.options})
+        pair = Initialiser(f"nn.init.{self.name}", kwargs={**needed, **self.options})
         scratch.manual_seed(self.seed)
         ours_refuses = attempt(lambda: getattr(scratch.nn.init, self.name)(start.copy(order="K"), **pair.kwargs))[1]
         tensor = torch.from_numpy(start.copy(order="K"))
@@ -126,10 +127,10 @@ def test_a_random_function(draw, deep):
 
 # --- clipping ---------------------------------------------------------------------------------------------------------
 
-CLIPS = list(dict.fromkeys(row.name for row in TABLE if row.name.startswith("nn.utils.")))
+CLIPS = list(dict.fromkeys(row.name for row in TABLE if isinstance(row, Clipping)))
 
 
-def clipped_otherwise(case: tuple[Pair, list[tuple[tuple[int, ...], str, str] | None], str]) -> str:
+def clipped_otherwise(case: tuple[Clipping, list[tuple[tuple[int, ...], str, str] | None], str]) -> str:
     pair, gradients, dtype = case
 
     def array(i: int, shape: tuple[int, ...], size: str, value: str) -> Any:
@@ -140,7 +141,7 @@ def clipped_otherwise(case: tuple[Pair, list[tuple[tuple[int, ...], str, str] | 
             values.flat[0] = special(value, values.dtype)
         return given(values)
 
-    pair = replace(pair, inputs=tuple(g if g is None else array(i, *g) for i, g in enumerate(gradients)))
+    pair = replace(pair, gradients=tuple(g if g is None else array(i, *g) for i, g in enumerate(gradients)))
     with np.errstate(all="ignore"):
         ours, our_error = attempt(lambda: clipped(pair, SCRATCH, dtype, 0))
         theirs, their_error = attempt(lambda: clipped(pair, TORCH, dtype, 0))
@@ -172,10 +173,14 @@ def test_clipping(name, deep):
 
 # --- schedules --------------------------------------------------------------------------------------------------------
 
-SCHEDULES = list(dict.fromkeys(row.name for row in rows().values() if row.name.startswith("optim.lr_scheduler.")))
+SCHEDULES = list(
+    dict.fromkeys(
+        row.name for row in rows().values() if isinstance(row, Scheduler) and row.name != "optim.swa_utils.SWALR"
+    )
+)
 
 
-def scheduled_otherwise(case: tuple[Pair, dict[str, Any], int]) -> str:
+def scheduled_otherwise(case: tuple[Scheduler, dict[str, Any], int]) -> str:
     pair, options, steps = case
     pair = replace(pair, kwargs={**pair.kwargs, **options})
 

@@ -13,7 +13,7 @@ import torch
 import torch.utils.data
 
 import scratch
-from parity_tests.checks.layer import _same_class
+from parity_tests.checks.refusal import same_class
 from parity_tests.checks.sides import ScratchSide, draw, generator
 from parity_tests.engine import ENGINES, SCRATCH, TORCH, find
 from parity_tests.nests import leaves
@@ -48,7 +48,7 @@ def verdicts(cases, known=()):
     found = []
     for what, call in cases:
         ours, theirs = (outcome(lambda engine=engine, call=call: call(engine)) for engine in ENGINES.values())
-        if (ours is None) != (theirs is None) or not (ours is None or _same_class(ours, theirs)):
+        if (ours is None) != (theirs is None) or not (ours is None or same_class(ours, theirs)):
             wrong = f"scratch {ours!r}; torch {theirs!r}"
         else:
             wrong = "" if ours is None else fault(ours)
@@ -248,7 +248,7 @@ def test_a_schedule_refuses_what_torch_refuses(name):
     row = SCHEDULES[name]
 
     def build(engine, key, wrong):
-        optimizer = getattr(engine.lib.optim, row.call["optimizer"])(start(engine, (2,)), lr=0.1)
+        optimizer = getattr(engine.lib.optim, row.optimizer)(start(engine, (2,)), lr=0.1)
         getattr(engine.lib.optim.lr_scheduler, name)(**{**row.kwargs, "optimizer": optimizer, key: wrong})
 
     options = [(key, wrong) for key in arguments(find(scratch, row.name)) for wrong in WRONG]

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from parity_tests.built import Built
 from parity_tests.checks import optimizer
 from parity_tests.checks.sides import Numbers, ScratchSide
 from parity_tests.engine import SCRATCH
 from parity_tests.nests import map_nest, numbered
 from parity_tests.table import TABLE
-from parity_tests.table.row import Pair, Recipe
+from parity_tests.table.recipe import Recipe
+from parity_tests.table.row import Layer
 from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_whole
 from parity_tests.vectors.vector import PRECISIONS, VectorsError
 
@@ -51,7 +53,7 @@ def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) ->
         return value
     if "component" in value:
         args, kwargs = decoded([value["args"], value["kwargs"]], array, tensors)
-        return lambda lib, dtype: SCRATCH.build(_listed(value["component"]), args, kwargs, dtype)
+        return Built(_listed(value["component"]), *args, **kwargs)
     if "tensor" in value:
         return array(tensors[value["tensor"]])
     return (
@@ -88,7 +90,7 @@ class LayerSide(ScratchSide):
         inputs = map_nest(lambda _: next(wanted), decoded(manifest["inputs"], np.array, tensors))
         cast = lambda x: Recipe(lambda rng: x, False)  # noqa: E731 - ScratchSide draws its options
         args, kwargs = (decoded(manifest[key], cast, tensors) for key in ("args", "kwargs"))
-        super().__init__(Pair(_listed(manifest["component"]), args, inputs, kwargs=kwargs), precision)
+        super().__init__(Layer(_listed(manifest["component"]), args, inputs, kwargs=kwargs), precision)
         for name, parameter in self.module.named_parameters():
             parameter.data[...] = tensors[manifest["parameters"][name]]
         for name, buffer in self.module.named_buffers():

@@ -6,34 +6,34 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.numpy import save
 
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Scheduler
 from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_json, write_whole
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
 from parity_tests.vectors.vector import Json, NotPortable, Vector, VectorsError, file_name
 
-KINDS: dict[str, Callable[[Pair], Vector]] = {
-    "nn.utils": clip_vector,
-    "optim": optimizer_vector,
-    "optim.lr_scheduler": schedule_vector,
-    "optim.swa_utils": averaging_vector,
+KINDS: dict[type[Any], Callable[[Any], Vector]] = {
+    Layer: layer_vector,
+    Optimizer: optimizer_vector,
+    Scheduler: schedule_vector,
+    Clipping: clip_vector,
+    Averaging: averaging_vector,
 }
 
 
-def vector_of(pair: Pair) -> Vector:
+def vector_of(row: Pair) -> Vector:
     """The vector of one row, whatever its kind."""
-    package = pair.name.rpartition(".")[0]
-    if package == "nn.init":
+    if isinstance(row, Initialiser):
         raise NotPortable("an initialiser turns a seed into bits: there are no numbers to start from")
-    make = schedule_vector if pair.name == "optim.swa_utils.SWALR" else KINDS.get(package, layer_vector)
     with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        return make(pair)
+        return KINDS[type(row)](row)
 
 
 @contextmanager

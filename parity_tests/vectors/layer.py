@@ -12,13 +12,13 @@ from parity_tests.checks.layer import DTYPES, LayerCheck
 from parity_tests.checks.sides import Numbers, TorchSide, cotangent, draw, generator
 from parity_tests.nests import map_nest, numbered
 from parity_tests.rule import DRAWS, FLOOR, distance
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer
 from parity_tests.vectors.vector import PRECISIONS, Vector
 
 SEED = 0
 
 
-def layer_vector(pair: Pair) -> Vector:
+def layer_vector(pair: Layer) -> Vector:
     vector = Vector(pair.label, pair.name, "layer")
     check = LayerCheck(pair, DTYPES)
     check.share_parameters()
@@ -71,7 +71,7 @@ def _give(vector: Vector, check: LayerCheck) -> None:
     }
 
 
-def _give_cotangents(vector: Vector, pair: Pair, numbers: Numbers) -> None:
+def _give_cotangents(vector: Vector, pair: Layer, numbers: Numbers) -> None:
     outputs = [value for what, value in numbers.items() if what.startswith("output")]
     vector.facts["cotangents"] = [
         vector.give(numbered("cotangent", i), cotangent(pair, i, y.shape, np.float32)) if y.dtype.kind == "f" else None

@@ -10,17 +10,17 @@ from parity_tests.checks import averaging, clipping, optimizer, scheduler
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import TORCH
 from parity_tests.rule import DRAWS, FLOOR, distance
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Averaging, Clipping, Optimizer, Scheduler
 from parity_tests.vectors.vector import PRECISIONS, Vector
 from torch_impl.bridge import arrays
 
 MUON = "Muon rounds to bfloat16 on its way. The truth is Muon without that rounding, and so are float64 answers."
 
 
-def optimizer_vector(pair: Pair) -> Vector:
+def optimizer_vector(row: Optimizer) -> Vector:
     """Every parameter and every state entry after every step."""
-    vector = Vector(pair.label, pair.name, "optimizer")
-    check = optimizer.OptimizerCheck(pair)
+    vector = Vector(row.label, row.name, "optimizer")
+    check = optimizer.OptimizerCheck(row)
     _give_optimizer(vector, check)
     truths, roughs = ([check.run([TORCH], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
     u: dict[str, float] = {}
@@ -40,21 +40,21 @@ def optimizer_vector(pair: Pair) -> Vector:
 
 
 def _give_optimizer(vector: Vector, check: optimizer.OptimizerCheck) -> None:
-    pair, names = check.pair, [weight.name for weight in check.weights]
-    lbfgs = pair.name == "optim.LBFGS"
+    row, names = check.row, [weight.name for weight in check.weights]
+    lbfgs = row.name == "optim.LBFGS"
     groups = [
         {"parameters": names[::2], "options": {}},
-        {"parameters": names[1::2], "options": vector.encode(pair.call, "call")},
+        {"parameters": names[1::2], "options": vector.encode(row.second_group, "call")},
     ]
     vector.facts |= {
-        "args": vector.encode(pair.args, "argument"),
-        "kwargs": vector.encode(pair.kwargs, "option"),
+        "args": vector.encode(row.args, "argument"),
+        "kwargs": vector.encode(row.kwargs, "option"),
         "groups": [{"parameters": names, "options": {}}] if lbfgs else groups,
         "steps": check.steps,
         "rates": {"step": int(optimizer.DROP * check.steps), "factor": 0.1},
         "parameters": {w.name: vector.give(f"parameter {w.name}", w.values(0)) for w in check.weights},
     }
-    if pair.name == "optim.Muon":
+    if row.name == "optim.Muon":
         vector.facts["note"] = MUON
     if lbfgs:
         size = sum(w.values(0).size for w in check.weights)
@@ -67,11 +67,11 @@ def _give_optimizer(vector: Vector, check: optimizer.OptimizerCheck) -> None:
             vector.facts["gradients"][weight.name] = {"tensor": tensor, "steps": steps}
 
 
-def schedule_vector(pair: Pair) -> Vector:
+def schedule_vector(row: Scheduler) -> Vector:
     """Rates and momenta of every group, at the start and after every step. They are Python's numbers: float64 alone."""
-    vector = Vector(pair.label, pair.name, "schedule")
-    kwargs = vector.encode(pair.kwargs, "option")
-    side = scheduler.Side(pair, TORCH)
+    vector = Vector(row.label, row.name, "schedule")
+    kwargs = vector.encode(row.kwargs, "option")
+    side = scheduler.Side(row, TORCH)
     metric: list[float] = []
     step = side.scheduler.step
 
@@ -83,7 +83,7 @@ def schedule_vector(pair: Pair) -> Vector:
     side.record()
     for i in range(scheduler.STEPS):
         side.step(i)
-    optimizer = pair.call.get("optimizer", "SGD")
+    optimizer = row.optimizer
     vector.facts |= {
         "kwargs": kwargs,
         "optimizer": {"name": f"optim.{optimizer}", "options": {"momentum": 0.9} if optimizer == "SGD" else {}},
@@ -96,31 +96,31 @@ def schedule_vector(pair: Pair) -> Vector:
     return vector
 
 
-def clip_vector(pair: Pair) -> Vector:
-    vector = Vector(pair.label, pair.name, "clip")
-    gradients = clipping.gradients(pair, "float32", 0)
+def clip_vector(row: Clipping) -> Vector:
+    vector = Vector(row.label, row.name, "clip")
+    gradients = clipping.gradients(row, "float32", 0)
     vector.facts |= {
-        "kwargs": vector.encode(pair.kwargs, "option"),
+        "kwargs": vector.encode(row.kwargs, "option"),
         "gradients": [None if g is None else vector.give(f"gradient {i}", g) for i, g in enumerate(gradients)],
     }
-    _expect_rule(vector, "call", lambda dtype, number: clipping.run(pair, TORCH, dtype, number))
+    _expect_rule(vector, "call", lambda dtype, number: clipping.run(row, TORCH, dtype, number))
     return vector
 
 
-def averaging_vector(pair: Pair) -> Vector:
+def averaging_vector(row: Averaging) -> Vector:
     """The averaged model's state after every update; the model is Linear(5, 3), then BatchNorm1d(3)."""
-    vector = Vector(pair.label, pair.name, "averaging")
-    vector.facts |= {"kwargs": vector.encode(pair.kwargs, "option"), "models": []}
+    vector = Vector(row.label, row.name, "averaging")
+    vector.facts |= {"kwargs": vector.encode(row.kwargs, "option"), "models": []}
     model = averaging.network(TORCH, "float32")
-    updates = 1 if pair.name.endswith("update_bn") else averaging.UPDATES
+    updates = 1 if row.name.endswith("update_bn") else averaging.UPDATES
     for update in range(updates):
-        averaging.set_values(TORCH, model, pair, 0, update)
+        averaging.set_values(TORCH, model, row, 0, update)
         state = arrays(model)
         vector.facts["models"].append({name: vector.give(f"model {update} {name}", x) for name, x in state.items()})
-    if pair.name.endswith("update_bn"):
-        batches = [averaging._noise(pair, 0, 99 + i, (7, 5)) for i in range(3)]
+    if row.name.endswith("update_bn"):
+        batches = [averaging._noise(row, 0, 99 + i, (7, 5)) for i in range(3)]
         vector.facts["batches"] = [vector.give(f"batch {i}", batch) for i, batch in enumerate(batches)]
-    _expect_rule(vector, "run", lambda dtype, number: averaging.run(pair, TORCH, dtype, number))
+    _expect_rule(vector, "run", lambda dtype, number: averaging.run(row, TORCH, dtype, number))
     return vector
 
 

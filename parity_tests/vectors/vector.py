@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.built import Built
 from parity_tests.checks.sides import Numbers
 from parity_tests.rule import float32_limit, float64_limit, ulp
 
@@ -27,20 +28,6 @@ class NotPortable(Exception):
 def file_name(label: str) -> str:
     """nn.Linear[no bias] becomes nn.Linear-no-bias; no two labels of the table become the same (a test)."""
     return re.sub(r"[^A-Za-z0-9.=_-]+", "-", label).strip("-.")
-
-
-class Written:
-    """Stands in for scratch and torch_impl: calling a component of it writes the call down."""
-
-    def __init__(self, name: str = "") -> None:
-        self._name = name
-
-    def __getattr__(self, part: str) -> Written:
-        return Written(f"{self._name}.{part}".lstrip("."))
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Json:
-        kwargs = {key: value for key, value in kwargs.items() if key != "dtype"}
-        return {"component": self._name, "args": args, "kwargs": kwargs}
 
 
 @dataclass
@@ -73,8 +60,8 @@ class Vector:
             return {"number": str(value)}
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        if getattr(value, "__name__", "") == "<lambda>" and value.__code__.co_argcount == 2:
-            return self.encode(value(Written(), None), name)  # a component among the options
+        if isinstance(value, Built):
+            return self.encode({"component": value.name, "args": value.args, "kwargs": value.kwargs}, name)
         raise NotPortable(f"{name} is a Python function")
 
     def expect(self, case: str, what: str, truth: np.ndarray, u: float, dtypes: dict[str, Any], **facts: Json) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.bench.case import Case, Limit, Timed, Unavailable, Work, library
 from experiments.bench.cases.sizes import ACTIVATIONS, ELEMENTWISE_LOSSES, POOLING, SIZES, first_rows
 from experiments.bench.traffic import counted, counting, touched
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Scheduler
 
 MOST = 10.0  # times torch, for anything
 CLOSER = {
@@ -68,18 +68,18 @@ def _is_optimizer(name: str) -> bool:
 
 def prepare(engine: str, name: str) -> Work:
     row = SIZES.get(name) or first_rows()[name]
-    if name.startswith("optim.lr_scheduler.") or name.endswith("SWALR"):
-        return schedule(engine, row)
-    if name.startswith("optim.swa_utils."):
-        return averaging(engine, row)
-    if name.startswith("nn.init."):
-        return initialiser(engine, row)
-    if name.startswith("nn.utils."):
-        return clipping(engine, row)
-    return layer(engine, row)
+    work: dict[type[Any], Any] = {
+        Layer: layer,
+        Scheduler: schedule,
+        Averaging: averaging,
+        Initialiser: initialiser,
+        Clipping: clipping,
+    }
+    prepared: Work = work[type(row)](engine, row)
+    return prepared
 
 
-def layer(engine: str, row: Pair) -> Timed:
+def layer(engine: str, row: Layer) -> Timed:
     from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
     from parity_tests.engine import find
 
@@ -165,24 +165,24 @@ def torch_layer(side: Any, inputs: Any, call: Any) -> Timed:
     return Timed({"forward": forward, "backward": backward}, reset)
 
 
-def initialiser(engine: str, row: Pair) -> Timed:
+def initialiser(engine: str, row: Initialiser) -> Timed:
     from parity_tests.checks.sides import draw, generator
     from parity_tests.engine import find
 
     lib = library(engine)
-    (array,) = draw(row.inputs, generator(row, 0), np.dtype(np.float32))
+    (array,) = draw(row.arrays, generator(row, 0), np.dtype(np.float32))
     target = array if engine == "scratch" else _tensors([array])[0]
     fill = find(lib, row.name)
     return Timed({"fill": lambda: fill(target, *row.args, **row.kwargs)})
 
 
-def clipping(engine: str, row: Pair) -> Timed:
+def clipping(engine: str, row: Clipping) -> Timed:
     """Of the gradients of 784-128-10, which are drawn anew before each call."""
     from parity_tests.checks.sides import draw, generator
     from parity_tests.engine import find
 
     lib = library(engine)
-    arrays = draw(row.inputs, generator(row, 0), np.dtype(np.float32))
+    arrays = draw(row.gradients, generator(row, 0), np.dtype(np.float32))
     gradients = list(arrays) if engine == "scratch" else _tensors(arrays)
     parameters = [lib.nn.Parameter(gradient * 0) for gradient in gradients]
     function = find(lib, row.name)
@@ -203,7 +203,7 @@ def clipping(engine: str, row: Pair) -> Timed:
     return Timed({"clip": clip}, reset)
 
 
-def schedule(engine: str, row: Pair) -> Timed:
+def schedule(engine: str, row: Scheduler) -> Timed:
     """So many steps of the schedule alone, on an optimizer with two groups."""
     from parity_tests.checks.scheduler import Side
     from parity_tests.engine import ENGINES
@@ -223,7 +223,7 @@ def schedule(engine: str, row: Pair) -> Timed:
     return Timed({f"{STEPS} steps": steps}, reset)
 
 
-def averaging(engine: str, row: Pair) -> Timed:
+def averaging(engine: str, row: Averaging) -> Timed:
     from parity_tests.engine import find
 
     lib = library(engine)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.built import Built
 from parity_tests.table import FAMILIES
-from parity_tests.table.row import (
-    Pair,
+from parity_tests.table.recipe import (
     Recipe,
     fixed,
     given,
@@ -20,6 +20,7 @@ from parity_tests.table.row import (
     signs,
     uniform,
 )
+from parity_tests.table.row import Layer, Pair
 
 MATRIX, WIDE, IMAGES, VOLUMES = (128, 1024), (128, 1000), (32, 16, 28, 28), (8, 8, 16, 16, 16)
 AXES = {1: (32, 16, 784), 2: IMAGES, 3: VOLUMES}
@@ -28,7 +29,7 @@ VECTORS, TOKENS, WORDS = normal(1024, 128), normal(32, 16, 64), integers(128, 32
 NETWORK = tuple(normal(*shape) for shape in ((128, 784), (128,), (10, 128), (10,)))  # gradients of 784-128-10
 
 
-def first_rows() -> dict[str, Pair]:
+def first_rows() -> dict[str, Any]:
     """The first row of every component that the table feeds."""
     rows = [row for family in FAMILIES.values() for row in family if isinstance(row, Pair)]
     return {row.name: row for row in reversed(rows)}
@@ -37,13 +38,14 @@ def first_rows() -> dict[str, Pair]:
 FIRST = first_rows()
 
 
-def row(name: str, *inputs: Any, args: tuple[Any, ...] = (), **kwargs: Any) -> Pair:
-    return Pair(f"nn.{name}", args, inputs, "", kwargs)
+def row(name: str, *inputs: Any, args: tuple[Any, ...] = (), **kwargs: Any) -> Layer:
+    return Layer(f"nn.{name}", args, inputs, "", kwargs)
 
 
-def fed(name: str, *inputs: Any) -> Pair:
+def fed(name: str, *inputs: Any) -> Layer:
     """The component's first row, with other inputs."""
-    return replace(FIRST[f"nn.{name}"], inputs=inputs, case="")
+    layer: Layer = FIRST[f"nn.{name}"]
+    return replace(layer, inputs=inputs, case="")
 
 
 def places(axes: int) -> Recipe:
@@ -113,9 +115,9 @@ LINEAR = [
         "Sequential",
         normal(128, 784),
         args=(
-            lambda lib, dtype: lib.nn.Linear(784, 128, dtype=dtype),
-            lambda lib, _: lib.nn.Tanh(),
-            lambda lib, dtype: lib.nn.Linear(128, 10, dtype=dtype),
+            Built("nn.Linear", 784, 128),
+            Built("nn.Tanh"),
+            Built("nn.Linear", 128, 10),
         ),
     ),
 ]
@@ -176,8 +178,8 @@ ATTENTION = [
 TRANSFORMERS = [
     row("TransformerEncoderLayer", TOKENS, args=(64, 4, 256)),
     row("TransformerDecoderLayer", TOKENS, TOKENS, args=(64, 4, 256)),
-    row("TransformerEncoder", TOKENS, args=(lambda lib, dtype: _layer(lib, "Encoder", dtype), 2)),
-    row("TransformerDecoder", TOKENS, TOKENS, args=(lambda lib, dtype: _layer(lib, "Decoder", dtype), 2)),
+    row("TransformerEncoder", TOKENS, args=(Built("nn.TransformerEncoderLayer", 64, 4, 256), 2)),
+    row("TransformerDecoder", TOKENS, TOKENS, args=(Built("nn.TransformerDecoderLayer", 64, 4, 256), 2)),
     row("Transformer", TOKENS, TOKENS, args=(64, 4, 2, 2, 256)),
 ]
 VISION = [
@@ -191,17 +193,13 @@ VISION = [
 DISTANCES = [row(name, VECTORS, VECTORS) for name in ("CosineSimilarity", "PairwiseDistance")]
 
 
-def _layer(lib: Any, kind: str, dtype: Any) -> Any:
-    return getattr(lib.nn, f"Transformer{kind}Layer")(64, 4, 256, dtype=dtype)
-
-
 FILLED = {"nn.init.dirac_": (64, 64, 3, 3)}
 INITIALISERS = [
-    replace(FIRST[row.name], inputs=(normal(*FILLED.get(row.name, (512, 784))),), case="")
+    replace(FIRST[row.name], arrays=(normal(*FILLED.get(row.name, (512, 784))),), case="")
     for row in {row.name: row for row in FAMILIES["initialiser"]}.values()
 ]
 CLIPPING = [
-    replace(FIRST[name], inputs=NETWORK, case="") for name in dict.fromkeys(row.name for row in FAMILIES["clipping"])
+    replace(FIRST[name], gradients=NETWORK, case="") for name in dict.fromkeys(row.name for row in FAMILIES["clipping"])
 ]
 
 SIZES = {

@@ -9,14 +9,14 @@ import numpy as np
 from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, Picture, in_ulp, new, picture, styled
 from experiments.site.figures.first_row import cases, quietly, sides, titled
 from experiments.site.pages import Component
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer
 
 LOW, HIGH, PER_ONE = -8, 8, 16
 GRID = (np.arange(LOW * PER_ONE, HIGH * PER_ONE + 1) / PER_ONE).astype(np.float32)  # exact in float32
 JUMP = 1e-3  # of the slope between neighboring floats, which makes a kink
 
 
-def row_of(component: Component) -> Pair | None:
+def row_of(component: Component) -> Layer | None:
     """The first case, if the function treats numbers one by one: half of them give half of the values."""
     row = next(iter(cases(component)), None)
     if row is None or len(row.inputs) != 1:
@@ -28,7 +28,7 @@ def row_of(component: Component) -> Pair | None:
     return row if whole.shape == GRID.shape and np.array_equal(whole[: len(half)], half, equal_nan=True) else None
 
 
-def values(row: Pair, engine: str, x: np.ndarray, dtype: str = "float32") -> dict[str, np.ndarray]:
+def values(row: Layer, engine: str, x: np.ndarray, dtype: str = "float32") -> dict[str, np.ndarray]:
     """Value y and slope dy/dx at x, in eval mode, where no random numbers are drawn."""
     ours, theirs = sides(row, dtype)
     x = x.astype(dtype)
@@ -44,7 +44,7 @@ def values(row: Pair, engine: str, x: np.ndarray, dtype: str = "float32") -> dic
         return {"y": output.detach().numpy(), "slope": slope.numpy()}
 
 
-def kinks(row: Pair) -> list[float]:
+def kinks(row: Layer) -> list[float]:
     """Numbers of the grid at which the slope, or the function, jumps between the floats on either side."""
     before, after = (values(row, "scratch", np.nextafter(GRID, np.float32(end))) for end in (-np.inf, np.inf))
     jumps = [np.abs(after[what].astype(np.float64) - before[what]) > JUMP for what in ("y", "slope")]

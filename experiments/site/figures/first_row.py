@@ -12,21 +12,21 @@ import numpy as np
 from experiments.site.pages import Component
 from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
 from parity_tests.nests import leaves
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer, Pair
 
 SEED = 0
 
 
-def cases(component: Component) -> list[Pair]:
+def cases(component: Component) -> list[Any]:
     return [row for row in component.rows if isinstance(row, Pair)]
 
 
-def first_inputs(row: Pair) -> list[Any]:
+def first_inputs(row: Layer) -> list[Any]:
     """What forward gets in the row's first draw, in float32."""
     return list(draw(row.inputs, generator(row, 0, 0), np.dtype(np.float32)))
 
 
-def sides(row: Pair, dtype: str = "float32") -> tuple[ScratchSide, TorchSide]:
+def sides(row: Layer, dtype: str = "float32") -> tuple[ScratchSide, TorchSide]:
     """Scratch and torch, built from one seed and so with equal weights."""
     return ScratchSide(row, dtype, SEED), TorchSide(row, dtype, SEED)
 
@@ -63,4 +63,4 @@ def titled(row: Pair) -> str:
 
 
 def has_forward(row: Pair) -> bool:
-    return row.name.startswith("nn.") and not row.name.startswith(("nn.init.", "nn.utils.")) and bool(row.inputs)
+    return isinstance(row, Layer) and bool(row.inputs)

@@ -10,7 +10,7 @@ from experiments.site.figures.drawing import ACCENT, ENGINE_STYLES, INK, Picture
 from experiments.site.figures.first_row import cases, first_inputs, quietly, sides, titled
 from experiments.site.pages import Component
 from parity_tests.nests import leaves
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer
 
 POINTS, SURFACE, SPAN = 161, 33, 4.0
 Nest = list[Any]
@@ -61,7 +61,7 @@ def _range(x: np.ndarray) -> tuple[float, float]:
     return (0.02, 0.98) if x.min() >= 0 and x.max() <= 1 else (-SPAN, SPAN)
 
 
-def _liveliest(row: Pair, inputs: Nest) -> tuple[int, int]:
+def _liveliest(row: Layer, inputs: Nest) -> tuple[int, int]:
     """Which two numbers of the prediction move the loss most, as it was drawn."""
     slopes = np.abs(_scratch_slopes(row, inputs)[1]).ravel()
     first, second = np.argsort(-slopes, kind="stable")[:2]
@@ -83,7 +83,7 @@ def _total(side: Any, inputs: Nest) -> float:
         return float(np.sum(list(leaves(side.forward(tuple(inputs), side.row.call, True, 0)))[-1]))
 
 
-def _slope(row: Pair, engine: str, inputs: Nest, place: int) -> tuple[float, float]:
+def _slope(row: Layer, engine: str, inputs: Nest, place: int) -> tuple[float, float]:
     """The loss and its slope at one number of the prediction."""
     if engine == "scratch":
         total, slopes = _scratch_slopes(row, inputs)
@@ -100,7 +100,7 @@ def _slope(row: Pair, engine: str, inputs: Nest, place: int) -> tuple[float, flo
     return float(loss.detach()), float(slope.flatten()[place])
 
 
-def _scratch_slopes(row: Pair, inputs: Nest) -> tuple[float, np.ndarray]:
+def _scratch_slopes(row: Layer, inputs: Nest) -> tuple[float, np.ndarray]:
     ours = _sides(row)[0]
     parts = list(leaves(ours.forward(tuple(inputs), row.call, True, 0)))
     ones = [None] * (len(parts) - 1) + [np.ones_like(parts[-1])]
@@ -110,7 +110,7 @@ def _scratch_slopes(row: Pair, inputs: Nest) -> tuple[float, np.ndarray]:
 _BUILT: dict[str, tuple[Any, Any]] = {}
 
 
-def _sides(row: Pair) -> tuple[Any, Any]:
+def _sides(row: Layer) -> tuple[Any, Any]:
     """The row's two sides, built once."""
     if row.label not in _BUILT:
         _BUILT.clear()

@@ -19,7 +19,8 @@ from parity_tests.checks.sides import draw, generator
 from parity_tests.engine import find
 from parity_tests.nests import map_nest
 from parity_tests.table import TABLE
-from parity_tests.table.row import Pair, Recipe, fixed
+from parity_tests.table.recipe import Recipe, fixed
+from parity_tests.table.row import Layer, Pair
 
 SEED = 11  # of the numbers that stand for the row's draw
 
@@ -29,7 +30,7 @@ class Departure:
 
     may_be_refused = True
 
-    def row(self, row: Pair) -> Pair:
+    def row(self, row: Layer) -> Layer:
         return row
 
     def array(self, i: int, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -43,7 +44,7 @@ class Option(Departure):
     name: str
     value: Any
 
-    def row(self, row: Pair) -> Pair:
+    def row(self, row: Layer) -> Layer:
         bound = signature(row.name).bind_partial(*row.args, **row.kwargs).arguments
         return replace(row, args=(), kwargs={**bound, self.name: self.value})
 
@@ -59,7 +60,7 @@ class Resize(Departure):
     to: int
     everywhere: bool = False
 
-    def row(self, row: Pair) -> Pair:
+    def row(self, row: Layer) -> Layer:
         def argument(leaf: Any) -> Any:
             if isinstance(leaf, Recipe):
                 return replace(leaf, draw=lambda rng: self._resized(np.asarray(leaf.draw(rng))))
@@ -145,7 +146,7 @@ class Dtype(Departure):
     i: int
     dtype: str
 
-    def row(self, row: Pair) -> Pair:
+    def row(self, row: Layer) -> Layer:
         number = count()
         plain = not self.dtype.startswith(("float", "other"))
         change = lambda leaf: fixed(leaf) if next(number) == self.i and plain and isinstance(leaf, Recipe) else leaf  # noqa: E731
@@ -197,13 +198,13 @@ class Example:
     dtype: str = "float32"
     training: bool = True
 
-    def pair(self) -> Pair:
+    def pair(self) -> Layer:
         row = rows()[self.label]
         for departure in self.departures:
             row = departure.row(row)
         return row
 
-    def inputs(self, pair: Pair, dtype: Any, sibling: int = 0) -> tuple[Any, Any]:
+    def inputs(self, pair: Layer, dtype: Any, sibling: int = 0) -> tuple[Any, Any]:
         """Inputs and forward's keyword arguments, read-only. Siblings differ in the numbers alone."""
         inputs, call = draw((pair.inputs, pair.call), generator(pair, SEED, sibling), np.dtype(dtype))
         for departure in self.departures:
@@ -266,7 +267,7 @@ def special(value: str, dtype: np.dtype) -> Any:
 
 
 @cache
-def rows() -> dict[str, Pair]:
+def rows() -> dict[str, Any]:
     return {row.label: row for row in TABLE if isinstance(row, Pair)}
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from parity_tests.checks.layer import _same_class
 from parity_tests.checks.optimizer import Side, unrounded
+from parity_tests.checks.refusal import same_class
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH, TORCH, Engine
 from parity_tests.rule import DRAWS, distance, float32_limit, float64_limit
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Optimizer
 from parity_tests.tests.properties.example import FLOAT_VALUES, Option, special
 from parity_tests.tests.properties.refusal_text import fault
 from parity_tests.tests.properties.strategies import choices
@@ -61,7 +61,7 @@ class Training:
         if isinstance(ours, Exception) or isinstance(theirs, Exception):
             if not (isinstance(ours, Exception) and isinstance(theirs, Exception)):
                 return f"verdict: scratch {ours!r:.300}; torch {theirs!r:.300}"
-            if len(self.options) <= 1 and not _same_class(ours, theirs):
+            if len(self.options) <= 1 and not same_class(ours, theirs):
                 return f"class: scratch {ours!r}; torch {theirs!r}"
             return fault(ours)
         for step, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -100,13 +100,15 @@ class Training:
         """All numbers after every step, or the error."""
         weights = [Weight(w.shape, w.gradients, f"{i}{w.shape}") for i, w in enumerate(self.weights)]
         kwargs = {"max_iter": 2} if self.rule == "LBFGS" else {}
-        pair = Pair(f"optim.{self.rule}", kwargs={**kwargs, **{option.name: option.value for option in self.options}})
+        row = Optimizer(
+            f"optim.{self.rule}", kwargs={**kwargs, **{option.name: option.value for option in self.options}}
+        )
         try:
             with (
                 np.errstate(all="ignore"),
                 unrounded() if dtype == "float64" and self.rule == "Muon" else nullcontext(),
             ):
-                side = Side(pair, weights, engine, {w.name: w.values(number).astype(dtype) for w in weights})
+                side = Side(row, weights, engine, {w.name: w.values(number).astype(dtype) for w in weights})
                 trajectory = []
                 for step in range(len(weights[0].gradients)):
                     side.step(number, step)

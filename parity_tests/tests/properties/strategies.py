@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from parity_tests.checks.sides import draw, generator
 from parity_tests.nests import leaves
-from parity_tests.table.row import Pair
+from parity_tests.table.row import Layer
 from parity_tests.table.signatures import ADDED, LEFT_OUT
 from parity_tests.tests.properties.example import (
     FLOAT_VALUES,
@@ -41,8 +41,7 @@ MORE = {bool: (False, True), int: (0, 1, 2, 3, -1), float: (0.0, 0.5, 2.0, -1.0)
 
 def components() -> list[str]:
     """The layers, activations and losses of the table."""
-    others = ("nn.init.", "nn.utils.", "optim.")
-    return list(dict.fromkeys(row.name for row in rows().values() if not row.name.startswith(others)))
+    return list(dict.fromkeys(row.name for row in rows().values() if isinstance(row, Layer)))
 
 
 def examples(name: str) -> st.SearchStrategy[Example]:
@@ -129,9 +128,9 @@ def choices(name: str) -> dict[str, list[Any]]:
     return {key: list({repr(value): value for value in seen}.values()) for key, seen in values.items()}
 
 
-def is_small(row: Pair) -> bool:
+def is_small(row: Layer) -> bool:
     return all(x.size <= LARGEST for x in _leaves(row) if isinstance(x, np.ndarray))
 
 
-def _leaves(row: Pair) -> list[Any]:
+def _leaves(row: Layer) -> list[Any]:
     return list(leaves(draw(row.inputs, generator(row, SEED, 0), np.float32)))

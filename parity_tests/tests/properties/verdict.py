@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.checks.layer import _same_class
+from parity_tests.checks.refusal import same_class
 from parity_tests.checks.sides import Numbers, ScratchSide, TorchSide, parameter_noise
 from parity_tests.nests import leaves, map_nest
 from parity_tests.rule import DRAWS, FLOOR, distance, float32_limit, float64_limit
@@ -108,7 +108,7 @@ class Trial:
             yield "verdict", both, np.inf
         else:
             refusable = sum(departure.may_be_refused for departure in self.example.departures)
-            if refusable <= 1 and not _same_class(ours.error, theirs.error):
+            if refusable <= 1 and not same_class(ours.error, theirs.error):
                 yield "class", both, np.inf
         if ours.error is not None and (wrong := fault(ours.error)):
             yield "text", wrong, np.inf
