@@ -101,6 +101,7 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
 
     from parity_tests.checks.parallel import check_rows
     from parity_tests.environment import environment
+    from parity_tests.table.versions import in_force
 
     reports = check_rows(rows, dtypes, device)
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
@@ -113,6 +114,9 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
             f"limit {_number(result.limit)}. {_plain(result.note)}"
         )
     exceptions: dict[tuple[str, str], list[str]] = {}
+    changed = {change.text: name for name, change in in_force().items() if any(row.name == name for row in rows)}
+    for text, name in changed.items():
+        console.print(f"{name}: {_plain(text)}; both are checked")
     for row in rows:
         for what, reason in getattr(row, "notes", {}).items():
             exceptions.setdefault((what, reason), []).append(row.label)

@@ -20,6 +20,7 @@ import scratch
 import torch_impl
 from parity_tests.built import Built
 from parity_tests.nests import map_nest
+from parity_tests.table.versions import in_force
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,5 +208,7 @@ def find(package: Any, name: str) -> Any:
 
 
 SCRATCH = Scratch("scratch", scratch, scratch.random, np)
+# torch as it is installed, and what scratch is judged by: where this release does otherwise, the newest one
 TORCH = Torch("torch", torch_impl, TorchRandom(), torch)
+REFERENCE = replace(TORCH, stand_ins={name: change.newest for name, change in in_force().items()})
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (SCRATCH, TORCH)}

@@ -23,6 +23,7 @@ Limits.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,10 +41,16 @@ def float64_limit(u: float) -> float:
     return (FACTOR + 1) * u + FLOOR
 
 
+def limit(u: float, dtype: str) -> float:
+    """The limit on an error in this precision."""
+    return float32_limit(u) if dtype == "float32" else float64_limit(u)
+
+
 def distance(value: Any, truth: Any, dtype: Any = None) -> float:
     """Largest |value - truth| in ulp of the largest |truth|, in the precision of `value` (or `dtype`).
 
-    Infinite if the shapes differ or if NaN and infinities do not sit in the same places. Zero truth admits zero alone.
+    Infinite if the shapes differ or if NaN and infinities do not sit in the same places. Zero truth admits zero alone:
+    its unit is the smallest subnormal number, so that any other value is more of them than a limit allows.
     """
     value, truth = np.asarray(value), np.asarray(truth)
     dtype = np.dtype(value.dtype if dtype is None else dtype)
@@ -57,8 +64,9 @@ def distance(value: Any, truth: Any, dtype: Any = None) -> float:
     if not finite.any():
         return 0.0
     exact = truth[finite].astype(np.float64)
-    error = np.abs(value[finite].astype(np.float64) - exact).max()
-    return float(error / ulp(exact, dtype)) if error else 0.0
+    with np.errstate(over="ignore"):
+        error = float(np.abs(value[finite].astype(np.float64) - exact).max())
+    return error / ulp(exact, dtype) if error else 0.0
 
 
 def ulp(values: np.ndarray, dtype: Any) -> float:
@@ -96,3 +104,74 @@ def exactly(row: str, what: str, dtype: Any, same: bool, note: str = "") -> Resu
     return Result(
         row, what, str(np.dtype(dtype)) if dtype else "", 0.0 if same else math.inf, 0.0, "" if same else note
     )
+
+
+class Ledger:
+    """What the draws of one row have come to in one precision: U and our own worst error, quantity by quantity.
+
+    ledger = Ledger(row.label, "float32")
+    for each draw:
+        ledger.record("output", ours, rough, truth)    # torch in float32 is rough, in float64 it is the truth
+    ledger.results()
+    """
+
+    def __init__(self, row: str, dtype: str) -> None:
+        self.row, self.dtype = row, dtype
+        self.u: dict[str, float] = {}
+        self.error: dict[str, float] = {}
+        self.notes: dict[str, str] = {}
+
+    def record(self, what: str, ours: np.ndarray | None, rough: np.ndarray, truth: np.ndarray) -> None:
+        """One draw. A quantity that is missing, or of another dtype or shape than torch's, is infinitely wrong."""
+        like = rough if self.dtype == "float32" else truth
+        if _kind(ours) != _kind(like):
+            self.fail(what, f"{_kind(ours)}, torch has {_kind(like)}")
+        error = math.inf if ours is None or what in self.notes else distance(ours, truth)
+        self.measured(what, error, distance(rough, truth))
+
+    def record_history(
+        self,
+        what: str,
+        ours: Sequence[np.ndarray | None],
+        rough: Sequence[np.ndarray | None],
+        truth: Sequence[np.ndarray | None],
+    ) -> None:
+        """One draw of what changes step by step; None where a step does not have it.
+
+        The unit is that of the quantity's largest value in the run: an error that was made once is carried along.
+        """
+        like = rough if self.dtype == "float32" else truth
+        kinds = zip(map(_kind, ours), map(_kind, like), strict=True)
+        different = [f"{a}, torch has {b}, step {step}" for step, (a, b) in enumerate(kinds) if a != b]
+        if different:
+            self.fail(what, different[0])
+        exact = _joined(truth)
+        error = math.inf if what in self.notes else distance(_joined(ours), exact)
+        self.measured(what, error, distance(_joined(rough), exact))
+
+    def measured(self, what: str, error: float, u: float) -> None:
+        """One draw whose errors are known."""
+        self.error[what] = max(self.error.get(what, 0.0), error)
+        self.u[what] = max(self.u.get(what, 0.0), u)
+
+    def fail(self, what: str, note: str) -> None:
+        """The quantity is wrong, whatever its numbers."""
+        self.error[what] = math.inf
+        self.notes.setdefault(what, note)
+
+    def limit(self, what: str) -> float:
+        return limit(self.u.get(what, 0.0), self.dtype)
+
+    def result(self, what: str) -> Result:
+        return Result(self.row, what, self.dtype, self.error[what], self.limit(what), self.notes.get(what, ""))
+
+    def results(self) -> Iterator[Result]:
+        return map(self.result, self.error)
+
+
+def _kind(x: np.ndarray | None) -> str:
+    return "nothing" if x is None else f"{x.dtype}{list(x.shape)}"
+
+
+def _joined(history: Sequence[np.ndarray | None]) -> np.ndarray:
+    return np.concatenate([np.ravel(x) for x in history if x is not None] or [np.empty(0)])

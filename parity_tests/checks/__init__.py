@@ -15,10 +15,12 @@ from parity_tests.checks.initialiser import check_initialiser
 from parity_tests.checks.layer import DTYPES, check_layer
 from parity_tests.checks.optimizer import check_optimizer
 from parity_tests.checks.refusal import check_refusal
+from parity_tests.checks.release import check_release
 from parity_tests.checks.scheduler import check_scheduler
-from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.engine import REFERENCE, SCRATCH, Engine, Torch
 from parity_tests.rule import Result, exactly
 from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Refusal, Row, Scheduler
+from parity_tests.table.versions import in_force
 
 __all__ = ["CHECKS", "DTYPES", "check"]
 
@@ -45,6 +47,8 @@ def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", compone
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return CHECKS[type(row)](row, tuple(dtypes), ours, TORCH.on(device))
+            results = CHECKS[type(row)](row, tuple(dtypes), ours, REFERENCE.on(device))
+            change = in_force().get(row.name)
+            return [*results, *check_release(row, change, tuple(dtypes))] if change else results
         except Exception as error:
             return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]

@@ -12,7 +12,7 @@ import numpy as np
 
 from parity_tests.checks.sides import Numbers, generator
 from parity_tests.engine import Engine
-from parity_tests.rule import DRAWS, Result, distance, exactly, float32_limit, float64_limit
+from parity_tests.rule import DRAWS, Ledger, Result, exactly
 from parity_tests.table.row import Averaging
 
 UPDATES = 7
@@ -23,20 +23,15 @@ def check_averaging(row: Averaging, dtypes: tuple[str, ...], ours: Engine, their
 
 
 def _results(row: Averaging, dtype: str, engine: Engine, torch: Engine) -> list[Result]:
-    u: dict[str, float] = {}
-    error: dict[str, float] = {}
+    ledger = Ledger(row.label, dtype)
     for number in range(DRAWS):
         truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
         ours = run(row, engine, dtype, number)
         if list(ours) != list(truth):
             return [exactly(row.label, "names", dtype, False, f"{list(ours)}, torch {list(truth)}")]
-        for what, exact in truth.items():
-            like = exact if dtype == "float64" else rough[what]
-            apart = distance(ours[what], exact) if ours[what].dtype == like.dtype else np.inf
-            u[what] = max(u.get(what, 0.0), distance(rough[what], exact))
-            error[what] = max(error.get(what, 0.0), apart)
-    limit = float32_limit if dtype == "float32" else float64_limit
-    return [Result(row.label, what, dtype, value, limit(u[what])) for what, value in error.items()]
+        for what in truth:
+            ledger.record(what, ours[what], rough[what], truth[what])
+    return list(ledger.results())
 
 
 def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:

@@ -5,13 +5,14 @@ None among the row's gradients stands for a parameter without one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from parity_tests.checks.sides import Numbers, draw, generator
 from parity_tests.engine import Engine
-from parity_tests.rule import DRAWS, Result, distance, exactly, float32_limit, float64_limit
+from parity_tests.rule import DRAWS, Ledger, Result
 from parity_tests.table.row import Clipping
 
 
@@ -19,19 +20,14 @@ def check_clipping(row: Clipping, dtypes: tuple[str, ...], ours: Engine, theirs:
     return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
 
 
-def _results(row: Clipping, dtype: str, engine: Engine, torch: Engine) -> list[Result]:
-    u: dict[str, float] = {}
-    error: dict[str, float] = {}
+def _results(row: Clipping, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
+    ledger = Ledger(row.label, dtype)
     for number in range(DRAWS):
         truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
         ours = run(row, engine, dtype, number)
-        for what, exact in truth.items():
-            u[what] = max(u.get(what, 0.0), distance(rough[what], exact))
-            error[what] = max(error.get(what, 0.0), distance(ours[what], exact))
-            if ours[what].dtype != dtype:
-                return [exactly(row.label, what, dtype, False, f"the dtype is {ours[what].dtype}")]
-    limit = float32_limit if dtype == "float32" else float64_limit
-    return [Result(row.label, what, dtype, value, limit(u[what])) for what, value in error.items()]
+        for what in truth:
+            ledger.record(what, ours.get(what), rough[what], truth[what])
+    return ledger.results()
 
 
 def gradients(row: Clipping, dtype: str, number: int) -> list[np.ndarray | None]:

@@ -12,59 +12,44 @@ import numpy as np
 import torch
 
 from parity_tests.checks.sides import draw, generator
-from parity_tests.engine import SCRATCH, TORCH, Engine
-from parity_tests.rule import (
-    DRAWS,
-    Result,
-    bits_equal,
-    distance,
-    exactly,
-    float32_limit,
-    float64_limit,
-)
+from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.rule import DRAWS, Ledger, Result, bits_equal, distance, exactly
 from parity_tests.table.row import Initialiser
 
 
-def check_initialiser(row: Initialiser, dtypes: tuple[str, ...], ours: Engine, _: Engine) -> list[Result]:
+def check_initialiser(row: Initialiser, dtypes: tuple[str, ...], ours: Engine, theirs: Torch) -> list[Result]:
     """Torch draws on the CPU, whatever the device of the check: another device has another stream."""
     results = _orthogonal if row.name == "nn.init.orthogonal_" else _bits
-    return [result for dtype in dtypes for result in results(row, dtype, ours)]
+    return [result for dtype in dtypes for result in results(row, dtype, ours, theirs.on("cpu"))]
 
 
-def _bits(row: Initialiser, dtype: str, engine: Engine) -> Iterator[Result]:
+def _bits(row: Initialiser, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
     for array in draw(row.arrays, generator(row, 0), np.dtype(dtype)):
         for layout, start in (("", array), (" transposed", array.T)):
             if start.ndim > 2 and layout and "dirac" in row.name:
                 continue
             equal = state = True
             for seed in range(DRAWS):
-                ours, theirs = fill(row, start, seed, engine)
+                ours, theirs = fill(row, start, seed, engine, torch)
                 equal = equal and bits_equal(ours, theirs)
                 state = state and _same_state()
             what = f"{list(start.shape)}{layout}"
-            if "bits" in row.notes:
-                yield exactly(
-                    row.label, f"kind {what}", dtype, (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
-                )
-                continue
             yield exactly(row.label, f"bits {what}", dtype, equal, "bits differ")
             yield exactly(row.label, f"generator after {what}", dtype, state, "the generators' states differ")
 
 
-def _orthogonal(row: Initialiser, dtype: str, engine: Engine) -> Iterator[Result]:
+def _orthogonal(row: Initialiser, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
     """Not bits, but the rule: QR depends on the LAPACK. The truth is torch's QR, in float64, of the same normals."""
     arrays = list(draw(row.arrays, generator(row, 0), np.dtype(dtype)))
     for array in [*arrays, *(array.T for array in arrays if array.ndim == 2)]:
-        u = error = 0.0
+        ledger, what = Ledger(row.label, dtype), f"Q {list(array.shape)}"
         state = True
         for seed in range(DRAWS):
-            ours, theirs = fill(row, array, seed, engine)
+            ours, theirs = fill(row, array, seed, engine, torch)
             state = state and _same_state()
-            u = max(u, _orthogonal_error(row, seed, array.shape))
             truth = theirs if dtype == "float64" else _orthogonal_truth(row, seed, array.shape)
-            error = max(error, distance(ours, truth))
-        limit = float32_limit(u) if dtype == "float32" else float64_limit(u)
-        yield Result(row.label, f"Q {list(array.shape)}", dtype, error, limit)
+            ledger.measured(what, distance(ours, truth), _orthogonal_error(row, seed, array.shape))
+        yield from ledger.results()
         yield exactly(row.label, f"generator after {list(array.shape)}", dtype, state)
 
 
@@ -85,10 +70,10 @@ def _orthogonal_truth(row: Initialiser, seed: int, shape: tuple[int, ...]) -> np
 
 def fill(row: Initialiser, start: np.ndarray, seed: int, engine: Engine = SCRATCH) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' array of start's shape and strides, filled from one seed; and each returns what it was given."""
-    return _filled(row, engine, start, seed), _filled(row, TORCH, start, seed)
+    return filled(row, engine, start, seed), filled(row, torch, start, seed)
 
 
-def _filled(row: Initialiser, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
+def filled(row: Initialiser, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
     target = engine.native(np.copy(start, order="K"))
     engine.seed(seed)
     returned = engine.find(row.name)(target, *row.args, **row.kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import scratch
 from parity_tests.checks.refusal import attempt, same_class, verdict
 from parity_tests.checks.sides import (
-    Numbers,
     ScratchSide,
     TorchSide,
     cotangent,
@@ -21,9 +21,9 @@ from parity_tests.checks.sides import (
     generator,
     parameter_noise,
 )
-from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.engine import REFERENCE, SCRATCH, Engine, Torch
 from parity_tests.nests import leaves, map_nest
-from parity_tests.rule import DRAWS, Result, bits_equal, distance, exactly, float32_limit, float64_limit, ulp
+from parity_tests.rule import DRAWS, Ledger, Result, bits_equal, exactly, ulp
 from parity_tests.table.row import Layer
 
 DTYPES = ("float32", "float64")
@@ -36,13 +36,13 @@ def check_layer(row: Layer, dtypes: tuple[str, ...], ours: Engine, theirs: Torch
 class LayerCheck:
     """Initial state, values, call rules, memory layout, other batch shapes, non-finite input, finite differences."""
 
-    def __init__(self, pair: Layer, dtypes: tuple[str, ...], ours: Engine = SCRATCH, theirs: Torch = TORCH) -> None:
-        self.pair, self.dtypes, self.ours, self.theirs = pair, dtypes, ours, theirs
+    def __init__(self, row: Layer, dtypes: tuple[str, ...], ours: Engine = SCRATCH, theirs: Torch = REFERENCE) -> None:
+        self.row, self.dtypes, self.ours, self.theirs = row, dtypes, ours, theirs
         self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
         for dtype in DTYPES:
-            self.sides[dtype] = ScratchSide(pair, dtype, 7, ours), TorchSide(pair, dtype, 7, theirs)
-        self.u: dict[str, float] = {}
-        self.modes = (True, False) if "eval" not in pair.notes else (True,)
+            self.sides[dtype] = ScratchSide(row, dtype, 7, ours), TorchSide(row, dtype, 7, theirs)
+        self.ledgers = {dtype: Ledger(row.label, dtype) for dtype in DTYPES}
+        self.modes = (True, False) if "eval" not in row.notes else (True,)
         if theirs.device != "cpu" and self.draws():
             self.modes = (False,)  # another device draws other numbers: only eval mode can agree
 
@@ -62,7 +62,7 @@ class LayerCheck:
         yield from self.layout()
         yield from self.other_batches()
         yield from self.nonfinite()
-        if self.pair.smooth and "float64" in self.dtypes:
+        if self.row.smooth and "float64" in self.dtypes:
             yield from self.finite_differences()
 
     # --- before anything runs ---------------------------------------------------------------------------------------
@@ -72,23 +72,23 @@ class LayerCheck:
         for dtype in self.dtypes:
             ours, theirs = (side.state() for side in self.sides[dtype])
             yield exactly(
-                self.pair.label,
+                self.row.label,
                 "state_dict names",
                 dtype,
                 list(ours) == list(theirs),
                 f"{list(ours)}, torch {list(theirs)}",
             )
-            if "init" in self.pair.notes or self.theirs.device != "cpu":
+            if "init" in self.row.notes or self.theirs.device != "cpu":
                 continue
             for name in ours.keys() & theirs.keys():
                 yield exactly(
-                    self.pair.label, f"init {name}", dtype, bits_equal(ours[name], theirs[name]), "bits differ"
+                    self.row.label, f"init {name}", dtype, bits_equal(ours[name], theirs[name]), "bits differ"
                 )
 
     def share_parameters(self) -> None:
         """Give both sides, in both precisions, the same float32 numbers, off their initial values."""
         values = {
-            name: np.asarray(value, np.float32) + parameter_noise(self.pair, name, value.shape)
+            name: np.asarray(value, np.float32) + parameter_noise(self.row, name, value.shape)
             for name, value in self.sides["float32"][0].parameters().items()
         }
         for ours, theirs in self.sides.values():
@@ -100,44 +100,38 @@ class LayerCheck:
 
     def sample(self, number: int, dtype: str) -> tuple[Any, Any]:
         """Inputs and forward's keyword arguments of one draw, read-only, equal numbers in both precisions."""
-        inputs, call = draw((self.pair.inputs, self.pair.call), generator(self.pair, 0, number), np.dtype(dtype))
+        inputs, call = draw((self.row.inputs, self.row.call), generator(self.row, 0, number), np.dtype(dtype))
         return map_nest(_read_only, inputs), map_nest(_read_only, call)
 
     def numbers(self) -> Iterator[Result]:
         """Output, gradients and buffers in train and eval mode, over several draws, against the rule."""
-        error64: dict[str, float] = {}
-        error32: dict[str, float] = {}
-        notes: dict[str, str] = {}
         for number in range(DRAWS):
             for training in self.modes:
                 (s32, t32), (s64, t64) = (
                     [side.run(*self.sample(number, dtype), training, seed=number) for side in self.sides[dtype]]
                     for dtype in DTYPES
                 )
-                truth = t32 if self.pair.noise_per_dtype else t64
-                for name in truth:
+                if s64.keys() != t64.keys():
+                    yield exactly(self.row.label, "names", None, False, f"{sorted(s64)}, torch {sorted(t64)}")
+                for name in t64:
                     what = name if training else f"eval {name}"
-                    self.u[what] = max(self.u.get(what, 0.0), distance(t32[name], truth[name]))
-                    error32[what] = max(error32.get(what, 0.0), _apart(s32, t32, name, truth[name], notes))
-                    error64[what] = max(error64.get(what, 0.0), _apart(s64, t64, name, t64[name], notes))
-                if s64.keys() != truth.keys():
-                    yield exactly(self.pair.label, "names", None, False, f"{sorted(s64)}, torch {sorted(truth)}")
-        for what, u in self.u.items():
-            note = notes.get(what.removeprefix("eval "), "")
-            if "float64" in self.dtypes:
-                yield Result(self.pair.label, what, "float64", error64[what], float64_limit(u), note)
-            if "float32" in self.dtypes:
-                yield Result(self.pair.label, what, "float32", error32[what], float32_limit(u), note)
+                    own = self.row.noise_per_dtype  # then each precision is its own truth
+                    self.ledgers["float32"].record(what, s32.get(name), t32[name], t32[name] if own else t64[name])
+                    self.ledgers["float64"].record(what, s64.get(name), t64[name] if own else t32[name], t64[name])
+        for results in zip(
+            *(self.ledgers[dtype].results() for dtype in sorted(self.dtypes, reverse=True)), strict=True
+        ):
+            yield from results
 
     def limit(self, what: str, dtype: str) -> float:
-        return (float64_limit if dtype == "float64" else float32_limit)(self.u.get(what, 0.0))
+        return self.ledgers[dtype].limit(what)
 
     # --- what calling it may and may not do -------------------------------------------------------------------------
 
     def call_rules(self) -> Iterator[Result]:
         """Two backwards add; a third without a forward is refused; no_grad saves nothing; cotangents are checked."""
         dtype = self.dtypes[0]
-        side, label = self.sides[dtype][0], self.pair.label
+        side, label = self.sides[dtype][0], self.row.label
         inputs, call = self.sample(0, dtype)
         once = side.run(inputs, call)
         twice = side.run(inputs, call, keep=True)
@@ -160,7 +154,7 @@ class LayerCheck:
 
     def layout(self) -> Iterator[Result]:
         """Inputs with NaN in the gaps between their elements, and in Fortran order, give what they give in torch."""
-        if "noncontiguous" in self.pair.notes:
+        if "noncontiguous" in self.row.notes:
             return
         dtype = self.dtypes[-1]
         views: tuple[tuple[str, Any], ...] = (("strided:", _strided), ("Fortran order:", np.asfortranarray))
@@ -174,7 +168,7 @@ class LayerCheck:
         dtype = self.dtypes[-1]
         cuts: tuple[tuple[str, Any], ...] = (("empty", slice(0)), ("unbatched", 0))
         for what, index in cuts:
-            if what not in self.pair.notes:
+            if what not in self.row.notes:
                 inputs, call = self.sample(0, dtype)
                 yield from self.sameverdict(what, map_nest(partial(_cut, index=index), inputs), call, dtype)
 
@@ -183,17 +177,17 @@ class LayerCheck:
 
         NumPy may warn of them, as the caller's np.errstate says: here it is told not to.
         """
-        if "nonfinite" in self.pair.notes:
+        if "nonfinite" in self.row.notes:
             return
         dtype = "float64"  # some of torch's float32 kernels lose an infinity that its float64 kernels keep
-        for i, wanted in enumerate(differentiable(self.pair)):
+        for i, wanted in enumerate(differentiable(self.row)):
             for planted in (np.nan, np.inf, -np.inf):
                 inputs, call = self.sample(0, dtype)
                 target = list(leaves(inputs))[i]
                 if not wanted or target.size == 0:
                     continue
                 poisoned = target.copy()
-                poisoned.flat[generator(self.pair, 4, i).integers(target.size)] = planted
+                poisoned.flat[generator(self.row, 4, i).integers(target.size)] = planted
                 poisoned_inputs = map_nest(partial(_swap, old=target, new=poisoned), inputs)
                 with np.errstate(all="ignore"):
                     yield from self.sameverdict(f"{planted} in input {i}:", poisoned_inputs, call, dtype)
@@ -205,18 +199,19 @@ class LayerCheck:
         if expected is None or values is None:
             same = error is not None and torch_error is not None and same_class(error, torch_error)
             note = f"scratch: {verdict(error)}; torch: {verdict(torch_error)}"
-            yield exactly(self.pair.label, f"{what} verdict", dtype, same, note)
+            yield exactly(self.row.label, f"{what} verdict", dtype, same, note)
             return
+        ledger = Ledger(self.row.label, dtype)
+        ledger.u = dict(self.ledgers[dtype].u)
         for name, truth in expected.items():
-            notes: dict[str, str] = {}
-            error_ulp = _apart(values, expected, name, truth, notes)
-            limit = self.limit(name, dtype)
-            yield Result(self.pair.label, f"{what} {name}", dtype, error_ulp, limit, notes.get(name, ""))
+            ledger.record(name, values.get(name), truth, truth)
+        for result in ledger.results():
+            yield replace(result, what=f"{what} {result.what}")
 
     def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
         """Both sides anew with the shared parameters, so that buffers start where they start."""
         ours = self.sides[dtype][0]
-        fresh = ScratchSide(self.pair, dtype, 7, self.ours), TorchSide(self.pair, dtype, 7, self.theirs)
+        fresh = ScratchSide(self.row, dtype, 7, self.ours), TorchSide(self.row, dtype, 7, self.theirs)
         values = {name: value.copy() for name, value in ours.parameters().items()}
         for name, parameter in fresh[0].module.named_parameters():
             parameter.data[...] = values[name]
@@ -232,19 +227,19 @@ class LayerCheck:
         (4 D(h/2) - D(h)) / 3 has one of order h⁴. The limit is |D(h) - D(h/2)|, which bounds it, plus the rounding of
         f divided by h. A limit that is not small means that a kink lies within the step: then a smaller step is tried.
         """
-        if "finite differences" in self.pair.notes:
+        if "finite differences" in self.row.notes:
             return
         side = self._fresh("float64")[0]
         inputs, call = self.sample(0, "float64")
         numbers = side.run(inputs, call)
-        flat = [x for x, wanted in zip(leaves(inputs), differentiable(self.pair), strict=True) if wanted]
+        flat = [x for x, wanted in zip(leaves(inputs), differentiable(self.row), strict=True) if wanted]
         names = [name for name in numbers if name.startswith("grad input")]
         moved = dict(zip(names, flat, strict=True)) | {f"grad {n}": p for n, p in side.parameters().items()}
         for number, (name, x) in enumerate(moved.items()):
             if x.size == 0:
                 continue
-            v = generator(self.pair, 5, number).uniform(0.5, 1.0, x.shape)
-            v *= generator(self.pair, 6, number).choice([-1, 1], x.shape)
+            v = generator(self.row, 5, number).uniform(0.5, 1.0, x.shape)
+            v *= generator(self.row, 6, number).choice([-1, 1], x.shape)
             terms = numbers[name] * v
             for h in (2.0**-11, 2.0**-15, 2.0**-19):
                 wide, size = self._slope(side, inputs, call, x, v, h)
@@ -260,7 +255,7 @@ class LayerCheck:
             note = "" if ok else f"backward gives {float(terms.sum()):.9g}, differences give {expected:.9g}"
             unit = ulp(np.array([scale]), np.float64)
             what = f"finite differences {name}"
-            yield Result(self.pair.label, what, "float64", error / unit if ok else math.inf, limit / unit, note)
+            yield Result(self.row.label, what, "float64", error / unit if ok else math.inf, limit / unit, note)
 
     def _slope(
         self, side: ScratchSide, inputs: Any, call: Any, x: np.ndarray, v: np.ndarray, h: float
@@ -276,26 +271,13 @@ class LayerCheck:
             moved = inputs if is_parameter else map_nest(partial(_swap, old=x, new=changed), inputs)
             outputs = [y for y in leaves(side.forward(moved, call, True, 0)) if y is not None]
             terms = [
-                cotangent(self.pair, i, np.shape(y), y.dtype) * y for i, y in enumerate(outputs) if y.dtype.kind == "f"
+                cotangent(self.row, i, np.shape(y), y.dtype) * y for i, y in enumerate(outputs) if y.dtype.kind == "f"
             ]
             values.append(sum(float(t.sum()) for t in terms))
             size = max(size, sum(float(np.abs(t).sum()) for t in terms))
             if is_parameter:
                 x[...] = before
         return (values[0] - values[1]) / (2 * h), size
-
-
-def _apart(ours: Numbers, theirs: Numbers, name: str, truth: np.ndarray, notes: dict[str, str]) -> float:
-    """Distance to the truth; infinite, with a note, where a name, dtype or shape differs."""
-    if name not in ours:
-        notes[name] = "missing"
-        return math.inf
-    if ours[name].dtype != theirs[name].dtype or ours[name].shape != theirs[name].shape:
-        notes[name] = (
-            f"{ours[name].dtype}{list(ours[name].shape)}, torch has {theirs[name].dtype}{list(theirs[name].shape)}"
-        )
-        return math.inf
-    return distance(ours[name], truth)
 
 
 def _same_numbers(a: Any, b: Any) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -25,7 +25,7 @@ import torch
 import scratch
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH, TORCH, Engine
-from parity_tests.rule import DRAWS, Result, distance, float32_limit, float64_limit
+from parity_tests.rule import DRAWS, Ledger, Result
 from parity_tests.table.row import Optimizer
 
 STEPS, LBFGS_STEPS = 25, 8
@@ -78,24 +78,19 @@ class OptimizerCheck:
         self.steps = LBFGS_STEPS if row.name == "optim.LBFGS" else STEPS
 
     def results(self, dtype: str) -> Iterator[Result]:
-        limit = float32_limit if dtype == "float32" else float64_limit
-        u: dict[str, float] = {}
-        error: dict[str, float] = {}
-        notes: dict[str, str] = {}
+        ledger = Ledger(self.row.label, dtype)
         for number in range(DRAWS):
             truth, rough = (self.run([self.torch], kind, number) for kind in ("float64", "float32"))
-            ours = self.run([self.engine], dtype, number)
-            _raise_to(u, _distances(rough, truth, rough, notes))
-            _raise_to(error, _distances(ours, truth, rough if dtype == "float32" else truth, notes))
-        for what, value in error.items():
-            yield Result(self.row.label, what, dtype, value, limit(u[what]), notes.get(what, ""))
+            record(ledger, self.run([self.engine], dtype, number), rough, truth)
+        yield from ledger.results()
         # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
-        truth, like = (self.run([self.torch, self.torch], kind, 0) for kind in ("float64", dtype))
+        truth, rough = (self.run([self.torch, self.torch], kind, 0) for kind in ("float64", "float32"))
         for legs in ([self.torch, self.engine], [self.engine, self.torch]):
-            error = _distances(self.run(legs, dtype, 0), truth, like, notes := {})
-            worst = max(error, key=lambda what: error[what] / limit(u[what]))
-            label = f"{' → '.join(map(str, legs))}: {worst}"
-            yield Result(self.row.label, label, dtype, error[worst], limit(u[worst]), notes.get(worst, ""))
+            change = Ledger(self.row.label, dtype)
+            record(change, self.run(legs, dtype, 0), rough, truth)
+            change.u = dict(ledger.u)
+            worst = max(change.results(), key=lambda result: result.error / result.limit)
+            yield replace(worst, what=f"{' → '.join(map(str, legs))}: {worst.what}")
 
     def run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
         """All numbers after every step. A second engine goes on from the first one's state_dict."""
@@ -188,32 +183,8 @@ def unrounded() -> Iterator[None]:
         yield
 
 
-def _distances(ours: Trajectory, truth: Trajectory, like: Trajectory, notes: dict[str, str]) -> dict[str, float]:
-    """For every quantity the distance of its whole history; infinite, with a note, where presence or kind differ.
-
-    The unit is that of the quantity's largest value in the run: an error that was made once stays.
-    """
-    distances = {}
+def record(ledger: Ledger, ours: Trajectory, rough: Trajectory, truth: Trajectory) -> None:
+    """Every quantity's history in one run."""
     for what in dict.fromkeys(what for numbers in (*truth, *ours) for what in numbers):
-        kinds = zip(_kinds(ours, what), _kinds(like, what), strict=True)
-        different = [f"{a}, torch has {b}, step {step}" for step, (a, b) in enumerate(kinds) if a != b]
-        if different:
-            distances[what], notes[what] = np.inf, different[0]
-        else:
-            distances[what] = distance(_history(ours, what), _history(truth, what))
-    return distances
-
-
-def _kinds(trajectory: Trajectory, what: str) -> list[str]:
-    """Dtype and shape in every step, or that there is no such entry."""
-    values = [numbers.get(what) for numbers in trajectory]
-    return ["nothing" if x is None else f"{x.dtype}{list(x.shape)}" for x in values]
-
-
-def _history(trajectory: Trajectory, what: str) -> np.ndarray:
-    return np.concatenate([numbers[what].ravel() for numbers in trajectory if what in numbers])
-
-
-def _raise_to(largest: dict[str, float], values: dict[str, float]) -> None:
-    for what, value in values.items():
-        largest[what] = max(largest.get(what, 0.0), value)
+        histories = ([numbers.get(what) for numbers in run] for run in (ours, rough, truth))
+        ledger.record_history(what, *histories)

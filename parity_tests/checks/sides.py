@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.engine import REFERENCE, SCRATCH, Engine, Torch
 from parity_tests.nests import leaves, map_nest, numbered
 from parity_tests.table.recipe import Recipe
 from parity_tests.table.row import Layer, Refusal, Row
@@ -111,7 +111,7 @@ class ScratchSide:
 class TorchSide:
     """The torch component, on a device."""
 
-    def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Torch = TORCH) -> None:
+    def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Torch = REFERENCE) -> None:
         self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         engine.seed(seed)

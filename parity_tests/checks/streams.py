@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from parity_tests.engine import SCRATCH, TORCH, Engine
+from parity_tests.engine import REFERENCE, SCRATCH, TORCH, Engine
 from parity_tests.environment import environment
+from parity_tests.table.versions import in_force
 from scratch.random import get_arch
 
 SIZES = (0, 1, 15, 16, 17, 63, 1000, 60000, 10**6)
@@ -56,7 +57,7 @@ class Draw:
         return engine.array_view(self.call(engine, engine.native_view(arranged(n, dtype, layout))))
 
     def both(self, n: int, dtype: str, layout: str) -> tuple[np.ndarray, np.ndarray]:
-        return self.drawn(TORCH, n, dtype, layout), self.drawn(SCRATCH, n, dtype, layout)
+        return self.drawn(REFERENCE, n, dtype, layout), self.drawn(SCRATCH, n, dtype, layout)
 
 
 def rows_of_7(x: Any) -> Any:
@@ -69,7 +70,7 @@ def in_place(name: str, *arguments: float, dtypes: tuple[str, ...] = FLOATS) -> 
 
 
 def initializer(name: str, *arguments: float, exact: bool = True) -> Draw:
-    call = lambda engine, x: getattr(engine.lib.nn.init, name)(rows_of_7(x), *arguments)  # noqa: E731
+    call = lambda engine, x: engine.find(f"nn.init.{name}")(rows_of_7(x), *arguments)  # noqa: E731
     return Draw(shown(f"init.{name}", arguments), call, smallest=15, largest=60000, exact=exact)
 
 
@@ -236,6 +237,7 @@ def conditions() -> list[str]:
         f"torch {here['torch']}, NumPy {here['numpy']}, Python {here['python']}, {here['machine']}",
         f"torch's CPU capability {here['device']}, scratch reproduces '{get_arch()}'",
         gpu,
+        *(f"{name}: {change.text}" for name, change in in_force().items() if name.startswith("nn.init.")),
     ]
 
 

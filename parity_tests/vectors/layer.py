@@ -11,20 +11,20 @@ import torch
 from parity_tests.checks.layer import DTYPES, LayerCheck
 from parity_tests.checks.sides import Numbers, TorchSide, cotangent, draw, generator
 from parity_tests.nests import map_nest, numbered
-from parity_tests.rule import DRAWS, FLOOR, distance
+from parity_tests.rule import DRAWS, FLOOR, Ledger
 from parity_tests.table.row import Layer
 from parity_tests.vectors.vector import PRECISIONS, Vector
 
 SEED = 0
 
 
-def layer_vector(pair: Layer) -> Vector:
-    vector = Vector(pair.label, pair.name, "layer")
-    check = LayerCheck(pair, DTYPES)
+def layer_vector(row: Layer) -> Vector:
+    vector = Vector(row.label, row.name, "layer")
+    check = LayerCheck(row, DTYPES)
     check.share_parameters()
     _give(vector, check)
     first: dict[str, tuple[Numbers, Numbers]] = {}
-    u: dict[tuple[str, str], float] = {}
+    ledgers = {case: Ledger(row.label, "float32") for case in ("train", "eval")}
     random: dict[str, bool] = {}
     for number in range(DRAWS):
         for training in check.modes:
@@ -34,28 +34,27 @@ def layer_vector(pair: Layer) -> Vector:
                 first[case] = rough, truth
                 random[case] = _random_numbers_were_drawn()
             for what, value in rough.items():
-                error = 0.0 if pair.noise_per_dtype else distance(value, truth[what])
-                u[case, what] = max(u.get((case, what), 0.0), error)
+                ledgers[case].record(what, value, value, value if row.noise_per_dtype else truth[what])
     if "eval" in first and not random["train"] and _same(first["train"][1], first["eval"][1]):
         del first["eval"]
     vector.facts["cases"] = {case: {"random": random[case], "seed": SEED} for case in first}
     for case, (rough, truth) in first.items():
         if case == "train":
-            _give_cotangents(vector, pair, rough)
+            _give_cotangents(vector, row, rough)
         for what, value in rough.items():
-            if pair.noise_per_dtype:
+            if row.noise_per_dtype:
                 vector.expect_within(case, what, "float32", value, FLOOR)
                 vector.expect_within(case, what, "float64", truth[what], FLOOR)
             else:
                 dtypes = {"float32": value.dtype, "float64": truth[what].dtype}
-                vector.expect(case, what, truth[what], u[case, what], dtypes)
+                vector.expect(case, what, truth[what], ledgers[case].u[what], dtypes)
     return vector
 
 
 def _give(vector: Vector, check: LayerCheck) -> None:
     """Options, inputs, parameters and buffers, before anything runs."""
-    pair, side = check.pair, check.sides["float32"][1]
-    args, kwargs = draw((pair.args, pair.kwargs), generator(pair, 1), np.float32)
+    row, side = check.row, check.sides["float32"][1]
+    args, kwargs = draw((row.args, row.kwargs), generator(row, 1), np.float32)
     inputs, call = check.sample(0, "float32")
     count = itertools.count()
     vector.facts |= {
@@ -71,10 +70,10 @@ def _give(vector: Vector, check: LayerCheck) -> None:
     }
 
 
-def _give_cotangents(vector: Vector, pair: Layer, numbers: Numbers) -> None:
+def _give_cotangents(vector: Vector, row: Layer, numbers: Numbers) -> None:
     outputs = [value for what, value in numbers.items() if what.startswith("output")]
     vector.facts["cotangents"] = [
-        vector.give(numbered("cotangent", i), cotangent(pair, i, y.shape, np.float32)) if y.dtype.kind == "f" else None
+        vector.give(numbered("cotangent", i), cotangent(row, i, y.shape, np.float32)) if y.dtype.kind == "f" else None
         for i, y in enumerate(outputs)
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from parity_tests.checks import averaging, clipping, optimizer, scheduler
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import TORCH
-from parity_tests.rule import DRAWS, FLOOR, distance
+from parity_tests.rule import DRAWS, FLOOR, Ledger
 from parity_tests.table.row import Averaging, Clipping, Optimizer, Scheduler
 from parity_tests.vectors.vector import PRECISIONS, Vector
 from torch_impl.bridge import arrays
@@ -23,12 +23,11 @@ def optimizer_vector(row: Optimizer) -> Vector:
     check = optimizer.OptimizerCheck(row)
     _give_optimizer(vector, check)
     truths, roughs = ([check.run([TORCH], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
-    u: dict[str, float] = {}
+    ledger = Ledger(row.label, "float32")
     for rough, truth in zip(roughs, truths, strict=True):
-        for what, value in optimizer._distances(rough, truth, rough, {}).items():
-            u[what] = max(u.get(what, 0.0), value)
+        optimizer.record(ledger, rough, rough, truth)
     truth, rough = truths[0], roughs[0]
-    for what, error in u.items():
+    for what, error in ledger.u.items():
         if steps := [step for step, numbers in enumerate(truth) if what in numbers]:
             parts = [truth[step][what] for step in steps]
             even = len({part.shape for part in parts}) == 1
@@ -129,6 +128,10 @@ def _expect_rule(vector: Vector, case: str, run: Any) -> None:
     roughs: list[Numbers]
     truths: list[Numbers]
     roughs, truths = ([run(dtype, number) for number in range(DRAWS)] for dtype in PRECISIONS)
+    ledger = Ledger(vector.label, "float32")
+    for rough, truth in zip(roughs, truths, strict=True):
+        for what in rough:
+            ledger.record(what, rough[what], rough[what], truth[what])
     for what, value in roughs[0].items():
-        u = max(distance(rough[what], truth[what]) for rough, truth in zip(roughs, truths, strict=True))
-        vector.expect(case, what, truths[0][what], u, {"float32": value.dtype, "float64": truths[0][what].dtype})
+        dtypes = {"float32": value.dtype, "float64": truths[0][what].dtype}
+        vector.expect(case, what, truths[0][what], ledger.u[what], dtypes)

@@ -81,7 +81,7 @@ def prepare(engine: str, name: str) -> Work:
 
 def layer(engine: str, row: Layer) -> Timed:
     from parity_tests.checks.sides import ScratchSide, TorchSide, draw, generator
-    from parity_tests.engine import find
+    from parity_tests.engine import TORCH, find
 
     try:
         find(library("torch"), row.name)
@@ -90,7 +90,7 @@ def layer(engine: str, row: Layer) -> Timed:
     inputs, call = draw((row.inputs, row.call), generator(row, 0, 0), np.dtype(np.float32))
     if engine == "scratch":
         return scratch_layer(ScratchSide(row, np.float32), inputs, call)
-    return torch_layer(TorchSide(row, np.float32), inputs, call)
+    return torch_layer(TorchSide(row, np.float32, engine=TORCH), inputs, call)
 
 
 def scratch_layer(side: Any, inputs: Any, call: Any) -> Timed:

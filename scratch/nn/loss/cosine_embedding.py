@@ -19,7 +19,7 @@ class CosineEmbeddingLoss(Loss):
     Shapes    x1 = a, x2 = b (N, D) or (D,), the same; target (N,) or (); y () or (N,).
     Options   margin; reduction, "mean", "sum" or "none".
     Backward  da = dc (b / sqrt(A B) - c a / A)        db = dc (a / sqrt(A B) - c b / B)
-              dc = -dl if t = 1;  dl if t = -1 and c >= margin, else 0
+              dc = -dl if t = 1;  dl if t = -1 and c > margin, else 0
     Why       the product rule: the first term turns a towards b, the second takes out what would only make a longer,
               since c does not depend on a's length.
     Saves     a, b, c, 1 / sqrt(A B), A, B and dc / dl.
@@ -45,7 +45,7 @@ class CosineEmbeddingLoss(Loss):
         c = (a * b).sum(-1) * r
         excess = c - self.margin
         losses = np.where(target == 1, 1 - c, 0) + np.where(target == -1, np.maximum(excess, 0), 0)
-        slope = ((target == -1) & (excess >= 0)).astype(c.dtype)
+        slope = ((target == -1) & (excess > 0)).astype(c.dtype)
         slope -= target == 1
         return self.save(self.reduce(losses), a, b, c, r, A, B, slope)
 

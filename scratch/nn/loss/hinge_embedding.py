@@ -15,9 +15,9 @@ class HingeEmbeddingLoss(Loss):
 
     Shapes    x, target (...), the same; y () or (...).
     Options   margin; reduction, "mean", "sum" or "none".
-    Backward  dx = dl if t = 1;        -dl if t = -1 and x <= margin, else 0
+    Backward  dx = dl if t = 1;        -dl if t = -1 and x < margin, else 0
     Why       pairs that belong together are pulled at any distance, the others are pushed apart up to the margin. At
-              the kink x = margin torch still pushes.
+              the kink x = margin torch takes the slope 0.
     Saves     the slopes, 1, -1 or 0.
     Numerics  exact. A target that is neither 1 nor -1 gets both terms, as in torch.
     Torch     torch.nn.HingeEmbeddingLoss; torch broadcasts unequal shapes, here they are refused.
@@ -36,7 +36,7 @@ class HingeEmbeddingLoss(Loss):
         losses = np.where(near, x, 0)
         losses += np.where(far, np.maximum(lacking, 0), 0)
         slope = near.astype(x.dtype)
-        slope -= far & (lacking >= 0)
+        slope -= far & (lacking > 0)
         return self.save(self.reduce(losses), slope)
 
     def backward(self, dloss: Any = None) -> np.ndarray:

@@ -14,9 +14,9 @@ class MarginRankingLoss(Loss):
 
     Shapes    x1, x2, target (...), the same; y () or (...).
     Options   margin; reduction, "mean", "sum" or "none".
-    Backward  dx1 = -t dl where the maximum is its first argument, else 0;        dx2 = -dx1
-    Why       l falls with slope 1 as the lead grows, until it reaches the margin. At the kink torch takes the slope 1.
-    Saves     t where the maximum is its first argument, else 0.
+    Backward  dx1 = -t dl where the maximum is above 0, else 0;        dx2 = -dx1
+    Why       l falls with slope 1 as the lead grows, until it reaches the margin. At the kink torch takes the slope 0.
+    Saves     t where the maximum is above 0, else 0.
     Numerics  exact but for the difference.
     Torch     torch.nn.MarginRankingLoss; torch broadcasts sizes of 1, here they are refused.
     Raises    RuntimeError for unequal shapes, or dtypes of the scores.
@@ -33,7 +33,7 @@ class MarginRankingLoss(Loss):
             raise RuntimeError(f"{self}: the target must be 1 or -1 for each pair, got bool. Use np.where(t, 1, -1).")
         t = target.astype(x1.dtype)
         lacking = self.margin - t * (x1 - x2)
-        return self.save(self.reduce(np.maximum(lacking, 0)), t * (lacking >= 0))
+        return self.save(self.reduce(np.maximum(lacking, 0)), t * (lacking > 0))
 
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, np.ndarray]:
         slope = self.take(dloss)

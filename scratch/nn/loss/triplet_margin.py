@@ -18,11 +18,11 @@ class TripletMarginWithDistanceLoss(Loss):
     Shapes    anchor a, positive p, negative m, the same, (N, D) or (D,), or whatever f takes; y () or what f gives.
     Options   distance_function, a function of two arrays or None; margin; swap takes the nearer of anchor and positive;
               reduction, "mean", "sum" or "none".
-    Backward  with z the argument of the maximum:  df(a, p) = dl where z >= 0, else 0;        df(a, m) = -df(a, p)
+    Backward  with z the argument of the maximum:  df(a, p) = dl where z > 0, else 0;        df(a, m) = -df(a, p)
               with swap this last goes to the smaller of f(a, m) and f(p, m), half to each at a tie
               da, dp, dm = the sums of what f's backward gives them
     Why       the loss is piecewise linear in the distances; each input stands in two of them (p and m in both of theirs
-              with swap), so its gradients add. At the kink z = 0 torch takes the slope 1.
+              with swap), so its gradients add. At the kink z = 0 torch takes the slope 0.
     Saves     which maximum and minimum were taken, and for each distance what f saved.
     Numerics  those of f.
     Torch     torch.nn.TripletMarginWithDistanceLoss. `distance_function` is a Module of two inputs with a backward,
@@ -64,7 +64,7 @@ class TripletMarginWithDistanceLoss(Loss):
             share = np.where(far == swapped, 0.5, far < swapped).astype(far.dtype)
             far = np.minimum(far, swapped)
         z = self.margin + near - far
-        return self.save(self.reduce(np.maximum(z, 0)), z >= 0, share, slots, z.dtype)
+        return self.save(self.reduce(np.maximum(z, 0)), z > 0, share, slots, z.dtype)
 
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         active, share, slots, dtype = self.take(dloss)

@@ -32,13 +32,15 @@ class _LPPool(Module):
     Numerics  a negative x or s under a fractional power is NaN, as in torch: for odd p the norm of a negative sum.
               The sign of NaN counts as 0, in ds too, which matters for p = 1 alone: elsewhere the power is NaN.
     Torch     torch.nn.LPPool1d, LPPool2d, LPPool3d; torch converts integers, here they are refused.
-    Raises    ZeroDivisionError for p = 0; RuntimeError for another number of dimensions, an empty image, or a window
+    Raises    ValueError for p = 0; RuntimeError for another number of dimensions, an empty image, or a window
               that does not fit; TypeError for options that are not ints; NotImplementedError for integer input.
     """
 
     dimensions: int
 
     def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
+        if norm_type == 0:
+            raise ValueError(f"{type(self).__name__}: norm_type must not be 0, its root 1/p would divide by zero.")
         self.norm_type = norm_type
         self.kernel_size = kernel_size
         self.stride = stride
@@ -71,8 +73,6 @@ class _LPPool(Module):
     def windows(self, x: np.ndarray) -> list[AxisWindows]:
         check_images(self, x, self.dimensions)
         check_floating(self, x)
-        if float(self.norm_type) == 0:
-            raise ZeroDivisionError(f"{self}: norm_type must not be 0, its root 1/p would divide by zero.")
         stride = self.stride if self.stride is not None else self.kernel_size
         return pooling_windows(self, x.shape[-self.dimensions :], self.kernel_size, stride, 0, 1, self.ceil_mode)
 

@@ -1,0 +1,63 @@
+"""Check an older torch: it does exactly what the table of versions says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from parity_tests.checks.initialiser import filled
+from parity_tests.checks.refusal import refusal, verdict
+from parity_tests.checks.sides import TorchSide, draw, generator
+from parity_tests.engine import TORCH, Torch
+from parity_tests.rule import DRAWS, Ledger, Result, bits_equal, exactly
+from parity_tests.table.row import Initialiser, Layer, Refusal, Row
+from parity_tests.table.versions import Change
+
+
+def check_release(row: Row, change: Change, dtypes: tuple[str, ...], torch: Torch = TORCH) -> list[Result]:
+    """The installed torch against what it is said to do, on the numbers of a row."""
+    told = torch.replacing(change.component, change.older)
+    return list(CHECKS[type(row)](row, dtypes, torch, told))
+
+
+def _layer(row: Layer, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    ledgers = {dtype: Ledger(row.label, dtype) for dtype in dtypes}
+    for number in range(DRAWS):
+        rough, truth = (_numbers(row, told, dtype, number) for dtype in ("float32", "float64"))
+        for dtype, ledger in ledgers.items():
+            installed = _numbers(row, torch, dtype, number)
+            for what in truth:
+                ledger.record(f"this torch, as listed: {what}", installed.get(what), rough[what], truth[what])
+    for ledger in ledgers.values():
+        yield from ledger.results()
+
+
+def _numbers(row: Layer, engine: Torch, dtype: str, number: int) -> dict[str, np.ndarray]:
+    inputs, call = draw((row.inputs, row.call), generator(row, 0, number), np.dtype(dtype))
+    return TorchSide(row, dtype, 7, engine).run(inputs, call, seed=number)
+
+
+def _refusal(row: Refusal, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    errors = [refusal(row, lambda e=engine: TorchSide(row, np.float32, engine=e)) for engine in (torch, told)]  # type: ignore[misc]
+    same = type(errors[0]) is type(errors[1])
+    note = f"torch: {verdict(errors[0])}; listed: {verdict(errors[1])}"
+    yield exactly(row.label, "this torch, as listed: refusal", None, same, note)
+
+
+def _initialiser(row: Initialiser, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    for dtype in dtypes:
+        for array in draw(row.arrays, generator(row, 0), np.dtype(dtype)):
+            same = all(
+                bits_equal(filled(row, torch, array, seed), filled(row, told, array, seed)) for seed in range(DRAWS)
+            )
+            what = f"this torch, as listed: bits {list(array.shape)}"
+            yield exactly(row.label, what, dtype, same, "bits differ")
+
+
+CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Torch, Torch], Iterator[Result]]] = {
+    Layer: _layer,
+    Refusal: _refusal,
+    Initialiser: _initialiser,
+}

@@ -1,0 +1,249 @@
+"""Where a released torch does otherwise than the newest one: the one place of this project that asks for a version.
+
+scratch follows the newest torch that it knows. On an older release a component that is listed here is judged by
+`newest`, the same computation with torch's operations as the newest release does it, and the release itself is judged
+by `older`: it must do exactly what this table says of it. So no row is left out on any release.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
+PULL = "https://github.com/pytorch/pytorch/pull/"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One component that a release of torch changed.
+
+    component  its dotted name
+    what       what changed, in a few words
+    release    the first release that does as scratch
+    now        what this and later releases do
+    before     what earlier ones do
+    source     where it is seen
+    newest     the component as it is now, on every release
+    older      the component as it was before
+    """
+
+    component: str
+    what: str
+    release: tuple[int, int]
+    now: str
+    before: str
+    source: str
+    newest: Any
+    older: Any
+
+    @property
+    def text(self) -> str:
+        """What a report says of a row of this component on an older release."""
+        release, here = (".".join(map(str, version)) for version in (self.release, RELEASE))
+        return f"{self.what}: as torch {release}, {self.now}; torch {here}: {self.before}"
+
+
+# --- clamp with a number as bound -------------------------------------------------------------------------------------
+
+
+class Clamp(torch.autograd.Function):
+    """max(z, 0), whose slope at 0 is 0, or 1 where `closed`; of NaN it is 0."""
+
+    @staticmethod
+    def forward(ctx: Any, z: torch.Tensor, closed: bool) -> torch.Tensor:
+        ctx.save_for_backward((z >= 0) if closed else (z > 0))
+        return z.clamp_min(0)
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (active,) = ctx.saved_tensors
+        return torch.where(active, dy, torch.zeros_like(dy)), None
+
+
+class Clamped:
+    """A loss built on clamp. torch's own forward comes first: it refuses what it refuses."""
+
+    closed = False
+    reduction: str
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        super().forward(*(x.detach() for x in inputs))  # type: ignore[misc]
+        losses: Any = self.losses(*inputs)
+        reduced: torch.Tensor = {"mean": losses.mean, "sum": losses.sum, "none": losses.clone}[self.reduction]()
+        return reduced
+
+    def losses(self, *inputs: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def clamp(self, z: torch.Tensor) -> torch.Tensor:
+        clamped: torch.Tensor = Clamp.apply(z, self.closed)
+        return clamped
+
+
+class MarginRankingLoss(Clamped, torch.nn.MarginRankingLoss):
+    def losses(self, x1: torch.Tensor, x2: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return self.clamp(-target * (x1 - x2) + self.margin)
+
+
+class HingeEmbeddingLoss(Clamped, torch.nn.HingeEmbeddingLoss):
+    def losses(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        zeros = torch.zeros_like(x)
+        far = torch.where(target != 1, self.clamp(self.margin - x), zeros)
+        return far + torch.where(target != -1, x, zeros)
+
+
+class CosineEmbeddingLoss(Clamped, torch.nn.CosineEmbeddingLoss):
+    EPSILON = float(np.float32(1e-12))  # a float32 in torch, whatever the precision
+
+    def losses(self, x1: torch.Tensor, x2: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        squares = ((x1 * x1).sum(-1) + self.EPSILON) * ((x2 * x2).sum(-1) + self.EPSILON)
+        cosine = (x1 * x2).sum(-1) / squares.sqrt()
+        zeros = torch.zeros_like(cosine)
+        near = torch.where(target == 1, 1 - cosine, zeros)
+        return near + torch.where(target == -1, self.clamp(cosine - self.margin), zeros)
+
+
+class TripletMarginWithDistanceLoss(Clamped, torch.nn.TripletMarginWithDistanceLoss):
+    def losses(self, a: torch.Tensor, p: torch.Tensor, n: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        far = self.distance(a, n)
+        if self.swap:
+            far = torch.minimum(far, self.distance(p, n))
+        return self.clamp(self.margin + self.distance(a, p) - far)
+
+    def distance(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        function: Any = self.distance_function
+        distance: torch.Tensor = function(x, y)
+        return distance
+
+
+class TripletMarginLoss(Clamped, torch.nn.TripletMarginLoss):
+    def losses(self, a: torch.Tensor, p: torch.Tensor, n: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        far = self.distance(a, n)
+        if self.swap:
+            far = torch.minimum(far, self.distance(p, n))
+        return self.clamp(self.margin + self.distance(a, p) - far)
+
+    def distance(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.pairwise_distance(x, y, self.p, self.eps)
+
+
+def clamp(kind: type[Clamped]) -> Change:
+    return Change(
+        component=f"nn.{kind.__name__}",
+        what="gradient of clamp at its bound",
+        release=(2, 14),
+        now="0 at the kink",
+        before="1 at the kink",
+        source=f"{PULL}191142",
+        newest=kind,
+        older=type(kind.__name__, (kind,), {"closed": True}),
+    )
+
+
+# --- the norm of order 0 ----------------------------------------------------------------------------------------------
+
+
+class RefusesZero:
+    """LPPool, which refuses norm_type 0 when it is built."""
+
+    def __init__(self, norm_type: float, *args: Any, **kwargs: Any) -> None:
+        if norm_type == 0:
+            raise ValueError(f"norm_type must be a non-zero value, but got {norm_type}")
+        super().__init__(norm_type, *args, **kwargs)  # type: ignore[call-arg]
+
+
+class DividesByZero:
+    """LPPool, which divides by norm_type when it is called."""
+
+    norm_type: float
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.norm_type == 0:
+            raise ZeroDivisionError("float division by zero")
+        result: torch.Tensor = super().forward(x)  # type: ignore[misc]
+        return result
+
+
+def order_zero(kind: Any) -> Change:
+    return Change(
+        component=f"nn.{kind.__name__}",
+        what="norm_type 0",
+        release=(2, 14),
+        now="ValueError when it is built",
+        before="ZeroDivisionError when it is called",
+        source="torch.nn.modules.pooling of both releases",
+        newest=type(kind.__name__, (RefusesZero, kind), {}),
+        older=type(kind.__name__, (DividesByZero, kind), {}),
+    )
+
+
+# --- truncated normal numbers -----------------------------------------------------------------------------------------
+
+
+def _share_below(x: float) -> float:
+    return (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+def by_rejection(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+    """Normal numbers, or uniform ones that are accepted with the density's probability, drawn until all lie in [a, b].
+
+    The way of torch from release 2.12 on.
+    """
+    fresh = lambda: torch.empty_like(x)  # noqa: E731
+    with torch.no_grad():
+        if _share_below((b - mean) / std) - _share_below((a - mean) / std) > 0.3:
+            low, high = x.new_tensor(a).item(), x.new_tensor(b).item()
+            result = x.normal_(mean, std).clone()
+            while (outside := (result < low) | (result > high)).any():
+                result = torch.where(outside, fresh().normal_(mean, std), result)
+            return x.copy_(result)
+        log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+        result, open_ = x, torch.ones_like(x, dtype=torch.bool)
+        while open_.any():
+            drawn = fresh().uniform_(a, b)
+            result = torch.where(open_, drawn, result)
+            log_density = drawn.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(log_peak)
+            open_ &= fresh().uniform_().log_().gt(log_density)
+        return x.copy_(result)
+
+
+def by_inverse(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+    """One uniform number each, through the inverse error function: the way of torch before 2.12."""
+    low, high = _share_below((a - mean) / std), _share_below((b - mean) / std)
+    with torch.no_grad():
+        x.uniform_(2 * low - 1, 2 * high - 1).erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
+        return x.clamp_(min=a, max=b)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+CHANGES: tuple[Change, ...] = (
+    clamp(MarginRankingLoss),
+    clamp(HingeEmbeddingLoss),
+    clamp(CosineEmbeddingLoss),
+    clamp(TripletMarginLoss),
+    clamp(TripletMarginWithDistanceLoss),
+    order_zero(torch.nn.LPPool1d),
+    order_zero(torch.nn.LPPool2d),
+    order_zero(torch.nn.LPPool3d),
+    Change(
+        component="nn.init.trunc_normal_",
+        what="truncated normal numbers",
+        release=(2, 12),
+        now="drawn by rejection",
+        before="drawn by the inverse error function",
+        source="torch.nn.init of both releases",
+        newest=by_rejection,
+        older=by_inverse,
+    ),
+)
+
+
+def in_force(release: tuple[int, ...] = RELEASE) -> dict[str, Change]:
+    """The changes that came after a release, by component: what the installed torch does otherwise than scratch."""
+    return {change.component: change for change in CHANGES if release < change.release}
