@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from parity_tests.checks.sides import draw, generator
-from parity_tests.engine import SCRATCH, TORCH, Engine, Torch
+from parity_tests.engine import REFERENCE, SCRATCH, TORCH, Engine, Torch
 from parity_tests.rule import DRAWS, Ledger, Result, bits_equal, distance, exactly
 from parity_tests.table.row import Initialiser
 
@@ -23,14 +23,14 @@ def check_initialiser(row: Initialiser, dtypes: tuple[str, ...], ours: Engine, t
     return [result for dtype in dtypes for result in results(row, dtype, ours, theirs.on("cpu"))]
 
 
-def _bits(row: Initialiser, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
+def _bits(row: Initialiser, dtype: str, engine: Engine, reference: Engine) -> Iterator[Result]:
     for array in draw(row.arrays, generator(row, 0), np.dtype(dtype)):
         for layout, start in (("", array), (" transposed", array.T)):
             if start.ndim > 2 and layout and "dirac" in row.name:
                 continue
             equal = state = True
             for seed in range(DRAWS):
-                ours, theirs = fill(row, start, seed, engine, torch)
+                ours, theirs = fill(row, start, seed, engine, reference)
                 equal = equal and bits_equal(ours, theirs)
                 state = state and _same_state()
             what = f"{list(start.shape)}{layout}"
@@ -38,14 +38,14 @@ def _bits(row: Initialiser, dtype: str, engine: Engine, torch: Engine) -> Iterat
             yield exactly(row.label, f"generator after {what}", dtype, state, "the generators' states differ")
 
 
-def _orthogonal(row: Initialiser, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
+def _orthogonal(row: Initialiser, dtype: str, engine: Engine, reference: Engine) -> Iterator[Result]:
     """Not bits, but the rule: QR depends on the LAPACK. The truth is torch's QR, in float64, of the same normals."""
     arrays = list(draw(row.arrays, generator(row, 0), np.dtype(dtype)))
     for array in [*arrays, *(array.T for array in arrays if array.ndim == 2)]:
         ledger, what = Ledger(row.label, dtype), f"Q {list(array.shape)}"
         state = True
         for seed in range(DRAWS):
-            ours, theirs = fill(row, array, seed, engine, torch)
+            ours, theirs = fill(row, array, seed, engine, reference)
             state = state and _same_state()
             truth = theirs if dtype == "float64" else _orthogonal_truth(row, seed, array.shape)
             ledger.measured(what, distance(ours, truth), _orthogonal_error(row, seed, array.shape))
@@ -68,9 +68,11 @@ def _orthogonal_truth(row: Initialiser, seed: int, shape: tuple[int, ...]) -> np
     return ((q if tall is normals else q.T).reshape(shape) * row.kwargs.get("gain", 1)).numpy()
 
 
-def fill(row: Initialiser, start: np.ndarray, seed: int, engine: Engine = SCRATCH) -> tuple[np.ndarray, np.ndarray]:
+def fill(
+    row: Initialiser, start: np.ndarray, seed: int, engine: Engine = SCRATCH, reference: Engine = REFERENCE
+) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' array of start's shape and strides, filled from one seed; and each returns what it was given."""
-    return filled(row, engine, start, seed), filled(row, torch, start, seed)
+    return filled(row, engine, start, seed), filled(row, reference, start, seed)
 
 
 def filled(row: Initialiser, engine: Engine, start: np.ndarray, seed: int) -> np.ndarray:
