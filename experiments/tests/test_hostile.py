@@ -21,6 +21,8 @@ from experiments.training.predict import load_network
 from experiments.training.run import resume, train
 from parity_tests.tests import strangers
 
+pytestmark = pytest.mark.xdist_group("finished run")  # one worker makes what they share
+
 CONFIG = Config(engine="torch", hidden=(3,), epochs=1, limit_train=64)
 
 

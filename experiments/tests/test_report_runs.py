@@ -15,6 +15,8 @@ from experiments.site import replays, twins
 from experiments.site.pages import Site
 from experiments.tests.report_site import ENVIRONMENT, Page, write_replay
 
+pytestmark = pytest.mark.xdist_group("report of runs")  # one worker makes what they share
+
 # --- the twins --------------------------------------------------------------------------------------------------------
 
 

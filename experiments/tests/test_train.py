@@ -18,6 +18,8 @@ from experiments.training.lit import Images, LitClassifier
 from experiments.training.outcome import RunResult, compare, relative_difference
 from experiments.training.run import optimizer_and_schedule, prepare, quiet_and_deterministic, train
 
+pytestmark = pytest.mark.xdist_group("twins")  # one worker makes what they share
+
 # SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
 CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)
 ENGINES = [ScratchEngine(), TorchEngine()]
