@@ -7,8 +7,11 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
+from scratch.grad_mode import is_grad_enabled
 from scratch.nn import init
-from scratch.nn.attention.scaled_dot_product import additive, attend, attend_backward, causal_mask
+from scratch.nn.attention.fast_path import get_fastpath_enabled
+from scratch.nn.attention.masks import causal_mask, check_masks, merged
+from scratch.nn.attention.scaled_dot_product import attend, attend_backward
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module, Parameter
 from scratch.nn.sums import sum_leading
@@ -40,7 +43,9 @@ class MultiheadAttention(Module):
     Saves     query, key, value, what attention saves, and its output before Wo.
     Numerics  y lies in memory as (L, N, E) even with batch_first, as torch's does: a dropout after it draws its mask in
               the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros
-              without, as in torch.
+              without, as in torch; NaN also where torch takes its fast path: self-attention of a batch in eval mode
+              inside no_grad(), batch_first, an even number of heads, with in_proj_bias and without bias_k and
+              add_zero_attn, masks boolean. There is_causal is ignored. See set_fastpath_enabled.
     Init      Wo and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier uniform;
               bias_k, bias_v Xavier normal: torch's draws to the bit.
     Torch     torch.nn.MultiheadAttention.
@@ -129,17 +134,24 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        hint_alone = is_causal and not need_weights and key_padding_mask is None and attn_mask is not None
-        self._check(query, key, value, key_padding_mask, attn_mask, is_causal, hint_alone)
+        fast = query is key is value and self._takes_fast_path(query, key_padding_mask, attn_mask)
+        hint_alone = not fast and is_causal and not need_weights and key_padding_mask is None and attn_mask is not None
+        sizes = self._check(query, key, value)
+        if is_causal and attn_mask is None and not fast:
+            raise RuntimeError(
+                f"{self}: is_causal is a hint that needs attn_mask; "
+                f"use nn.Transformer.generate_square_subsequent_mask({sizes[2]})."
+            )
+        check_masks(self, key_padding_mask, attn_mask, sizes, query.ndim == 3, hint_alone)
         x = [self._batch_first(part) for part in (query, key, value)]
         q, k, v = self._project(x)
         mask = (
             causal_mask(q.shape[2], k.shape[2], q.dtype)
             if hint_alone
-            else self._mask(q, k, key_padding_mask, attn_mask)
+            else merged(key_padding_mask, attn_mask, sizes[0], self.num_heads, k.shape[2], q.dtype)
         )
         p = self.dropout if self.training else 0.0
-        empty_rows = np.nan if need_weights else 0.0
+        empty_rows = np.nan if need_weights or fast else 0.0
         heads, saved = attend(q, k, v, mask, p, math.sqrt(1 / self.head_dim), empty_rows)
         joined = heads.transpose(2, 0, 1, 3).reshape(heads.shape[2], heads.shape[0], self.embed_dim)
         y = joined @ self.out_proj.weight.data.T
@@ -152,6 +164,22 @@ class MultiheadAttention(Module):
             weights = weights if query.ndim == 3 else weights[0]
         output = self._restore(y, query.ndim), weights
         return self.save(output, x, saved, joined, query.ndim, average_attn_weights)
+
+    def _takes_fast_path(self, query: np.ndarray, *masks: np.ndarray | None) -> bool:
+        """Whether torch would take its fast path for self-attention: see fast_path.py."""
+        return (
+            get_fastpath_enabled()
+            and not self.training
+            and not is_grad_enabled()
+            and self.batch_first
+            and query.ndim == 3
+            and self.packed
+            and self.num_heads % 2 == 0
+            and self.in_proj_bias is not None
+            and self.bias_k is None
+            and not self.add_zero_attn
+            and not any(mask is not None and mask.dtype.kind == "f" for mask in masks)
+        )
 
     def _batch_first(self, x: np.ndarray) -> np.ndarray:
         """To (N, L, E)."""
@@ -191,24 +219,6 @@ class MultiheadAttention(Module):
         """(N, H, L, E / H) to (N, L, E)."""
         N, H, L, D = heads.shape
         return heads.swapaxes(1, 2).reshape(N, L, H * D)
-
-    def _mask(
-        self,
-        q: np.ndarray,
-        k: np.ndarray,
-        key_padding_mask: np.ndarray | None,
-        attn_mask: np.ndarray | None,
-    ) -> np.ndarray | None:
-        """One mask to add, (N or 1, H or 1, L or 1, S); the extra keys of the options are open to all."""
-        (N, H), S = q.shape[:2], k.shape[2]
-        masks = []
-        if attn_mask is not None:
-            masks.append(attn_mask.reshape(*((1, 1) if attn_mask.ndim == 2 else (N, H)), *attn_mask.shape[-2:]))
-        if key_padding_mask is not None:
-            masks.append(key_padding_mask.reshape(N, 1, 1, key_padding_mask.shape[-1]))
-        added = [additive(~m if m.dtype == bool else m, q.dtype) for m in masks]
-        padded = [np.pad(m, ((0, 0), (0, 0), (0, 0), (0, S - m.shape[-1]))) for m in added if m is not None]
-        return sum(padded[1:], padded[0]) if padded else None
 
     # --- backward ---------------------------------------------------------------------------------------------------
 
@@ -250,16 +260,8 @@ class MultiheadAttention(Module):
 
     # --- refusals ---------------------------------------------------------------------------------------------------
 
-    def _check(
-        self,
-        query: np.ndarray,
-        key: np.ndarray,
-        value: np.ndarray,
-        key_padding_mask: np.ndarray | None,
-        attn_mask: np.ndarray | None,
-        is_causal: bool,
-        hint_alone: bool,
-    ) -> None:
+    def _check(self, query: np.ndarray, key: np.ndarray, value: np.ndarray) -> tuple[int, int, int, int]:
+        """Refuse inputs that do not fit; return (N, H, L, S)."""
         shapes = f"got query {query.shape}, key {key.shape}, value {value.shape}"
         if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
             raise AssertionError(f"{self}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")
@@ -270,32 +272,12 @@ class MultiheadAttention(Module):
             )
         if key.shape[:-1] != value.shape[:-1]:
             raise AssertionError(f"{self}: key and value must have the same length and batch; {shapes}.")
-        batch = 0 if self.batch_first else 1
-        if query.ndim == 3 and query.shape[batch] != key.shape[batch]:
+        (N, L), (keys_N, S) = (self._batch_first(part).shape[:2] for part in (query, key))
+        if keys_N != N:
             raise RuntimeError(f"{self}: query and key must have the same batch; {shapes}.")
         if not query.dtype == key.dtype == value.dtype == self.out_proj.weight.dtype:
             raise RuntimeError(f"{self}: all inputs must be {self.out_proj.weight.dtype}, got {query.dtype}.")
-        N = query.shape[batch] if query.ndim == 3 else 1
-        L, S = (part.shape[1 - batch] if query.ndim == 3 else len(part) for part in (query, key))
-        if is_causal and attn_mask is None:
-            raise RuntimeError(
-                f"{self}: is_causal is a hint that needs attn_mask; make one with causal_mask(L, S, dtype)."
-            )
-        for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
-            if mask is not None and mask.dtype.kind not in "bf":
-                raise AssertionError(f"{self}: {name} must be boolean or floating point, got {mask.dtype}.")
-        expected = (N, S) if query.ndim == 3 else (S,)
-        if key_padding_mask is not None and key_padding_mask.ndim != len(expected):
-            raise AssertionError(f"{self}: key_padding_mask must be {expected}, got {key_padding_mask.shape}.")
-        if attn_mask is not None and attn_mask.ndim not in (2, 3):
-            raise AssertionError(f"{self}: attn_mask must have 2 or 3 dimensions, got shape {attn_mask.shape}.")
-        if attn_mask is not None and not hint_alone:
-            fitting = (L, S) if attn_mask.ndim == 2 else (N * self.num_heads, L, S)
-            if attn_mask.shape != fitting:
-                error = AssertionError if query.ndim == 2 and attn_mask.ndim == 3 else RuntimeError
-                raise error(f"{self}: attn_mask must be {fitting}, got {attn_mask.shape}.")
-        if key_padding_mask is not None and key_padding_mask.shape != expected:
-            raise AssertionError(f"{self}: key_padding_mask must be {expected}, got {key_padding_mask.shape}.")
+        return N, self.num_heads, L, S
 
     def extra_repr(self) -> str:
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratch import random
+from scratch.nn.attention.masks import additive, causal_mask
 from scratch.nn.module import Module
 
 
@@ -71,13 +72,6 @@ def masked_softmax(scores: np.ndarray, empty_rows: float) -> np.ndarray:
     if empty_rows != 0 and empty.any():
         weights[empty[..., 0]] = empty_rows
     return weights
-
-
-def causal_mask(L: int, S: int, dtype: np.dtype) -> np.ndarray:
-    """(L, S): -inf where a position would look at a later one, 0 elsewhere."""
-    mask = np.zeros((L, S), dtype)
-    mask[np.triu_indices(L, 1, S)] = -np.inf
-    return mask
 
 
 class ScaledDotProductAttention(Module):
@@ -157,13 +151,6 @@ class ScaledDotProductAttention(Module):
 
     def extra_repr(self) -> str:
         return f"dropout_p={self.dropout_p}, is_causal={self.is_causal}"
-
-
-def additive(mask: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
-    """A mask to add: booleans become 0 where True (attend) and -inf where False."""
-    if mask is None or mask.dtype != bool:
-        return mask
-    return np.where(mask, np.zeros((), dtype), np.full((), -np.inf, dtype))
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn.attention import MultiheadAttention
+from scratch.nn.attention.masks import is_causal_mask
 from scratch.nn.container import ModuleList
 from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
@@ -21,7 +22,6 @@ from scratch.nn.transformer.feed_forward import (
     feed_forward_backward,
     make_activation,
 )
-from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
 

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from scratch.grad_mode import is_grad_enabled
+from scratch.nn.activation import GELU, ReLU
 from scratch.nn.attention import MultiheadAttention
+from scratch.nn.attention.fast_path import get_fastpath_enabled
+from scratch.nn.attention.masks import blocking, is_causal_mask
 from scratch.nn.container import ModuleList
 from scratch.nn.dropout import Dropout
 from scratch.nn.linear import Linear
@@ -21,7 +25,6 @@ from scratch.nn.transformer.feed_forward import (
     feed_forward_backward,
     make_activation,
 )
-from scratch.nn.transformer.masks import is_causal_mask
 from scratch.random import Generator
 
 
@@ -45,7 +48,8 @@ class TransformerEncoderLayer(Module):
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
     Torch     torch.nn.TransformerEncoderLayer. activation may be a scratch Module where torch takes a function. In eval
-              mode without gradients torch takes a fast path of the same meaning; it is not imitated.
+              mode inside no_grad() the numbers are those of torch's fast path: a wholly padded sequence is NaN, and a
+              mask of floats blocks wherever it is not 0. See nn.attention.set_fastpath_enabled.
     Raises    RuntimeError for an unknown activation; what MultiheadAttention raises.
     Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1; Xiong et al. 2020, arXiv:2002.04745 (norm first).
     """
@@ -84,7 +88,10 @@ class TransformerEncoderLayer(Module):
         src_key_padding_mask: np.ndarray | None = None,
         is_causal: bool = False,
     ) -> np.ndarray:
-        masks = src_mask, src_key_padding_mask, is_causal
+        if self.takes_fast_path(src):
+            masks = _as_booleans(src_mask), _as_booleans(src_key_padding_mask), False
+        else:
+            masks = blocking(src_mask, src.dtype), blocking(src_key_padding_mask, src.dtype), is_causal
         if self.norm_first:
             z = src + self._attend(self.norm1(src), *masks)
             return z + self._feed(self.norm2(z))
@@ -98,6 +105,27 @@ class TransformerEncoderLayer(Module):
         dz = self.norm2.backward(dy)
         dz = self.norm1.backward(dz + self._feed_backward(dz))
         return dz + self._attend_backward(dz)
+
+    def takes_fast_path(self, src: np.ndarray) -> bool:
+        """Whether torch would take its fast path: see attention/fast_path.py."""
+        return (
+            get_fastpath_enabled()
+            and not self.training
+            and not is_grad_enabled()
+            and src.ndim == 3
+            and self.has_fast_path()
+        )
+
+    def has_fast_path(self) -> bool:
+        """Whether the options allow torch's fast path."""
+        attention = self.self_attn
+        return (
+            attention.batch_first
+            and attention.in_proj_bias is not None
+            and attention.num_heads % 2 == 0
+            and isinstance(self.activation, ReLU | GELU)
+            and self.norm1.eps == self.norm2.eps
+        )
 
     def _attend(
         self, x: np.ndarray, mask: np.ndarray | None, key_padding_mask: np.ndarray | None, is_causal: bool
@@ -127,8 +155,11 @@ class TransformerEncoder(Module):
               mask_check as torch has them.
     Backward  the layers' backwards in reverse.
     Init      the copies start equal, as torch's deep copies do.
-    Torch     torch.nn.TransformerEncoder; enable_nested_tensor and mask_check are about its fast path and ignored.
-              is_causal=None looks whether the mask is the causal one.
+    Torch     torch.nn.TransformerEncoder; is_causal=None looks whether the mask is the causal one. In eval mode inside
+              no_grad(), with a src_key_padding_mask, no mask, and norm last, padded positions are 0 before the final
+              norm, in a wholly padded sequence too: torch's nested tensors. They are not after
+              enable_nested_tensor=False, or where padding is not at the end; with mask_check=False torch does not look
+              whether it is, and takes as many positions from the start as are not padded.
     """
 
     def __init__(
@@ -148,6 +179,11 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         check_module(type(self).__name__, norm=norm)
         self.norm = norm
+        own = isinstance(encoder_layer, TransformerEncoderLayer)
+        self.use_nested_tensor = (
+            enable_nested_tensor and own and not encoder_layer.norm_first and encoder_layer.has_fast_path()
+        )
+        self.mask_check = mask_check
 
     def forward(
         self,
@@ -160,13 +196,32 @@ class TransformerEncoder(Module):
             is_causal = is_causal_mask(mask, src, self.batch_first)
         if not len(self.layers):
             raise IndexError(f"TransformerEncoder: there is no layer to apply, num_layers was {self.num_layers}.")
-        x = src
+        kept = self._kept(src, mask, src_key_padding_mask)
+        x, padding = src, src_key_padding_mask if kept is None else ~kept
         for layer in self.layers:
-            x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=is_causal)
+            x = layer(x, src_mask=mask, src_key_padding_mask=padding, is_causal=is_causal)
+        if kept is not None:
+            x = np.where(kept[..., np.newaxis], x, x.dtype.type(0))
         return x if self.norm is None else self.norm(x)
+
+    def _kept(self, src: np.ndarray, mask: np.ndarray | None, padding: np.ndarray | None) -> np.ndarray | None:
+        """(N, S): the positions that torch's nested tensors hold, if it makes any; the others become 0."""
+        if not self.use_nested_tensor or padding is None or mask is not None:
+            return None
+        first = self.layers[0]
+        if not isinstance(first, TransformerEncoderLayer) or not first.takes_fast_path(src):
+            return None
+        open_to_all = padding == 0
+        kept = np.arange(padding.shape[-1]) < np.count_nonzero(open_to_all, axis=-1, keepdims=True)
+        return kept if not self.mask_check or np.array_equal(kept, open_to_all) else None
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         dx = dy if self.norm is None else self.norm.backward(dy)
         for layer in reversed(list(self.layers)):
             dx = layer.backward(dx)
         return dx
+
+
+def _as_booleans(mask: np.ndarray | None) -> np.ndarray | None:
+    """Blocked where a mask of floats is not 0, as torch's fast path reads it."""
+    return mask if mask is None or mask.dtype.kind != "f" else mask != 0

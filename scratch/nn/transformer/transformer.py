@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.attention.scaled_dot_product import causal_mask
+from scratch.nn.attention.masks import causal_mask
 from scratch.nn.module import Module
 from scratch.nn.normalization import LayerNorm
 from scratch.nn.transformer.decoder import TransformerDecoder, TransformerDecoderLayer

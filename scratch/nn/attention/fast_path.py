@@ -1,0 +1,21 @@
+"""torch's fast path: in eval mode without gradients torch computes attention in another way, which shows at padding.
+
+MultiheadAttention        a query that may attend to nothing gives NaN, also without weights; is_causal is ignored
+TransformerEncoderLayer   so it does there; masks of floats are read as booleans, blocked where they are not 0
+TransformerEncoder        padded positions are 0 before the last norm, in a wholly padded sequence too
+"""
+
+_enabled = True
+
+
+def set_fastpath_enabled(value: bool) -> None:
+    """Whether eval mode without gradients follows torch's fast path: torch.backends.mha.set_fastpath_enabled."""
+    global _enabled
+    if not isinstance(value, bool):
+        raise TypeError(f"set_fastpath_enabled: value must be True or False, got {value!r}.")
+    _enabled = value
+
+
+def get_fastpath_enabled() -> bool:
+    """True at first: torch.backends.mha.get_fastpath_enabled."""
+    return _enabled
