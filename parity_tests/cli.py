@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
 
+PIPE = 10_000  # columns of what is no terminal: a label is never cut
 app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
 
 
@@ -28,7 +29,7 @@ def default(context: typer.Context) -> None:
 
 @app.command()
 def check(
-    pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
+    pattern: Annotated[str, typer.Argument(help="a component, a part of a row's label, or wildcards")] = "",
     dtype: Annotated[str, typer.Option(help="float32, float64, or both")] = "both",
     device: Annotated[str, typer.Option(help="where torch computes: cpu or cuda (TF32 off)")] = "cpu",
     json_file: Annotated[Path | None, typer.Option("--json", help="write every result to this file")] = None,
@@ -104,7 +105,7 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
     from parity_tests.table.versions import in_force
 
     reports = check_rows(rows, dtypes, device)
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False, soft_wrap=True)
     console.print(_table(reports, verbose))
     results = [result for _, results in reports for result in results]
     failures = [result for result in results if not result.ok]

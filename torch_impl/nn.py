@@ -197,6 +197,7 @@ class ComposedLinearCrossEntropyLoss(torch.nn.CrossEntropyLoss):
         weight: torch.Tensor | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
+        options: object = None,
     ) -> None:
         ignored = -100 if ignore_index is None else ignore_index
         super().__init__(weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)

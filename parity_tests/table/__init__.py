@@ -29,9 +29,9 @@ from parity_tests.table import (
     transformer,
     vision,
 )
-from parity_tests.table.row import Pair, Refusal
+from parity_tests.table.row import Row
 
-FAMILIES: dict[str, Sequence[Pair | Refusal]] = {
+FAMILIES: dict[str, Sequence[Row]] = {
     "linear": linear.ROWS,
     "activation": activation.ROWS,
     "loss": [*loss.ROWS, *loss_labels.ROWS, *loss_margin.ROWS],
@@ -54,11 +54,14 @@ FAMILIES: dict[str, Sequence[Pair | Refusal]] = {
     "averaging": averaging.ROWS,
 }
 
-TABLE: list[Pair | Refusal] = [row for rows in FAMILIES.values() for row in rows]
+TABLE: list[Row] = [row for rows in FAMILIES.values() for row in rows]
 
 
-def select(pattern: str = "") -> list[Pair | Refusal]:
-    """The rows whose label contains the pattern, or matches it if it has wildcards; upper and lower case differ."""
+def select(pattern: str = "") -> list[Row]:
+    """The rows of the component of this name; else those whose label contains the pattern, or matches its wildcards.
+
+    Upper and lower case differ. "nn.Linear" is the component, "nn.Linear*" and "Linear" are also other ones.
+    """
     if any(c in pattern for c in "*?"):
         return [row for row in TABLE if fnmatchcase(row.label, pattern)]
-    return [row for row in TABLE if pattern in row.label]
+    return [row for row in TABLE if row.name == pattern] or [row for row in TABLE if pattern in row.label]

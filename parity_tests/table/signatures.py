@@ -16,7 +16,7 @@ LEFT_OUT = {
     "size_average": "deprecated in torch since 0.4 in favor of reduction",
     "reduce": "deprecated in torch since 0.4 in favor of reduction",
     "verbose": "deprecated in torch's schedulers",
-    "options": "how LinearCrossEntropyLoss trades time for memory",
+    "options": "accepted and ignored: how LinearCrossEntropyLoss trades time for memory",
 }
 
 # torch shows (*args, **kwargs) for these, a wrapper around overloads or a deprecation; this is what it documents.

@@ -17,7 +17,7 @@ app = typer.Typer(help="Test vectors for other languages: files of numbers, and 
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder, or an older vectors folder")],
-    pattern: Annotated[str, typer.Argument(help="rows whose label contains this, or matches it as a wildcard")] = "",
+    pattern: Annotated[str, typer.Argument(help="a component, a part of a row's label, or wildcards")] = "",
 ) -> None:
     """Write inputs, parameters, gradients and limits of the table's rows, as FORMAT.md says."""
     from parity_tests.environment import environment
@@ -66,9 +66,9 @@ def _show(reports: list[Any], unanswered: int, verbose: bool) -> bool:
     """Print the table, what failed and the count, as `nn-parity check` does; whether all is well."""
     from rich.console import Console
 
-    from parity_tests.cli import _number, _plain, _table
+    from parity_tests.cli import PIPE, _number, _plain, _table
 
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False, soft_wrap=True)
     console.print(_table(reports, verbose))
     results = [result for _, row_results in reports for result in row_results]
     failures = [result for result in results if not result.ok]

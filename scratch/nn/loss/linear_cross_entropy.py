@@ -28,7 +28,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
     Saves     what CrossEntropyLoss saves, and x in the linear layer.
     Numerics  those of its two parts.
     Init      that of Linear.
-    Torch     torch.nn.LinearCrossEntropyLoss. Its `options` only trade time for memory and are left out. ignore_index
+    Torch     torch.nn.LinearCrossEntropyLoss. Its `options` only trade time for memory and are ignored. ignore_index
               is None by default, which stands for -100; given at all, it excludes probability targets.
     Raises    what Linear and CrossEntropyLoss raise; RuntimeError for a weight that is not one number a class.
     """
@@ -45,6 +45,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
         weight: np.ndarray | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
+        options: Any = None,
         generator: Generator | None = None,
     ) -> None:
         super().__init__(weight, -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
