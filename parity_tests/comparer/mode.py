@@ -28,10 +28,10 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
         case.run(case.left, training, follower)
     except Exception as error:
         return _failed(case, training, error, trace, follower)
-    trial = Trial(case, training, trace, trace.leaf_calls(follower))
+    calls = trace.leaf_calls(follower)
+    trial = Trial(case, training, trace, calls, trace.holders(calls, follower))
     found = _structure(trial, follower)
     accumulated(trial, follower)
-    trace.forget(trial.calls)
     gaps = {} if [call.key[0] for call in trial.calls] == [ROOT] else between(trial, right)
     backwards = []
     for i, call in enumerate(trial.calls):
@@ -67,6 +67,13 @@ def _structure(trial: Trial, follower: Follower) -> list[Measurement]:
         if name in ours and ours[name] != theirs[name]:
             note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
             found.append(Measurement(name, trial.kind(name), "structure", "calls", math.inf, 0.0, trial.mode, note))
+    for key, call in trial.trace.calls.items():
+        name = key[0]
+        if name not in ours and name in trial.case.left.modules and trial.case.left.engine == "torch" and call.parents:
+            where = call.parents[-1][0]
+            note = f"{name} is called on the right alone"
+            m = Measurement(where, trial.kind(where), "structure", f"call of {name}", math.inf, 0.0, trial.mode, note)
+            found.append(m)
     inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
     if inside:
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")

@@ -190,7 +190,9 @@ class TorchSide(Side):
         self.seed(seed)
         buffers = {n: (b, b.clone()) for n, b in module.named_buffers()}
         modes = [(m, m.training) for m in module.modules()]
-        sources = map_nest(_wants_gradient, packed_for("torch", tensors((args, kwargs), self.device)))
+        sources = packed_for("torch", tensors((args, kwargs), self.device))
+        asked = sources[0][:1] if name == LOSS else sources  # a loss need not have a gradient of its target
+        map_nest(_wants_gradient, asked)
         xs, options = map_nest(lambda x: x.clone() if is_float(x) else x, sources)
         try:
             if not self._fixed:
@@ -199,7 +201,7 @@ class TorchSide(Side):
                 output = module(*xs, **options)
                 numbers = named_outputs(output)
                 if dys is not None:
-                    named = {numbered("grad input", i): x for i, x in enumerate(floats(sources))}
+                    named = {numbered("grad input", i): x for i, x in enumerate(floats(asked))}
                     named |= {f"grad {n}": p for n, p in module.named_parameters() if p.requires_grad}
                     values = iter(dys)
                     numbers |= self._gradients(output, named, lambda n, shape: next(values, None), set(named))

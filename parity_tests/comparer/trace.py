@@ -101,13 +101,15 @@ class Recorder(Order):
         }
         return [call for call in self.calls.values() if call.key[0] in paired - inner]
 
-    def forget(self, kept: list[Call]) -> None:
-        """Drop what the layers around others hold."""
-        names = {call.key for call in kept} | {(ROOT, 0)}
+    def holders(self, calls: list[Call], other: Order) -> dict[Key, Call]:
+        """The calls around these that both sides make as often. Their gradients are dropped."""
+        ours, theirs = self.counts(), other.counts()
+        held = {parent for call in calls for parent in call.parents}
+        found = {key: self.calls[key] for key in held if key[0] != ROOT and ours[key[0]] == theirs[key[0]]}
         for key, call in self.calls.items():
-            if key not in names:
-                call.args, call.kwargs, call.output = (), {}, None
+            if key in found:
                 call.dys, call.dxs = {}, {}
+        return found
 
 
 class Follower(Order):
@@ -138,13 +140,14 @@ class Follower(Order):
             self.gradients[key] = max(self.gradients.get(key, 0.0), error)
 
 
-Place = tuple[Key, str, int]  # a call, "input" or "cotangent", and which of them
+Place = tuple[Key, str, int]  # a call, "input", "cotangent" or "output", and which of them
 
 
 class StandIns(Probe):
     """Stands in for every paired layer with the right side's values, so that only the code between layers computes.
 
     What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
+    `holders` are the layers around others: what they receive and give is compared too, and says whose code it is.
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
     `limits` is given for the left: what is further off is kept, and what is no floating number is compared too.
     """
@@ -157,8 +160,10 @@ class StandIns(Probe):
         against: dict[Place, Any] | None = None,
         limits: dict[Place, float] | None = None,
         sides: tuple[Side, Side] | None = None,
+        holders: dict[Key, Call] | None = None,
     ) -> None:
         self.calls = {call.key: call for call in calls}
+        self.holders = holders or {}
         self.dtype, self.draw, self.against, self.limits, self.sides = dtype, draw, against, limits, sides
         self.arrived: dict[Place, float] = {}
         self.seen: dict[Place, Any] = {}
@@ -177,7 +182,7 @@ class StandIns(Probe):
                 )
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
-        call = self.calls.get(key)
+        call = self.calls.get(key) or self.holders.get(key)
         if call is None or key[0] == ROOT:
             return None
         self.reached.add(key)
@@ -187,6 +192,8 @@ class StandIns(Probe):
             left, right = (side.modules[key[0]] for side in self.sides)
             found = list(differences(left, right, (args, kwargs), (call.args, call.kwargs)))
             self.others.setdefault(key, []).extend(found)
+        if key in self.holders:
+            return None
         if call.random_state is not None:
             torch.set_rng_state(torch.from_numpy(call.random_state))
             scratch.set_rng_state(call.random_state)
@@ -198,6 +205,12 @@ class StandIns(Probe):
             self._arrive((key, "cotangent", number), dy, call.dys[number])
         elif call is not None and np.any(dy):
             self.arrived[key, "cotangent", number] = np.inf
+
+    def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
+        call = self.holders.get(key)
+        if call is not None:
+            for i, (y, other) in enumerate(zip(floats(output), floats(call.output), strict=False)):
+                self._arrive((key, "output", i), y, other)
 
     def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
         call = self.calls[key]

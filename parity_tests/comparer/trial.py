@@ -12,7 +12,7 @@ import numpy as np
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.findings import LayerLine, Measurement, first_element
-from parity_tests.comparer.side import LOSS
+from parity_tests.comparer.side import LOSS, Key
 from parity_tests.comparer.trace import Call, Recorder, kind_of
 from parity_tests.comparer.values import Numbers, precision
 
@@ -25,6 +25,7 @@ class Trial:
     training: bool
     trace: Recorder
     calls: list[Call]
+    holders: dict[Key, Call] = field(default_factory=dict)  # the layers around them
     lines: dict[Any, LayerLine] = field(default_factory=dict)
     gaps: dict[tuple[str, str], LayerLine] = field(default_factory=dict)  # code between two layers that diverges
 
