@@ -117,7 +117,8 @@ def _changed_options(name: str, options: dict[str, Any]) -> Iterator[tuple[str, 
             others = [value * 1.1, value * 3] if value else [0.1]
         for other in others:
             if option != "params":
-                yield f"{option}={other}", {**options, option: other}
+                text = f"{other:g}" if isinstance(other, float) else str(other)
+                yield f"{option}={text}", {**options, option: other}
 
 
 def mutants() -> Iterator[Case]:

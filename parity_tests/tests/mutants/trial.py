@@ -90,7 +90,11 @@ def judge(variant: Variant) -> Verdict:
             model, twin = (variants.build(variant.network, variant.text) for _ in range(2))
         except Exception as error:
             return Verdict("unbuilt", math.inf, type(error).__name__)
-        return oracle(variant.network).judge(model, twin.double() if isinstance(twin, torch.nn.Module) else None)
+        try:
+            twin = twin.double() if isinstance(twin, torch.nn.Module) else None
+        except RuntimeError:  # it holds what cannot be float64, such as a NumPy layer
+            twin = None
+        return oracle(variant.network).judge(model, twin)
 
 
 def chosen(network: str, kind: str, share: float = 1.0) -> Iterator[tuple[Variant, Verdict]]:

@@ -16,8 +16,10 @@ from zlib import crc32
 import numpy as np
 import torch
 
+import scratch
 from parity_tests.tests.mutants import networks
 from parity_tests.tests.mutants.sites import Site, attributes, sites
+from torch_impl.bridge import TorchModule
 
 Rule = Callable[[Site], Iterator[tuple[str, Any]]]  # what is changed, in words, and what takes the node's place
 
@@ -73,7 +75,8 @@ def module(network: str, text: str = "") -> types.ModuleType:
     """The network's file as a module, or another text in its place."""
     made = types.ModuleType(f"{network}_{crc32(text.encode()):08x}")
     sys.modules[made.__name__] = made
-    vars(made).update(torch=torch, nn=torch.nn, F=torch.nn.functional, np=np)  # what a rule writes may need them
+    names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "np": np}  # what a rule writes may need them
+    vars(made).update(names, scratch=scratch, TorchModule=TorchModule)
     exec(compile(text or source(network), f"{network}.py", "exec"), vars(made))
     return made
 

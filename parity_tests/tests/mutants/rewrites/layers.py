@@ -94,6 +94,28 @@ ANY = (
     "torch.utils.checkpoint.checkpoint({m}, {a}, use_reentrant=False)",
     "torch.nn.Module.__call__({m}, {a})",
 )
+IN_NUMPY = (
+    "Linear",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "LayerNorm",
+    "GroupNorm",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "InstanceNorm2d",
+    "Embedding",
+    "GELU",
+    "ReLU",
+    "SiLU",
+    "LeakyReLU",
+    "PReLU",
+    "MaxPool2d",
+    "GRU",
+    "LSTM",
+    "GRUCell",
+    "MultiheadAttention",
+)
 METHODS = (
     "encode",
     "decode",
@@ -136,4 +158,11 @@ def layer_called_otherwise(site: Site) -> Change:
             yield form.format(m="m", a="x"), expression(form.format(m=ast.unparse(node.func), a=given))
 
 
-RULES = {rule.__name__: rule for rule in (layer_written_out, layer_called_otherwise)}
+def layer_in_numpy(site: Site) -> Change:
+    """The same layer of scratch, inside torch."""
+    node = site.node
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"nn.{name}" for name in IN_NUMPY}:
+        yield f"scratch.{ast.unparse(node.func)}", expression(f"TorchModule(scratch.{ast.unparse(node)})")
+
+
+RULES = {rule.__name__: rule for rule in (layer_written_out, layer_called_otherwise, layer_in_numpy)}
