@@ -129,7 +129,7 @@ NO_ROW = {
 }
 
 
-@pytest.mark.parametrize("name", filter(has_twin, COMPONENTS))
+@pytest.mark.parametrize("name", list(filter(has_twin, COMPONENTS)))
 def test_signature_is_torchs(name):
     assert difference(name, find(scratch, name), find(torch_impl, name)) == ""
 
