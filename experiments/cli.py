@@ -34,22 +34,25 @@ def main() -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """An error that the user can mend is one line on stderr: exit code 2 if it was in the question, 1 if on the way."""
+    """An error that the user can mend is one line on stderr and exit code 2; a run that was stopped says so too."""
     from experiments.training.checkpoints import Interrupted, TrainingError
     from experiments.training.data import DataError
+    from experiments.training.devices import is_child
 
     try:
         yield
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, TrainingError) as error:
         typer.echo(f"nn-parity: {error}", err=True)
         raise typer.Exit(2) from None
-    except TrainingError as error:
-        typer.echo(f"nn-parity: {error}", err=True)
-        raise typer.Exit(1) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"nn-parity: {where}{error.strerror or error}. Is the disk full, or the folder read-only?", err=True)
+        raise typer.Exit(2) from None
     except Interrupted as stop:
-        typer.echo(
-            f"nn-parity: stopped by {stop.signal.name}; all is saved. Go on with --resume and its folder.", err=True
-        )
+        if not is_child():  # the first process of several speaks for all
+            typer.echo(
+                f"nn-parity: stopped by {stop.signal.name}; all is saved. Go on with --resume and its folder.", err=True
+            )
         raise typer.Exit(int(stop.code or 1)) from None
 
 
@@ -65,7 +68,8 @@ def _option(name: str) -> Any:
 def train(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win over it")] = None,
-    resume: Annotated[Path | None, typer.Option(help="folder of an unfinished run to go on with, bit for bit")] = None,
+    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with; --epochs extends it")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run that is in the folder")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="the speedrun recipe of MNIST, as the command fast")] = False,
     data: Annotated[str | None, _option("data")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
@@ -104,9 +108,9 @@ def train(
     with plain_errors():
         values = Config.values_from_yaml(config) if config else {}
         given = {name: value for name, value in context.params.items() if value is not None}
-        given = {name: value for name, value in given.items() if name not in ("config", "resume", "fast")}
-        if resume and set(given) - {"data_dir"}:
-            raise ConfigError("resume: a run goes on with its own options; only --data-dir may be given besides.")
+        given = {n: value for n, value in given.items() if n not in ("config", "resume", "fast", "overwrite")}
+        if resume and (set(given) - {"data_dir", "epochs"} or config or overwrite):
+            raise ConfigError("resume: a run goes on with its own options; only --data-dir and --epochs may be given.")
         if fast:
             if set(given) - {"data_dir", "epochs", "model"} or resume:
                 raise ConfigError(
@@ -120,7 +124,10 @@ def train(
         from experiments.training import run as train
         from experiments.training import summary
 
-        result = train.resume(resume, data_dir) if resume else train.train(Config.from_dict({**values, **given}))
+        if resume:
+            result = train.resume(resume, data_dir, epochs=epochs)
+        else:
+            result = train.train(Config.from_dict({**values, **given}), overwrite=overwrite)
         summary.show(result)
     raise typer.Exit(0 if result.ok else 1)
 

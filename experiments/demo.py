@@ -28,8 +28,8 @@ def demo(output: str | Path = "runs/demo") -> bool:
     out.print(f"Checking {len(TABLE)} rows of the parity table, then training one network with both engines.")
     results = [result for _, of_row in check_rows() for result in of_row]
     config = {"data": "digits", "engine": "both", "epochs": EPOCHS}
-    single = train(Config(**config, output=str(output)))  # type: ignore[arg-type]
-    double = train(Config(**config, dtype="float64", output=str(Path(output) / "float64")))  # type: ignore[arg-type]
+    single = train(Config(**config, output=str(output)), overwrite=True)  # type: ignore[arg-type]
+    double = train(Config(**config, dtype="float64", output=str(Path(output) / "float64")), overwrite=True)  # type: ignore[arg-type]
     rows = [*table_rows(results), *training_rows(single, double)]
     verdict = table("scratch (NumPy) against PyTorch", "what", "result", "verdict")
     for what, value, ok in rows:

@@ -15,7 +15,8 @@ from experiments.site import twin_curves
 from experiments.site.pages import Site
 from experiments.training.checkpoints import TrainingError
 from experiments.training.config import Config
-from experiments.training.outcome import RunResult, compare, read_finished
+from experiments.training.outcome import RunResult, compare
+from experiments.training.results import read_finished
 
 RUNS = Path("runs")
 EPOCHS = 20  # of the digits run that is made where there is no other

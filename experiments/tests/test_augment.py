@@ -69,7 +69,7 @@ def test_both_engines_move_alike_and_every_epoch_anew(seed: int) -> None:
 
 
 def test_only_training_images_are_moved() -> None:
-    from experiments.training.run import prepare
+    from experiments.training.prepared import prepare
 
     data, judge, _ = prepare(replace(Config(), shift=2, rotate=20.0))
     (images, _), *_ = ScratchEngine().batches(judge, 1000, 0, shuffle=False)

@@ -20,17 +20,82 @@ def test_values_are_brought_into_one_form() -> None:
 
 def test_yaml_round_trip(tmp_path: Path) -> None:
     config = Config(
-        hidden=(20, 10), channels=(3,), compile=False, dropout=0.25, limit_train=100, seed=-3, output="somewhere"
+        hidden=(20, 10),
+        channels=(3,),
+        model="cnn",
+        compile=False,
+        dropout=0.25,
+        limit_train=100,
+        seed=-3,
+        output="somewhere",
     )
     path = tmp_path / "config.yaml"
     path.write_text(config.to_yaml())
     assert Config.from_dict(Config.values_from_yaml(path)) == config
 
 
-def test_yaml_reads_1e_3_as_text(tmp_path: Path) -> None:
+MEANT: list[tuple[str, dict[str, Any]]] = [
+    ("lr: 1e-3\nhidden: 64\n", {"lr": 1e-3, "hidden": (64,)}),
+    ("epochs: 010\n", {"epochs": 10}),
+    ("epochs: 0o10\nseed: 0x1F\n", {"epochs": 8, "seed": 31}),
+    ("seed: -007\nlr: +.5\n", {"seed": -7, "lr": 0.5}),
+    ("output: yes\ndata_dir: no\n", {"output": "yes", "data_dir": "no"}),
+    ("output: 2020-09-09\n", {"output": "2020-09-09"}),
+    ("output: '010'\n", {"output": "010"}),
+    ("output: 1:30\n", {"output": "1:30"}),
+    ("output: ~\npatience:\nlimit_train: null\n", {}),
+    ("deterministic: False\n", {"deterministic": False}),
+    ("epochs: 5.0\n", {"epochs": 5}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), MEANT, ids=[text for text, _ in MEANT])
+def test_yaml_means_what_version_1_2_says(text: str, values: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text("lr: 1e-3\nhidden: 64\n")
-    assert Config.from_dict(Config.values_from_yaml(path)) == Config(lr=1e-3, hidden=(64,))
+    path.write_text(text)
+    config = Config.from_dict(Config.values_from_yaml(path))
+    assert config == Config(**values)
+    path.write_text(config.to_yaml())
+    assert Config.from_dict(Config.values_from_yaml(path)) == config
+
+
+ZEROS = "0" * 400
+SURPRISES = {
+    "lr: yes": "lr: must be a number, got 'yes'",
+    "lr: true": "lr: must be a number, got True",
+    "weight_decay: true": "weight_decay: must be a number, got True",
+    "rotate: on": "rotate: must be a number, got 'on'",
+    "dropout: no": "dropout: must be a number, got 'no'",
+    "dropout: false": "dropout: must be a number, got False",
+    "epochs: 1:30": "epochs: must be a whole number, got '1:30'",
+    "epochs: 0b11": "epochs: must be a whole number, got '0b11'",
+    "compile: yes": "compile: must be true or false, got 'yes'",
+    "output: true": "output: must be a path, got True",
+    "output: 010": "output: must be a path, got 10. In a file, put quotes around it",
+    "data_dir: [a, b]": r"data_dir: must be a path, got \['a', 'b'\]",
+    "output: ''": "output: must be a path, got ''",
+    f"lr: 1{ZEROS}": r"lr: must be finite, got 10*\.\.\.0*",
+    "lr: 1e400": "lr: must be finite, got inf",
+    f"epochs: 1{ZEROS}": "epochs: must be at most 2147483647, got 10",
+    f"weight_decay: -1{ZEROS}": "weight_decay: must be finite",
+    f"seed: 1{ZEROS}": "seed: must be between .*, got 10",
+}
+
+
+@pytest.mark.parametrize("text", SURPRISES, ids=lambda text: text[:20])
+def test_yaml_that_another_reader_takes_otherwise_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{text}\n")
+    with pytest.raises(ConfigError, match=SURPRISES[text]) as caught:
+        Config.from_dict(Config.values_from_yaml(path))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["yes", "010", "1e3", "0o17", ".inf", "null", "~", "1:30", "2020-09-09", "- x", "#"])
+def test_a_path_that_looks_like_a_value_stays_a_path(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(Config(data_dir=name).to_yaml())
+    assert Config.from_dict(Config.values_from_yaml(path)).data_dir == name
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -75,6 +140,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"limit_train": 0}, "limit_train: must be at least 1, got 0"),
     ({"engine": "scratch", "accelerator": "gpu"}, "accelerator: NumPy runs on the CPU, got engine scratch on gpu"),
     ({"accelerator": "gpu", "dropout": 0.5}, "dropout: must be 0 for both engines on gpu"),
+    ({"channels": (3,)}, r"channels: only the cnn has convolutions, got \(3,\) for the mlp"),
+    ({"model": "lstm", "activation": "GELU"}, "activation: the lstm has tanh and sigmoid of its own, got GELU"),
+    ({"hidden": (), "dropout": 0.5}, "dropout: it follows a hidden layer, and there is none"),
     ({"epoch": 3}, "epoch: there is no such option. Did you mean epochs\\? The options are data, engine"),
     ({"colour": 3}, "colour: there is no such option. The options are"),
 ]

@@ -11,8 +11,9 @@ import torch_impl
 from experiments.training import models
 from experiments.training.config import INITS, SCHEDULERS, Config
 from experiments.training.driven import ScratchEngine, TorchEngine, fingerprint
+from experiments.training.engine_run import optimizer_and_schedule
 from experiments.training.outcome import relative_difference
-from experiments.training.run import optimizer_and_schedule, train
+from experiments.training.run import train
 
 CONFIGS = [
     Config(model="mlp", hidden=(9, 7), activation="Tanh", dtype="float64"),

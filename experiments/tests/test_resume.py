@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import scratch
-from experiments.training import run as training
+from experiments.training import engine_run
 from experiments.training.checkpoints import SaveLast, TrainingError, WhereItStands, read
 from experiments.training.config import Config, ConfigError
 from experiments.training.lit import LitClassifier
@@ -115,7 +115,7 @@ def test_an_early_stop_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     stopped = train(config).runs["torch"]
     assert len(stopped.epochs) < 9
     with monkeypatch.context() as patch:
-        patch.setattr(training, "write_finished", crash)
+        patch.setattr(engine_run, "write_finished", crash)
         with pytest.raises(Crash):
             train(replace(config, output=str(tmp_path / "crashed")))
     assert resume(tmp_path / "crashed").runs["torch"].losses == stopped.losses

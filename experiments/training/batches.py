@@ -12,6 +12,7 @@ import torch
 import scratch
 from experiments.training.augment import Augmentation, move
 from experiments.training.data import Part
+from experiments.training.devices import Share
 
 
 class Batches:
@@ -19,8 +20,8 @@ class Batches:
 
     The order is that of DataLoader(shuffle=True, generator=generator), scratch's or torch's; a batch is gathered in one
     statement, moved and turned if there is an augmentation, and handed over as (images, labels). Devices that share the
-    work each get a part of every batch, and the weight that makes the mean over the devices the mean over the batch:
-    (images, labels, weight).
+    work each get a part of every batch, the weight that makes the mean over the devices the mean over the batch, in the
+    images' precision, and the size of the whole batch: (images, labels, weight, size).
 
     `state_dict` is where the reading stands; a Batches that has loaded it goes on with the next batch, bit for bit.
     `passed` has a fingerprint of the batches of each epoch so far.
@@ -41,19 +42,19 @@ class Batches:
         self.generator = generator
         self.augmentation = augmentation
         self.moves = scratch.Generator().manual_seed(seed)
-        self.rank, self.world = 0, 1
+        self.mine = Share()
         self.passed: list[bytes] = []
         self.position = 0  # batches of this epoch that have been handed over
         self.epoch_start = _state(generator)
 
     def share(self, rank: int, world: int) -> None:
         """Hand over part `rank` of `world` of every batch. All parts together are what one device would get."""
-        self.rank, self.world = rank, world
+        self.mine.rank, self.mine.world = rank, world
 
     def __len__(self) -> int:
         return -(-len(self.part.labels) // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[torch.Tensor]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         if self.position == len(self):
             self.position = 0
         if self.position == 0:
@@ -89,13 +90,13 @@ class Batches:
             return images
         return move(images, *self.augmentation.draw(len(images), self.moves))
 
-    def _share(self, images: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
-        """The part of this device of the batch, and its weight in the mean over the devices."""
-        if self.world == 1:
+    def _share(self, images: np.ndarray, labels: np.ndarray) -> list[Any]:
+        """The part of this device of the batch, its weight in the mean over the devices, and the size of the whole."""
+        if self.mine.world == 1:
             return [torch.from_numpy(images), torch.from_numpy(labels)]
-        mine = slice(self.rank, None, self.world)
-        weight = torch.tensor(len(labels[mine]) * self.world / len(labels))
-        return [torch.from_numpy(array[mine].copy()) for array in (images, labels)] + [weight]
+        part = [torch.from_numpy(array[self.mine.own].copy()) for array in (images, labels)]
+        weight = torch.tensor(len(part[1]) * self.mine.world / len(labels), dtype=part[0].dtype)
+        return [*part, weight, len(labels)]
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,8 +26,8 @@ SCHEDULERS = ("constant", "onecycle", "cosine", "step")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Sigmoid", "Tanh")
 INITS = ("default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 DTYPES = ("float32", "float64")
-LONGEST_FILE, LONGEST_VALUE, MOST_LISTS = 2**16, 1000, 100  # characters of a YAML file and of a value; its lists
 WIDEST = 2**16  # units of a layer
+MOST = 2**31 - 1  # epochs, images, steps, devices
 PRECISIONS = ("32", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("cpu", "gpu")
 STRATEGIES = ("auto", "ddp")
@@ -74,7 +75,7 @@ class Config:
     accelerator: str = option("cpu", "where torch computes; NumPy computes on the CPU", ACCELERATORS)
     devices: int = option(1, "processes or GPUs that share each batch, with strategy ddp")
     strategy: str = option("auto", "how devices work together", STRATEGIES)
-    compile: bool = option(False, "compile torch's network; the first step then takes long")
+    compile: bool = option(False, "compile torch's network for the training steps; the first one then takes long")
     deterministic: bool = option(True, "only algorithms that give the same bits each time")
     validation: float = option(0.0, "share of the training set held back to judge each epoch; 0 judges on the test set")
     patience: int | None = option(None, "stop after this many epochs without a lower validation loss")
@@ -89,7 +90,7 @@ class Config:
             if choices:
                 setattr(self, item.name, _choice(item.name, getattr(self, item.name), choices))
         for name in ("epochs", "batch_size", "devices", "save_every"):
-            setattr(self, name, _whole(name, getattr(self, name), 1))
+            setattr(self, name, _count(name, getattr(self, name)))
         self.seed = _whole("seed", self.seed, -(2**63), 2**64 - 1)
         self.shift = _whole("shift", self.shift, 0, 28)
         for name in ("hidden", "channels"):
@@ -108,10 +109,9 @@ class Config:
             setattr(self, name, _flag(name, getattr(self, name)))
         for name in ("limit_train", "patience"):
             if getattr(self, name) is not None:
-                setattr(self, name, _whole(name, getattr(self, name), 1))
+                setattr(self, name, _count(name, getattr(self, name)))
         for name in ("data_dir", "output"):
-            if getattr(self, name) is not None:
-                setattr(self, name, str(getattr(self, name)))
+            setattr(self, name, _path(name, getattr(self, name)))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -145,6 +145,12 @@ class Config:
             )
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
             raise ConfigError(f"momentum: {self.optimizer} has none of its own. Use it with sgd or rmsprop.")
+        if self.channels != Config.channels and self.model != "cnn":
+            raise ConfigError(f"channels: only the cnn has convolutions, got {self.channels} for the {self.model}.")
+        if self.activation != Config.activation and self.model == "lstm":
+            raise ConfigError(f"activation: the lstm has tanh and sigmoid of its own, got {self.activation}.")
+        if self.model != "lstm" and self.dropout and not self.hidden:
+            raise ConfigError("dropout: it follows a hidden layer, and there is none. Give --hidden a width, as 64.")
         if self.model == "lstm" and len(set(self.hidden)) != 1:
             raise ConfigError(f"hidden: the layers of the lstm, at least one, have one width, got {self.hidden}.")
         if self.model == "lstm" and self.dropout and len(self.hidden) == 1:
@@ -165,46 +171,17 @@ class Config:
     @classmethod
     def values_from_yaml(cls, path: str | Path) -> dict[str, Any]:
         """The values that a YAML file sets, each a number, a text or a list of them; nothing else is built."""
-        import yaml
-
-        from torch_impl.files import FileRefusedError, read_bytes
+        from experiments.training import config_file
 
         try:
-            text = read_bytes(path, LONGEST_FILE).decode()
-            if text.count("[") + text.count("{") > MOST_LISTS:  # nested, they take time that grows with their square
-                raise ConfigError(f"config: {path} has more than {MOST_LISTS} brackets.")
-            loader = yaml.SafeLoader(text)
-            node = loader.get_single_node()
-            _check_lines(path, node)
-            return loader.construct_document(node)
-        except (FileRefusedError, UnicodeDecodeError) as error:
-            raise ConfigError(f"config: {path} cannot be read: {error}.") from error
-        except ConfigError:
-            raise
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-99-99
-            raise ConfigError(f"config: {path} is not YAML: {error}") from error
+            return config_file.read(path)
+        except config_file.FileError as error:
+            raise ConfigError(f"config: {error}") from error
 
     def to_yaml(self) -> str:
-        import yaml
+        from experiments.training import config_file
 
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-        return yaml.safe_dump(values, sort_keys=False)
-
-
-def _check_lines(path: str | Path, node: Any) -> None:
-    """Refuse what a config has no use for before it is built: anchors that multiply, keys that come twice."""
-    if node is None or node.id != "mapping":
-        kind = {"sequence": "list", "scalar": "text"}.get(getattr(node, "id", ""), "nothing")
-        raise ConfigError(f"config: {path} must hold lines such as 'epochs: 5', got {kind}.")
-    seen = set()
-    for key, value in node.value:
-        parts = [key, *value.value] if value.id == "sequence" else [key, value]
-        if any(part.id != "scalar" or len(part.value) > LONGEST_VALUE for part in parts):
-            line = key.start_mark.line + 1
-            raise ConfigError(f"config: {path}, line {line}: a value is a number, a short text or a list of them.")
-        if key.value in seen:
-            raise ConfigError(f"config: {path}, line {key.start_mark.line + 1}: {key.value!r} stands there twice.")
-        seen.add(key.value)
+        return config_file.text_of({n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self).items()})
 
 
 def _shown(value: Any) -> str:
@@ -220,13 +197,17 @@ def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    """A finite float; YAML reads 1e-3, written without a point, as text."""
+    """A finite float, from a number or the text of one."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: must be a number, got {_shown(value)}.") from None
+        number = None
+    except OverflowError:
+        number = math.inf
+    if number is None or isinstance(value, bool):
+        raise ConfigError(f"{name}: must be a number, got {_shown(value)}.")
     if not math.isfinite(number):
-        raise ConfigError(f"{name}: must be finite, got {value}.")
+        raise ConfigError(f"{name}: must be finite, got {_shown(value)}.")
     return number
 
 
@@ -245,6 +226,18 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+def _path(name: str, value: Any) -> str | None:
+    """The text of a path; of a number or a list somebody meant something else."""
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{name}: must be a path, got {_shown(value)}. In a file, put quotes around it.")
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigError(f"{name}: must be a path, got {_shown(path)}.")
+    return path
+
+
 def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> int:
     try:
         whole = int(value)
@@ -254,8 +247,16 @@ def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> 
         raise ConfigError(f"{name}: must be a whole number, got {_shown(value)}.")
     if whole < smallest or (largest is not None and whole > largest):
         limits = f"at least {smallest}" if largest is None else f"between {smallest} and {largest}"
-        raise ConfigError(f"{name}: must be {limits}, got {whole}.")
+        raise ConfigError(f"{name}: must be {limits}, got {_shown(whole)}.")
     return whole
+
+
+def _count(name: str, value: Any) -> int:
+    """How many there are of something that may be many, but not without end."""
+    count = _whole(name, value, 1)
+    if count > MOST:
+        raise ConfigError(f"{name}: must be at most {MOST}, got {_shown(count)}.")
+    return count
 
 
 def _sequence(name: str, value: Any) -> list[Any]:

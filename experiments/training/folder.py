@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from experiments.training.checkpoints import TrainingError
-from experiments.training.config import Config, ConfigError
+from experiments.training.config import ENGINES, Config, ConfigError
+from experiments.training.devices import OUTPUT, PARENT, is_child
+from torch_impl.files import printable, remove_parts, write_whole
 
-OUTPUT = "NN_PARITY_OUTPUT"  # tells the processes that Lightning starts for more devices where the first one writes
+CONFIG = "config.yaml"
+PICTURES = ("curves.png", "epochs.png", "confusion.png", "classes.png")
+CHECKPOINTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
+RECORDS = ("steps.csv", "predictions.csv", "mistakes.png", "logs/metrics.csv", "logs/hparams.yaml")
+PLACES = ("output", "data_dir")  # options that say where files are: a run may move
 
 
 @contextmanager
@@ -18,7 +26,7 @@ def alone_in(output: Path) -> Iterator[None]:
     """Hold the folder: a second run in it would mix with the first."""
     import filelock
 
-    if os.environ.get(OUTPUT) == str(output) and "LOCAL_RANK" in os.environ:
+    if is_child():
         yield  # a process of the run that holds it
         return
     lock = filelock.FileLock(output / ".lock", timeout=0)
@@ -28,7 +36,8 @@ def alone_in(output: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                del os.environ[OUTPUT]
+                for name in (OUTPUT, PARENT):
+                    os.environ.pop(name, None)
     except filelock.Timeout:
         raise TrainingError(
             f"output: another run is writing into {output}. Choose another folder with --output."
@@ -41,19 +50,22 @@ def readable_errors(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TrainingError(f"output: {output} cannot be written: {error}. Checkpoints so far are unharmed.") from error
+        raise TrainingError(
+            f"output: {output} cannot be written: {error}. Checkpoints so far are unharmed: "
+            f"go on with --resume {output} once it can."
+        ) from error
 
 
 def output_folder(config: Config) -> Path:
     """The folder of the run; by default a new one, runs/<data>-<model>-<number>."""
-    if OUTPUT in os.environ and "LOCAL_RANK" in os.environ:
+    if is_child():
         return Path(os.environ[OUTPUT])
+    path = Path(config.output or "runs")
     try:
         if config.output:
-            path = Path(config.output)
             path.mkdir(parents=True, exist_ok=True)
         else:
-            path = _new_folder(Path("runs"), f"{config.data}-{config.model}")
+            path = _new_folder(path, f"{config.data}-{config.model}")
         probe = path / f".probe.{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -84,11 +96,81 @@ def refuse_links(folder: Path) -> None:
                 raise TrainingError(f"resume: {path} is a link out of {folder}. Put there what it leads to.")
 
 
-CHECKPOINTS = ("best", "last")
-RESULTS = ("finished.json", "steps.csv", "predictions.csv", "logs/metrics.csv", "logs/hparams.yaml")
+# --- an earlier run in the same folder --------------------------------------------------------------------------------
 
 
-def clear(folder: Path) -> None:
-    """Remove what an earlier run wrote here, and nothing else."""
-    for name in (*RESULTS, *(f"checkpoints/{name}.ckpt" for name in CHECKPOINTS)):
-        (folder / name).unlink(missing_ok=True)
+def engines() -> list[str]:
+    """The names of the engines, which are those of their folders."""
+    return [name for name in ENGINES if name != "both"]
+
+
+def refuse_another(output: Path) -> None:
+    """A new run would destroy what an earlier one learned.
+
+    Raises    ConfigError if the folder holds results or a checkpoint.
+    """
+    finished = (output / "metrics.json").exists()
+    learned = (output / name / file for name in engines() for file in ("finished.json", *CHECKPOINTS))
+    if finished or any(path.exists() for path in learned):
+        raise ConfigError(
+            f"output: {output} holds {'a finished' if finished else 'an unfinished'} run. Go on with it by --resume "
+            f"{output}, replace it with --overwrite, or choose another folder with --output."
+        )
+
+
+def clear(output: Path) -> None:
+    """Remove what an earlier run of any engine wrote here, and nothing else: first what says that it had finished."""
+    clear_verdicts(output)
+    names = [CONFIG, *(f"{engine}/{file}" for engine in engines() for file in (*CHECKPOINTS, *RECORDS))]
+    for path in (output / name for name in names):
+        path.unlink(missing_ok=True)
+        remove_parts(path)
+    for engine in engines():
+        for events in (output / engine / "tensorboard").glob("events.out.tfevents.*"):
+            events.unlink()
+
+
+def clear_verdicts(output: Path) -> None:
+    """Remove what says how a run ended; its checkpoints stay."""
+    for name in (*(f"{engine}/finished.json" for engine in engines()), "metrics.json", *PICTURES):
+        (output / name).unlink(missing_ok=True)
+
+
+# --- what belongs to a run --------------------------------------------------------------------------------------------
+
+
+def write_config(config: Config, output: Path) -> None:
+    """The options of the run, without the folder: used again, the file must not aim at the run that wrote it."""
+    values = Config.from_dict({**asdict(config), "output": None})
+    write_whole(output / CONFIG, lambda file: file.write(values.to_yaml().encode()))
+
+
+def read_config(folder: Path) -> Config:
+    return Config.from_dict(Config.values_from_yaml(folder / CONFIG))
+
+
+def deciding(config: Config) -> dict[str, Any]:
+    """The options that decide what a run computes, as they are written beside it."""
+    return {name: value for name, value in asdict(config).items() if name not in PLACES}
+
+
+def refuse_foreign(there: Any, config: Config, path: Path) -> None:
+    """What a file was trained with must be what the run is trained with; an option it does not know had its default.
+
+    The number of epochs may differ if the learning rate is constant: then every step of the shorter run is one of the
+    longer one.
+
+    Raises    TrainingError naming the options that differ.
+    """
+    if not isinstance(there, Mapping):
+        raise TrainingError(f"resume: {path} does not say which run it belongs to.")
+    usual, differ = deciding(Config()), []
+    for name, value in deciding(config).items():
+        before = there.get(name, usual[name])
+        before = tuple(before) if isinstance(before, list) else before
+        if before != value and not (name == "epochs" and config.scheduler == "constant"):
+            differ.append(f"{name} {printable(repr(before), 40)} there, {value!r} in {CONFIG}")
+    if differ:
+        raise TrainingError(
+            f"resume: {path} belongs to another run: {'; '.join(differ)}. Train anew into another folder with --output."
+        )

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from experiments.training.batches import Batches
 from experiments.training.checkpoints import not_finite
+from experiments.training.devices import Share
 
 EVALUATION_BATCH = 1000
 
@@ -39,7 +40,9 @@ class LitClassifier(lightning.LightningModule):
 
     `make_optimizer(network)` gives the optimizer and, or None, the schedule that is stepped after each batch.
     `judge` says what the images are that judge each epoch, "validation" or "test", and names the figures. They are
-    judged by `judging`, the loss without label smoothing. `run` says in a checkpoint what is being trained.
+    judged by `judging`, the loss without label smoothing. `run` says in a checkpoint what is being trained. `share` is
+    told the size of each batch of which this process has a part. `compute` is the network as training steps call it,
+    compiled for example; by default itself.
 
     Raises    TrainingError when a loss is not finite; it names the step and the layer.
     """
@@ -52,9 +55,13 @@ class LitClassifier(lightning.LightningModule):
         make_optimizer: Callable[[torch.nn.Module], tuple[torch.optim.Optimizer, Any]],
         judge: str = "test",
         run: dict[str, Any] | None = None,
+        share: Share | None = None,
+        compute: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.run = run
+        self.share = share or Share()
+        self.compute = compute or network.forward
         self.network = network
         self.criterion = criterion
         self.judging = judging
@@ -62,6 +69,8 @@ class LitClassifier(lightning.LightningModule):
         self.judge = judge
         self.losses: list[torch.Tensor] = []
         self.epochs: list[dict[str, float]] = []
+        self.predicted: list[torch.Tensor] = []
+        self.confidence: list[torch.Tensor] = []
         self.started = False
 
     def on_train_start(self) -> None:
@@ -77,14 +86,16 @@ class LitClassifier(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        images, labels, *weight = batch
-        logits = self.network(images)
-        if weight and not len(labels):  # the last batch of an epoch may be too small for every device to have a part
+        images, labels, *shared = batch
+        if shared:
+            weight, self.share.whole = shared
+        logits = self.compute(images)
+        if not len(labels):  # the last batch of an epoch may be too small for every device to have a part
             loss = logits.sum() * 0
         else:
             loss = self.criterion(logits, labels)
-        if weight:
-            loss = loss * weight[0]
+        if shared:
+            loss = loss * weight
         self.losses.append(self._over_all_devices(loss.detach()))
         if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU is asked at each checkpoint, not each step
             raise not_finite(self, images)
@@ -97,8 +108,7 @@ class LitClassifier(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.seen, self.correct, self.loss_sum = 0, 0, 0.0
-        self.predicted: list[torch.Tensor] = []
-        self.confidence: list[torch.Tensor] = []
+        self.predicted, self.confidence = [], []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         images, labels = batch

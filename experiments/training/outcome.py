@@ -1,38 +1,18 @@
-"""What a run leaves behind: the figures of each engine, how the two compare, and the files and pictures of both."""
+"""The outcome of a run: the figures of each engine, and how two engines compare."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
-import torch
 
-from experiments.training.checkpoints import TrainingError
 from experiments.training.config import Config
-from experiments.training.data import Part
-from torch_impl.files import opened, printable, read_json, write_whole
 
 VISIBLE = 1e-5  # a relative difference of the losses that begins to show
 FIRST = 100  # the steps in which rounding has not yet grown
-LONGEST = 2**26  # bytes of a file that tells of a finished run; a million steps have 30 MB
-KINDS: dict[str, Any] = {
-    "engine": str,
-    "epochs": list,
-    "test_loss": float,
-    "test_accuracy": float,
-    "seconds": float,
-    "initial_weights": str,
-    "batches": list,
-}
 
 
 @dataclass
@@ -50,6 +30,8 @@ class EngineRun:
     checkpoint: Path
     predicted: list[int] = field(repr=False)  # the class of every test image
     confidence: list[float] = field(repr=False)  # the probability that the network gives it
+
+    compiled: dict[str, Any] | None = None  # of torch.compile, what it compiled and what not
 
     LISTS = ("losses", "predicted", "confidence")  # written to files of their own
 
@@ -108,100 +90,3 @@ def compare(a: EngineRun, b: EngineRun) -> Comparison:
         largest_difference=float(difference.max()),
         first_visible_step=int(visible[0]) + 1 if len(visible) else None,
     )
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def write_finished(run: EngineRun, folder: Path, output: Path, test: Part) -> None:
-    """The files of one engine; finished.json comes last and says that the others are there."""
-    write_steps(folder / "steps.csv", run.losses)
-    write_rows(
-        folder / "predictions.csv",
-        ("image", "label", "predicted", "confidence"),
-        zip(range(len(run.predicted)), test.labels.tolist(), run.predicted, run.confidence, strict=True),
-    )
-    text = json.dumps(run.figures(output), indent=2) + "\n"
-    write_whole(folder / "finished.json", lambda file: file.write(text.encode()))
-
-
-def read_finished(folder: Path, output: Path) -> EngineRun:
-    """What an engine did in an earlier start of this run.
-
-    Raises    TrainingError if its files are damaged, or not what write_finished wrote.
-    """
-    try:
-        values = read_json(folder / "finished.json", LONGEST)
-        values["checkpoint"] = output / values["checkpoint"]
-        steps = _rows(folder / "steps.csv")
-        rows = _rows(folder / "predictions.csv")
-        if values.pop("steps") != len(steps):
-            raise ValueError(f"steps.csv has {len(steps)} steps")
-        if values["checkpoint"] != folder / "checkpoints" / "best.ckpt":
-            raise ValueError(f"its checkpoint is {values['checkpoint']}")
-        for name, kind in KINDS.items():
-            if not isinstance(values[name], kind):
-                raise ValueError(f"{name} is {printable(repr(values[name]))}")
-        return EngineRun(
-            **values,
-            losses=[float(row["loss"]) for row in steps],
-            predicted=[int(row["predicted"]) for row in rows],
-            confidence=[float(row["confidence"]) for row in rows],
-        )
-    except (KeyError, TypeError, ValueError, csv.Error) as error:  # ValueError: FileRefusedError and unicode errors too
-        raise TrainingError(
-            f"resume: {folder} says that it is finished, but its files are damaged: {printable(error)}. "
-            "Remove finished.json to train it again from its last checkpoint."
-        ) from error
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with opened(path, LONGEST) as file:
-        return list(csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")))
-
-
-def write_steps(path: Path, losses: list[float]) -> None:
-    write_rows(path, ("step", "loss"), ((step, repr(loss)) for step, loss in enumerate(losses, 1)))
-
-
-def write_rows(path: Path, header: tuple[str, ...], rows: Any) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def write_results(result: RunResult, test: Part) -> None:
-    """metrics.json, and the pictures where matplotlib is installed."""
-    c, output, runs = result.config, result.output, result.runs
-    (output / "metrics.json").write_text(json.dumps(metrics(result), indent=2) + "\n")
-    if find_spec("matplotlib") is None:
-        return
-    from experiments.training import plots
-
-    title = f"{c.model} on {c.data}, {c.dtype}, {c.optimizer}, seed {c.seed}"
-    plots.loss_curves({name: run.losses for name, run in runs.items()}, c.dtype, title, output / "curves.png")
-    plots.epoch_curves({name: run.epochs for name, run in runs.items()}, title, output / "epochs.png")
-    plots.confusion({name: run.predicted for name, run in runs.items()}, test.labels, title, output / "confusion.png")
-    plots.class_accuracy(
-        {name: run.predicted for name, run in runs.items()}, test.labels, title, output / "classes.png"
-    )
-    for name, run in runs.items():
-        plots.mistakes(test, run.predicted, run.confidence, f"{name}: {title}", output / name / "mistakes.png")
-
-
-def metrics(result: RunResult) -> dict[str, Any]:
-    """The figures of a run, without the single steps, for metrics.json."""
-    return {
-        "seed": result.config.seed,
-        "ok": result.ok,
-        "runs": {name: run.figures(result.output) for name, run in result.runs.items()},
-        "comparison": asdict(result.comparison) if result.comparison else None,
-        "config": asdict(result.config),
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "lightning": lightning.__version__,
-        },
-    }

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from experiments.training.data import Part
 from experiments.training.outcome import relative_difference
+from torch_impl.files import write_whole
 
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}  # the largest relative error of one rounding
 
@@ -32,7 +33,7 @@ def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, p
     if twins:
         _difference(axes[1], curves, dtype)
     axes[-1].set_xlabel("training step")
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def _difference(axes: Axes, curves: Mapping[str, Sequence[float]], dtype: str) -> None:
@@ -68,7 +69,7 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def confusion(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, title: str, path: str | Path) -> None:
@@ -87,7 +88,7 @@ def confusion(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, title:
         axes.set(xlabel="predicted", ylabel="label", title=f"{name}: {accuracy:.2%} right")
         axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def confusion_matrix(predicted: Sequence[int], labels: np.ndarray, classes: int = 10) -> np.ndarray:
@@ -111,7 +112,7 @@ def class_accuracy(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, t
     bottom = max(0.0, 5 * np.floor((lowest - 2) / 5))
     axes.set(xlabel="digit", ylabel="recognized, %", xticks=range(10), ylim=(bottom, 100), title=title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def mistakes(
@@ -129,7 +130,7 @@ def mistakes(
         axes.set_title(f"{test.labels[i]} as {predicted[i]}, {confidence[i]:.0%}", fontsize=7)
     shown = f"the {len(worst)} surest of {len(wrong)} mistakes" if len(wrong) > most else f"all {len(wrong)} mistakes"
     figure.suptitle(f"{title}\n{shown}", fontsize="small")
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def seen(image: np.ndarray, title: str, path: str | Path) -> None:
@@ -138,7 +139,13 @@ def seen(image: np.ndarray, title: str, path: str | Path) -> None:
     axes = figure.subplots()
     axes.imshow(image, cmap="gray")
     axes.set(title=title, xticks=[], yticks=[])
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    """A picture in the format that the file's name asks for, whole under that name or not there."""
+    kind = Path(path).suffix[1:] or "png"
+    write_whole(path, lambda file: figure.savefig(file, dpi=150, format=kind))
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from rich import box
@@ -45,9 +46,23 @@ def show(result: RunResult) -> None:
         for what, value, ok in comparison_rows(result):
             comparison.add_row(what, value, mark(ok))
         out.print(comparison)
+    for run in result.runs.values():
+        if run.compiled:
+            out.print(compiled_line(run.compiled, bool(c.dropout)), markup=False)
     pictures = "curves.png, epochs.png, confusion.png, classes.png"
     files = "metrics.json, config.yaml; for each engine mistakes.png, steps, logs, predictions, checkpoints"
     out.print(f"Written to {result.output}: {pictures}, {files}.")
+
+
+def compiled_line(record: dict[str, Any], dropout: bool) -> str:
+    """What torch.compile compiled and what not."""
+    what = ", ".join(record["compiled"]) or "nothing"
+    line = f"torch.compile compiled {what}, in {record['graphs']} graphs; the images were judged by eager torch."
+    if record["eager"]:
+        line += f" It cannot compile {', '.join(record['eager'])}."
+    if dropout and not record["eager"]:
+        line += " Compiled dropout draws other masks than eager torch, from the same seed."
+    return line
 
 
 def show_prediction(answer: Prediction) -> None:

@@ -7,14 +7,14 @@ must agree then is where the runs end: over several seeds, the accuracies of the
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.training.config import MODELS, Config
+from experiments.training.config import MODELS, Config, ConfigError
 from experiments.training.outcome import RunResult
+from experiments.training.results import write_json
 from experiments.training.run import train
 from experiments.training.summary import console, mark, table
 
@@ -55,8 +55,12 @@ def twins(
 ) -> list[Twins]:
     """Train each model for one epoch on both engines, once in float64 and for every seed in float32.
 
-    Prints a table, and writes twins.json beside the folders of the runs.
+    Prints a table, and writes twins.json beside the folders of the runs, which replace those of an earlier call.
+
+    Raises    ConfigError if there is no seed to train from.
     """
+    if seeds < 1:
+        raise ConfigError(f"seeds: must be at least 1, got {seeds}.")
     found = [_one(model, data, seeds, data_dir, Path(output), options) for model in models]
     report = table(
         f"scratch against torch, one epoch of {data}, nothing copied",
@@ -74,7 +78,7 @@ def twins(
         f"limit {LIMIT:.0e}. Visible: the first step with a difference above 1e-5, by seed. Accuracies must overlap."
     )
     values = [{**asdict(twin), "ok": twin.ok} for twin in found]
-    (Path(output) / "twins.json").write_text(json.dumps(values, indent=2) + "\n")
+    write_json(Path(output) / "twins.json", values)
     return found
 
 
@@ -89,7 +93,7 @@ def _one(model: str, data: str, seeds: int, data_dir: str | None, output: Path, 
             **options,
         }
         folder = output / f"{model}-{dtype}-{seed}"
-        result = train(Config(**settings, seed=seed, dtype=dtype, output=str(folder)))
+        result = train(Config(**settings, seed=seed, dtype=dtype, output=str(folder)), overwrite=True)
         gc.collect()  # a trainer and its module hold each other, and the images of every run so far
         return result
 

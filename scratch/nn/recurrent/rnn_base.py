@@ -95,7 +95,7 @@ class RNNBase(Recurrence, Module):
         rows, kept = layout.rows(x), []
         final: list[State] = []
         for layer in range(self.num_layers):
-            drop = Dropout(self.dropout if layer and self.training else 0.0)
+            drop = self.new_dropout(self.dropout if layer and self.training else 0.0)
             rows = drop(rows)
             outputs, saved = [], []
             for direction in range(self.directions):
@@ -111,6 +111,10 @@ class RNNBase(Recurrence, Module):
         last = self.as_hx(layout.unsort_state(_stack(final)))
         self.save((y, last), layout, kept)
         return (x._replace(data=y) if isinstance(x, PackedSequence) else y), last
+
+    def new_dropout(self, p: float) -> Dropout:
+        """What drops between two layers; a subclass may draw other masks."""
+        return Dropout(p)
 
     def backward(self, dy: Any, dhx: Any = None) -> Any:
         if isinstance(dy, PackedSequence):

@@ -1,0 +1,84 @@
+"""torch.compile for a network: all of it where torch can, else the children that it can, and a record of both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch._dynamo import lookup_backend
+from torch._dynamo.exc import TorchDynamoException
+
+BACKEND = "inductor"
+Compute = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass
+class Compilation:
+    """What torch.compile makes of a network.
+
+    compiled   "the network", or the children that are compiled one by one
+    eager      what torch leaves to its eager self: an LSTM, for one, which torch.compile skips without a word
+    graphs     how many graphs have been compiled so far; each batch size of its own may need one
+    """
+
+    compiled: list[str] = field(default_factory=list)
+    eager: list[str] = field(default_factory=list)
+    graphs: int = 0
+
+    def record(self) -> dict[str, Any]:
+        return {"compiled": self.compiled, "eager": self.eager, "graphs": self.graphs}
+
+    def backend(self, graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        made = lookup_backend(BACKEND)(graph, inputs)
+        self.graphs += 1
+        return made
+
+
+def compiled(network: torch.nn.Module, images: torch.Tensor) -> tuple[Compute, Compilation]:
+    """The network as a function that torch.compile has, as far as it can, made faster. Its state_dict stays as it is.
+
+    `torch.nn.Module.compile` does nothing for a Sequential (torch 2.13), so what is compiled is a function that calls
+    it. A trial on `images`, on a copy and without a compiler behind it, finds out what torch can trace.
+    """
+    found = Compilation()
+    if _traceable(copy.deepcopy(network), images):
+        found.compiled.append("the network")
+        return torch.compile(_call(network), backend=found.backend), found
+    for name, child in network.named_children():
+        if isinstance(child, torch.nn.RNNBase):
+            found.eager.append(f"{name} ({type(child).__name__})")
+        else:
+            found.compiled.append(f"{name} ({type(child).__name__})")
+            child.forward = torch.compile(_call(child, child.forward), backend=found.backend)
+    return network.forward, found
+
+
+def why_not(error: BaseException) -> str | None:
+    """If torch says by this error that it cannot compile here, without a C++ compiler for example: its words."""
+    return str(error).partition("\n")[0] if isinstance(error, TorchDynamoException) else None
+
+
+def _call(module: torch.nn.Module, forward: Compute | None = None) -> Compute:
+    """A function of this file, which torch.compile traces, other than the methods of torch.nn."""
+    compute = forward or module
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        return compute(x)
+
+    return call
+
+
+def _traceable(network: torch.nn.Module, images: torch.Tensor) -> bool:
+    """Whether torch can trace this network; nothing is compiled, and no random number is drawn from the streams."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        graphs.append(graph)
+        return graph
+
+    with torch.random.fork_rng():
+        torch.compile(_call(network), backend=keep)(images)
+    return bool(graphs)

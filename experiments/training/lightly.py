@@ -1,0 +1,48 @@
+"""Lightning, kept quiet: its logs, its notices, and the switches of torch that it turns."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from experiments.training.config import Config
+
+
+def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
+    """A CSV file with a row for each epoch, those before a resumption included, and TensorBoard's if that is there."""
+    to_csv = CSVLogger(folder, name="logs", version="")
+    for number, figures in enumerate(epochs):
+        logged = {
+            name: torch.tensor(float(value)).item() for name, value in figures.items()
+        }  # as Lightning logs: float32
+        to_csv.log_metrics({**logged, "epoch": number}, step=int(sum(f["steps"] for f in epochs[: number + 1])) - 1)
+    return [to_csv, TensorBoardLogger(folder, name="tensorboard", version="")] if find_spec("tensorboard") else [to_csv]
+
+
+@contextmanager
+def quiet_and_deterministic(config: Config) -> Iterator[None]:
+    """Lightning without its notices, cuDNN without TF32 if it is to be deterministic; torch as before afterwards."""
+    switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    torch.backends.cudnn.allow_tf32 = not config.deterministic
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* directory .* exists and is not empty")  # a resumed run's
+            warnings.filterwarnings("ignore", "GPU available but not used")  # it is not asked for
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)  # Lightning's use of torch
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        torch.use_deterministic_algorithms(switches[0])
+        torch.backends.cudnn.allow_tf32 = switches[1]
