@@ -14,38 +14,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
-import scratch
-import torch_impl
 from experiments.articles.article import GradientCheck, gradient_check
-from parity_tests.engine import ENGINES
+from parity_tests import engine as engines
+from parity_tests.engine import Engine
 
 DIRECTIONS = 3  # along which each parameter is moved
 
 
 class Twin:
-    """One engine. `lib` is its package; `random` has randn, rand, randperm, ...; `dtypes` has float32 and float64."""
+    """One engine, and how it trains. `lib` is its package; `random` has randn, rand, randperm, ..."""
 
-    name: str
-    lib: Any
-    random: Any
-    dtypes: Any
-
-    def manual_seed(self, seed: int) -> None:
-        self.lib.manual_seed(seed)
+    def __init__(self, engine: Engine) -> None:
+        self.name, self.lib, self.random = engine.name, engine.lib, engine.random
+        self.manual_seed, self.factory, self.array = engine.seed, engine.factory, engine.array_view
+        self.engine = engine
 
     def tensor(self, array: Any) -> Any:
         """What the engine computes with; shares memory with a NumPy array."""
-        raise NotImplementedError
-
-    def array(self, value: Any) -> np.ndarray:
-        """The numbers of a tensor, parameter, array or number."""
-        return ENGINES[self.name].array_view(value)
-
-    def factory(self, dtype: str = "float32") -> dict[str, Any]:
-        """The keyword argument of layers that sets their precision."""
-        return {"dtype": getattr(self.dtypes, dtype)}
+        return array if self.engine.holds(array) else self.engine.native_view(np.asarray(array))
 
     def batches(self, n: int, batch_size: int) -> Iterator[Any]:
         """One epoch: the numbers 0 to n - 1 in a random order of the engine, in parts. x[rows] is a batch."""
@@ -96,14 +83,6 @@ class Twin:
 class ScratchTwin(Twin):
     """NumPy, its own backward."""
 
-    name = "scratch"
-    lib = scratch
-    random = scratch.random
-    dtypes = np
-
-    def tensor(self, array: Any) -> np.ndarray:
-        return np.asarray(array)
-
     def backward(self, net: Any, criterion: Any, x: Any, y: Any) -> float:
         loss = float(criterion(net(x), y))
         net.backward(criterion.backward())
@@ -124,14 +103,6 @@ class ScratchTwin(Twin):
 class TorchTwin(Twin):
     """PyTorch, autograd's backward."""
 
-    name = "torch"
-    lib = torch_impl
-    random = torch
-    dtypes = torch
-
-    def tensor(self, array: Any) -> torch.Tensor:
-        return torch.as_tensor(array)
-
     def backward(self, net: Any, criterion: Any, x: Any, y: Any) -> float:
         loss = criterion(net(x), y)
         loss.backward()
@@ -148,7 +119,7 @@ class TorchTwin(Twin):
         return [*map(self.array, values)], [self.array(value.grad) for value in values], float(loss.detach())
 
 
-SCRATCH, TORCH = ScratchTwin(), TorchTwin()
+SCRATCH, TORCH = ScratchTwin(engines.SCRATCH), TorchTwin(engines.TORCH)
 TWINS: tuple[Twin, ...] = (SCRATCH, TORCH)
 
 

@@ -10,7 +10,7 @@ import scratch
 from experiments.training.augment import Augmentation, move
 from experiments.training.config import Config
 from experiments.training.data import Part
-from experiments.training.driven import ScratchEngine, TorchEngine
+from experiments.training.driven import DrivenScratch, DrivenTorch
 
 IMAGES = np.random.default_rng(0).random((4, 7, 7), dtype=np.float32)
 ZERO = np.zeros(4, np.int64)
@@ -59,7 +59,7 @@ def test_draws_stay_within_their_limits_and_fill_them() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_both_engines_move_alike_and_every_epoch_anew(seed: int) -> None:
     part = Part(np.repeat(IMAGES, 5, axis=0), np.arange(20) % 10)
-    readers = [e.batches(part, 6, seed, True, Augmentation(1, 10.0)) for e in (ScratchEngine(), TorchEngine())]
+    readers = [e.batches(part, 6, seed, True, Augmentation(1, 10.0)) for e in (DrivenScratch(), DrivenTorch())]
     epochs = []
     for _ in range(2):
         a, b = (list(reader) for reader in readers)
@@ -72,5 +72,5 @@ def test_only_training_images_are_moved() -> None:
     from experiments.training.prepared import prepare
 
     data, judge, _ = prepare(replace(Config(), shift=2, rotate=20.0))
-    (images, _), *_ = ScratchEngine().batches(judge, 1000, 0, shuffle=False)
+    (images, _), *_ = DrivenScratch().batches(judge, 1000, 0, shuffle=False)
     np.testing.assert_array_equal(images.numpy(), data.test.images)

@@ -65,6 +65,19 @@ def test_a_mistake_is_answered_in_one_line(mistake: str) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("seeds", [0, -1])
+@pytest.mark.parametrize("command", ["twins", "fast"])
+def test_no_seed_is_refused_before_any_work(command: str, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("it began to work")
+
+    monkeypatch.setattr("experiments.training.data.mnist", work)
+    monkeypatch.setattr("experiments.training.twins.train", work)
+    done = nn_parity(command, "--seeds", seeds)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"nn-parity: seeds: must be at least 1, got {seeds}.\n"
+
+
 def test_an_option_that_does_not_exist() -> None:
     assert nn_parity("train", "--colour", "red").exit_code == 2
 

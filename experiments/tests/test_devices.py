@@ -13,7 +13,7 @@ import torch
 from experiments.training.batches import Batches
 from experiments.training.config import Config
 from experiments.training.data import Part
-from experiments.training.driven import Engine, ScratchEngine, TorchEngine
+from experiments.training.driven import Driven, DrivenScratch, DrivenTorch
 from experiments.training.masks import share_masks
 from experiments.training.results import read_finished
 from experiments.training.run import train
@@ -49,14 +49,14 @@ def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, 
     np.testing.assert_allclose(shared, alone, rtol=1e-13)
 
 
-def batches(engine: Engine, seed: int = 3) -> Batches:
+def batches(engine: Driven, seed: int = 3) -> Batches:
     generator = np.random.default_rng(0)
     part = Part(generator.random((33, 5, 5), np.float32), generator.integers(0, 10, 33))
     return engine.batches(part, CONFIG.batch_size, seed, shuffle=True)
 
 
 def test_the_parts_of_a_batch_are_the_batch_and_their_weights_its_mean() -> None:
-    whole, parts = batches(TorchEngine()), [batches(TorchEngine()) for _ in range(3)]
+    whole, parts = batches(DrivenTorch()), [batches(DrivenTorch()) for _ in range(3)]
     for rank, part in enumerate(parts):
         part.share(rank, 3)
     for (images, labels), *shares in zip(whole, *parts, strict=True):
@@ -85,10 +85,10 @@ MASKED = [
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("config", MASKED, ids=lambda config: config.model)
-@pytest.mark.parametrize("engine", [ScratchEngine(), TorchEngine()], ids=["scratch", "torch"])
+@pytest.mark.parametrize("engine", [DrivenScratch(), DrivenTorch()], ids=["scratch", "torch"])
 @pytest.mark.parametrize("world", [2, 3])
 def test_each_process_drops_what_one_process_would_drop_of_its_part(
-    world: int, engine: Engine, config: Config, dtype: str
+    world: int, engine: Driven, config: Config, dtype: str
 ) -> None:
     """In all batches of two epochs; the last one of each has 1 image, so that of three processes two have none.
 
@@ -106,7 +106,7 @@ def test_each_process_drops_what_one_process_would_drop_of_its_part(
             assert torch.equal(after, streams)  # whatever is drawn next is drawn alike
 
 
-def outputs(engine: Engine, config: Config, part: Part, rank: int, world: int) -> tuple[list[np.ndarray], torch.Tensor]:
+def outputs(engine: Driven, config: Config, part: Part, rank: int, world: int) -> tuple[list[np.ndarray], torch.Tensor]:
     """The network's output for each batch in training in one of so many processes, and its random stream afterwards."""
     network = engine.network(config, (8, 8), 10).train()
     reader = engine.batches(part, config.batch_size, 0, shuffle=True)
@@ -118,18 +118,18 @@ def outputs(engine: Engine, config: Config, part: Part, rank: int, world: int) -
         if shared:
             reader.mine.whole = shared[1]
         found.append(network(images).detach().numpy())
-    return found, torch.as_tensor(engine.generators.get_rng_state())
+    return found, torch.as_tensor(engine.engine.random.get_rng_state())
 
 
 GRADIENT = """
 import sys, numpy as np, torch
 from torch.nn.parallel import DistributedDataParallel
-from experiments.training.driven import TorchEngine
+from experiments.training.driven import DrivenTorch
 from experiments.tests.test_devices import CONFIG, batches
 
 def work(rank, address, path):
     torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
-    engine = TorchEngine()
+    engine = DrivenTorch()
     network = DistributedDataParallel(engine.network(CONFIG, (5, 5), 10))
     reader = batches(engine)
     reader.share(rank, 2)
@@ -153,13 +153,13 @@ def test_the_mean_gradient_of_two_processes_is_scratchs_gradient_of_the_whole_ba
     done = patience.run(command, env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr[-3000:]
     shared = np.load(tmp_path / "gradient.npz", allow_pickle=False)
-    ours = gradient(ScratchEngine().network(CONFIG, (5, 5), 10), np.float32)
-    exact = ScratchEngine().network(replace(CONFIG, dtype="float64"), (5, 5), 10)
+    ours = gradient(DrivenScratch().network(CONFIG, (5, 5), 10), np.float32)
+    exact = DrivenScratch().network(replace(CONFIG, dtype="float64"), (5, 5), 10)
     load_arrays(
         exact.scratch_module,
         {  # type: ignore[arg-type]
             name: value.astype(np.float64)
-            for name, value in arrays(ScratchEngine().network(CONFIG, (5, 5), 10)).items()
+            for name, value in arrays(DrivenScratch().network(CONFIG, (5, 5), 10)).items()
         },
     )
     truth = gradient(exact, np.float64)
@@ -172,7 +172,7 @@ def test_the_mean_gradient_of_two_processes_is_scratchs_gradient_of_the_whole_ba
 
 def gradient(network: Any, dtype: type) -> dict[str, np.ndarray]:
     """Scratch's gradient of the first batch, whole."""
-    images, labels = next(iter(batches(ScratchEngine())))
-    loss = ScratchEngine().criterion()(network(images.to(torch.from_numpy(np.empty(0, dtype)).dtype)), labels)
+    images, labels = next(iter(batches(DrivenScratch())))
+    loss = DrivenScratch().criterion()(network(images.to(torch.from_numpy(np.empty(0, dtype)).dtype)), labels)
     loss.backward()
     return {name: parameter.grad.numpy() for name, parameter in network.named_parameters()}

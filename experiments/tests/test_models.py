@@ -10,8 +10,7 @@ import scratch
 import torch_impl
 from experiments.training import models
 from experiments.training.config import INITS, SCHEDULERS, Config
-from experiments.training.driven import ScratchEngine, TorchEngine, fingerprint
-from experiments.training.engine_run import optimizer_and_schedule
+from experiments.training.driven import DrivenScratch, DrivenTorch, fingerprint, optimizer_and_schedule
 from experiments.training.outcome import relative_difference
 from experiments.training.run import train
 
@@ -29,7 +28,7 @@ def test_same_bits_and_same_gradients(config: Config) -> None:
     images = torch.rand(6, 8, 8, dtype=torch.float64)
     labels = torch.arange(6)
     losses, gradients = [], []
-    for engine in (ScratchEngine(), TorchEngine()):
+    for engine in (DrivenScratch(), DrivenTorch()):
         network = engine.network(config, (8, 8), 10)
         loss = engine.criterion(0.1)(network(images), labels)
         loss.backward()
@@ -45,10 +44,10 @@ def test_same_bits_and_same_gradients(config: Config) -> None:
 @pytest.mark.parametrize("init", INITS)
 def test_initial_weights_are_the_same_bits(init: str) -> None:
     configs = [Config(model=m, init=init, hidden=(8,)) for m in ("mlp", "cnn", "lstm")]
-    prints = [[fingerprint(e.network(c, (8, 8), 10)) for e in (ScratchEngine(), TorchEngine())] for c in configs]
+    prints = [[fingerprint(e.network(c, (8, 8), 10)) for e in (DrivenScratch(), DrivenTorch())] for c in configs]
     assert all(ours == theirs for ours, theirs in prints)
     if init != "default":
-        biases = [p for n, p in TorchEngine().network(configs[2], (8, 8), 10).named_parameters() if "bias" in n]
+        biases = [p for n, p in DrivenTorch().network(configs[2], (8, 8), 10).named_parameters() if "bias" in n]
         assert not any(bias.any() for bias in biases)
 
 
@@ -61,7 +60,7 @@ def test_an_image_too_small_for_the_poolings_is_refused() -> None:
 def test_schedules_give_both_engines_the_same_rates(scheduler: str) -> None:
     config = Config(scheduler=scheduler, lr=0.3, optimizer="sgd", hidden=(3,))
     rates: list[list[float]] = []
-    for engine in (ScratchEngine(), TorchEngine()):
+    for engine in (DrivenScratch(), DrivenTorch()):
         network = engine.network(config, (8, 8), 10)
         optimizer, schedule = optimizer_and_schedule(engine, config, network, 12)
         rates.append([])

@@ -12,8 +12,7 @@ import torch
 
 from experiments.training import plots, results
 from experiments.training.config import Config, ConfigError
-from experiments.training.driven import Engine, ScratchEngine, TorchEngine
-from experiments.training.engine_run import optimizer_and_schedule
+from experiments.training.driven import Driven, DrivenScratch, DrivenTorch, optimizer_and_schedule
 from experiments.training.lightly import quiet_and_deterministic
 from experiments.training.lit import Images, LitClassifier
 from experiments.training.outcome import RunResult, compare, relative_difference
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("twins")  # one worker makes what they shar
 
 # SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
 CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)
-ENGINES = [ScratchEngine(), TorchEngine()]
+ENGINES = [DrivenScratch(), DrivenTorch()]
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +58,16 @@ def test_another_seed_is_another_run(twins: RunResult, tmp_path: Path) -> None:
 
 
 def test_one_bit_of_one_weight_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Engine.network
+    honest = Driven.network
 
-    def nudged(self: Engine, config: Config, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    def nudged(self: Driven, config: Config, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
         network = honest(self, config, shape, classes)
         if self.name == "scratch":
             weight = next(network.parameters()).detach().numpy()
             weight[0, 0] = np.nextafter(weight[0, 0], np.float32(1))
         return network
 
-    monkeypatch.setattr(Engine, "network", nudged)
+    monkeypatch.setattr(Driven, "network", nudged)
     result = train(replace(CONFIG, epochs=1, output=str(tmp_path)))
     assert result.comparison is not None
     assert not result.comparison.same_initial_weights
@@ -113,7 +112,7 @@ def test_a_second_run_in_the_same_folder_replaces_the_first(tmp_path: Path) -> N
     config = replace(CONFIG, engine="scratch", epochs=1, output=str(tmp_path))
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "notes.txt").write_text("mine")
-    losses = [train(config).runs["scratch"].losses for _ in range(2)]
+    losses = [train(config, overwrite=overwrite).runs["scratch"].losses for overwrite in (False, True)]
     assert losses[0] == losses[1]
     assert len((tmp_path / "scratch" / "logs" / "metrics.csv").read_text().splitlines()) == 2
     assert (tmp_path / "scratch" / "notes.txt").read_text() == "mine"
@@ -130,7 +129,7 @@ def test_a_validation_part_judges_and_the_best_checkpoint_is_tested(tmp_path: Pa
     np.testing.assert_array_equal(data.test.images, whole.test.images)
     run = train(config).runs["torch"]
     assert set(run.epochs[0]) == {"train_loss", "validation_loss", "validation_accuracy", "steps", "lr"}
-    engine = TorchEngine()
+    engine = DrivenTorch()
     network = engine.network(config, (8, 8), 10)
     state = torch.load(run.checkpoint, weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
@@ -138,7 +137,7 @@ def test_a_validation_part_judges_and_the_best_checkpoint_is_tested(tmp_path: Pa
     assert run.test_accuracy == pytest.approx((predicted == data.test.labels).mean(), rel=1e-6)
 
 
-def continued(engine: Engine, checkpoint: Path, folder: Path) -> list[float]:
+def continued(engine: Driven, checkpoint: Path, folder: Path) -> list[float]:
     """The losses of one more epoch from a checkpoint, on an engine that need not be the one that wrote it."""
     data, judge, name = prepare(CONFIG)
     lit = LitClassifier(

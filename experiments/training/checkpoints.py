@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -53,7 +54,23 @@ class SafeIO(TorchCheckpointIO):
         place = loops.get("fit_loop") if isinstance(loops, dict) else None
         if not isinstance(place, dict) or not {"epoch_progress", "epoch_loop.batch_progress"} <= place.keys():
             raise TrainingError(f"checkpoint: {path} is damaged: it does not say where the training stood.")
+        _bring_home(checkpoint, Path(path).parent)
         return checkpoint
+
+
+def _bring_home(checkpoint: dict[str, Any], folder: Path) -> None:
+    """Lightning's ModelCheckpoint forgets which epoch was best if its folder was moved: give it the paths of now."""
+    callbacks, home = checkpoint.get("callbacks"), os.path.realpath(folder)
+    for name, state in callbacks.items() if isinstance(callbacks, dict) else ():
+        if not str(name).startswith("ModelCheckpoint") or not isinstance(state, dict):
+            continue
+        state["dirpath"] = home
+        for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            if state.get(key):
+                state[key] = os.path.join(home, os.path.basename(str(state[key])))
+        if isinstance(state.get("best_k_models"), dict):
+            best = state["best_k_models"].items()
+            state["best_k_models"] = {os.path.join(home, os.path.basename(str(path))): score for path, score in best}
 
 
 def read(path: str | Path) -> dict[str, Any]:

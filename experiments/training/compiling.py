@@ -52,7 +52,7 @@ def compiled(network: torch.nn.Module, images: torch.Tensor) -> tuple[Compute, C
             found.eager.append(f"{name} ({type(child).__name__})")
         else:
             found.compiled.append(f"{name} ({type(child).__name__})")
-            child.forward = torch.compile(_call(child, child.forward), backend=found.backend)
+            child.forward = _in_training(child, torch.compile(_call(child.forward), backend=found.backend))
     return network.forward, found
 
 
@@ -61,9 +61,18 @@ def why_not(error: BaseException) -> str | None:
     return str(error).partition("\n")[0] if isinstance(error, TorchDynamoException) else None
 
 
-def _call(module: torch.nn.Module, forward: Compute | None = None) -> Compute:
+def _in_training(module: torch.nn.Module, fast: Compute) -> Compute:
+    """A forward that is the compiled one in training and the eager one otherwise."""
+    eager = module.forward
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return fast(x) if module.training else eager(x)
+
+    return forward
+
+
+def _call(compute: Compute) -> Compute:
     """A function of this file, which torch.compile traces, other than the methods of torch.nn."""
-    compute = forward or module
 
     def call(x: torch.Tensor) -> torch.Tensor:
         return compute(x)

@@ -22,6 +22,7 @@ OUTPUT = "NN_PARITY_OUTPUT"  # tells the further processes where the first one w
 PARENT = "NN_PARITY_PARENT"  # and which one it is
 PAUSE = 0.1  # seconds between two looks at the others
 GRACE = 5.0  # seconds in which a process that lost the others lets its watch say which one, or ends as they did
+LEAVE = 60.0  # seconds that a process may take to leave when all is done
 STOPPED = (130, 143)  # exit codes of a process that was told to stop; it tells the others, which stop too
 
 
@@ -79,14 +80,14 @@ def watch_children(started: list[subprocess.Popen[bytes]]) -> None:
     stopped: dict[int, float] = {}
 
     def look() -> tuple[int, str] | None:
-        for rank, code in enumerate((child.poll() for child in children), 1):
+        for number, code in enumerate((child.poll() for child in children), 2):
             if not code:
                 continue
-            if code in STOPPED and time.monotonic() - stopped.setdefault(rank, time.monotonic()) < GRACE:
+            if code in STOPPED and time.monotonic() - stopped.setdefault(number, time.monotonic()) < GRACE:
                 continue
             if code > 0:
                 return code, ""  # it has said itself why
-            return 2, f"process {rank} of {len(children) + 1} was lost: killed by signal {-code}"
+            return 2, f"process {number} of {len(children) + 1} was lost: killed by signal {-code}"
         return None
 
     _watch(look)
@@ -115,6 +116,16 @@ def end_children() -> None:
     over.set()
     for child in children:
         if child.poll() is None:
+            child.kill()
+
+
+def part() -> None:
+    """At the end of the common work: nobody is watched any more; the first process waits for the others to leave."""
+    over.set()
+    for child in children:
+        try:
+            child.wait(LEAVE)
+        except subprocess.TimeoutExpired:
             child.kill()
 
 

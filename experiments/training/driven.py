@@ -1,4 +1,4 @@
-"""The two engines behind one face: what Lightning trains is a torch module, a torch optimizer and batches of tensors.
+"""The engines as Lightning drives them: a torch module, a torch optimizer and batches of tensors, whoever computes.
 
 Torch's are its own. Scratch's are NumPy's, seen through the bridge: the tensors are views of the NumPy arrays.
 """
@@ -13,40 +13,41 @@ import numpy as np
 import torch
 
 import scratch
-import torch_impl
 from experiments.training import models
 from experiments.training.augment import Augmentation
 from experiments.training.batches import Batches
 from experiments.training.config import OPTIMIZERS, Config
 from experiments.training.data import Part
+from parity_tests.engine import SCRATCH, TORCH, Engine
 from torch_impl.bridge import TorchModule, TorchOptimizer, TorchScheduler, arrays
 
 
-class Engine:
-    """What the engines share: the library `lib`, and where its dtypes and generators are found."""
+class Driven:
+    """What Lightning asks an engine for."""
 
-    name: str
-    lib: Any
-    dtypes: Any
-    generators: Any
+    engine: Engine
+
+    @property
+    def name(self) -> str:
+        return self.engine.name
 
     def network(self, config: Config, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
         """The network, its weights drawn from the seed. Nothing is copied between the engines."""
-        self.lib.manual_seed(config.seed)
-        return self.driven(models.build(self.lib, config, shape, classes, dtype=getattr(self.dtypes, config.dtype)))
+        self.engine.seed(config.seed)
+        return self.module(models.build(self.engine.lib, config, shape, classes, **self.engine.factory(config.dtype)))
 
     def criterion(self, label_smoothing: float = 0.0) -> torch.nn.Module:
-        return self.driven(self.lib.nn.CrossEntropyLoss(label_smoothing=label_smoothing))
+        return self.module(self.engine.lib.nn.CrossEntropyLoss(label_smoothing=label_smoothing))
 
     def batches(
         self, part: Part, batch_size: int, seed: int, shuffle: bool, augmentation: Augmentation | None = None
     ) -> Batches:
         """One epoch after the other, in the order of the library's DataLoader."""
-        generator = self.generators.Generator().manual_seed(seed)
+        generator = self.engine.random.Generator().manual_seed(seed)
         order = self.sampler(part, generator) if shuffle else range(len(part.labels))
         return Batches(part, order, batch_size, generator, seed, augmentation)
 
-    def driven(self, module: Any) -> torch.nn.Module:
+    def module(self, module: Any) -> torch.nn.Module:
         """The library's module as Lightning can drive it."""
         raise NotImplementedError
 
@@ -63,48 +64,47 @@ class Engine:
         raise NotImplementedError
 
 
-class TorchEngine(Engine):
-    """PyTorch."""
+class DrivenTorch(Driven):
+    """PyTorch, which Lightning was made for."""
 
-    name = "torch"
-    lib = torch_impl
-    dtypes = torch
-    generators = torch
+    engine = TORCH
 
-    def driven(self, module: torch.nn.Module) -> torch.nn.Module:
+    def module(self, module: torch.nn.Module) -> torch.nn.Module:
         return module
 
     def optimizer(self, config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
-        return rule(self.lib, config)(network.parameters(), **hyperparameters(config))
+        return rule(self.engine.lib, config)(network.parameters(), **hyperparameters(config))
 
     def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
-        return schedule(self.lib, config, optimizer, steps)
+        return schedule(self.engine.lib, config, optimizer, steps)
 
     def sampler(self, part: Part, generator: Any) -> Any:
         return torch.utils.data.RandomSampler(range(len(part.labels)), generator=generator)
 
 
-class ScratchEngine(Engine):
-    """NumPy."""
+class DrivenScratch(Driven):
+    """NumPy, through the bridge."""
 
-    name = "scratch"
-    lib = scratch
-    dtypes = np
-    generators = scratch
+    engine = SCRATCH
 
-    def driven(self, module: scratch.nn.Module) -> TorchModule:
+    def module(self, module: scratch.nn.Module) -> TorchModule:
         return TorchModule(module)
 
     def optimizer(self, config: Config, network: Any) -> TorchOptimizer:
         parameters = network.scratch_module.parameters()
-        return TorchOptimizer(rule(self.lib, config)(parameters, **hyperparameters(config)), network)
+        return TorchOptimizer(rule(self.engine.lib, config)(parameters, **hyperparameters(config)), network)
 
     def scheduler(self, config: Config, optimizer: Any, steps: int) -> Any:
-        made = schedule(self.lib, config, optimizer.scratch_optimizer, steps)
+        made = schedule(self.engine.lib, config, optimizer.scratch_optimizer, steps)
         return TorchScheduler(made, optimizer) if made else None
 
     def sampler(self, part: Part, generator: Any) -> Any:
         return scratch.data.RandomSampler(range(len(part.labels)), generator=generator)
+
+
+def optimizer_and_schedule(driven: Driven, config: Config, network: Any, steps: int) -> tuple[Any, Any]:
+    optimizer = driven.optimizer(config, network)
+    return optimizer, driven.scheduler(config, optimizer, steps)
 
 
 # --- what a config means, in the words that both libraries share ------------------------------------------------------
@@ -143,7 +143,7 @@ def fingerprint(network: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def chosen(config: Config) -> list[Engine]:
+def chosen(config: Config) -> list[Driven]:
     """The engines that a config asks for."""
-    engines = (ScratchEngine(), TorchEngine())
-    return [engine for engine in engines if config.engine in (engine.name, "both")]
+    engines = (DrivenScratch(), DrivenTorch())
+    return [driven for driven in engines if config.engine in (driven.name, "both")]

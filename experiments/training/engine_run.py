@@ -16,8 +16,8 @@ from experiments.training.checkpoints import SafeIO, SaveLast, TrainingError, Wh
 from experiments.training.compiling import compiled, why_not
 from experiments.training.conditions import changes, conditions
 from experiments.training.config import Config
-from experiments.training.devices import GRACE, Watched, end_children, is_child, is_loss_of_others, lost, over
-from experiments.training.driven import Engine, fingerprint
+from experiments.training.devices import GRACE, Watched, end_children, is_child, is_loss_of_others, lost, part
+from experiments.training.driven import Driven, fingerprint, optimizer_and_schedule
 from experiments.training.folder import deciding, refuse_foreign
 from experiments.training.lightly import loggers, quiet_and_deterministic
 from experiments.training.lit import EVALUATION_BATCH, Images, LitClassifier, ProgressBar
@@ -31,13 +31,13 @@ from torch_impl.files import printable, remove_parts
 class Run:
     """`restore` what an earlier start left; then `outcome`, for which it may have to `build`, `fit` and `evaluate`."""
 
-    def __init__(self, engine: Engine, config: Config, prepared: Prepared, output: Path, progress: bool) -> None:
-        self.engine = engine
+    def __init__(self, driven: Driven, config: Config, prepared: Prepared, output: Path, progress: bool) -> None:
+        self.driven = driven
         self.config = config
         self.prepared = prepared
         self.output = output
         self.progress = progress
-        self.folder = output / engine.name
+        self.folder = output / driven.name
         self.last, self.best = (self.folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
         self.finished: EngineRun | None = None
         self.start_from: Path | None = None
@@ -63,7 +63,7 @@ class Run:
         changed = changes(_of(before, "conditions"), conditions())
         if changed and not self.finished and not is_child():
             print(
-                f"nn-parity: resume: {self.engine.name}: {changed}. The last bits may differ from those of a run that "
+                f"nn-parity: resume: {self.driven.name}: {changed}. The last bits may differ from those of a run that "
                 "was never stopped.",
                 file=sys.stderr,
             )
@@ -82,13 +82,13 @@ class Run:
 
     def build(self) -> None:
         """The network, its weights drawn from the seed, the batches, and the module that trains it."""
-        engine, config, (data, judge, judge_name) = self.engine, self.config, self.prepared
+        driven, config, (data, judge, judge_name) = self.driven, self.config, self.prepared
         moves = Augmentation(config.shift, config.rotate)
         shape = data.train.images.shape[1:]
-        self.batches = engine.batches(data.train, config.batch_size, config.seed, True, moves)
-        held_back = [engine.batches(part, EVALUATION_BATCH, config.seed, False) for part in (judge, data.test)]
+        self.batches = driven.batches(data.train, config.batch_size, config.seed, True, moves)
+        held_back = [driven.batches(part, EVALUATION_BATCH, config.seed, False) for part in (judge, data.test)]
         self.module = Images(self.batches, *held_back)
-        network = engine.network(config, shape, data.classes)
+        network = driven.network(config, shape, data.classes)
         self.weights = fingerprint(network)
         share = self.batches.mine
         if config.devices > 1:
@@ -96,22 +96,23 @@ class Run:
         self.compilation = None
         compute = None
         if config.compile:
-            share.whole = config.batch_size
-            compute, self.compilation = compiled(network, torch.from_numpy(data.train.images[: config.batch_size]))
+            trial = torch.from_numpy(data.train.images[: config.batch_size])
+            share.whole = len(trial)
+            compute, self.compilation = compiled(network, trial)
         self.lit = LitClassifier(
             network,
-            engine.criterion(config.label_smoothing),
-            engine.criterion(),
-            lambda net: optimizer_and_schedule(engine, config, net, config.epochs * len(self.batches)),
+            driven.criterion(config.label_smoothing),
+            driven.criterion(),
+            lambda net: optimizer_and_schedule(driven, config, net, config.epochs * len(self.batches)),
             judge_name,
-            {"engine": engine.name, "config": deciding(config), "shape": list(shape), "conditions": conditions()},
+            {"engine": driven.name, "config": deciding(config), "shape": list(shape), "conditions": conditions()},
             share,
             compute,
         )
 
     def fit(self) -> None:
         """Train what is left to train; nothing, if an earlier start was stopped after its last step."""
-        config, torchs = self.config, self.engine.name == "torch"
+        config, torchs = self.config, self.driven.name == "torch"
         epochs = read(self.start_from)["curves"]["epochs"] if self.start_from else []
         self.trainer = lightning.Trainer(
             max_epochs=config.epochs,
@@ -164,13 +165,13 @@ class Run:
                 self.trainer.loggers = []
                 self.trainer.validate(lit, self.module, verbose=False)
             self.test = self.epochs[-1]
+        part()
         if self.trainer.global_rank > 0:
-            over.set()
             sys.exit(0)  # one of several processes writes the results
 
     def figures(self) -> EngineRun:
         return EngineRun(
-            engine=self.engine.name,
+            engine=self.driven.name,
             losses=self.losses,
             epochs=self.epochs,
             test_loss=self.test["test_loss"],
@@ -190,7 +191,7 @@ class Run:
         if config.patience is not None:
             chosen.append(EarlyStopping("validation_loss", patience=config.patience, check_finite=False))
         if self.progress:
-            chosen.append(ProgressBar(self.engine.name))
+            chosen.append(ProgressBar(self.driven.name))
         keep: dict[str, Any] = {"monitor": f"{judge}_accuracy", "mode": "max", "save_on_train_epoch_end": True}
         return [
             *chosen,
@@ -201,8 +202,3 @@ class Run:
 
 def _of(record: Any, name: str) -> Any:
     return record.get(name) if isinstance(record, dict) else None
-
-
-def optimizer_and_schedule(engine: Engine, config: Config, network: Any, steps: int) -> tuple[Any, Any]:
-    optimizer = engine.optimizer(config, network)
-    return optimizer, engine.scheduler(config, optimizer, steps)

@@ -13,7 +13,7 @@ import torch
 from experiments.training.checkpoints import TrainingError, read
 from experiments.training.config import Config
 from experiments.training.data import SOURCES, DataError
-from experiments.training.driven import Engine, ScratchEngine, TorchEngine
+from experiments.training.driven import Driven, DrivenScratch, DrivenTorch
 from torch_impl.files import opened, printable
 
 LARGEST = 50_000_000  # pixels of a picture; more is not a photo of a digit
@@ -49,12 +49,12 @@ def predict(checkpoint: str | Path, picture: str | Path) -> Prediction:
     return Prediction(int(probabilities.argmax()), probabilities, image, engine.name)
 
 
-def load_network(checkpoint: str | Path) -> tuple[Engine, torch.nn.Module, Config, tuple[int, int]]:
+def load_network(checkpoint: str | Path) -> tuple[Driven, torch.nn.Module, Config, tuple[int, int]]:
     """The trained network of a checkpoint file, in eval mode, with the engine that computes it."""
     content = read(checkpoint)
     try:
         run = content["run"]
-        engine = {"scratch": ScratchEngine, "torch": TorchEngine}[run["engine"]]()
+        engine = {"scratch": DrivenScratch, "torch": DrivenTorch}[run["engine"]]()
         config = Config.from_dict(run["config"])
         height, width = (int(size) for size in run["shape"])
         if (height, width) not in SHAPES:
@@ -71,7 +71,7 @@ def load_network(checkpoint: str | Path) -> tuple[Engine, torch.nn.Module, Confi
 def _check_sizes(state: dict[str, torch.Tensor], config: Config, shape: tuple[int, int]) -> None:
     """The network that the config names must have the size of the weights that are there, before memory is taken."""
     with torch.device("meta"):  # sizes alone
-        wanted = TorchEngine().network(config, shape, 10).state_dict()
+        wanted = DrivenTorch().network(config, shape, 10).state_dict()
     for name in sorted(wanted.keys() | state.keys()):
         need, came = (
             f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "nothing"

@@ -70,10 +70,10 @@ def resume(
 
 def _train_engines(config: Config, prepared: Prepared, output: Path, progress: bool | None) -> RunResult:
     progress = sys.stdout.isatty() if progress is None else progress
-    runs = [Run(engine, config, prepared, output, progress) for engine in chosen(config)]
+    runs = [Run(driven, config, prepared, output, progress) for driven in chosen(config)]
     for run in runs:
         run.restore()  # of every engine, before one of them trains
-    outcomes = {run.engine.name: run.outcome() for run in runs}
+    outcomes = {run.driven.name: run.outcome() for run in runs}
     result = RunResult(config, output, outcomes, compare(*outcomes.values()) if len(runs) == 2 else None)
     write_results(result, prepared.data.test)
     return result
