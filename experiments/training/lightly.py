@@ -40,6 +40,9 @@ def quiet_and_deterministic(config: Config) -> Iterator[None]:
             warnings.filterwarnings("ignore", ".* directory .* exists and is not empty")  # a resumed run's
             warnings.filterwarnings("ignore", "GPU available but not used")  # it is not asked for
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)  # Lightning's use of torch
+            warnings.filterwarnings(
+                "ignore", "The .grad attribute of a Tensor that is not a leaf"
+            )  # torch.compile's look
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
