@@ -13,10 +13,12 @@ ROWS = [
     row(),
     row("buffers too", use_buffers=True),
     row("SWA", avg_fn=("get_swa_avg_fn",)),
+    row("SWA, buffers too", avg_fn=("get_swa_avg_fn",), use_buffers=True),
     row("EMA", avg_fn=("get_ema_avg_fn", 0.9)),
     row("EMA, buffers too", avg_fn=("get_ema_avg_fn", 0.7), use_buffers=True),
     row("SWA of lists", multi_avg_fn=("get_swa_multi_avg_fn",)),
     row("EMA of lists", multi_avg_fn=("get_ema_multi_avg_fn", 0.9)),
+    row("EMA of lists, buffers too", multi_avg_fn=("get_ema_multi_avg_fn", 0.9), use_buffers=True),
     row("EMA of lists, fast", multi_avg_fn=("get_ema_multi_avg_fn", 0.3), use_buffers=True),
     Averaging("optim.swa_utils.update_bn"),
 ]

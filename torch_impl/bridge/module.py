@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
 import scratch
 from scratch.nn import Module, Parameter
 from torch_impl.bridge.nest import Shape, leaves
 from torch_impl.bridge.run import Run
-from torch_impl.bridge.shared import as_array, as_tensor, same_memory
+from torch_impl.bridge.shared import Known, as_array, as_tensor, same_memory
 
 
 class TorchModule(torch.nn.Module):
@@ -74,7 +73,9 @@ class TorchModule(torch.nn.Module):
         recording = torch.is_grad_enabled() and any(isinstance(t, torch.Tensor) and t.requires_grad for t in tensors)
         shape = Shape(inputs)
         outputs = Run.apply(self.scratch_module, list(found), shape, recording, *tensors)
-        self._link()  # a module may have replaced a buffer
+        for holder in self.modules():
+            if holder._buffers and isinstance(holder, TorchModule):
+                holder._link_own()  # forward may have replaced a buffer
         return shape.output.fill(iter(outputs))
 
     def pairs(self) -> list[tuple[Parameter, torch.nn.Parameter]]:
@@ -97,7 +98,7 @@ class TorchModule(torch.nn.Module):
                     holder._run_hooks(path)
                 for name, parameter, tensor in holder._own(path):
                     known = found.setdefault(parameter, tensor)
-                    if not same_memory(known, parameter.data):
+                    if known is not tensor and not same_memory(known, parameter.data):
                         raise RuntimeError(
                             f"TorchModule: {name} shares its array with another layer in scratch, but torch has two "
                             "tensors for them now. Tie them in torch too, or build the scratch module without sharing."
@@ -110,8 +111,10 @@ class TorchModule(torch.nn.Module):
         for name, value in list(vars(module).items()):
             where = f"{path}.{name}" if path else name
             if isinstance(value, Parameter):
-                tensor = self._follow(name, where, getattr(self, name, None))
-                yield where, value, tensor
+                tensor = self._parameters.get(name)
+                if tensor is None:
+                    tensor = getattr(self, name, None)  # a parametrization, or what pruning computed
+                yield where, value, self._follow(name, where, tensor)
             elif name in module._buffer_names:
                 if value is not None:
                     self._follow(name, where, getattr(self, name, None))
@@ -143,6 +146,8 @@ class TorchModule(torch.nn.Module):
                 f"TorchModule: {where} is {type(tensor).__name__} in torch and {type(array).__name__} in scratch. "
                 "Change the scratch module, and build a new TorchModule of it."
             )
+        if known.shows(tensor, array):
+            return tensor
         if same_memory(tensor, array):
             pass
         elif array is not known.array and same_memory(tensor, known.array):
@@ -159,17 +164,20 @@ class TorchModule(torch.nn.Module):
                 value.data = array
             else:
                 setattr(module, name, array)
-        known.array = array
+        known.remember(array)
         return tensor
 
     def _link(self) -> None:
         """Share memory again with the tensors that are registered, here and below, where nothing computes them."""
         for holder in self.modules():
             if isinstance(holder, TorchModule):
-                for name in holder._known:
-                    tensor = holder._parameters.get(name, holder._buffers.get(name))
-                    if tensor is not None:
-                        holder._follow(name, name, tensor)
+                holder._link_own()
+
+    def _link_own(self) -> None:
+        for name in self._known:
+            tensor = self._parameters.get(name, self._buffers.get(name))
+            if tensor is not None:
+                self._follow(name, name, tensor)
 
     def _run_hooks(self, path: str) -> None:
         """Recompute weights as torch.nn.utils do, by a hook before forward. Other hooks on a part have no moment."""
@@ -204,10 +212,13 @@ class TorchModule(torch.nn.Module):
         torch.nn.Module.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        module = self.__dict__.get("scratch_module")
-        if module is not None and _is_setting(module, name):
+        try:
+            return torch.nn.Module.__getattr__(self, name)
+        except AttributeError:
+            module = self.__dict__.get("scratch_module")
+            if module is None or not _is_setting(module, name):
+                raise
             return vars(module)[name]
-        return torch.nn.Module.__getattr__(self, name)
 
     def extra_repr(self) -> str:
         return self.scratch_module.extra_repr()
@@ -247,13 +258,6 @@ class TorchModule(torch.nn.Module):
     def __reduce_ex__(self, protocol: Any) -> Any:
         parts = getattr(type(self), "_parts", (type(self), None))
         return _blank, parts, self.__getstate__()
-
-
-class Known:
-    """The array that torch has been shown; layers that share a Parameter share this too."""
-
-    def __init__(self, array: np.ndarray | None) -> None:
-        self.array = array
 
 
 def _is_setting(module: Module, name: str) -> bool:

@@ -44,3 +44,29 @@ def as_tensor(value: Any) -> torch.Tensor | None:
 def on_cpu(value: Any) -> np.ndarray:
     """A value of a state_dict, of either library and any device, as an array."""
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+class Known:
+    """The array that torch has been shown; layers that share a Parameter share this too."""
+
+    def __init__(self, array: np.ndarray | None) -> None:
+        self.remember(array)
+
+    def remember(self, array: np.ndarray | None) -> None:
+        self.array = array
+        if array is not None:
+            self.pointer = array.__array_interface__["data"][0]
+            self.stride = tuple(stride // array.itemsize for stride in array.strides)
+
+    def shows(self, tensor: torch.Tensor, array: np.ndarray) -> bool:
+        """Whether nothing has changed: `same_memory`, in a fraction of its time."""
+        return (
+            array is self.array
+            and tensor.data_ptr() == self.pointer
+            and tensor.shape == array.shape
+            and tensor.stride() == self.stride
+        )
+
+    def __reduce__(self) -> Any:
+        """In a copy the array lies elsewhere."""
+        return Known, (self.array,)
