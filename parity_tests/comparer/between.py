@@ -46,6 +46,7 @@ def between(trial: Trial, right: Numbers) -> Found:
                 if (call.key, "cotangent", number) not in probe.arrived and np.any(call.dys[number]):
                     m = _arrival(trial, probe, call, "cotangent", f"cotangent of {call.key[0]}", math.inf, 0.0)
                     m.note = f"no gradient arrives at the output of {call.key[0]} on the left"
+                    m.cause = Cause("detached", "something cuts the gradient: detach(), no_grad, .data or NumPy")
                     found.setdefault((call.key, "cotangent"), []).append(m)
     for place in (p for p in probe.arrived if p[0] in probe.calls):
         found.setdefault(place[:2], []).append(_judged(trial, probe, place))

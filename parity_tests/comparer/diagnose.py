@@ -23,6 +23,7 @@ from parity_tests.comparer.conventions.convention import called
 from parity_tests.comparer.conventions.recorded import of_gap, of_layer
 from parity_tests.comparer.conventions.search import Found, Question, search
 from parity_tests.comparer.conventions.tape import Tape, Values
+from parity_tests.comparer.conventions.wiring import wired
 from parity_tests.comparer.findings import Cause
 from parity_tests.comparer.relations import argument, initial_values, relation
 from parity_tests.comparer.side import LOSS, Given, Side
@@ -240,9 +241,10 @@ def _gap(gap: Gap) -> Cause | None:
     )
     if distance(gap.other, question.known[name]) > gap.limit:
         return None
-    found = search(question).get(name)
-    if found is None:
-        return None
     same = gap.value.shape == gap.other.shape
     before = float(np.abs(gap.value.astype(np.float64) - gap.other).max(initial=0.0)) if same else math.nan
-    return _cause(found, before, name, gap.limit)
+    found = search(question).get(name)
+    if found is not None:
+        return _cause(found, before, name, gap.limit)
+    other = wired(tape, ref.index, gap.calls, gap.value, gap.limit)
+    return None if other is None else Cause(other[0], other[1], before, other[2])

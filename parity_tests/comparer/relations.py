@@ -128,6 +128,8 @@ def initial_values(value: np.ndarray, truth: np.ndarray) -> Cause | None:
 
 def argument(name: str, ours: Any, theirs: Any) -> Cause | None:
     """Why an index or a mask that a layer is called with is not the right's."""
+    if theirs is None and isinstance(ours, np.ndarray) and "mask" in name:
+        return Cause("mask-extra", f"with {name}, which the right does not give")
     if not isinstance(theirs, np.ndarray) or not theirs.size:
         return None
     mask = theirs.dtype.kind == "b"

@@ -45,6 +45,17 @@ def missing(s, x):
     return x + s.b(s.n2(x))
 
 
+def post_norm(s, x):
+    x = s.n1(x + s.a(x))
+    return s.n2(x + s.b(x))
+
+
+def extra(s, x):
+    n = s.n1(x)
+    x = x + s.a(n)
+    return x + s.b(s.n2(x) + n)
+
+
 def halved(s, x):
     x = (x + s.a(s.n1(x))) * 0.5
     return x + s.b(s.n2(x))
@@ -114,6 +125,9 @@ PLANTS = [
     block("residual-from-norm", "residual", from_norm),
     block("residual-from-input", "residual", from_input),
     block("residual-missing", "residual-missing", missing),
+    block("post-norm", "residual-extra", post_norm),
+    block("norm-skipped", "wiring", lambda s, x: (h := x + s.a((s.n1(x), x)[1])) + s.b(s.n2(h))),
+    block("residual-extra", "residual-extra", extra),
     block("residual-halved", "residual-scale", halved),
     block("residual-sign", "residual-sign", subtracted),
     tokens("positions-from-1", "position-shift", embedded(shift=1), embedded(), IDS),
@@ -144,6 +158,33 @@ PLANTS = [
           lambda s, x: F.linear(x.bfloat16(), s.weight.bfloat16(), s.bias.bfloat16()).float(), X),
     layer("variance-cancels", "variance-cancelled", T.LayerNorm(8), cancelling, X + 1e3),
 ]  # fmt: skip
+
+
+CUT = network("detached", "detached", lambda s, i: s.f(s.e(i).detach()), lambda s, i: s.f(s.e(i)), IDS, TOKENS)
+MASKS = {
+    "inverted": ("mask-polarity", lambda m: ~m), "missing": ("mask-missing", torch.zeros_like),
+    "diagonal": ("causal-diagonal", lambda m: torch.ones_like(m).triu(2)), "none": ("mask-missing", lambda m: None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_mask_as_an_argument(name):
+    """What a layer is called with by keyword, compared where it arrives."""
+    cause, change = MASKS[name]
+
+    def forward(way):
+        def attend(s, x):
+            mask = way(torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1))
+            return s.at(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+        return attend
+
+    parts = {"at": T.MultiheadAttention(8, 2, batch_first=True)}
+    check(network(name, cause, forward(change), forward(lambda m: m), X, parts))
+
+
+def test_gradient_that_is_cut():
+    check(CUT)
 
 
 @planted(PLANTS)

@@ -245,6 +245,10 @@ def corrections(o: Options) -> Iterator[Deviation]:
         return v.sqrt() if root else v
 
     root = o.function == "std"
+    nan = "with the gradient NaN where all values are equal, sqrt(0)"
+    if root:
+        rooted = lambda o: torch.var(o.input, dim, correction=own, keepdim=keepdim) ** 0.5  # noqa: E731
+        yield Deviation("kink", nan, {"instead": rooted})
     word = "with the biased" if own else "with the unbiased"
     yield Deviation(
         "variance-unbiased" if not own else "variance-biased",

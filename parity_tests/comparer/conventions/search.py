@@ -19,7 +19,8 @@ from parity_tests.comparer.conventions.tape import Tape, Values
 from parity_tests.comparer.judge import apart
 from parity_tests.comparer.values import Numbers
 
-WORK = 2e9  # elements computed before the search for one convention ends, and half of it for pairs
+WORK = 4e8  # elements computed before the search for one convention ends, and half of it for pairs
+ENOUGH = 0.3  # of the limit: what explains every number and leaves no more than this ends the search
 FALL = 3.0  # by how much the difference must fall at least
 AS_GOOD = 0.05  # what leaves not more than this share of the limit is as good as the best
 
@@ -54,19 +55,17 @@ class Candidate:
         )  # fmt: skip
 
 
-def candidates(tape: Tape, nodes: Iterable[int]) -> list[Candidate]:
+def candidates(tape: Tape, nodes: Iterable[int]) -> Iterator[Candidate]:
     """Every deviation at every site; those that several sites share also at all of them."""
-    found: list[Candidate] = []
     shared: dict[tuple[str, str, str], list[tuple[Site, Mapping[str, Any]]]] = {}
     for site in _sites(tape, nodes):
         where = f"{site.node.where}: " if site.node.where else ""
         for d in deviations(site):
-            found.append(Candidate(d.name, f"{where}{d.text}", ((site, d.changes),), d.gradients))
+            yield Candidate(d.name, f"{where}{d.text}", ((site, d.changes),), d.gradients)
             shared.setdefault((d.name, d.text, site.name), []).append((site, d.changes))
     for (name, text, _), parts in shared.items():
         if len(parts) > 1:
-            found.append(Candidate(name, f"{text}, at {len(parts)} places", tuple(parts)))
-    return found
+            yield Candidate(name, f"{text}, at {len(parts)} places", tuple(parts))
 
 
 def _sites(tape: Tape, nodes: Iterable[int]) -> Iterator[Site]:
@@ -133,37 +132,31 @@ def search(question: Question) -> dict[str, Found]:
     """For each number that is apart, what explains it: all of them at once if possible, each its own way if not."""
     known = set(question.tape.needed(question.judged))
     nodes = [i for i in question.tape.needed(question.targets) if i not in known]
-    every = candidates(question.tape, nodes)
-    tried = _tried(every, question, WORK)
-    everything = list(question.errors)
-    outputs = [w for w in everything if w.startswith("output")]
-    gradients = [w for w in everything if w.startswith("grad ")]
-    whole = _best([f for f in tried if f.explains(everything, question)], question)
-    if whole is None:
-        whole = _best([f for f in tried if f.explains([*outputs, *gradients], question)], question)
-    if whole is None:
-        whole = _best([f for f in tried if f.explains(outputs, question)], question)
+    tried = _tried(candidates(question.tape, nodes), question, WORK)
+    outputs = [w for w in question.errors if w.startswith("output")]
+    gradients = [w for w in question.errors if w.startswith("grad ")]
+    whole = None
+    for names in (list(question.errors), [*outputs, *gradients], outputs):
+        whole = whole or _best([f for f in tried if f.explains(names, question)], question)
     if whole is None and any(question.errors[w] > 1 for w in outputs):
-        pairs = _tried(_pairs(every), question, WORK / 2, outputs)
+        pairs = _tried(_pairs([f.candidate for f in tried]), question, WORK / 2, outputs)
         whole = _best([f for f in pairs if f.explains(outputs, question)], question)
-    found: dict[str, Found] = {}
-    if whole is not None:
-        found = {w: whole for w in question.apart if whole.left.get(w, np.inf) <= 1}
+    found = {} if whole is None else {w: whole for w in question.apart if whole.left.get(w, np.inf) <= 1}
     for what in question.apart:
-        if what not in found and what.startswith("buffer"):
-            moving = [f for f in tried if what in f.left and f.left[what] != question.errors.get(what)]
-            own = _best([f for f in moving if f.explains([what], question)], question)
-            if own is None:
-                both = _tried(_pairs([f.candidate for f in moving]), question, WORK / 2, [what])
-                own = _best([f for f in both if f.explains([what], question)], question)
-            if own is not None:
-                found[what] = own
-    if not any(question.errors.get(w, 0.0) > 1 for w in outputs):
-        rest = [w for w in question.apart if w in gradients and w not in found]
-        own = _best([f for f in tried if f.explains([*outputs, *gradients], question)], question) if rest else None
-        if own is not None:
-            found |= dict.fromkeys(rest, own)
+        if what.startswith("buffer") and what not in found:
+            own = _of_buffer(what, tried, question)
+            found |= {} if own is None else {what: own}
     return found
+
+
+def _of_buffer(what: str, tried: list[Found], question: Question) -> Found | None:
+    """What explains one buffer: one or two of the deviations that change it."""
+    moving = [f for f in tried if what in f.left and f.left[what] != question.errors.get(what)]
+    own = _best([f for f in moving if f.explains([what], question)], question)
+    if own is None:
+        both = _tried(_pairs([f.candidate for f in moving]), question, WORK / 2, [what])
+        own = _best([f for f in both if f.explains([what], question)], question)
+    return own
 
 
 def _tried(every: Iterable[Candidate], question: Question, work: float, first: Iterable[str] = ()) -> list[Found]:
@@ -186,6 +179,8 @@ def _tried(every: Iterable[Candidate], question: Question, work: float, first: I
         if not candidate.gradients:  # of the forward pass alone
             own.left |= {w: 0.0 for w in question.errors if w.startswith("grad ")}
         found.append(own)
+        if own.explains(question.errors, question) and max(own.left.values()) <= ENOUGH:
+            break
     return found
 
 
