@@ -16,6 +16,7 @@ from experiments.site.usage import shown, usage
 from parity_tests.checks import check
 from parity_tests.rule import FACTOR, FLOOR, Result
 from parity_tests.table.row import Layer, Optimizer, Pair, Refusal, Row
+from parity_tests.table.versions import CHANGES
 
 OF_PARAMETER = re.compile(r" (?:(?:normal|zeros) at gradient .*|late|scalar|never|normal|near zero)$")  # of optimizers
 
@@ -48,7 +49,7 @@ def write(site: Site, name: str) -> Component:
         exact=list(exact(results)),
         exceptions=exceptions(component.rows),
         speed=stopwatch.speed(component),
-        traps=traps(name),
+        traps=[*traps(name), *(change.history for change in CHANGES if change.component == name)],
     )
     return component
 

@@ -68,7 +68,7 @@ TRAPS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("nn.GELU",): ("Keras and ONNX have the error function as default too; code copied from GPT-2 has the tanh form.",),
     ("nn.ReLU", "nn.ReLU6", "nn.Hardtanh", "nn.Hardswish", "nn.Hardshrink", "nn.Softshrink", "nn.Threshold"): (KINK,),
-    ("nn.Hardtanh", "nn.ReLU6"): ("torch.clamp has slope 1 at its bounds; this has 0 there.",),
+    ("nn.Hardtanh", "nn.ReLU6"): ("torch.clamp had slope 1 at its bounds before torch 2.14; this has 0 there.",),
     ("nn.Softmax", "nn.Softmin", "nn.Softmax2d"): (
         "Some backwards keep only the diagonal of the Jacobian, and some assume that cross-entropy comes next; "
         "gradients of a sum cannot tell, since the true ones are all zero.",

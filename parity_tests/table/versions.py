@@ -42,6 +42,12 @@ class Change:
     older: Any
 
     @property
+    def history(self) -> str:
+        """What a page says of the component, whatever the installed release."""
+        release = ".".join(map(str, self.release))
+        return f"{self.what}: {self.now}, in torch from {release} on; before, {self.before} ({self.source})."
+
+    @property
     def text(self) -> str:
         """What a report says of a row of this component on an older release."""
         release, here = (".".join(map(str, version)) for version in (self.release, RELEASE))

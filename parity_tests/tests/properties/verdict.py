@@ -1,6 +1,6 @@
 """Both engines on one example: the same numbers, kinds and names, or the same class of refusal.
 
-Numbers are judged by the rule of tolerance.py, example by example: U is torch's own float32 error on the example and on
+Numbers are judged by the rule of rule.py, example by example: U is torch's own float32 error on the example and on
 four siblings, which differ from it in the random numbers alone. Mostly scratch is near enough without them, so they are
 drawn only if it is not.
 

@@ -16,7 +16,7 @@ class Hardtanh(Activation):
     Shapes    x, y (...), any shape.
     Options   min_val and max_val; inplace is accepted and ignored.
     Backward  dx = dy where a < y < b, else 0
-    Why       the slope is 1 inside and 0 outside. At both ends torch takes 0, as for ReLU; its clamp takes 1 there.
+    Why       the slope is 1 inside and 0 outside. At both ends torch takes 0, as for ReLU; clamp took 1 before 2.14.
     Saves     y.
     Numerics  exact. NaN stays NaN; its gradient is 0.
     Torch     torch.nn.Hardtanh. The gradient of NaN is dy in the last few elements of torch's arrays, which its vector
