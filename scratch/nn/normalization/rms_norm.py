@@ -7,8 +7,8 @@ from numpy.typing import DTypeLike
 
 from scratch.nn import init
 from scratch.nn.module import Module
-from scratch.nn.normalization.layer_norm import as_shape, rows_to_normalize
 from scratch.nn.normalization.normalize import check_dtype
+from scratch.nn.normalization.rows import as_shape, rows_to_normalize
 from scratch.nn.sums import sum_leading, sum_trailing
 
 

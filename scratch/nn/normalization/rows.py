@@ -1,0 +1,36 @@
+"""What normalizing row by row needs: which dimensions make a row, and long arrays taken a block of rows at a time."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from scratch.nn.module import Module
+
+WHOLE = 1 << 19  # numbers: an array of so many is taken in one piece
+BLOCK = 1 << 17  # numbers: else so many at a time, so that what one statement wrote is in the cache for the next
+
+
+def blocks(rows: np.ndarray) -> Iterator[slice]:
+    """All rows, or so many at a time that they stay in the cache."""
+    whole = rows.size <= WHOLE
+    length = max(1, len(rows) if whole else BLOCK // rows.shape[1])
+    return (slice(start, start + length) for start in range(0, max(len(rows), 1), length))
+
+
+def as_shape(call: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The shape as a tuple; an int is the size of the last dimension alone."""
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    if not all(isinstance(size, int) and not isinstance(size, bool) for size in shape):
+        raise TypeError(f"{call}: normalized_shape must be an int or a sequence of ints, got {normalized_shape!r}.")
+    if any(size < 0 for size in shape):
+        raise RuntimeError(f"{call}: the sizes of normalized_shape must not be negative, got {normalized_shape!r}.")
+    return shape
+
+
+def rows_to_normalize(layer: Module, x: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many rows x holds, and how many elements each has, if its last dimensions are `shape`."""
+    if not shape or x.shape[-len(shape) :] != shape:
+        wanted = f"must end in dimensions {shape}" if shape else "cannot be normalized over no dimensions"
+        raise RuntimeError(f"{layer}: the input {wanted}, got shape {x.shape}. normalized_shape counts from the end.")
+    return math.prod(x.shape[: -len(shape)]), math.prod(shape)
