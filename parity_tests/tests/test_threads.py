@@ -60,6 +60,58 @@ def test_trainings_in_threads_equal_the_same_trainings_alone():
     assert len({state[-1] for state in alone.values()}) == len(seeds)
 
 
+@pytest.mark.usefixtures("busy_switching")
+def test_threads_that_share_a_model_get_its_gradients_as_alone():
+    """Whole numbers, so that the sum of all gradients is exact in any order."""
+    nn = scratch.nn
+    net = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4), nn.Hardtanh(-1e6, 1e6))
+    rng = np.random.default_rng(0)
+    for parameter in net.parameters():
+        parameter.data[...] = rng.integers(-3, 4, parameter.shape)
+    threads, rounds = 6, 40
+    inputs = rng.integers(-3, 4, (threads, rounds, 5, 6)).astype(np.float32)
+
+    def work(number):
+        found = []
+        for x in inputs[number]:
+            y = net(x)
+            found.append((y, net.backward(np.sign(y))))
+        return found
+
+    alone = [work(number) for number in range(threads)]
+    expected = [parameter.grad.copy() for parameter in net.parameters()]
+    net.zero_grad()
+    together = [None] * threads
+
+    def run(number):
+        together[number] = work(number)
+
+    workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(
+        np.array_equal(y, z) and np.array_equal(dx, dz)
+        for ours, theirs in zip(together, alone, strict=True)
+        for (y, dx), (z, dz) in zip(ours, theirs, strict=True)
+    )
+    assert all(np.array_equal(p.grad, g) for p, g in zip(net.parameters(), expected, strict=True))
+
+
+def test_a_backward_may_run_in_another_thread_than_its_forward():
+    layer, x = scratch.nn.Tanh(), np.ones((2, 3), np.float32)
+    y = layer(x)
+    found = []
+    worker = threading.Thread(target=lambda: found.append(layer.backward(y)))
+    worker.start()
+    worker.join()
+    layer(x)
+    assert np.array_equal(found[0], layer.backward(y))
+    with pytest.raises(RuntimeError, match="nothing saved"):
+        layer.backward(y)
+
+
 def test_a_generator_of_ones_own_leaves_the_global_one_alone():
     before = scratch.get_rng_state()
     train(1, steps=8)

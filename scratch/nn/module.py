@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import get_ident
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -40,9 +41,9 @@ class Module:
             return self.save(y, x)                 self.weight.accumulate(...)
                                                    return dx
 
-    `forward` ends by saving what `backward` needs in the one slot `self.saved`. `backward` takes dL/dy, one cotangent
-    per output, adds dL/dw into each `Parameter.grad`, and returns dL/dx, one gradient per floating input. The slot is
-    emptied by `take`, so one forward serves one backward, and memory is returned as the backward pass proceeds.
+    `forward` ends by saving what `backward` needs in `self.saved`, of which every thread has its own. `backward` takes
+    dL/dy, one cotangent per output, adds dL/dw into each `Parameter.grad`, and returns dL/dx, one gradient per floating
+    input. `take` empties the slot, so one forward serves one backward, and memory is returned as the backward proceeds.
 
     Registration needs no magic: a Parameter, a Module, or an array passed to `register_buffer`, is found among the
     instance's attributes, in the order in which they were set. That order is torch's, so names and `state_dict` match.
@@ -54,7 +55,6 @@ class Module:
     training: bool = True
     needs_input_grad: bool = True
     has_default_cotangent: bool = False  # whether backward() without a cotangent means 1, as a loss's does
-    saved: Saved | None = None
     _buffer_names: tuple[str, ...] = ()
     _not_persistent: tuple[str, ...] = ()
 
@@ -86,6 +86,20 @@ class Module:
     def backward(self, *cotangents: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: define backward(self, dy).")
 
+    @property
+    def saved(self) -> Saved | None:
+        """What the last forward of this thread left for its backward: every thread has a slot of its own."""
+        slots: dict[int, Saved] | None = vars(self).get("_slots")
+        return slots.get(get_ident()) if slots else None
+
+    @saved.setter
+    def saved(self, saved: Saved | None) -> None:
+        slots: dict[int, Saved] = vars(self).setdefault("_slots", {})
+        if saved is None:
+            slots.pop(get_ident(), None)
+        else:
+            slots[get_ident()] = saved
+
     def save(self, output: Any, *values: Any) -> Any:
         """Keep `values` for backward, note the output's shape and dtype, and return the output.
 
@@ -99,7 +113,11 @@ class Module:
 
         A cotangent, if given, must have the shape and dtype of the output (None stands for zero).
         """
-        saved = self.saved
+        slots = vars(self).get("_slots", {})
+        owner = get_ident()
+        if owner not in slots and len(slots) == 1:  # the one forward there was ran in another thread
+            owner = next(iter(slots))
+        saved = slots.get(owner)
         if saved is None:
             raise RuntimeError(
                 f"{self}.backward: there is nothing saved. Either no forward ran, or it ran inside no_grad(), or this "
@@ -109,7 +127,7 @@ class Module:
             self._check_cotangent(cotangent, saved.output)
         elif isinstance(saved.output, tuple) and not self.has_default_cotangent:
             raise RuntimeError(f"{self}.backward: the cotangent is None. Pass dL/dy, of the output's shape and dtype.")
-        self.saved = None
+        del slots[owner]
         return saved.values[0] if len(saved.values) == 1 else saved.values
 
     def _check_cotangent(self, cotangent: Any, expected: Any) -> None:

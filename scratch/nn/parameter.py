@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from scratch.memory import Training, training
+
+_adding = Lock()  # threads that share a parameter add their gradients one after another
+
+
+def _unlock() -> None:
+    """A fork copies the lock as it stands, but not the thread that holds it."""
+    global _adding
+    _adding = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class Parameter:
@@ -37,11 +51,13 @@ class Parameter:
         if not self.requires_grad:
             return
         self._check(gradient.shape, gradient.dtype)
-        if self.grad is not None:
-            self.grad += gradient
-        else:
-            self.grad = self._fresh()
-            self.grad[...] = gradient
+        with _adding:
+            if self.grad is not None:
+                self.grad += gradient
+            else:
+                fresh = self._fresh()
+                fresh[...] = gradient
+                self.grad = fresh
 
     def accumulate_product(self, a: np.ndarray, b: np.ndarray) -> None:
         """Add the matrix product a @ b into `grad`; for a frozen parameter it is not even computed.
@@ -52,10 +68,11 @@ class Parameter:
         if not self.requires_grad:
             return
         self._check((len(a), b.shape[1]), np.promote_types(a.dtype, b.dtype))
-        if self.grad is not None:
-            self.grad += a @ b
-        else:
-            self.grad = np.matmul(a, b, out=self._fresh())
+        with _adding:
+            if self.grad is not None:
+                self.grad += a @ b
+            else:
+                self.grad = np.matmul(a, b, out=self._fresh())
 
     def _fresh(self) -> np.ndarray:
         """Where the first gradient goes."""
