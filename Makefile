@@ -11,7 +11,7 @@ demo: .venv/ready
 	$(BIN)/nn-parity demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 # One component: its rows, then the other tests that name it.
 check: .venv/ready

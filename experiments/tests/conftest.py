@@ -4,7 +4,10 @@ there is a Chromium, those of scripts where there is a Node.js; the summary says
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,12 @@ FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
 NODE = shutil.which("node")
 NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM, "test_report_scripts.py": NODE}
+# Tests that share what takes long to make: one worker makes it, and runs all of them.
+SHARING = {
+    "test_report_site.py": "the small report",
+    "test_report_browser.py": "the small report",
+    **{name: name for name in ("test_report_component.py", "test_report_runs.py", "test_train.py", "test_predict.py")},
+}
 collect_ignore = [name for name, there in NEEDS.items() if not there]
 
 
@@ -28,6 +37,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"tests of pages in a browser ran: {count}")
     if NODE is None:
         terminalreporter.write_line("tests of the pages' scripts did not run: there is no node")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one group of SHARING go to one worker, every other test to whoever is free. The groups come first.
+
+    This is what --dist loadgroup promises; xdist 3.8 groups nothing under pytest 9.2, and says nothing of it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARING.get(Path(nodeid.partition("::")[0]).name, nodeid)
+
+    return Sharing(config, log) if config.getvalue("dist") == "load" else None
 
 
 def ran(reporter: pytest.TerminalReporter, file: str) -> int:
@@ -43,6 +67,28 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from experiments.tests.report_site import write_report
 
     return write_report(tmp_path_factory.mktemp("report"))
+
+
+@contextmanager
+def drawing_nothing() -> Iterator[None]:
+    """Runs without their pictures, which take nine tenths of a small run's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.training.outcome.find_spec", lambda name: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_pictures() -> Iterator[None]:
+    """For a file whose tests look at no picture of a run."""
+    with drawing_nothing():
+        yield
+
+
+@pytest.fixture
+def no_pictures_here() -> Iterator[None]:
+    """For one test."""
+    with drawing_nothing():
+        yield
 
 
 @pytest.fixture(autouse=True)

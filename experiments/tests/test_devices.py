@@ -21,6 +21,8 @@ from parity_tests.rule import distance, float32_limit
 from parity_tests.tests import patience
 from torch_impl.bridge import arrays, load_arrays
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIG = Config(hidden=(16,), batch_size=13)
 CURVE = Config(epochs=2, hidden=(32,), dropout=0.3, batch_size=57, dtype="float64", limit_train=250)  # uneven parts
 

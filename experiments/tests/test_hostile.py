@@ -21,7 +21,7 @@ from experiments.training.predict import load_network
 from experiments.training.run import resume, train
 from parity_tests.tests import strangers
 
-pytestmark = pytest.mark.xdist_group("finished run")  # one worker makes what they share
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 CONFIG = Config(engine="torch", hidden=(3,), epochs=1, limit_train=64)
 

@@ -14,6 +14,8 @@ from experiments.training.driven import DrivenScratch, DrivenTorch, fingerprint,
 from experiments.training.outcome import relative_difference
 from experiments.training.run import train
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIGS = [
     Config(model="mlp", hidden=(9, 7), activation="Tanh", dtype="float64"),
     Config(model="cnn", channels=(3, 5), hidden=(11,), activation="GELU", dtype="float64"),

@@ -17,7 +17,7 @@ from experiments.training.data import DataError
 from experiments.training.predict import load_network, predict, prepare
 from experiments.training.run import train
 
-pytestmark = pytest.mark.xdist_group("trained")  # one worker makes what they share
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 CONFIG = Config(epochs=25, hidden=(64,), lr=3e-3)
 

@@ -9,8 +9,6 @@ import pytest
 
 from experiments.tests.browser import Browser, Page, browser
 
-pytestmark = pytest.mark.xdist_group("small report")  # one worker makes what they share
-
 DESKTOP, PHONE = (1280, 900), (390, 844)
 NAMES = "[...document.querySelectorAll('#components li:not([hidden]) a:first-child')].map(link => link.textContent)"
 FOCUS = "document.activeElement.textContent.trim()"

@@ -22,8 +22,6 @@ from parity_tests.table import FAMILIES, TABLE
 from parity_tests.table.recipe import normal
 from parity_tests.table.row import Layer, Pair
 
-pytestmark = pytest.mark.xdist_group("component pages")  # one worker makes what they share
-
 NAMES = [one.name for one in components()]
 ONE_OF_EACH = [  # the smallest of every family, and of every way to draw
     "nn.Linear", "nn.Tanh", "nn.GLU", "nn.MSELoss", "nn.Dropout", "nn.Unfold", "nn.MaxPool1d", "nn.ZeroPad3d",

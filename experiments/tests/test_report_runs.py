@@ -15,7 +15,7 @@ from experiments.site import replays, twins
 from experiments.site.pages import Site
 from experiments.tests.report_site import ENVIRONMENT, Page, write_replay
 
-pytestmark = pytest.mark.xdist_group("report of runs")  # one worker makes what they share
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 # --- the twins --------------------------------------------------------------------------------------------------------
 

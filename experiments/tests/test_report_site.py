@@ -18,8 +18,6 @@ from parity_tests.checks.streams import Row
 from parity_tests.rule import Result, exactly
 from parity_tests.table import TABLE
 
-pytestmark = pytest.mark.xdist_group("small report")  # one worker makes what they share
-
 MOST = 10e6  # bytes of the whole site
 SEEDS = [Row("rand", "float32", "bit-identical", 5, True), Row("init.normal_(0, 1)", "float64", "3 differ", 7, False)]
 

@@ -19,8 +19,6 @@ from experiments.training.outcome import RunResult, compare, relative_difference
 from experiments.training.prepared import prepare
 from experiments.training.run import train
 
-pytestmark = pytest.mark.xdist_group("twins")  # one worker makes what they share
-
 # SiLU is smooth: no input within a rounding of a kink can turn float32's last digits into a jump of the loss.
 CONFIG = Config(epochs=3, hidden=(48, 32), activation="SiLU", dropout=0.2, lr=3e-3, seed=7)
 ENGINES = [DrivenScratch(), DrivenTorch()]
@@ -42,6 +40,7 @@ def test_both_engines_start_and_read_alike_and_their_losses_agree(twins: RunResu
     assert all(run.test_accuracy > 0.85 for run in twins.runs.values())
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_float64_agrees_to_its_own_last_digits(tmp_path: Path) -> None:
     result = train(replace(CONFIG, activation="ReLU", dtype="float64", output=str(tmp_path)))
     assert result.ok
@@ -49,6 +48,7 @@ def test_float64_agrees_to_its_own_last_digits(tmp_path: Path) -> None:
     assert result.comparison.largest_difference <= 1e-13
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_another_seed_is_another_run(twins: RunResult, tmp_path: Path) -> None:
     other = train(replace(CONFIG, engine="torch", epochs=1, seed=8, output=str(tmp_path))).runs["torch"]
     first = replace(twins.runs["torch"], losses=twins.runs["torch"].losses[: len(other.losses)])
@@ -57,6 +57,7 @@ def test_another_seed_is_another_run(twins: RunResult, tmp_path: Path) -> None:
     assert comparison.first_visible_step == 1
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_one_bit_of_one_weight_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Driven.network
 
@@ -108,6 +109,7 @@ def test_what_a_run_writes(twins: RunResult) -> None:
         assert (folder / metrics["runs"][name]["checkpoint"]).is_file()
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_a_second_run_in_the_same_folder_replaces_the_first(tmp_path: Path) -> None:
     config = replace(CONFIG, engine="scratch", epochs=1, output=str(tmp_path))
     (tmp_path / "scratch").mkdir()
@@ -118,6 +120,7 @@ def test_a_second_run_in_the_same_folder_replaces_the_first(tmp_path: Path) -> N
     assert (tmp_path / "scratch" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_a_validation_part_judges_and_the_best_checkpoint_is_tested(tmp_path: Path) -> None:
     config = replace(CONFIG, engine="torch", validation=0.25, output=str(tmp_path))
     data, judge, name = prepare(config)
@@ -185,6 +188,7 @@ def test_nothing_global_is_left_changed_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_a_run_without_a_name_gets_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = replace(CONFIG, engine="torch", epochs=1, limit_train=64)
