@@ -279,6 +279,8 @@ class _Precision(TorchFunctionMode):
         other = torch.float32 if self.precision == torch.float64 else torch.float64
         args = tuple(self.precision if a is other else a for a in args)
         kwargs = {key: self.precision if a is other else a for key, a in (kwargs or {}).items()}
+        if func is torch.nn.functional.rms_norm and len(args) < 4 and kwargs.get("eps") is None:
+            kwargs["eps"] = torch.finfo(other).eps  # the default is that of the precision of the input
         return func(*args, **kwargs)
 
 

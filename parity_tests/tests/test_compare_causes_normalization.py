@@ -97,6 +97,7 @@ PLANTS = [
     layer("ln-no-bias", "missing-bias", own(LN, lambda s, x: F.layer_norm(x, (8,), s.weight, s.bias + 1)),
           lambda s, x: F.layer_norm(x, (8,), s.weight), X),
     layer("rms-eps", "eps-value", RMS, rms(1e-5), SMALL),
+    layer("rms-default-eps", "eps-value", T.RMSNorm(8), rms(1e-6), SMALL * 0.1),
     layer("rms-outside", "eps-place", RMS, rms(outside=True), SMALL * 1e-2),
     layer("rms-gemma", "weight-offset", RMS, rms(offset=1.0), X),
     layer("rms-centered", "centered", RMS, rms(center=True), X),

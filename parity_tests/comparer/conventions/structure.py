@@ -176,6 +176,11 @@ def joins(o: Options) -> Iterator[Deviation]:
     if len(o.tensors) > 1:
         text = "with the parts joined in the reverse order"
         yield Deviation("concat-order", text, {"instead": lambda o: join(list(o.tensors)[::-1], o.dim)})
+    if join is torch.cat and len({x.shape for x in o.tensors}) == 1 < len(o.tensors):
+        text = "with the parts interleaved, not one after the other"
+        mixed = lambda o: torch.stack(list(o.tensors), o.dim % o.tensors[0].ndim + 1).flatten(  # noqa: E731
+            o.dim % o.tensors[0].ndim, o.dim % o.tensors[0].ndim + 1)  # fmt: skip
+        yield Deviation("concat-order", text, {"instead": mixed})
 
 
 @function("repeat_interleave")
