@@ -37,7 +37,7 @@ def check(
         bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
     ] = False,
 ) -> None:
-    """Run the parity table. Exit 1 if anything differs, 2 if the question makes no sense."""
+    """Run the parity table. Exit 1 if anything differs, 2 on a usage error."""
     import torch
 
     from parity_tests.checks import DTYPES
@@ -60,9 +60,10 @@ def check(
     dtypes = DTYPES if dtype == "both" else (dtype,)
     results = run(rows, dtypes, device, verbose)
     if json_file is not None:
-        json_file.write_text(
-            json.dumps({"environment": environment(device), "results": [r.as_dict() for r in results]}, indent=1) + "\n"
-        )
+        from torch_impl.files import write_text
+
+        found = {"environment": environment(device), "results": [result.as_dict() for result in results]}
+        write_text(json_file, json.dumps(found, indent=1) + "\n")
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from experiments.articles import classifier
 from experiments.articles.article import Article, Replay, quiet
 from experiments.articles.twin import Twin
+from experiments.picture import save
 from experiments.training import models
 from experiments.training.data import ImageData
 
@@ -62,7 +63,7 @@ def _draw(runs: dict[str, classifier.Trained], data: ImageData, path: Path) -> N
     for axes in rows.ravel():
         axes.set(xticks=[], yticks=[])
     figure.suptitle("First layer: filters, and the picture after filter and ReLU")
-    figure.savefig(path, dpi=130)
+    save(figure, path)
 
 
 ARTICLE = Article(

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.picture import save
+
 STYLES: tuple[dict[str, Any], ...] = (
     {"color": "0.72", "linewidth": 3.5},
     {"color": "black", "linewidth": 1.1},
@@ -59,5 +61,5 @@ def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Pat
             axes.text(x, 0.97, f" {name}", rotation=90, fontsize="x-small", va="top", ha="right", transform=place)
         if len(panel.curves) > 1:
             axes.legend(fontsize="small")
-    figure.savefig(path, dpi=130)
+    save(figure, path)
     return path

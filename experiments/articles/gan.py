@@ -22,6 +22,7 @@ from experiments.articles.article import Article, Figure, GradientCheck, Replay,
 from experiments.articles.curves import Panel, draw
 from experiments.articles.judge import same_bits
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
+from experiments.picture import save
 from experiments.training.data import load
 
 SEED = 0
@@ -184,7 +185,7 @@ def _draw_samples(found: Replay, games: dict[str, Game], real: np.ndarray, path:
         rows = framed.reshape(-1, columns, *framed.shape[1:])
         axes.imshow(rows.transpose(0, 2, 1, 3).reshape(len(rows) * framed.shape[1], -1), cmap="Greys", vmin=0, vmax=1)
         axes.set(title=title, xticks=[], yticks=[])
-    figure.savefig(path, dpi=130)
+    save(figure, path)
     found.plots.append((path, "Real digits, and samples of the forger of each engine."))
 
 

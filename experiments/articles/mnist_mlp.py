@@ -12,6 +12,7 @@ import numpy as np
 from experiments.articles.article import Article, Figure, GradientCheck, Replay, gradient_check, quiet
 from experiments.articles.curves import TWIN_STYLES, Panel, draw
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
+from experiments.picture import save
 from experiments.training import data
 
 SEED = 0
@@ -214,7 +215,7 @@ def plot_softmax(path: Path) -> tuple[Path, str]:
     axes.set(title="Softmax: logits become probabilities", xlabel="logit", ylabel="probability", ylim=(0, 0.75))
     axes.set_xticks(places, [f"{logit:g}" for logit in LOGITS[0]])
     axes.legend()
-    drawing.savefig(path, dpi=130)
+    save(drawing, path)
     return path, "Softmax of four logits by both engines; the bars of each add up to 1."
 
 

@@ -18,6 +18,7 @@ from experiments.articles.article import Replay
 from experiments.training.config import ConfigError
 from experiments.training.data import DataError
 from experiments.training.summary import console, mark, table
+from torch_impl.files import write_text
 
 
 def replay(
@@ -70,7 +71,7 @@ def replay_one(name: str, output: Path, data_dir: str | Path | None, progress: C
     start = time.perf_counter()
     found = article(name).run(output, data_dir, progress)
     found.seconds = time.perf_counter() - start
-    (output / "replay.json").write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
+    write_text(output / "replay.json", json.dumps(found.as_dict(), indent=1) + "\n")
     return found
 
 

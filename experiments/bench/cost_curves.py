@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.bench.cases.cnn import AXES, EXPECTED
 from experiments.bench.measure import Result, totals
+from experiments.picture import save
 
 FITTED = 3  # the largest sizes, where what does not grow no longer counts
 MARKERS = {"scratch": "ko-", "torch": "ks--"}
@@ -64,7 +65,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize="small", loc="upper left")
     figure.suptitle("A training step of 3x3 convolutions on 14x14 images: one thread, medians")
-    figure.savefig(path, dpi=150)
+    save(figure, path, 150)
 
 
 def _expected(axes: Any, axis: str, engines: dict[str, list[tuple[int, float]]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,6 +13,7 @@ from experiments.site.pages import HERE, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, one_thread_each
 from parity_tests.environment import environment
 from parity_tests.table import select
+from torch_impl.files import write_text
 
 WORTH_A_POOL = 8  # fewer components are done before the worker processes have started
 
@@ -28,7 +28,8 @@ def build(output: str | Path, pattern: str = "") -> Site:
         raise ValueError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
     site = Site(Path(output), found, environment("cpu"))
     site.output.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(HERE / "static", site.output, dirs_exist_ok=True)
+    for file in (HERE / "static").iterdir():
+        write_text(site.output / file.name, file.read_text(encoding="utf-8"))
     place = {one.name: number for number, one in enumerate(found)}
     for done in _track(_component_pages(site), len(found)):
         site.components[place[done.name]] = done

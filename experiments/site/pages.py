@@ -12,6 +12,7 @@ from typing import Any
 from parity_tests.rule import Result
 from parity_tests.table import FAMILIES
 from parity_tests.table.row import Row
+from torch_impl.files import write_text
 
 HERE = Path(__file__).parent
 
@@ -85,7 +86,7 @@ class Site:
         target = self.output / path
         target.parent.mkdir(parents=True, exist_ok=True)
         values = {"site": self, "path": path, "root": "../" * path.count("/"), **values}
-        target.write_text(_templates().get_template(template).render(**values), encoding="utf-8")
+        write_text(target, _templates().get_template(template).render(**values))
         return target
 
 

@@ -41,6 +41,7 @@ def compare_command(
     Exit 0: parity. 1: divergence. 2: could not compare, and why.
     """
     from parity_tests.comparer.findings import CompareError
+    from torch_impl.files import write_text
 
     for option, path in (("--html", html), ("--json", json_file)):
         if path is not None and not path.parent.is_dir():
@@ -53,9 +54,9 @@ def compare_command(
         _refuse(f"compare: {type(error).__name__}: {' '.join(str(error).split())}")
     typer.echo(str(report))
     if html is not None:
-        html.write_text(report.to_html(), encoding="utf-8")
+        write_text(html, report.to_html())
     if json_file is not None:
-        json_file.write_text(report.to_json() + "\n", encoding="utf-8")
+        write_text(json_file, report.to_json() + "\n")
     raise typer.Exit(0 if report.ok else 1 if report.comparable else 2)
 
 

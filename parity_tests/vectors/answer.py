@@ -17,7 +17,7 @@ from parity_tests.nests import map_nest, numbered
 from parity_tests.table import TABLE
 from parity_tests.table.recipe import Recipe
 from parity_tests.table.row import Layer
-from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_whole
+from parity_tests.vectors.files import ANSWERS, SAFE_NAME, open_tensors, read_manifest, write_bytes
 from parity_tests.vectors.vector import PRECISIONS, VectorsError
 
 COMPONENTS = {row.name for row in TABLE}
@@ -34,7 +34,7 @@ def answer(folder: Path, name: str) -> Numbers:
     (folder / ANSWERS).mkdir(exist_ok=True)
     if (folder / ANSWERS).is_symlink():
         raise VectorsError(f"answer: {folder / ANSWERS} is a link. What is written must stay in {folder}.")
-    write_whole(folder / ANSWERS / f"{name}.safetensors", save(numbers))
+    write_bytes(folder / ANSWERS / f"{name}.safetensors", save(numbers))
     return numbers
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import save
 
 from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Scheduler
-from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_json, write_whole
+from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_bytes, write_json
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
 from parity_tests.vectors.vector import Json, NotPortable, Vector, VectorsError, file_name
@@ -63,6 +63,8 @@ def export(
     if len(names) != len(rows):
         raise VectorsError("export: two rows would have one file's name: rename a case in parity_tests/table.")
     folder.mkdir(parents=True, exist_ok=True)
+    for part in folder.glob(".*.part*"):  # what killed exports began
+        part.unlink(missing_ok=True)
     head = {"format": FORMAT, "version": VERSION, "environment": environment}
     listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]
     write_json(folder / INDEX, {**head, "complete": False, "rows": listed, "left_out": {}})
@@ -74,7 +76,7 @@ def export(
         except NotPortable as reason:
             left_out[row.label] = str(reason)
             continue
-        write_whole(folder / f"{name}.safetensors", save(vector.tensors))
+        write_bytes(folder / f"{name}.safetensors", save(vector.tensors))
         write_json(folder / f"{name}.json", vector.manifest())
     written = {name: label for name, label in names.items() if label not in left_out}
     for name in before - written.keys():
@@ -96,6 +98,6 @@ def _earlier_names(folder: Path) -> set[str]:
         return {row["name"] for row in read_index(folder)["rows"]}
     if any(folder.iterdir()):
         raise VectorsError(
-            f"export: {folder} is not empty and no vectors folder (no {INDEX}). Name a new or empty folder."
+            f"export: {folder} is not empty, and not a vectors folder (it has no {INDEX}). Name a new or empty folder."
         )
     return set()

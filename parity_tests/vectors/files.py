@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from parity_tests.vectors.vector import Json, VectorsError
-from torch_impl.files import opened_safetensors, printable, read_json
+from torch_impl.files import opened_safetensors, printable, read_json, write_text, write_whole
 
 FORMAT, VERSION = "nn-parity vectors", 1
 INDEX, ANSWERS = "vectors.json", "answers"
@@ -25,20 +24,12 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,159}")
 DTYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "BOOL": "bool"}
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """The file appears under its name complete or not at all."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+def write_bytes(path: Path, data: bytes) -> None:
+    write_whole(path, lambda file: file.write(data))
 
 
 def write_json(path: Path, value: Json) -> None:
-    write_whole(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_index(folder: Path) -> dict[str, Json]:
@@ -63,7 +54,7 @@ def read_index(folder: Path) -> dict[str, Json]:
                 f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here."
             )
     if len({row["name"] for row in rows}) != len(rows):
-        raise VectorsError(f"{path}: a row's name stands there twice.")
+        raise VectorsError(f"{path}: duplicate row name.")
     return index
 
 
@@ -87,7 +78,7 @@ def read_asked(folder: Path, name: str) -> Asked:
     for entry in expected:
         _check_entry(path, entry)
     if len({entry["name"] for entry in expected}) != len(expected):
-        raise VectorsError(f"{path}: an answer's name stands there twice.")
+        raise VectorsError(f"{path}: duplicate name of an answer.")
     truths = {}
     with open_tensors(folder / f"{name}.safetensors") as tensors:
         for entry in expected:

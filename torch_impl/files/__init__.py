@@ -3,7 +3,7 @@
 from torch_impl.files.arrays import opened_safetensors, read_npy, read_npz, read_safetensors, refuse_half
 from torch_impl.files.checkpoint import read_checkpoint
 from torch_impl.files.plain import FileRefusedError, opened, printable, read_bytes, read_json
-from torch_impl.files.whole import remove_parts, write_whole
+from torch_impl.files.whole import remove_parts, write_text, write_whole
 
 __all__ = [
     "FileRefusedError",
@@ -18,5 +18,6 @@ __all__ = [
     "read_safetensors",
     "refuse_half",
     "remove_parts",
+    "write_text",
     "write_whole",
 ]

@@ -22,9 +22,16 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # the name that was asked for, not that of the part
         raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """A text file in UTF-8, whole or not at all."""
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def remove_parts(path: str | os.PathLike[str]) -> None:

@@ -24,6 +24,7 @@ from experiments.articles.article import Figure, GradientCheck, Replay, gradient
 from experiments.articles.foundations.evaluate import evaluate, layer
 from experiments.articles.judge import SLACK
 from experiments.articles.twin import Twin, on_both
+from experiments.picture import save
 
 SIZES = (3, 5, 4, 2)
 EXAMPLES = 6
@@ -127,5 +128,5 @@ def _draw(found: Replay, engines: dict[str, dict[str, np.ndarray]], gradients: L
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set(title=f"Layer {number + 1}", xlabel="weight, row by row", ylabel="dC / dW")
         axes.legend(fontsize="small")
-    figure.savefig(path, dpi=130)
+    save(figure, path)
     found.plots.append((path, "The gradient of every weight: by the delta form, by scratch and by torch."))

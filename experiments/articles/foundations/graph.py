@@ -22,6 +22,7 @@ from experiments.articles.article import GradientCheck, Replay, gradient_check
 from experiments.articles.foundations.evaluate import Values, evaluate, layer, numbers, on_both_evaluated, outputs
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import TWINS, Twin, on_both
+from experiments.picture import save
 
 START = {"x1": 1.0, "x2": -2.0, "w1": 0.5, "w2": -0.25, "b": 0.1, "t": 0.2}
 
@@ -177,4 +178,4 @@ def _draw(n: dict[str, Node], path: Path) -> None:
         title="A neuron as a graph; on each arrow the derivative of its end by its start",
     )
     axes.axis("off")
-    figure.savefig(path, dpi=130)
+    save(figure, path)

@@ -19,6 +19,7 @@ import numpy as np
 from experiments.articles.article import Figure, Replay
 from experiments.articles.judge import drawn_around, equal_to, same_bits
 from experiments.articles.twin import Twin, on_both
+from experiments.picture import save
 
 SEED = 0
 PEOPLE = 1_000_000
@@ -143,4 +144,4 @@ def _draw(heads: dict[str, np.ndarray], normal: dict[str, np.ndarray], path: Pat
     right.set(title="The standard normal", xlabel="x", ylabel="density")
     for axes in (left, right):
         axes.legend(fontsize="small")
-    figure.savefig(path, dpi=130)
+    save(figure, path)

@@ -24,6 +24,7 @@ from experiments.articles.article import Replay
 from experiments.articles.curves import STYLES
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import Twin, on_both
+from experiments.picture import save
 
 CURVATURE = np.array([1.0, 25.0])
 START = np.array([-9.0, 1.6])
@@ -120,5 +121,5 @@ def _draw(found: Replay, paths: dict[str, dict[str, np.ndarray]], file: Path) ->
         below.plot(height(path["torch"]), label=rule, **style)
     below.set(title="Height above the bottom", xlabel="step", ylabel="f", yscale="log")
     below.legend(fontsize="small")
-    figure.savefig(file, dpi=130)
+    save(figure, file)
     found.plots.append((file, "Four rules from one start in a ravine, both engines over each other; + is the bottom."))

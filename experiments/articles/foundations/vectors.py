@@ -15,6 +15,7 @@ import numpy as np
 from experiments.articles.article import Replay
 from experiments.articles.foundations.evaluate import backward_checks, layer, numbers, on_both_evaluated, outputs
 from experiments.articles.judge import equal_to
+from experiments.picture import save
 from experiments.training.data import load
 
 A, B = np.array([3.0, 4.0, 0.0]), np.array([4.0, -3.0, 12.0])
@@ -80,4 +81,4 @@ def _draw(cosines: np.ndarray, path: Path) -> None:
         axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
     axes.set(title="Cosine of mean digits", xlabel="digit", ylabel="digit", xticks=range(10), yticks=range(10))
     figure.colorbar(picture, label="cosine similarity")
-    figure.savefig(path, dpi=130)
+    save(figure, path)

@@ -22,6 +22,7 @@ from experiments.articles.curves import STYLES
 from experiments.articles.foundations.evaluate import layer
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
+from experiments.picture import save
 
 POINTS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = np.array([[0.0], [1.0], [1.0], [0.0]])
@@ -135,5 +136,5 @@ def _draw(found: Replay, one: dict[str, Any], two: dict[str, Any], path: Path) -
         axes.set(title=f"{title}: probability of 1", xlabel="first input", ylabel="second input")
         axes.legend(fontsize="small", loc="upper center")
     figure.colorbar(shade, ax=surfaces, label="probability")
-    figure.savefig(path, dpi=130)
+    save(figure, path)
     found.plots.append((path, "XOR: one unit stays at ln 2 and answers 1/2 to everything; two layers learn it."))
