@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check test-deep lint bench versions clean
+.PHONY: demo test check test-deep lint bench versions faults clean
 
 demo: .venv/ready
 	$(BIN)/nn-parity demo
@@ -27,6 +27,9 @@ mutants: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/nn-parity bench --json experiments/results --write experiments/results/SPEED.md --write README.md
+
+faults: .venv/ready
+	$(BIN)/python -m experiments.tests.faults --json experiments/results/faults.json
 
 versions: .venv/ready
 	$(BIN)/python -m experiments.versions

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.training.config import Config, ConfigError
+from parity_tests import exits
 from parity_tests.cli import check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.vectors.cli import app as vectors
@@ -29,7 +30,7 @@ app.add_typer(vectors, name="vectors")
 
 
 def main() -> None:
-    app(prog_name="nn-parity")
+    exits.run(app, "nn-parity")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`python -m parity_tests` is `nn-parity check` and its companions."""
 
 from parity_tests.cli import app
+from parity_tests.exits import run
 
 if __name__ == "__main__":
-    app(prog_name="python -m parity_tests")
+    run(app, "python -m parity_tests")

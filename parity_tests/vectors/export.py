@@ -94,9 +94,10 @@ def _earlier_names(folder: Path) -> set[str]:
         return set()
     if not folder.is_dir():
         raise VectorsError(f"export: {folder} is a file. Name a folder.")
+    begun = set(folder.glob(".*.part*"))  # by an export that was killed
     if (folder / INDEX).exists():
         return {row["name"] for row in read_index(folder)["rows"]}
-    if any(folder.iterdir()):
+    if any(path not in begun for path in folder.iterdir()):
         raise VectorsError(
             f"export: {folder} is not empty, and not a vectors folder (it has no {INDEX}). Name a new or empty folder."
         )

@@ -1,0 +1,51 @@
+"""Kills and full disks at writes of the commands: a fixed sample of what `make faults` does at every write."""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.tests.faults.attack import CASES, Case, Faults, attack, is_whole
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+EVERY = {"check": 1, "compare": 4, "table": 1, "vectors": 6, "bench": 1, "replay": 9}  # of these writes
+
+
+@pytest.fixture(scope="module")
+def faults() -> Iterator[Faults]:
+    with Faults() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_fault_loses_nothing(name: str, faults: Faults, tmp_path: Path) -> None:
+    strikes = list(attack(faults, name, tmp_path / "work", 1, random.Random(0), EVERY[name]))
+    assert len(strikes) > 2
+    assert [f"{what}: {line}" for what, wrong in strikes for line in wrong] == []
+
+
+def test_a_file_written_in_place_would_be_found(faults: Faults, tmp_path: Path) -> None:
+    """The attack itself: a command that writes without write_whole leaves half a file."""
+    in_place = "import experiments.bench.run as r; r.command = lambda *a: open('x.json', 'w').write('[1, 2') and 1/0"
+    assert "half a file: x.json" in faults.strike(
+        Case(("bench",), patches=(in_place,)), tmp_path / "work", None, "full"
+    )
+
+
+def test_a_stopped_command_says_so(faults: Faults, tmp_path: Path) -> None:
+    wait = "import experiments.bench.run as r, time; r.command = lambda *a: time.sleep(600)"
+    folder = faults.fresh(CASES["bench"], tmp_path / "work")
+    for how, code in (("SIGTERM", 143), ("SIGINT", 130)):
+        done = faults.run(Case(("bench",), patches=(wait,)), folder, how=how, after=0.5)
+        assert (done["code"], "Traceback" in done["err"]) == (code, False), done
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.json", b"[1, 2"), ("x.png", b"\x89PNG\r\n"), ("x.html", b"<html>"), ("x.csv", b"1,2"), ("x.md", b"")],
+)
+def test_half_files_are_recognized(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert not is_whole(tmp_path / name)

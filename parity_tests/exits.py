@@ -1,0 +1,44 @@
+"""How every command ends: one table of exit codes, and one line where a command cannot go on.
+
+0          it did what was asked, and what it compared agrees
+1          it did what was asked, and the answer is no: a comparison failed, a goal or a limit was missed
+2          it cannot: a usage error, input that cannot be read, a full disk, a folder that cannot be written
+130, 143   stopped by SIGINT, by SIGTERM
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+DIFFERS, CANNOT, TERMINATED = 1, 2, 143
+
+
+def run(command: Callable[..., Any], program: str) -> None:
+    """Run a command line. A signal, a full disk or a lost worker process is one line on stderr, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        command(prog_name=program)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{program}: {where}{error.strerror or error}. Older files are unharmed. Is the disk full or read-only?")
+    except MemoryError:
+        _end(f"{program}: there is not enough memory.")
+    except Exception as error:
+        from concurrent.futures.process import BrokenProcessPool
+
+        if not isinstance(error, BrokenProcessPool):
+            raise
+        _end(f"{program}: a worker process was ended from outside, perhaps for want of memory.")
+
+
+def _terminated(number: int, frame: Any) -> NoReturn:
+    sys.stderr.write("stopped by SIGTERM; files are whole or absent.\n")
+    raise SystemExit(TERMINATED)
+
+
+def _end(line: str) -> NoReturn:
+    sys.stderr.write(line + "\n")
+    raise SystemExit(CANNOT)
