@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 from experiments.site import component, overview, replays, twins
 from experiments.site.pages import HERE, Component, Site, components
-from parity_tests.checks.parallel import WORKERS, one_thread_each
+from parity_tests.checks.parallel import WORKERS, workers
 from parity_tests.environment import environment
 from parity_tests.table import select
 from torch_impl.files import write_text
@@ -44,7 +43,7 @@ def _component_pages(site: Site) -> Iterator[Component]:
     if WORKERS == 1 or len(names) < WORTH_A_POOL:
         yield from (component.write(site, name) for name in names)
         return
-    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+    with workers() as pool:
         for future in as_completed([pool.submit(component.write, site, name) for name in names]):
             yield future.result()
 

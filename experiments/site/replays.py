@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +16,7 @@ from experiments.articles import ARTICLES, article
 from experiments.articles.article import quiet
 from experiments.site.pages import Site
 from experiments.training.data import DataError
-from parity_tests.checks.parallel import WORKERS, one_thread_each
+from parity_tests.checks.parallel import workers
 from torch_impl.files import read_json
 
 RUNS = Path("runs/replay")
@@ -77,7 +75,7 @@ def _replayed(names: Sequence[str], output: Path) -> list[str]:
     if not names:
         return []
     bar, hidden = Console(stderr=True), not sys.stderr.isatty()
-    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+    with workers() as pool:
         work = pool.map(_replay, names, [output / name for name in names])
         return list(track(work, "articles", total=len(names), console=bar, transient=True, disable=hidden))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 
 from parity_tests.checks import DTYPES, check
 from parity_tests.checks.sides import Row
@@ -39,7 +41,7 @@ def _reports(rows: Sequence[Row], dtypes: tuple[str, ...], device: str) -> Itera
         return
     place = {row.label: number for number, row in enumerate(TABLE)}
     tasks = [(place[row.label], dtypes) for row in rows]
-    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+    with workers() as pool:
         yield from zip(rows, pool.map(_check_place, tasks, chunksize=CHUNK), strict=True)
 
 
@@ -47,6 +49,25 @@ def _check_place(task: tuple[int, tuple[str, ...]]) -> list[Result]:
     """A row travels between processes as its place in the table: the recipes in it cannot."""
     place, dtypes = task
     return check(TABLE[place], dtypes)
+
+
+@contextmanager
+def workers() -> Iterator[ProcessPoolExecutor]:
+    """Processes that compute with one thread each, and end when this one does, however it ends."""
+    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=end_with_parent) as pool:
+        yield pool
+
+
+def end_with_parent() -> None:
+    """In a worker process: without its parent it would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 @contextmanager

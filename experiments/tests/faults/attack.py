@@ -142,16 +142,13 @@ def halves(folder: Path) -> Iterator[Path]:
 
 
 def attack(
-    faults: Faults, name: str, folder: Path, moments: int, rng: random.Random, every: int = 1
+    faults: Faults, name: str, folder: Path, moments: int, rng: random.Random
 ) -> Iterator[tuple[str, list[str]]]:
-    """Every write killed and every write on a full disk, then kills at random moments: (what, what is wrong).
-
-    With `every` above 1 only each such write, the last among them.
-    """
+    """Every write killed and every write on a full disk, then kills at random moments: (what, what is wrong)."""
     case = CASES[name]
     plain = faults.writes(case, folder)
     assert plain["code"] == case.code, plain["err"]
-    for at in range(plain["writes"], 0, -every):
+    for at in range(1, plain["writes"] + 1):
         for how in ("kill", "full"):
             yield f"{name}: {how} at write {at} of {plain['writes']}", faults.strike(case, folder, at, how)
     for _ in range(moments):

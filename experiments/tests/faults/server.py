@@ -79,7 +79,7 @@ def child(request: dict[str, Any], out: int, err: int, count: int) -> None:
     os.chdir(request["folder"])
     fault = Fault(request["folder"], request["at"], request["how"])
     sys.addaudithook(fault.event)
-    whole.open = lambda path, mode: Halves(Path(path).open(mode), fault)  # type: ignore[attr-defined]
+    whole.open = lambda path, mode: Halves(Path(path).open(mode), fault)  # type: ignore[attr-defined]  # noqa: SIM115
     sys.argv = ["nn-parity", *request["command"]]
     code = 0
     try:
