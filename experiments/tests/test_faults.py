@@ -37,10 +37,10 @@ def test_a_file_written_in_place_would_be_found(faults: Faults, tmp_path: Path) 
 
 
 def test_a_stopped_command_says_so(faults: Faults, tmp_path: Path) -> None:
-    wait = "import experiments.bench.run as r, time; r.command = lambda *a: time.sleep(600)"
     folder = faults.fresh(CASES["bench"], tmp_path / "work")
     for how, code in (("SIGTERM", 143), ("SIGINT", 130)):
-        done = faults.run(Case(("bench",), patches=(wait,)), folder, how=how, after=0.5)
+        stop = f"import experiments.bench.run as r, signal; r.command = lambda *a: signal.raise_signal(signal.{how})"
+        done = faults.run(Case(("bench",), patches=(stop,)), folder)
         assert (done["code"], "Traceback" in done["err"]) == (code, False), done
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from scratch.nn.module import TORCHS_NAMES
+
 # Arguments of torch that say how to execute, not what to compute. scratch leaves them out, or accepts and ignores them.
 LEFT_OUT = {
     "device": "NumPy computes on the CPU",
@@ -55,6 +57,18 @@ def difference(name: str, ours: Any, theirs: Any) -> str:
     mine = _text(arguments(ours))
     torchs = DOCUMENTED.get(name) or _text(arguments(theirs))
     return "" if mine == torchs else f"scratch has {mine}; torch has {torchs}"
+
+
+# Modules without a forward of their own: torch shows that of Module.
+NO_FORWARD = ("Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase", "RNNCellBase")
+
+
+def forward_difference(ours: Any, theirs: Any) -> str:
+    """What differs between the names of what two classes' forward takes, torch's names of inputs being scratch's too."""
+    own = list(inspect.signature(ours.forward).parameters)[1:]
+    torchs = list(inspect.signature(theirs.forward).parameters)[1:]
+    taken = [name if name in own else TORCHS_NAMES.get(name, name) for name in torchs]
+    return "" if own == taken else f"forward takes {', '.join(own)}; torch's takes {', '.join(torchs)}"
 
 
 def _text(arguments: list[tuple[str, Any]]) -> str:

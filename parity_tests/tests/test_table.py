@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from parity_tests.engine import find
 from parity_tests.table import TABLE, select
 from parity_tests.table.left_out import LEFT_OUT
 from parity_tests.table.row import Pair
-from parity_tests.table.signatures import difference
+from parity_tests.table.signatures import NO_FORWARD, difference, forward_difference
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -132,6 +133,28 @@ NO_ROW = {
 @pytest.mark.parametrize("name", list(filter(has_twin, COMPONENTS)))
 def test_signature_is_torchs(name):
     assert difference(name, find(scratch, name), find(torch_impl, name)) == ""
+
+
+HAVE_FORWARD = [
+    name
+    for name in COMPONENTS
+    if has_twin(name) and inspect.isclass(find(scratch, name)) and hasattr(find(torch_impl, name), "forward")
+]
+
+
+@pytest.mark.parametrize("name", [name for name in HAVE_FORWARD if name.rpartition(".")[2] not in NO_FORWARD])
+def test_forward_takes_torchs_names(name):
+    assert forward_difference(find(scratch, name), find(torch_impl, name)) == ""
+
+
+def test_inputs_go_by_torchs_names():
+    x = np.ones((2, 3), np.float32)
+    assert scratch.nn.Linear(3, 4)(input=x).shape == (2, 4)
+    assert scratch.nn.Bilinear(3, 3, 4)(input1=x, input2=x).shape == (2, 4)
+    assert scratch.nn.PoissonNLLLoss()(log_input=x, target=x) == scratch.nn.PoissonNLLLoss()(x, x)
+    assert scratch.nn.LSTM(3, 4)(input=x)[0].shape == (2, 4)
+    with pytest.raises(TypeError, match="inptu"):
+        scratch.nn.Linear(3, 4)(inptu=x)
 
 
 def test_both_tables_of_contents_list_the_same_names_in_the_same_order():
