@@ -64,7 +64,7 @@ NO_FORWARD = ("Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterL
 
 
 def forward_difference(ours: Any, theirs: Any) -> str:
-    """What differs between the names of what two classes' forward takes, torch's names of inputs being scratch's too."""
+    """What differs between the names of what two forwards take; torch's names of inputs are scratch's too."""
     own = list(inspect.signature(ours.forward).parameters)[1:]
     torchs = list(inspect.signature(theirs.forward).parameters)[1:]
     taken = [name if name in own else TORCHS_NAMES.get(name, name) for name in torchs]

@@ -70,7 +70,7 @@ def is_whole(path: Path) -> bool:
             case ".html":
                 return data.rstrip().endswith(b"</html>")
             case ".md":
-                return data.count(b"begin, written by") == data.count(b": end -->")
+                return data.count(b"begin, written by") == data.count(b": end -->") > 0
             case ".csv":
                 return data.endswith(b"\n")
             case ".ckpt":
