@@ -73,7 +73,7 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawing_nothing() -> Iterator[None]:
     """Runs without their pictures, which take nine tenths of a small run's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.training.outcome.find_spec", lambda name: None)
+        patch.setattr("experiments.training.results.find_spec", lambda name: None)
         yield
 
 

@@ -52,7 +52,7 @@ def write_report(folder: Path) -> Path:
     """A report of a few components, of a short digits run, and of replays that are there already."""
     from experiments.articles import ARTICLES
     from experiments.site import build, overview, replays, twins
-    from experiments.training import outcome
+    from experiments.training import results
     from experiments.training.data import DATA_DIR
 
     for name in ARTICLES:
@@ -64,7 +64,7 @@ def write_report(folder: Path) -> Path:
         patch.setattr(overview, "SIZES", (17,))
         patch.setattr(overview, "PROGRAMS", 1)
         patch.setattr(twins, "EPOCHS", 2)
-        patch.setattr(outcome, "find_spec", lambda name: None)  # no pictures of the run: pages have their own
+        patch.setattr(results, "find_spec", lambda name: None)  # no pictures of the run: pages have their own
         return build.build(folder / "site", PATTERN).output
 
 

@@ -171,13 +171,13 @@ def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
 KILLS = """
 import os, random, signal, sys, time
 import filelock, sklearn.datasets, sklearn.model_selection  # before the forks, or each would import them anew
-from experiments.training import outcome
+from experiments.training import results
 from experiments.training.checkpoints import read
 from experiments.training.config import Config
 from experiments.training.run import resume, train
 from pathlib import Path
 
-outcome.find_spec = lambda name: None  # no pictures: they would take most of the time, and most of the kills
+results.find_spec = lambda name: None  # no pictures: they would take most of the time, and most of the kills
 config, folder, engine = Config.from_dict(Config.values_from_yaml(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
 kills, runs, whole = 0, 0, None
 draw = random.Random(0)
