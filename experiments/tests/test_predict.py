@@ -116,5 +116,5 @@ def test_the_command(tmp_path: Path, trained: dict[str, Path]) -> None:
     assert f"It is a {test.labels[0]}, says the network trained by scratch." in result.output
     assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
     missing = CliRunner().invoke(app, ["predict", str(file), "--checkpoint", str(tmp_path / "none.ckpt")])
-    assert missing.exit_code == 1
+    assert missing.exit_code == 2
     assert "there is no file" in missing.output
