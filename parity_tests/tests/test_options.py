@@ -199,7 +199,7 @@ def test_a_numpy_scalar_does_what_the_number_does_in_a_schedule(name):
     def rates(disguise):
         row = SCHEDULES[name]
         parameters = [scratch.nn.Parameter(np.ones(2, np.float32))]
-        optimizer = getattr(scratch.optim, row.call["optimizer"])(parameters, lr=0.125)
+        optimizer = getattr(scratch.optim, row.optimizer)(parameters, lr=0.125)
         options = dict(row.kwargs)
         options |= {key: disguise(value) for key, value in numbers(name, options)}
         schedule = getattr(scratch.optim.lr_scheduler, name)(**{**options, "optimizer": optimizer})

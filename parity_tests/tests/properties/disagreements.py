@@ -132,16 +132,6 @@ DISAGREEMENTS = [
         Example("nn.Hardtanh", (Option("min_val", float("nan")),)),
     ),
     Disagreement(
-        "*",
-        "what is no word where a word belongs is refused as an unknown word; in torch it fails as another type",
-        lambda example, problem: (
-            problem.what == "class"
-            and example.has_departure(Option)
-            and isinstance(problem.theirs.error, TypeError | AttributeError)
-        ),
-        Example("nn.GELU", (Option("approximate", -1),)),
-    ),
-    Disagreement(
         "nn.*Loss*",
         "torch broadcasts unequal shapes, some with a warning; scratch refuses: (N, 1) against (N,) is an N by N table",
         LOSS_SHAPES,
