@@ -78,7 +78,7 @@ class ArraySide(Side):
             slot.cast(dtype)
         return twin
 
-    def run(self, given, target, training, seed, cotangent, probe=None, wanted=()):
+    def run(self, given, target, training, seed, cotangent, probe=None, wanted=(), sink=None):
         self.train(training)
         self.seed(seed)
         for slot in self.slots.values():

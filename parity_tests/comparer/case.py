@@ -11,9 +11,10 @@ import numpy as np
 
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.report import Report
-from parity_tests.comparer.side import Given, Probe, Side
+from parity_tests.comparer.side import Given, Key, Probe, Side, Sink
 from parity_tests.comparer.values import Numbers, cast, is_float, moved
 
+LARGE = 2**22  # numbers: of a larger model no gradient is kept that need not be
 OTHER_FUNCTION = 2.0**20  # ulp by which the float64 twin is no longer the same function, as when it draws other numbers
 
 
@@ -59,8 +60,10 @@ class Case:
         self.backward = self.left.can_backward() and self.right.can_backward()
         floats_ = [value for value in self.right.state().values() if value.dtype.kind == "f"]
         self.fine = bool(floats_) and all(value.dtype == np.float64 for value in floats_)  # the right is float64 itself
+        self.large = sum(value.size for value in self.right.state().values()) >= LARGE
         self.output_names: list[str] = []
         self.copied = False
+        self.other_draws: dict[Key, Any] = {}  # calls of a dropout in which the left draws other random numbers
 
     @property
     def sides(self) -> list[Side]:
@@ -86,6 +89,7 @@ class Case:
         wanted: Any = (),
         given: Given | None = None,
         backward: bool = True,
+        sink: Sink | None = None,
     ) -> Numbers:
         """One run of one side, from the state in which the comparison began."""
         given, target = self.given if given is None else given, self.target
@@ -93,7 +97,7 @@ class Case:
             given, target = (cast(nest, np.float32 if self.fine else np.float64) for nest in (given, target))
         cotangent = self.cotangent() if self.backward and backward else None
         try:
-            numbers = side.run(given, target, training, self.seed, cotangent, probe, wanted)
+            numbers = side.run(given, target, training, self.seed, cotangent, probe, wanted, sink)
         finally:
             self.rewind(side)
         if side is self.right and not self.output_names:

@@ -27,32 +27,54 @@ def compare_command(
         str, typer.Option(help="copy, seed, or a checkpoint (.safetensors, .pt) for both sides")
     ] = "copy",
     map_file: Annotated[
-        Path | None, typer.Option("--map", help='JSON: {"left name": "right name"} or ["right name", "transpose"]')
+        Path | None,
+        typer.Option(
+            "--map",
+            help='JSON: {"left name": "right name"} or ["right name", MOVE ...]; moves are transpose, permute 3 2 0 1, '
+            'reshape, rows 0:16, gates zrn, concat, sum; "zero" and "ignore" for what the right has not',
+        ),
     ] = None,
+    write_map: Annotated[
+        Path | None, typer.Option(help="if names do not pair, write the proposed map to this file")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="train, eval or both; exported models are compared in eval by itself")
+    ] = "both",
     seed: Annotated[int, typer.Option(help="for everything that is drawn")] = 0,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report as JSON")] = None,
+    traceback: Annotated[bool, typer.Option(help="print all of an error, not its first line and place")] = False,
 ) -> None:
-    """Find the first place where two implementations part, and the likely cause.
+    """Whether two implementations agree, where they diverge first, and the likely cause.
 
-    LEFT and RIGHT are code: loading them runs it. The right one is the reference. The functions return a model
-    (scratch, torch, or an object with forward and backward), or a dict with model, and loss, optimizer, inputs,
-    target as needed.
+    LEFT and RIGHT are code: loading them runs it. The right one is the reference. The functions return a model, or a
+    dict with model, and loss, optimizer, inputs, target as needed; a function that takes the inputs is a model itself.
+
+    A plain object needs forward(x) or __call__(x). Its gradients are compared if it has backward(dy), which returns the
+    gradient of the input (a tuple for several) and leaves those of its arrays in dNAME, grad_NAME, NAME_grad, or in a
+    dict grads or gradients. Arrays called running_* or moving_* are buffers; train(mode) or an attribute training
+    switches the mode; `frozen = True` says that its parameters are its own. Optimizers: the tool sets p.grad and calls
+    step(). ONNX files are given by name, in Python by parity_tests.comparer.load.load_side("model.onnx").
+
     Exit 0: parity. 1: divergence. 2: could not compare, and why.
     """
+    from parity_tests.comparer.errors import told
     from parity_tests.comparer.findings import CompareError
+    from parity_tests.comparer.proposal import as_json
     from torch_impl.files import write_text
 
-    for option, path in (("--html", html), ("--json", json_file)):
+    for option, path in (("--html", html), ("--json", json_file), ("--write-map", write_map)):
         if path is not None and not path.parent.is_dir():
             _refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
     try:
-        report = run(left, right, input_, steps, parameters, map_file, seed)
-    except CompareError as error:
-        _refuse(" ".join(str(error).split()))
+        report = run(left, right, input_, steps, parameters, map_file, seed, mode)
     except Exception as error:
-        _refuse(f"compare: {type(error).__name__}: {' '.join(str(error).split())}")
+        if traceback:
+            raise
+        _refuse(" ".join((str(error) if isinstance(error, CompareError) else f"compare: {told(error)}").split()))
     typer.echo(str(report))
+    if write_map is not None and report.proposal is not None:
+        write_text(write_map, as_json(report.proposal.entries))
     if html is not None:
         write_text(html, report.to_html())
     if json_file is not None:
@@ -61,21 +83,26 @@ def compare_command(
 
 
 def run(
-    left: str, right: str, inputs: str | None, steps: int, parameters: str, map_file: Path | None, seed: int
+    left: str,
+    right: str,
+    inputs: str | None,
+    steps: int,
+    parameters: str,
+    map_file: Path | None,
+    seed: int,
+    mode: str = "both",
 ) -> Any:
     """Load both sides, compare them, return the report."""
     from parity_tests.comparer.comparison import compare
     from parity_tests.comparer.findings import CompareError
     from parity_tests.comparer.load import load_arrays, load_inputs, load_map, load_side
-    from parity_tests.comparer.side import seed_all
+    from parity_tests.comparer.sides import build
     from torch_impl.bridge import load_arrays as fill
 
     made = []
     for text in (left, right):
         side = load_side(text)
-        if callable(side) and not hasattr(side, "forward"):
-            seed_all(seed)
-            side = side()
+        side = build(side, seed, False)
         made.append(side if isinstance(side, dict) else {"model": side})
     for text, parts in zip((left, right), made, strict=True):
         if "model" not in parts:
@@ -102,7 +129,7 @@ def run(
     else:
         models = [parts["model"] for parts in made]
     target = made[1].get("target", made[0].get("target"))
-    return compare(models[0], models[1], given, target, pair["loss"], pair["optimizer"], steps, names, seed)
+    return compare(models[0], models[1], given, target, pair["loss"], pair["optimizer"], steps, names, seed, mode)
 
 
 def _refuse(text: str) -> None:

@@ -9,7 +9,9 @@ the limit 5 U + 4. A right side that is float64 itself has its U from float32, i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from parity_tests.comparer import judge
 from parity_tests.comparer.case import OTHER_FUNCTION, Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement, first_element
-from parity_tests.comparer.side import ROOT
+from parity_tests.comparer.side import ROOT, Probe
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.trace import kind_of
 from parity_tests.comparer.values import Numbers, is_float, moved, precision
@@ -34,6 +36,7 @@ class Truth:
     exact: Numbers
     twin: bool
     u: dict[str, float] = field(default_factory=dict)
+    by_twin: bool = False
 
     def limit(self, what: str, largest: float) -> float:
         u = self.u.get(what, 0.0)
@@ -43,45 +46,72 @@ class Truth:
 
 
 def truth_of(case: Case, training: bool) -> Truth:
-    """The right's free runs. Its first run is that of the report; a failure of it cannot be compared with."""
+    """The right's free runs. A failure of the first cannot be compared with."""
     wanted = set(case.right.trainable())
-    rough = case.run(case.right, training, wanted=wanted)
     if case.twin is not None:
-        found = _by_twin(case, training, rough, wanted)
+        found = _by_twin(case, training, wanted, Truth({}, {}, not case.fine), (0,))
         if found is not None:
             return found
-    return _by_moves(case, training, rough, wanted)
+    return _by_moves(case, training, case.run(case.right, training, wanted=wanted), wanted)
 
 
-def _by_twin(case: Case, training: bool, first: Numbers, wanted: set[str]) -> Truth | None:
-    """None if the twin cannot be run, or is another function: the caller takes the other way then."""
-    truth: Truth | None = None
+def widen(case: Case, training: bool, truth: Truth) -> bool:
+    """The further draws of U, where the first has not been enough. Whether there were any."""
+    if case.twin is None or not truth.by_twin:
+        return False
+    return _by_twin(case, training, set(case.right.trainable()), truth, range(1, DRAWS)) is not None
+
+
+def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: Iterable[int]) -> Truth | None:
+    """None if the twin cannot be run, or is another function: the caller takes the other way then.
+
+    A large model's gradients are compared as the twin hands them over.
+    """
     assert case.twin is not None
-    for draw in range(DRAWS):
+    truth.by_twin = True
+    for draw in draws:
         given = case.drawn(draw)
-        rough = case.run(case.right, training, wanted=wanted, given=given) if draw else first
+        rough = case.run(case.right, training, wanted=wanted, given=given)
+        streamed = case.large and not case.fine
+
+        def take(what: str, exact: Any, rough: Numbers = rough, last: bool = draw == 0) -> None:
+            if what not in rough:
+                return
+            pair = (exact, rough[what]) if case.fine else (rough[what], exact)
+            truth.u[what] = max(truth.u.get(what, 0.0), judge.own_error(*pair))
+            if last:
+                truth.rough[what], truth.exact[what] = _small(what, rough.pop(what), pair[1], case.large)
+
         try:
-            exact = case.run(case.twin, training, wanted=wanted, given=given)
+            exact = case.run(case.twin, training, wanted=wanted, given=given, sink=take if streamed else None)
         except Exception as error:
             case.report.note(
                 f"the right's float64 twin cannot be run ({told(error)}): the right's float32 draws alone judge"
             )
             case.twin = None
             return None
-        if case.fine:
-            rough, exact = exact, rough  # the twin of a float64 model is float32
-        if truth is None:
-            if _another_function(rough, exact):
-                case.report.note(
-                    "the right's float64 twin draws other random numbers or takes other branches: the right's float32 "
-                    "draws alone judge"
-                )
-                return None
-            truth = Truth(exact if case.fine else rough, exact, not case.fine)
-        for what, value in exact.items():
-            if what in rough:
-                truth.u[what] = max(truth.u.get(what, 0.0), judge.own_error(rough[what], value))
+        if _another_function(*((exact, rough) if case.fine else (rough, exact))):
+            case.report.note(
+                "the right's float64 twin draws other random numbers or takes other branches: the right's float32 "
+                "draws alone judge"
+            )
+            return None
+        for what in list(exact):
+            take(what, exact.pop(what))
     return truth
+
+
+def _small(what: str, rough: np.ndarray, exact: np.ndarray, large: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept of a number. Of a large gradient the truth, rounded to float32, and the right's dtype and shape."""
+    if (
+        not large
+        or not judge.is_parameter_gradient(what)
+        or rough.size < 2**12
+        or rough.dtype != np.float32
+        or not np.isfinite(rough).all()
+    ):
+        return rough, np.array(exact)
+    return np.broadcast_to(np.ones((), rough.dtype), rough.shape), exact.astype(np.float32)
 
 
 def _another_function(rough: Numbers, exact: Numbers) -> bool:
@@ -115,18 +145,41 @@ def repeats(case: Case, training: bool) -> bool:
     return all(what in again and judge.error(again[what], first[what], first[what]) <= FLOOR for what in outputs)
 
 
-def compare_ends(case: Case, training: bool, truth: Truth) -> list[Measurement]:
+def same_function(case: Case, training: bool, seen: Truth) -> bool:
+    """Whether a large model gives in this mode what it gave in the other: then its truth is the same."""
+    if not case.large:
+        return False
+    numbers = case.run(case.right, training, backward=False)
+    outputs = [what for what in numbers if what.startswith("output")]
+    return all(what in seen.rough and np.array_equal(numbers[what], seen.rough[what]) for what in outputs) and all(
+        np.array_equal(numbers[what], seen.rough[what]) for what in numbers if what.startswith("buffer ")
+    )
+
+
+def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None = None) -> list[Measurement]:
     """The left's free run against the truth."""
     mode = "train" if training else "eval"
     back = case.left_names()
     asked = set(case.right.trainable())
     wanted = {own for own, link in case.pairing.links.items() if asked.intersection(link.theirs)}
-    ours = case.pairing.translate(case.run(case.left, training, wanted=wanted))
-    ours = judge.in_order(ours, truth.rough)
     largest = judge.largest_gradient(truth.exact)
-    found, absent = [], []
+    early: dict[str, Measurement] = {}
+
+    def take(what: str, value: Any) -> None:
+        for name, number in case.pairing.translate({what: value}).items():
+            if name in truth.exact:
+                early[name] = _measure(case, name, {name: number}, truth, truth.limit(name, largest), mode)
+
+    plain = all(link.plain for link in case.pairing.links.values())
+    ours = case.run(case.left, training, probe, wanted, sink=take if case.large and plain else None)
+    ours = judge.in_order(case.pairing.translate(ours), truth.rough)
+    found: list[Measurement] = []
+    absent = []
     for what in truth.exact:
         name = what.partition(" ")[2]
+        if what in early:
+            found.append(early[what])
+            continue
         if what not in ours and case.optional(what.partition(" ")[0], name):
             if what.startswith("grad ") and case.backward:
                 absent.append(name)
@@ -185,10 +238,10 @@ def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -
     if not case.backward or not any(is_float(v) for v in outputs):
         return
     judged = {m.what for m in found}
-    zero = [w[5:] for w, v in truth.rough.items() if judge.is_parameter_gradient(w) and not v.any() and w in judged]
+    zero = [w[5:] for w, v in truth.exact.items() if judge.is_parameter_gradient(w) and not v.any() and w in judged]
     if zero:
         case.report.not_compared(f"{_gradients_of(zero)}, zero on the right")
-    gradients = {w: v for w, v in truth.rough.items() if w.startswith("grad ")}
+    gradients = {w: v for w, v in truth.exact.items() if w.startswith("grad ")}
     if not gradients:
         case.report.not_compared("the backward pass: nothing on the right asks for a gradient")
     elif not any(v.any() for v in gradients.values() if v.size):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.side import Given
 from torch_impl.files import (
     FileRefusedError,
     printable,
@@ -27,6 +28,8 @@ from torch_impl.files import (
     refuse_half,
 )
 
+TYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(double)": np.float64,
+         "tensor(int32)": np.int32, "tensor(int64)": np.int64}  # fmt: skip
 LONGEST_MAP = 2**22  # bytes of the file that --map names
 
 
@@ -53,6 +56,8 @@ class OnnxModel:
             raise CompareError(
                 f"compare: the ONNX model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}."
             )
+        types = [TYPES.get(getattr(value, "type", "")) for value in self._session.get_inputs()]
+        inputs = tuple(x if t is None else np.asarray(x).astype(t) for x, t in zip(inputs, types, strict=True))
         outputs = self._session.run(None, dict(zip(names, inputs, strict=True)))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
@@ -101,8 +106,12 @@ def _from_package(name: str) -> Any:
         raise CompareError(f"compare: {name} cannot be imported: {type(error).__name__}: {_line(error)}") from error
 
 
-def load_inputs(text: str, seed: int = 0) -> tuple[Any, ...]:
-    """Arrays from a file (.npy, .npz, .safetensors), or drawn: `2,8,16` normal, `2,8:50` integers; `;` between."""
+def load_inputs(text: str, seed: int = 0) -> Any:
+    """Arrays from a file (.npy, .npz, .safetensors), or drawn, with `;` between.
+
+    `2,8,16` is normal, `2,8:50` integers below 50, `2,8:bool` booleans, `2,8:bfloat16` (float16, float64) of that
+    precision, and `mask=2,8:bool` an argument by keyword.
+    """
     path = Path(text)
     if path.suffix == ".npy":
         return (_read(path, read_npy),)
@@ -112,16 +121,27 @@ def load_inputs(text: str, seed: int = 0) -> tuple[Any, ...]:
         return tuple(load_arrays(path).values())
     rng = np.random.default_rng(seed)
     try:
-        return tuple(_drawn(part, rng) for part in text.split(";"))
+        parts = [part.rpartition("=")[::2] for part in text.split(";")]
+        values = [(name.strip(), _drawn(shape, rng)) for name, shape in parts]
+        named = {name: value for name, value in values if name}
+        return (
+            Given(tuple(value for name, value in values if not name), named) if named else tuple(v for _, v in values)
+        )
     except ValueError:
         raise CompareError(
             f"compare: --input is a file (.npy, .npz, .safetensors) or shapes such as 2,8,16 or 2,8:50, got {text!r}."
         ) from None
 
 
-def _drawn(text: str, rng: np.random.Generator) -> np.ndarray:
+def _drawn(text: str, rng: np.random.Generator) -> Any:
     sizes, _, top = text.partition(":")
     shape = tuple(int(size) for size in sizes.split(","))
+    if top == "bool":
+        return rng.random(shape) < 0.5
+    if top == "bfloat16":
+        return torch.from_numpy(rng.normal(size=shape)).bfloat16()
+    if top in ("float16", "float32", "float64"):
+        return rng.normal(size=shape).astype(top)
     return rng.integers(0, int(top), shape) if top else rng.normal(size=shape).astype(np.float32)
 
 

@@ -54,6 +54,7 @@ class Probe:
         return []
 
 
+Sink = Callable[[str, np.ndarray], None]
 Cotangent = Callable[[str, tuple[int, ...]], np.ndarray | None]  # of an output's name and shape
 
 
@@ -131,8 +132,11 @@ class Side:
         cotangent: Cotangent | None,
         probe: Probe | None = None,
         wanted: Collection[str] = (),
+        sink: Sink | None = None,
     ) -> Numbers:
         """Forward, and with a cotangent backward: output, grad input, buffer NAME, and grad NAME where it is wanted.
+
+        A torch side hands parameter gradients to a `sink` one by one, and keeps none of them.
 
         With a loss the output is the loss, and the model's own is `prediction`. Without a probe nothing is touched.
         """

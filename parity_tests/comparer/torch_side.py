@@ -138,7 +138,7 @@ class TorchSide(Side):
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def run(self, given, target, training, seed, cotangent, probe=None, wanted=()):
+    def run(self, given, target, training, seed, cotangent, probe=None, wanted=(), sink=None):
         self.train(training)
         self.seed(seed)
         model = self.model if probe is None else self.layers
@@ -164,8 +164,36 @@ class TorchSide(Side):
                 named = {numbered("grad input", i): x for i, x in enumerate(floats(sources))}
                 parameters = {f"grad {n}": p for n, p in self._all_parameters() if p.requires_grad}
                 keep = set(named) | {f"grad {n}" for n in wanted}
-                numbers |= self._gradients(output, named | parameters, cotangent, keep)
+                with self._emptied(sink, parameters, keep) as keep:
+                    numbers |= self._gradients(output, named | parameters, cotangent, keep)
         return numbers | {f"buffer {name}": np.array(array(b)) for name, b in self.layers.named_buffers()}
+
+    @contextmanager
+    def _emptied(self, sink: Any, parameters: dict[str, Any], keep: set[str]) -> Iterator[set[str]]:
+        """What is to be kept. Other gradients of parameters are dropped as soon as they are whole; a sink gets all."""
+        names: dict[int, list[str]] = {}
+        for name, parameter in parameters.items():
+            names.setdefault(id(parameter), []).append(name)
+        told: set[str] = set()
+
+        def hand_over(parameter: torch.Tensor) -> None:
+            for name in names[id(parameter)]:
+                if sink is not None and name in keep:
+                    told.add(name)
+                    sink(name, array(parameter.grad))
+            parameter.grad = None
+
+        dropped = {id(p): p for name, p in parameters.items() if sink is not None or name not in keep}
+        kept_ids = {id(p) for name, p in parameters.items() if sink is None and name in keep}
+        hooks = [p.register_post_accumulate_grad_hook(hand_over) for i, p in dropped.items() if i not in kept_ids]
+        try:
+            yield keep if sink is None else keep - set(parameters)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for name, parameter in parameters.items():
+            if sink is not None and name in keep - told:
+                sink(name, np.zeros(tuple(parameter.shape), array(parameter).dtype))
 
     def _gradients(self, output: Any, sources: dict[str, Any], cotangent: Cotangent, keep: set[str]) -> Numbers:
         """The gradients of the sources. Those not kept are computed too, so that backward reaches every layer."""

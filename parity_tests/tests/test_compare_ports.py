@@ -491,6 +491,65 @@ def test_modes():
         compare(model, model, X, mode="test")
 
 
+# --- dropout with random numbers of its own ---------------------------------------------------------------------------
+
+
+class OwnDropout:
+    """NumPy's random numbers."""
+
+    def __init__(self, p=0.3, scale=None):
+        self.p, self.scale, self.training = p, np.float32(1 / (1 - p) if scale is None else scale), True
+
+    def forward(self, x):
+        self._mask = (np.random.random(x.shape) >= self.p).astype(np.float32) * self.scale if self.training else 1
+        return x * self._mask
+
+    def backward(self, dy):
+        return dy * self._mask
+
+
+WIDE = RNG.normal(size=(64, 8)).astype(np.float32)
+
+
+class Chain:
+    def __init__(self, *layers):
+        self.layers = list(layers)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+
+def test_a_dropout_of_other_random_numbers_is_judged_by_share_and_scale():
+    report = agree(OwnDropout(), nn.Dropout(0.3), WIDE)
+    assert any("share" in note for note in report.notes)
+    assert not compare(OwnDropout(0.5), nn.Dropout(0.3), WIDE).ok
+    assert not compare(OwnDropout(0.3, 1.0), nn.Dropout(0.3), WIDE).ok
+    names = {"layers.0.W": ("0.weight", "transpose"), "layers.0.b": ("0.bias", "reshape")}
+    right = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.3), nn.Tanh())
+    names |= {"layers.1": "1", "layers.2": "2"}
+    agree(Chain(Plain(), OwnDropout(), Tanh()), right, WIDE, parameters=names)
+    assert not compare(Chain(Plain(), OwnDropout(), Tanh(2)), right, WIDE, parameters=names).ok
+
+
+class Tanh:
+    def __init__(self, factor=1):
+        self.factor = np.float32(factor)
+
+    def forward(self, x):
+        self._y = np.tanh(x)
+        return self._y * self.factor
+
+    def backward(self, dy):
+        return dy * self.factor * (1 - self._y**2)
+
+
 # --- functions and other callables ------------------------------------------------------------------------------------
 
 
