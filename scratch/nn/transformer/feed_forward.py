@@ -17,7 +17,9 @@ def make_activation(layer: str, activation: str | Module) -> Module:
     """A module of its own for each layer: it keeps what its backward needs."""
     if isinstance(activation, Module):
         return activation
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+    if not isinstance(activation, str):
+        raise TypeError(f"{layer}: activation must be 'relu', 'gelu' or a scratch Module, got {activation!r}.")
+    if activation not in ACTIVATIONS:
         raise RuntimeError(f"{layer}: activation must be 'relu', 'gelu' or a scratch Module, got {activation!r}.")
     return ACTIVATIONS[activation]()
 
