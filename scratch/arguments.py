@@ -1,7 +1,7 @@
 """The door: what a constructor is given becomes plain Python numbers, or is refused in one clear sentence.
 
-A NumPy scalar as an option does what the Python number of its value does, to the bit. As it stands it would not: an
-np.float64 among float32 arrays makes float64 of them.
+A NumPy scalar as an option does what the Python number of its value does, to the bit. Without the conversion it would
+not: an np.float64 among float32 arrays promotes them to float64.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_options(function: F) -> F:
-    """A function, or a constructor, to which NumPy scalars come as Python numbers. What they must be it says itself."""
+    """A function or constructor that receives NumPy scalars as Python numbers. It checks their types itself."""
 
     @wraps(function)
     def with_plain_options(*args: Any, **kwargs: Any) -> Any:
@@ -50,8 +50,8 @@ def checked_options(init: F) -> F:
         str      a string
         dtype    np.float32 or np.float64, in the byte order of the machine; None is np.float32
 
-    Raises    TypeError that names the class and the argument; ValueError for a larger int, OverflowError for one that
-              no float can be.
+    Raises    TypeError that names the class and the argument; ValueError for an int of more than 64 bits, OverflowError
+              for one too large for a float.
     """
 
     @wraps(init)
@@ -130,7 +130,7 @@ _CONVERSIONS: dict[str, Callable[[str, str, Any], Any]] = {
 
 
 def as_dtype(call: str, dtype: Any) -> np.dtype:
-    """np.float32, which None stands for, or np.float64: there is no half precision and no foreign byte order here."""
+    """np.float32 (also for None) or np.float64: half precision and foreign byte orders are not supported."""
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
     except (TypeError, ValueError):
@@ -151,7 +151,7 @@ def check_fits(owner: object, dtype: np.dtype, **options: float) -> None:
 
 
 def check_numbers(call: str, **arguments: Any) -> None:
-    """Refuse the first argument that is not a number, before arithmetic does it in words of its own.
+    """Refuse the first argument that is not a number, before arithmetic fails with a less clear message.
 
     Raises    TypeError that names the call and the argument.
     """

@@ -1,4 +1,4 @@
-"""What the C library does with memory that arrays give back: kept for the next step while a network is trained."""
+"""How the C library treats memory that arrays free: it is kept for the next step while a network is trained."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's malloc.h
 DEFAULT = 128 * 2**10  # both, unless glibc is told otherwise
 LARGEST = 32 * 2**20  # glibc takes no more
 
-_lock = threading.RLock()  # the last of a training may go while another begins, in the same thread
+_lock = threading.RLock()  # one training may end while another begins, in the same thread
 _training: weakref.ref[Training] | None = None
 
 
 class Training:
-    """Every parameter that has got a gradient holds this; while one does, freed memory is kept.
+    """Every parameter with a gradient holds this object; as long as one does, freed memory is kept.
 
     A training step frees its activations and the next one asks for the same sizes again. glibc hands blocks of 128 KB
     and more back to the system, which then gives out and clears every page anew; up to 32 MB are kept here instead, so
-    that a step of a small CNN takes 0.65 to 0.75 of the time. With the last of the parameters glibc's own bounds come
-    back, and what is freed later is returned as ever. Other C libraries are left alone.
+    that a step of a small CNN takes 0.65 to 0.75 of the time. When the last of the parameters is gone, glibc's own
+    bounds are restored and memory freed later is returned as usual. Other C libraries are left alone.
     """
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
@@ -33,7 +33,7 @@ def _nothing() -> None:
 
 
 def training() -> Training:
-    """The one Training that all trained parameters share, begun if there is none."""
+    """The one Training that all trained parameters share, created if necessary."""
     global _training
     with _lock:
         current = None if _training is None else _training()
@@ -66,5 +66,5 @@ def _set_bounds(size: int) -> None:
 def _c_library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(None)
-    except (OSError, TypeError):  # Windows has none without a name
+    except (OSError, TypeError):  # Windows needs the library's name
         return None

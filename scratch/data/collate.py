@@ -16,14 +16,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
               TypeError for anything else.
     """
     if not batch:
-        raise IndexError("default_collate: there is nothing in the batch. Leave empty batches out of the sampler.")
+        raise IndexError("default_collate: the batch is empty. Leave empty batches out of the sampler.")
     first = batch[0]
     if isinstance(first, np.ndarray | np.generic):
         shapes = [np.shape(item) for item in batch]
         if any(shape != first.shape for shape in shapes):
             raise RuntimeError(
-                f"default_collate: the arrays of a batch must have one shape, got {shapes}. "
-                "Pad them, or pass a collate_fn of your own."
+                f"default_collate: the arrays of a batch must have the same shape, got {shapes}. "
+                "Pad them, or pass your own collate_fn."
             )
         return np.stack(batch)
     if isinstance(first, float):
@@ -37,20 +37,20 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Sequence):
         if any(len(item) != len(first) for item in batch):
             raise RuntimeError(
-                f"default_collate: the items of a batch must have one length, got {[len(item) for item in batch]}."
+                f"default_collate: the items of a batch must have the same length, got {[len(item) for item in batch]}."
             )
         parts = [default_collate(part) for part in zip(*batch, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else parts
     raise TypeError(
         f"default_collate: items must be arrays, numbers, strings, mappings or sequences, got {type(first).__name__}. "
-        "Pass a collate_fn that knows it."
+        "Pass a collate_fn that handles it."
     )
 
 
 def default_convert(data: Any) -> Any:
     """What a DataLoader makes of an item that it does not collate: tuples become lists, at every depth.
 
-    Torch     torch.utils.data.default_convert, which makes tensors of arrays; here arrays stay what they are.
+    Torch     torch.utils.data.default_convert, which turns arrays into tensors; here arrays stay arrays.
     """
     if isinstance(data, Mapping):
         return type(data)({key: default_convert(value) for key, value in data.items()})  # type: ignore[call-arg]

@@ -18,16 +18,16 @@ class DataLoader:
 
         for images, labels in DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True):
 
-    A batch of a TensorDataset, or of a Subset of one, is gathered in one indexing statement an array. Any other dataset
-    is read item by item and collated. `batch_size=None` yields what the dataset gives for each number of the sampler.
-    An IterableDataset has no numbers, and so no sampler: its items are taken as they come.
+    A batch of a TensorDataset, or of a Subset of one, is gathered with one indexing statement per array. Any other
+    dataset is read item by item and collated. `batch_size=None` yields the dataset's item for each index of the
+    sampler. An IterableDataset has no indices and so no sampler: its items are taken in their own order.
 
     Options   dataset; batch_size and shuffle, or a sampler; batch_sampler, which yields whole batches of numbers;
               collate_fn makes a batch of a list of items; drop_last leaves a short last batch out; generator.
     Draws     Every `iter(loader)` takes one 64-bit number from `generator` (None: the global stream), even where
               nothing is shuffled; torch seeds its workers with it. Then the sampler draws, at the first batch.
-    Torch     torch.utils.data.DataLoader; same arguments less those of execution.
-    Raises    ValueError for arguments that exclude each other, IndexError for a number outside the dataset.
+    Torch     torch.utils.data.DataLoader; same arguments, except those of execution.
+    Raises    ValueError for mutually exclusive arguments, IndexError for an index outside the dataset.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class DataLoader:
         generator: Generator | None = None,
     ) -> None:
         if sampler is not None and shuffle:
-            raise ValueError("DataLoader: shuffle=True makes a sampler of its own. Pass either shuffle or sampler.")
+            raise ValueError("DataLoader: shuffle=True makes its own sampler. Pass either shuffle or sampler.")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ValueError("DataLoader: a batch_sampler excludes batch_size, shuffle, sampler and drop_last.")
         if batch_size is None and drop_last:
-            raise ValueError("DataLoader: batch_size=None makes no batches, so there is no last one to drop.")
+            raise ValueError("DataLoader: batch_size=None makes no batches, so drop_last must be False.")
         streamed = isinstance(dataset, IterableDataset)
         if streamed and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError(
-                "DataLoader: an IterableDataset comes in its own order, without shuffle, sampler and batch_sampler. "
+                "DataLoader: an IterableDataset has its own order and takes no shuffle, sampler or batch_sampler. "
                 "Shuffle within its __iter__."
             )
         if streamed:
@@ -118,9 +118,9 @@ def _gather(source: TensorDataset, rows: list[int]) -> list[np.ndarray]:
 
 
 def _rows(dataset: Any, numbers: list[Any]) -> tuple[TensorDataset | None, list[Any]]:
-    """The TensorDataset at the bottom of nested Subsets, and its rows behind these numbers; None if it is another kind.
+    """The TensorDataset under nested Subsets, and its rows for these indices; None for any other kind of dataset.
 
-    A subclass with its own `__getitem__` is another kind: its items must be asked for one by one.
+    A subclass with its own `__getitem__` counts as another kind: its items must be read one by one.
     """
     while type(dataset) is Subset:
         dataset, numbers = dataset.dataset, [dataset.indices[i] for i in numbers]

@@ -85,7 +85,7 @@ class IterableDataset(Dataset):
 
 
 class ChainDataset(IterableDataset):
-    """Streams one after another; each is begun when the one before has ended.
+    """Iterable datasets one after another; each starts when the previous one has ended.
 
     Torch     torch.utils.data.ChainDataset.
     Raises    AssertionError, when it is read, for a dataset that is not an IterableDataset.
@@ -115,11 +115,11 @@ class ChainDataset(IterableDataset):
 
 
 class ConcatDataset(Dataset):
-    """Datasets one after another: their items are numbered through.
+    """Datasets one after another, their items numbered consecutively.
 
     Torch     torch.utils.data.ConcatDataset; `a + b` of two datasets makes one.
-    Raises    AssertionError for no datasets, or an IterableDataset; ValueError for a negative number too far from 0;
-              what the last dataset raises for one beyond the end.
+    Raises    AssertionError for no datasets, or an IterableDataset; ValueError for a negative index below the first
+              item; for an index past the end, what the last dataset raises.
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
@@ -170,10 +170,10 @@ class StackDataset(Dataset):
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
-    """Deal the items of a dataset at random into parts of these lengths, or of these fractions if they sum to 1.
+    """Split a dataset at random into parts of these lengths, or of these fractions if they sum to 1.
 
-    One randperm of all items is drawn and cut into consecutive pieces. A fraction f gets floor(f * n) items; what
-    remains is dealt one by one, beginning with the first part.
+    One randperm of all items is drawn and cut into consecutive pieces. A fraction f gets floor(f * n) items; the
+    remaining items are added one by one, beginning with the first part.
 
     Torch     torch.utils.data.random_split; same draws, same order.
     Raises    ValueError if the lengths do not sum to the dataset's, or a fraction is outside [0, 1].

@@ -1,4 +1,4 @@
-"""In which order items are read. Every sampler draws what torch's draws, at the same moment.
+"""The order in which items are read. Every sampler draws what torch's sampler draws, at the same moment.
 
 The moment matters as much as the draw: a sampler draws when its first number is asked for, not when the loop begins,
 so that other draws from the same generator fall between the same two numbers as in torch.
@@ -43,7 +43,7 @@ class RandomSampler(Sampler):
     """A random order of all items, or `num_samples` items drawn at random.
 
     Without replacement: a randperm for every full round of the n items, then one more randperm, cut to what is left.
-        So one epoch of n items draws two permutations: the second is cut to nothing, and moves the stream on.
+        So one epoch of n items draws two permutations: the second contributes no items but advances the stream.
     With replacement: randint in chunks of 32, then one for the rest.
     Without a generator: the global stream gives one 64-bit number, which seeds a generator for this epoch alone.
 
@@ -94,7 +94,7 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(Sampler):
     """The given numbers in random order: one randperm of their count.
 
-    Options   indices, the numbers; generator, None being the global one.
+    Options   indices, the numbers; generator (None: the global one).
     """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
@@ -112,7 +112,7 @@ class SubsetRandomSampler(Sampler):
 class WeightedRandomSampler(Sampler):
     """`num_samples` numbers drawn with these weights, which need not sum to 1: one multinomial in float64.
 
-    Options   weights; num_samples; replacement; generator, None being the global one.
+    Options   weights; num_samples; replacement; generator (None: the global one).
     Torch     torch.utils.data.WeightedRandomSampler.
     Raises    ValueError if num_samples is not a positive integer, replacement not a bool, or weights not 1-D.
     """
@@ -177,7 +177,8 @@ class DistributedSampler(Sampler):
     every process, and the global stream is not touched. To make the shares equal, the order is repeated from its
     beginning, or cut if `drop_last`.
 
-    Options   dataset; num_replicas processes, of which this is number rank; shuffle; seed; drop_last.
+    Options   dataset; num_replicas, the number of processes; rank, the number of this process; shuffle; seed;
+              drop_last.
     Torch     torch.utils.data.DistributedSampler. Without process groups, num_replicas and rank must be given.
     Raises    ValueError if they are not given, or rank is outside [0, num_replicas).
     """
@@ -192,7 +193,7 @@ class DistributedSampler(Sampler):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            raise ValueError("DistributedSampler: there is no process group to ask. Pass num_replicas and rank.")
+            raise ValueError("DistributedSampler: pass num_replicas and rank, since there is no process group.")
         if not 0 <= rank < num_replicas:
             raise ValueError(f"DistributedSampler: rank must lie in [0, {num_replicas - 1}], got {rank}.")
         self.dataset = dataset

@@ -6,7 +6,7 @@ from scratch.nn.module import Module
 
 
 class ChannelShuffle(Module):
-    """Deal the channels of g groups out in turn, g = groups, so that a grouped convolution next sees all of them.
+    """Interleave the channels of g = groups groups, so that a following grouped convolution sees all of them.
 
         y[:, k g + i] = x[:, i K + k]        0 <= i < g, 0 <= k < K = C / g
 

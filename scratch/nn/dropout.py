@@ -1,4 +1,4 @@
-"""Dropout: torch's six kinds. They differ in what shares one coin, and in what a dropped value becomes."""
+"""Torch's six dropouts. They differ in which elements share one Bernoulli draw and in what a dropped value becomes."""
 
 import math
 import warnings
@@ -12,8 +12,9 @@ from scratch.nn.module import Module
 class _Dropout(Module):
     """What all kinds share: p, the identity cases, and the backward dx = dy * scale.
 
-    Random numbers. One coin with P(1) = 1 - p per element of the noise array, from the global generator, drawn in the
-    memory order of the noise, as torch draws them; nothing is drawn for p = 0, p = 1, empty input, or in eval mode.
+    Random numbers. One Bernoulli draw with P(1) = 1 - p for each element of the noise array, from the global generator,
+    in the memory order of the noise, as torch draws them; nothing is drawn for p = 0, p = 1, empty input, or in eval
+    mode.
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
@@ -68,7 +69,7 @@ class Dropout(_Dropout):
 
 
 class _FeatureDropout(_Dropout):
-    """One coin for each channel of each sample: the noise has shape (N, C, 1, ...)."""
+    """One Bernoulli draw for each channel of each sample: the noise has shape (N, C, 1, ...)."""
 
     def _noise(self, x: np.ndarray) -> np.ndarray:
         if x.ndim < 2:
@@ -132,7 +133,7 @@ class Dropout3d(_FeatureDropout):
     Options   p, the probability of being dropped; inplace is accepted and ignored.
     Backward  dx = dy * m
     Saves     m (N, C, 1, 1, 1).
-    Torch     torch.nn.Dropout3d; any other number of dimensions warns and is read as unbatched, as there.
+    Torch     torch.nn.Dropout3d; any other number of dimensions warns and is read as unbatched, as in torch.
     Raises    ValueError unless 0 <= p <= 1.
     Source    Tompson et al. 2015, arXiv:1411.4280.
     """
@@ -174,7 +175,7 @@ class AlphaDropout(_Dropout):
 
 
 class FeatureAlphaDropout(AlphaDropout, _FeatureDropout):
-    """AlphaDropout with one coin for each channel of each sample.
+    """AlphaDropout with one Bernoulli draw for each channel of each sample.
 
         y = x * m a + b_m        m (N, C, 1, ...), a and b_m as in AlphaDropout
 

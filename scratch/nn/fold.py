@@ -67,7 +67,7 @@ class Unfold(_Blocks):
               P = floor((S + 2 padding - dilation (K - 1) - 1) / stride) + 1 for each axis. c counts slowest.
     Options   kernel_size, dilation, padding and stride, an int or one for each axis.
     Backward  dx = fold(dy)
-    Why       an element of x stands in every window that covers it, so it collects their gradients: that is Fold.
+    Why       an element of x appears in every window that covers it, so it collects their gradients: that is Fold.
     Saves     the size of x.
     Numerics  forward copies; backward adds KH KW terms at most.
     Torch     torch.nn.Unfold.

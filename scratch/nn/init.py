@@ -43,7 +43,7 @@ _GAINS |= dict.fromkeys(["linear", *(f"conv{t}{d}d" for t in ("", "_transpose") 
 
 @plain_options
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much to widen the initial weights so that a layer followed by this nonlinearity keeps its variance.
+    """The factor on the initial weights with which a layer followed by this nonlinearity keeps its variance.
 
     1 for linear, convolutions and sigmoid; 5/3 for tanh; √2 for relu; √(2 / (1 + slope²)) for leaky_relu, whose slope
     is `param` (0.01 if None); 3/4 for selu, an empirical value.
@@ -178,7 +178,7 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     x = _array("dirac_", tensor)
     check_numbers("dirac_", groups=groups)
     if x.ndim not in (3, 4, 5):
-        raise ValueError(f"dirac_: only the weights of convolutions, of 3, 4 or 5 dimensions, got shape {x.shape}.")
+        raise ValueError(f"dirac_: needs the weight of a convolution, with 3, 4 or 5 dimensions, got shape {x.shape}.")
     if groups < 1 or x.shape[0] % groups:
         raise ValueError(f"dirac_: dimension 0 must be divisible by groups, got {x.shape[0]} filters, {groups} groups.")
     if 0 in x.shape[2:] and 0 not in x.shape[:2]:
@@ -250,7 +250,7 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) 
     """
     x = _array("orthogonal_", tensor)
     if x.ndim < 2:
-        raise ValueError(f"orthogonal_: only arrays of 2 or more dimensions, got shape {x.shape}.")
+        raise ValueError(f"orthogonal_: needs an array of 2 or more dimensions, got shape {x.shape}.")
     if x.size == 0:
         return tensor
     check_numbers("orthogonal_", gain=gain)
@@ -273,7 +273,7 @@ def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator 
     x = _matrix("sparse_", tensor)
     check_numbers("sparse_", sparsity=sparsity, std=std)
     if math.isnan(sparsity):
-        raise ValueError("sparse_: sparsity, the share of zeros, is NaN.")
+        raise ValueError("sparse_: sparsity, the fraction of zeros, must not be NaN.")
     zeros = math.ceil(sparsity * x.shape[0])
     random.normal_(x, 0, std, generator=generator)
     for column in x.T:
@@ -291,12 +291,12 @@ def _array(call: str, tensor: Parameter | np.ndarray) -> np.ndarray:
 def _matrix(call: str, tensor: Parameter | np.ndarray) -> np.ndarray:
     x = _array(call, tensor)
     if x.ndim != 2:
-        raise ValueError(f"{call}: only arrays of 2 dimensions, got shape {x.shape}.")
+        raise ValueError(f"{call}: needs an array of 2 dimensions, got shape {x.shape}.")
     return x
 
 
 def _fans(call: str, tensor: Parameter | np.ndarray) -> tuple[int, int]:
-    """How many inputs reach an output, and how many outputs an input, of a weight (out, in, *kernel)."""
+    """The number of inputs per output, and of outputs per input, for a weight (out, in, *kernel)."""
     shape = _array(call, tensor).shape
     if len(shape) < 2:
         raise ValueError(f"{call}: fan in and fan out need a weight of 2 or more dimensions, got shape {shape}.")

@@ -13,10 +13,10 @@ PLAIN = frozenset(np.dtype(char) for char in "?bBhHiIlLqQefdgFDG")  # dtypes tha
 
 
 def check_input(layer: Any, which: int | str, x: Any) -> None:
-    """Refuse what is not an array, or None where an array is needed, before NumPy fails on it in words of its own.
+    """Refuse what is not an array, or None where an array is needed, before NumPy fails with a less clear message.
 
-    `which` is the input's place or keyword. What each input may be, the annotations of the layer's own forward say; a
-    forward from elsewhere takes arrays, tuples and None, and keywords of any kind.
+    `which` is the input's position or keyword. The annotations of the layer's own forward say what each input may be; a
+    forward defined elsewhere takes arrays, tuples and None, and keywords of any kind.
 
     Raises    TypeError for other objects; for masked arrays and matrices, which compute by rules of their own; and for
               arrays of objects, text, records or dates, or in a foreign byte order.
@@ -52,7 +52,7 @@ def _fault(x: np.ndarray | np.generic) -> str | None:
 
 @cache
 def _others(forward: Callable[..., Any]) -> dict[int | str, tuple[str, tuple[type, ...]]]:
-    """By place and by keyword: the name of each input of a layer of scratch, and what it may be besides an array."""
+    """The name of each input of a scratch layer, by position and by keyword, and what it may be besides an array."""
     found: dict[int | str, tuple[str, tuple[type, ...]]] = {}
     if not forward.__module__.startswith("scratch."):
         return found

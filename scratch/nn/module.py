@@ -22,7 +22,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-quiet = np.errstate(all="ignore")  # decorates what computes: a third of a microsecond a call
+quiet = np.errstate(all="ignore")  # decorates methods that compute: a third of a microsecond per call
 
 
 # What torch calls the inputs that formulas here call x: layer(input=x) means layer(x).
@@ -48,7 +48,7 @@ class Saved(NamedTuple):
 class Module:
     """A function with parameters that knows its own derivative.
 
-    A layer is two methods that stand next to each other:
+    A layer is two methods, one next to the other:
 
         def forward(self, x):                  def backward(self, dy):
             y = ...                                x = self.take(dy)
@@ -63,7 +63,7 @@ class Module:
     instance's attributes, in the order in which they were set. That order is torch's, so names and `state_dict` match.
 
     NaN and infinity travel as in torch: NumPy does not warn of them, nor of what overflows, inside forward and backward
-    of scratch's own layers. In a subclass of one's own that is for np.errstate to say.
+    of scratch's own layers. In your own subclass, use np.errstate.
     """
 
     training: bool = True
@@ -73,7 +73,7 @@ class Module:
     _not_persistent: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """What holds for every layer of scratch, and for what a subclass inherits or calls of one.
+        """What every layer of scratch does, and every method that a subclass inherits or calls.
 
         The arguments of its constructor are checked and become plain numbers, and it computes without NumPy's warnings.
         """
@@ -131,7 +131,7 @@ class Module:
         """
         slots = vars(self).get("_slots", {})
         owner = get_ident()
-        if owner not in slots and len(slots) == 1:  # the one forward there was ran in another thread
+        if owner not in slots and len(slots) == 1:  # the only forward ran in another thread
             owner = next(iter(slots))
         saved = slots.get(owner)
         if saved is None:
@@ -152,7 +152,7 @@ class Module:
         if isinstance(expected, list):
             if not isinstance(cotangent, tuple | list) or len(cotangent) != len(expected):
                 raise RuntimeError(
-                    f"{self}.backward: it has {len(expected)} outputs and needs a cotangent for each (None for zero), "
+                    f"{self}.backward: there are {len(expected)} outputs; pass a cotangent for each (None for zero), "
                     f"got {type(cotangent).__name__}."
                 )
             for part, kind in zip(cotangent, expected, strict=True):
@@ -165,14 +165,14 @@ class Module:
             )
 
     def forget(self) -> None:
-        """Drop what forward saved, here and below: no backward is coming."""
+        """Drop what forward saved, here and in all submodules, when no backward will follow."""
         for module in self.modules():
             module.saved = None
 
     # --- parameters, buffers and submodules -------------------------------------------------------------------------
 
     def new_parameter(self, *shape: int, dtype: Any) -> Parameter:
-        """A parameter of this shape whose numbers are still to be drawn."""
+        """A parameter of this shape whose values have not been drawn yet."""
         name = type(self).__name__
         if min(shape, default=0) < 0:
             raise RuntimeError(f"{name}: a weight's sizes must not be negative, got {shape}. Check the constructor's.")
@@ -192,7 +192,7 @@ class Module:
         setattr(self, name, tensor)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly below, each once."""
+        """The direct submodules, each once."""
         yield from _unique((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def children(self) -> Iterator[Module]:
@@ -215,7 +215,7 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Dotted names and parameters; a parameter shared by two layers comes once, unless told otherwise."""
+        """Dotted names and parameters; a parameter shared by two layers appears once, unless remove_duplicate=False."""
         parameters = (
             (_join(path, name), value)
             for path, module in (self._walk(prefix) if recurse else [(prefix, self)])
@@ -285,7 +285,7 @@ class Module:
         return IncompatibleKeys(missing, unexpected)
 
     def _as_numbers(self, name: str, value: Any) -> np.ndarray:
-        """A value of a state_dict as an array of real numbers; text, objects and ragged lists are none."""
+        """A value of a state_dict as an array of real numbers; text, objects and ragged lists are refused."""
         try:
             array = np.asarray(value)
         except ValueError:
@@ -312,12 +312,12 @@ class Module:
         return self.train(False)
 
     def requires_input_grad_(self, requires_input_grad: bool = True) -> Module:
-        """Say whether anybody needs the gradient of the input. At first it is needed; that of data, mostly, is not.
+        """True by default. The gradient of training data is rarely used; set False to skip computing it.
 
         After `net.requires_input_grad_(False)`, `net.backward(dy)` may return None and need not compute dx, which for
-        784-128-10 is a third of all multiplications. Sequential hands this on to its first layers; Linear and the
-        convolutions save the product; what costs little is computed all the same. torch asks the input instead, whose
-        `requires_grad` is False at first; here an array carries no such mark.
+        784-128-10 is a third of all multiplications. Sequential passes this on to its first layers; Linear and the
+        convolutions skip the product; cheap gradients are computed anyway. torch reads the input's `requires_grad`
+        instead, which is False by default; NumPy arrays have no such flag.
         """
         self.needs_input_grad = requires_input_grad
         return self
@@ -337,7 +337,7 @@ class Module:
     # --- printing -----------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the layer's repr."""
+        """The text between the parentheses of the layer's repr."""
         return ""
 
     def __repr__(self) -> str:

@@ -46,7 +46,7 @@ class PixelUnshuffle(Module):
     Backward  dx[c, h r + i, w r + j] = dy[c r² + i r + j, h, w], which is PixelShuffle of dy
     Why       every number moves to another place and none changes: the transpose of a permutation is its inverse.
     Saves     nothing.
-    Torch     torch.nn.PixelUnshuffle; torch gives an empty input back in its own shape, here the shape is y's.
+    Torch     torch.nn.PixelUnshuffle; torch returns an empty input in its own shape; here the shape is y's.
     Raises    RuntimeError for fewer than 3 dimensions, a factor below 1, or a height or width that r does not divide;
               TypeError for a factor that is not an int.
     """

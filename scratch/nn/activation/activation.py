@@ -10,9 +10,9 @@ from scratch.nn.module import Module
 class Activation(Module):
     """A function of float32 or float64 numbers, of one array, without parameters.
 
-    Torch     integers have no gradient, and here they are refused. torch agrees for most activations; but ReLU, ReLU6,
-              Hardtanh and Threshold give integers back there, and Sigmoid, Tanh, Tanhshrink and Softsign float32.
-              It also computes in half precision, and partly with complex numbers.
+    Torch     integers have no gradient and are refused here. torch also refuses them for most activations; but its
+              ReLU, ReLU6, Hardtanh and Threshold return integers, and its Sigmoid, Tanh, Tanhshrink and Softsign
+              float32. It also computes in half precision, and partly with complex numbers.
     Raises    NotImplementedError unless the input is float32 or float64.
     """
 

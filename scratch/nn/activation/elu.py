@@ -18,9 +18,9 @@ class _ExponentialLinear(Activation):
     Backward  dx = dy s where x > 0, else dy s α r exp(r x)
     Why       (exp(r x))' = r exp(r x). At 0 the left slope s α r counts, as in torch.
     Numerics  the sum of both branches, each with the other's half of the line clipped to 0, unless α is not finite:
-              then inf * 0 would make NaN of all positive x. exp(x) - 1 would keep no
-              digits of a small x; expm1 keeps all. The slope is an exponential of its own: from y it would be
-              y + s α, which cancels where exp(r x) is small.
+              then inf * 0 would make NaN of all positive x. exp(x) - 1 would lose all digits of a small x; expm1 keeps
+              them. The slope is computed as a separate exponential: computed from y it would be y + s α, which cancels
+              where exp(r x) is small.
     """
 
     def __init__(self, s: float, alpha: float, r: float, r_backward: float | None = None) -> None:
@@ -62,7 +62,7 @@ class ELU(_ExponentialLinear):
     Why       the slope of exp is exp. At 0 it is α, the left one, as in torch.
     Saves     x.
     Torch     torch.nn.ELU; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few elements of
-              an array, which its vector loop leaves over; in all others, and here, it is NaN.
+              an array, which its vector loop does not cover; in all others, and here, it is NaN.
     Source    Clevert, Unterthiner, Hochreiter 2016, arXiv:1511.07289, section 3.
     """
 
@@ -85,7 +85,7 @@ class CELU(_ExponentialLinear):
     Why       the α in front and the 1/α within cancel in the derivative.
     Saves     x.
     Torch     torch.nn.CELU; `inplace` is accepted and ignored. NaN as in ELU. torch's backward divides by α rounded to
-              float32, in float64 too: 4e-8 off where α is no float32 number. So does this.
+              float32, in float64 too: 4e-8 off where α is not a float32 number. scratch does the same.
     Raises    RuntimeError for alpha = 0, and in forward if alpha or 1/α does not fit into the dtype of x.
     Source    Barron 2017, arXiv:1704.07483.
     """

@@ -18,8 +18,8 @@ class Hardsigmoid(Activation):
     Why       the slope is 1/6 inside and 0 outside; at both ends torch takes 0.
     Saves     x.
     Numerics  the gradient of NaN is 0.
-    Torch     torch.nn.Hardsigmoid; `inplace` is accepted and ignored. torch's kernel has the slope 1/6 in float32 only,
-              3e-8 too steep in float64; so has this.
+    Torch     torch.nn.Hardsigmoid; `inplace` is accepted and ignored. torch's kernel rounds the slope 1/6 to float32,
+              3e-8 too steep in float64; scratch does the same.
     Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
     """
 
@@ -48,7 +48,7 @@ class Hardswish(Activation):
     Cost      13 passes, where one fused loop each way would do with 2: 1 to 2.6 times torch's time at 10^4 to 10^6
               numbers, one thread each.
     Torch     torch.nn.Hardswish; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few
-              elements of an array, which its vector loop leaves over; in all others, and here, it is NaN.
+              elements of an array, which its vector loop does not cover; in all others, and here, it is NaN.
     Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
     """
 

@@ -20,7 +20,7 @@ class Hardtanh(Activation):
     Saves     y.
     Numerics  exact. NaN stays NaN; its gradient is 0.
     Torch     torch.nn.Hardtanh. The gradient of NaN is dy in the last few elements of torch's arrays, which its vector
-              loop leaves over, and 0 in all others. min_value and max_value are old names, with torch's warning.
+              loop does not cover, and 0 in all others. min_value and max_value are old names, with torch's warning.
     Raises    AssertionError unless min_val < max_val.
     """
 

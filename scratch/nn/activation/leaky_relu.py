@@ -48,7 +48,8 @@ class PReLU(Module):
 
     Shapes    x, y (N, C, ...); weight (C,). With one weight, x may have any shape.
     Backward  dx = dy m        dweight_c = Σ x dy over all x <= 0 of channel c
-    Why       y = weight_c x where x <= 0, so the derivative by the weight is x there; elsewhere the weight has no say.
+    Why       y = weight_c x where x <= 0, so the derivative with respect to the weight is x there; elsewhere y does not
+              depend on the weight.
     Saves     x, m.
     Numerics  dweight sums pairwise.
     Init      weight = init; nothing is drawn.
@@ -85,7 +86,7 @@ class PReLU(Module):
         channels = x.shape[1] if x.ndim > 1 else 1
         if self.num_parameters not in (1, channels) or (x.ndim == 0 and self.num_parameters != 1):
             raise RuntimeError(
-                f"{self}: dimension 1 of the input must be {self.num_parameters} long, one weight a channel, got shape "
+                f"{self}: dimension 1 of the input must be {self.num_parameters}, one weight per channel, got shape "
                 f"{x.shape}. Put the channels second, or use one weight for all."
             )
 

@@ -14,7 +14,7 @@ class ReLU(Activation):
     Shapes    x, y (...), any shape.
     Backward  dx = dy where y > 0, else 0
     Why       the slope is 1 right of the kink and 0 left of it. At 0 itself every slope in [0, 1] is a subgradient;
-              torch takes 0, and so does this.
+              torch and scratch take 0.
     Saves     y.
     Numerics  exact. NaN stays NaN, and passes dy on: torch tests y <= 0.
     Torch     torch.nn.ReLU; `inplace` is accepted and ignored.
@@ -43,8 +43,8 @@ class Threshold(Activation):
 
     Shapes    x, y (...), any shape.
     Backward  dx = dy where x > threshold, else 0
-    Why       the slope is 1 above and 0 below. At the threshold y is the constant, so its slope counts. The jump from
-              `value` to `threshold` has no derivative, and no gradient tells of it.
+    Why       the slope is 1 above and 0 below. At the threshold y is the constant, so the slope is 0. The jump between
+              `value` and `threshold` has no derivative and does not appear in the gradient.
     Saves     where x > threshold.
     Numerics  exact. NaN stays NaN, and passes dy on: torch tests x <= threshold.
     Torch     torch.nn.Threshold; `inplace` is accepted and ignored.

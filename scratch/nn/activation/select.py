@@ -9,9 +9,9 @@ from numpy.typing import DTypeLike
 def keep(mask: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return x where mask is true, 0 elsewhere.
 
-    np.where asks an `if` for every element. The signs of activations are as good as random, so the processor guesses
-    wrong half the time and a `where` costs as much as 30 multiplications. Multiplying the bits of x by 0 or 1 asks
-    nothing; and unlike the product x * mask it turns NaN and infinity into 0 too, as a selection must.
+    np.where branches on every element. The signs of activations are practically random, so the processor guesses wrong
+    half the time and a `where` costs as much as 30 multiplications. Multiplying the bits of x by 0 or 1 needs no
+    branch; and unlike the product x * mask it turns NaN and infinity into 0 too, as a selection must.
     """
     kept = _as_integers(mask, x.dtype)
     kept *= x.view(kept.dtype)

@@ -17,7 +17,7 @@ class Hardshrink(Activation):
     Saves     x.
     Numerics  exact. NaN stays NaN; its gradient is 0.
     Torch     torch.nn.Hardshrink. torch's gradient of NaN is dy in the last few elements of an array, which its vector
-              loop leaves over; in all others, and here, it is 0.
+              loop does not cover; in all others, and here, it is 0.
     """
 
     def __init__(self, lambd: float = 0.5) -> None:

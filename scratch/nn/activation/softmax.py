@@ -38,7 +38,7 @@ def log_softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 def is_moderate(x: np.ndarray) -> bool:
     """Whether exp(x) neither overflows nor underflows, with room to spare: |x| <= 22 in float32, 177 in float64.
 
-    Then softmax needs no maximum subtracted, which on rows of 100 numbers would take as long as the rest of it; and
+    Then softmax needs no maximum subtracted, which on rows of 100 numbers would take as long as everything else; and
     the logarithm of a share, which did not underflow, is as accurate as a difference of logarithms.
     """
     bound = math.log(np.finfo(x.dtype).max) / 4
@@ -61,8 +61,8 @@ def sum_along(a: np.ndarray, axis: int, b: np.ndarray | None = None) -> np.ndarr
 class _AlongDim(Activation):
     """What the four share: the choice of the dimension.
 
-    Without dim, torch takes dimension 0 of inputs with 0, 1 or 3 dimensions and dimension 1 of others, and warns; so
-    does this. A scalar counts as one number along one dimension.
+    Without dim, torch takes dimension 0 of inputs with 0, 1 or 3 dimensions and dimension 1 of others, and warns;
+    scratch does the same. A scalar counts as one number along one dimension.
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -72,7 +72,7 @@ class _AlongDim(Activation):
         """Return x with at least one dimension, and the axis along which its numbers belong together."""
         if self.dim is None:
             warnings.warn(
-                f"{self}: dim should be given. Without it, it is 0 for 0, 1 or 3 dimensions, else 1.", stacklevel=6
+                f"{self}: pass dim. Without it, dim is 0 for inputs of 0, 1 or 3 dimensions, else 1.", stacklevel=6
             )
             return np.atleast_1d(x), 0 if x.ndim in (0, 1, 3) else 1
         return np.atleast_1d(x), self.axis(x, self.dim)

@@ -6,7 +6,7 @@ from scratch.nn.activation.activation import Activation
 
 
 class Softsign(Activation):
-    """The input over one plus its size.
+    """The input divided by one plus its absolute value.
 
         y = x / d        d = 1 + |x|
 

@@ -30,7 +30,7 @@ class Tanh(Activation):
 
 
 class Tanhshrink(Activation):
-    """What tanh leaves over.
+    """The input minus its tanh.
 
         y = x - t        t = tanh(x)
 

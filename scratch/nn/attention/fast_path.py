@@ -1,7 +1,7 @@
-"""torch's fast path: in eval mode without gradients torch computes attention in another way, which shows at padding.
+"""torch's fast path: without gradients, eval mode computes attention differently, which changes padded results.
 
 MultiheadAttention        a query that may attend to nothing gives NaN, also without weights; is_causal is ignored
-TransformerEncoderLayer   so it does there; masks of floats are read as booleans, blocked where they are not 0
+TransformerEncoderLayer   the same; masks of floats are read as booleans, blocked where they are not 0
 TransformerEncoder        padded positions are 0 before the last norm, in a wholly padded sequence too
 """
 
@@ -17,5 +17,5 @@ def set_fastpath_enabled(value: bool) -> None:
 
 
 def get_fastpath_enabled() -> bool:
-    """True at first: torch.backends.mha.get_fastpath_enabled."""
+    """True by default: torch.backends.mha.get_fastpath_enabled."""
     return _enabled

@@ -38,7 +38,7 @@ def merged(
 ) -> np.ndarray | None:
     """The sum of both masks of MultiheadAttention, (N or 1, H or 1, L or 1, S).
 
-    Keys that its options add at the end are open to all.
+    Every query may attend to the keys that its options add at the end.
     """
     masks = []
     if attn_mask is not None:
@@ -58,9 +58,9 @@ def check_masks(
     batched: bool,
     any_attn_shape: bool,
 ) -> None:
-    """Refuse masks of another dtype or shape than sizes (N, H, L, S) ask for, with torch's class of error.
+    """Refuse masks whose dtype or shape does not fit the sizes (N, H, L, S), with torch's class of error.
 
-    With `any_attn_shape` attn_mask is only a sign that there is one, and its shape is not looked at.
+    With `any_attn_shape` only the presence of attn_mask matters; its shape is not checked.
     """
     N, H, L, S = sizes
     for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):

@@ -29,7 +29,7 @@ class MultiheadAttention(Module):
               q_proj_weight (E, E), k_proj_weight (E, kdim), v_proj_weight (E, vdim). in_proj_bias (3E,).
     Masks     True = blocked, the opposite of scaled_dot_product_attention; floats are added. key_padding_mask (N, S);
               attn_mask (L, S) or (N·H, L, S). is_causal is a hint that needs attn_mask; with it, no weights and no
-              key_padding_mask, torch takes the causal mask without looking at attn_mask, and so does this.
+              key_padding_mask, torch takes the causal mask without looking at attn_mask; scratch does the same.
     Returns   forward: y and the weights after dropout, averaged over the heads (N, L, S), or of each (N, H, L, S) with
               average_attn_weights=False; None with need_weights=False.
               backward(dy, dweights): dquery, dkey, dvalue. If one array was passed as all three, its gradient is their
@@ -37,7 +37,7 @@ class MultiheadAttention(Module):
     Options   embed_dim E, num_heads H; dropout, the probability that a weight is dropped; bias=False leaves the biases
               out; add_bias_kv appends a learned key and value, add_zero_attn a key and value of zeros; kdim and vdim,
               the widths of key and value; batch_first; dtype of the parameters, float32 or float64; generator draws
-              their initial values, None being the global one.
+              their initial values (None: the global one).
     Backward  each projection as in Linear, the heads as in ScaledDotProductAttention. bias_k and bias_v, one more key
               and value for everyone, collect the sums of their gradients over the batch.
     Saves     query, key, value, what attention saves, and its output before Wo.
@@ -45,7 +45,7 @@ class MultiheadAttention(Module):
               the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros
               without, as in torch; NaN also where torch takes its fast path: self-attention of a batch in eval mode
               inside no_grad(), batch_first, an even number of heads, with in_proj_bias and without bias_k and
-              add_zero_attn, masks boolean. There is_causal is ignored. See set_fastpath_enabled.
+              add_zero_attn, masks boolean. On that path is_causal is ignored. See set_fastpath_enabled.
     Init      Wo and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier uniform;
               bias_k, bias_v Xavier normal: torch's draws to the bit.
     Torch     torch.nn.MultiheadAttention.

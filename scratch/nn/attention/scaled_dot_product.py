@@ -85,9 +85,9 @@ class ScaledDotProductAttention(Module):
                   dv = (w d)^T dy        dw = (dy v^T) d        dscores = w (dw - <dw w>)
                   dq = s dscores k       dk = s dscores^T q
     Why       y is linear in v, and in w. The softmax of a row is unmoved by a constant added to the row, so its scores'
-              gradient sums to zero: <dw w> is what has to go.
+              gradient sums to zero, hence the subtraction of <dw w>.
     Options   dropout_p zeroes weights with torch's mask (not in eval mode, where torch's function leaves that to the
-              caller); is_causal masks what comes later; enable_gqa repeats each head of k and v for a group of queries.
+              caller); is_causal masks later positions; enable_gqa repeats each head of k and v for a group of queries.
               scale: s.
     Returns   dq, dk, dv.
     Saves     s q, k, v, w, d.
@@ -139,7 +139,7 @@ class ScaledDotProductAttention(Module):
                 f"{k.shape}, {v.shape}."
             )
         if not q.dtype == k.dtype == v.dtype:
-            raise RuntimeError(f"{self}: all inputs need one dtype, got {q.dtype}, {k.dtype}, {v.dtype}.")
+            raise RuntimeError(f"{self}: all inputs must have the same dtype, got {q.dtype}, {k.dtype}, {v.dtype}.")
         shared = -3 if self.enable_gqa else -2
         if k.shape[:-2] != v.shape[:-2] or q.shape[:shared] != k.shape[:shared]:
             raise RuntimeError(f"{self}: leading dimensions differ: {q.shape}, {k.shape}, {v.shape}.")

@@ -10,7 +10,7 @@ from scratch.nn.module import Module, Parameter
 
 
 def check_key(container: Module, key: Any, taken: Iterable[str]) -> None:
-    """A key becomes an attribute and a part of the dotted names in state_dict, so not every string will do."""
+    """A key becomes an attribute and a part of the dotted names in state_dict, so not every string is allowed."""
     name = type(container).__name__
     if not isinstance(key, str):
         raise TypeError(f"{name}: keys must be strings, got {key!r}.")
@@ -39,7 +39,7 @@ def pairs(container: Module, source: Any, sort: bool = False) -> Iterator[tuple[
 
 
 def register(container: Module, name: str, value: Any) -> None:
-    """Make the value an attribute. An array becomes a Parameter, which only another one, or None, may replace."""
+    """Make the value an attribute. An array becomes a Parameter, which only another array or None may replace."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind != "f":
             raise RuntimeError(

@@ -14,7 +14,7 @@ class ModuleDict(Module):
 
     Options   modules, a mapping or pairs of names and modules.
     Torch     torch.nn.ModuleDict; layers are named by their keys, in the order of insertion. keys(), values() and
-              items() show the moment they are called.
+              items() return a snapshot.
     Raises    TypeError for a value that is not a Module, or a key that is not a string; KeyError for a key that does
               not exist, is empty, contains a dot or is the name of a method.
     """
@@ -24,7 +24,7 @@ class ModuleDict(Module):
             self.update(modules)
 
     def update(self, modules: Any) -> None:
-        """Add the pairs of a mapping, of a ModuleDict or of an iterable; a key that is there gets another layer."""
+        """Add the pairs of a mapping, of a ModuleDict or of an iterable; an existing key gets the new layer."""
         for key, module in pairs(self, modules):
             self[key] = module
 
@@ -43,7 +43,7 @@ class ModuleDict(Module):
     def __getitem__(self, key: str) -> Module:
         layers = self._layers()
         if key not in layers:
-            raise KeyError(f"ModuleDict: there is no layer {key!r}, only {', '.join(layers)}.")
+            raise KeyError(f"ModuleDict: unknown key {key!r}; the keys are {', '.join(layers)}.")
         return layers[key]
 
     def pop(self, key: str) -> Module:

@@ -12,9 +12,9 @@ class ParameterDict(Module):
 
     It has no forward: the module that holds it computes with its values, and accumulates their gradients.
 
-    Torch     torch.nn.ParameterDict; values are named by their keys. Like there, a plain dict is taken in the order of
-              its sorted keys, an OrderedDict or another ParameterDict in its own. Values that are no arrays are kept as
-              they are.
+    Torch     torch.nn.ParameterDict; values are named by their keys. As in torch, a plain dict is read in the order of
+              its sorted keys, an OrderedDict or another ParameterDict in its own order. Values that are not arrays are
+              kept unchanged.
     Raises    KeyError for a key that does not exist, is empty, contains a dot or is the name of a method; TypeError for
               a key that is not a string; RuntimeError for an array of integers, or if it is called.
     """
@@ -25,7 +25,7 @@ class ParameterDict(Module):
             self.update(parameters)
 
     def update(self, parameters: Any) -> None:
-        """Add the pairs of a mapping, of a ParameterDict or of an iterable; a key that is there gets another value."""
+        """Add the pairs of a mapping, of a ParameterDict or of an iterable; an existing key gets the new value."""
         for key, value in pairs(self, parameters, sort=True):
             self[key] = value
 
@@ -45,7 +45,7 @@ class ParameterDict(Module):
 
     def _must_have(self, key: str) -> None:
         if key not in self._keys:
-            raise KeyError(f"ParameterDict: there is no {key!r}, only {', '.join(self)}.")
+            raise KeyError(f"ParameterDict: unknown key {key!r}; the keys are {', '.join(self)}.")
 
     def get(self, key: str, default: Any = None) -> Any:
         return getattr(self, key) if key in self._keys else default
@@ -64,7 +64,7 @@ class ParameterDict(Module):
     def popitem(self) -> tuple[str, Any]:
         """Remove the pair that was added last, and return it."""
         if not self._keys:
-            raise KeyError("ParameterDict.popitem: it is empty.")
+            raise KeyError("ParameterDict.popitem: the dictionary is empty.")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
@@ -116,7 +116,7 @@ class ParameterDict(Module):
         return key in self._keys
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        raise RuntimeError("ParameterDict: it cannot be called. Call the module that computes with its values.")
+        raise RuntimeError("ParameterDict cannot be called. Call the module that computes with its values.")
 
     def extra_repr(self) -> str:
         return ", ".join(f"{key}: {describe(value)}" for key, value in self.items())

@@ -15,7 +15,7 @@ class ParameterList(Module):
 
     It has no forward: the module that holds it computes with its elements, and accumulates their gradients.
 
-    Torch     torch.nn.ParameterList; elements are named "0", "1", ... Values that are no arrays are kept as they are.
+    Torch     torch.nn.ParameterList; elements are named "0", "1", ... Values that are not arrays are kept unchanged.
     Raises    TypeError for values that are not iterable, or one array for many; IndexError for an index that does not
               exist; RuntimeError for an array of integers, or if it is called.
     """
@@ -61,7 +61,7 @@ class ParameterList(Module):
         return (self[i] for i in range(len(self)))
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        raise RuntimeError("ParameterList: it cannot be called. Call the module that computes with its elements.")
+        raise RuntimeError("ParameterList cannot be called. Call the module that computes with its elements.")
 
     def extra_repr(self) -> str:
         return ", ".join(describe(value) for value in self)

@@ -13,7 +13,7 @@ class Sequential(Module):
 
     Backward  the chain rule, read from the right: dx = f_1'(f_2'(... f_n'(dy))), so the layers' backwards in reverse.
               A layer that returns None ends it: nothing before it gets a gradient.
-    Saves     nothing of its own; each layer keeps what it needs. One layer object may therefore stand in it only once.
+    Saves     nothing of its own; each layer keeps what it needs. A layer object may therefore appear in it only once.
     Torch     torch.nn.Sequential; layers are named "0", "1", ..., or by the keys of a dict.
     Raises    TypeError for anything that is not a Module.
     """
@@ -51,9 +51,9 @@ class Sequential(Module):
         return dy
 
     def requires_input_grad_(self, requires_input_grad: bool = True) -> Module:
-        """Say whether anybody needs the gradient of the input.
+        """Set whether the gradient of the input is computed.
 
-        If nobody does, nobody needs that of any output either, up to the first layer that has parameters.
+        If it is not, neither is the gradient of any layer's input up to the first layer that has parameters.
         """
         for layer in self:
             layer.requires_input_grad_(requires_input_grad)

@@ -21,7 +21,7 @@ class _Conv(_Convolution):
               With G groups, output channels o of group g see the input channels of group g alone.
     Options   in_channels I, out_channels O; kernel_size K, stride, padding and dilation, an int or one for each axis;
               groups G; bias=False leaves b out; padding_mode, what surrounds x; dtype of the parameters, float32 or
-              float64; generator draws their initial values, None being the global one.
+              float64; generator draws their initial values (None: the global one).
     Backward  dxp = Σ_{o,p} w dy where stride p + dilation k = s        dw = Σ_{n,p} dy xp        db = Σ_{n,p} dy
               dx = what padding's adjoint makes of dxp, or None after requires_input_grad_(False)
     Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form, Σ dy w xp.

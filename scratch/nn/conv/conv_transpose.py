@@ -23,11 +23,11 @@ class _ConvTranspose(_Convolution):
               With G groups, input channels i of group g reach the output channels of group g alone.
     Options   in_channels I, out_channels O; kernel_size K, stride, padding, output_padding and dilation, an int or one
               for each axis; groups G; bias=False leaves b out; padding_mode, "zeros" alone; dtype of the parameters,
-              float32 or float64; generator draws their initial values, None being the global one.
+              float32 or float64; generator draws their initial values (None: the global one).
     Backward  with dz = dy padded, and cut where output_padding lengthened y:
                   dx[n, i, p] = Σ_{o,k} w[i, o, k] dz[n, o, stride p + dilation k]
                   dw[i, o, k] = Σ_{n,p} x[n, i, p] dz[n, o, stride p + dilation k]        db = Σ dy
-              After requires_input_grad_(False) there is no dx but None.
+              After requires_input_grad_(False) dx is None.
     Why       the map from x to z is the transpose of the convolution with the same weight, so its gradient is that
               convolution: x and y have changed places.
     Saves     x.
@@ -103,7 +103,7 @@ class _ConvTranspose(_Convolution):
         elif any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, self.stride, self.dilation, strict=True)):
             raise RuntimeError(f"{self}: output_padding must be at least 0 and smaller than stride or dilation.")
         if min(s + e for s, e in zip(smallest, extra, strict=True)) < 0:
-            raise RuntimeError(f"{self}: padding would cut off more than the output has; the input is {x.shape}.")
+            raise RuntimeError(f"{self}: padding removes more than the whole output; the input has shape {x.shape}.")
         return [(-p, e - p) for p, e in zip(self.padding, extra, strict=True)]
 
     def _extra(self, x: np.ndarray, output_size: Sequence[int], smallest: list[int]) -> tuple[int, ...]:

@@ -81,7 +81,7 @@ class _Convolution(Module):
         return x if x.ndim == self.axes + 2 else x[np.newaxis]
 
     def _bias_column(self) -> np.ndarray | float:
-        """The bias in the shape that adds to (N, C, *S)."""
+        """The bias in a shape that broadcasts to (N, C, *S)."""
         return 0.0 if self.bias is None else self.bias.data.reshape(-1, *(1,) * self.axes)
 
     def _accumulate_bias(self, dy: np.ndarray) -> None:

@@ -17,9 +17,9 @@ class CosineSimilarity(Module):
     Shapes    x1, x2 (..., D, ...) with the vectors along `dim`; sizes of 1 repeat. y has all dimensions but that one.
     Backward  dx1 = (dy v - u (dy y) n1 / |x1|) / n1        dx2 = (dy u - v (dy y) n2 / |x2|) / n2
               the second term is 0 where the vector is 0
-    Why       du = dy v. A longer x1 gives no other direction, so dx1 loses its part along u, the sum of u dy v = dy y.
-              Below eps the length n1 is constant, and this term should vanish; torch differentiates n1 = |x1| even
-              there, and so does this: hence the factor n1 / |x1|, which is 1 from eps on.
+    Why       du = dy v. Lengthening x1 does not change its direction, so dx1 loses its part along u, dy y, the
+              sum of u dy v. Below eps the length n1 is constant, and this term should vanish; torch differentiates
+              n1 = |x1| even there, and scratch does the same: hence the factor n1 / |x1|, which is 1 from eps on.
     Saves     u, v, n1, n2, |x1|, |x2| and y; the lengths are small, u and v are as large as the inputs.
     Numerics  dividing first keeps y within [-1, 1], where the product of two large lengths would overflow.
     Torch     torch.nn.CosineSimilarity; torch promotes unequal dtypes, here they are refused.
@@ -53,7 +53,7 @@ class CosineSimilarity(Module):
         return sum_repeated(dx1, shapes[0]), sum_repeated(dx2, shapes[1])
 
     def axis(self, dimensions: int) -> tuple[int, ...]:
-        """The axis of the vectors; none for two numbers."""
+        """The axis of the vectors; an empty tuple for two scalars."""
         size = max(dimensions, 1)
         if not -size <= self.dim < size:
             raise IndexError(f"{self}: dim must be in [{-size}, {size - 1}] for inputs of {dimensions} dimensions.")

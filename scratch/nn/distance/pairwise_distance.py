@@ -42,7 +42,7 @@ class PairwiseDistance(Module):
             y = (d != 0).sum(axis, keepdims=True, dtype=d.dtype)
         elif math.isinf(p):
             if d.shape[-1:] == (0,):
-                raise RuntimeError(f"{self}: vectors without elements have no such norm, got shape {d.shape}.")
+                raise RuntimeError(f"{self}: this norm is undefined for vectors without elements, got shape {d.shape}.")
             y = np.abs(d).max(axis, keepdims=True) if p > 0 else np.abs(d).min(axis, keepdims=True)
         else:
             y = (np.abs(d) ** p).sum(axis, keepdims=True) ** (1 / p)

@@ -18,7 +18,7 @@ class Bilinear(Module):
 
     Shapes    x1 (..., I); x2 (..., J); weight (O, I, J); bias (O,); y (..., O).
     Options   in1_features, in2_features and out_features, the sizes I1, I2 and O; bias=False leaves b out; dtype of the
-              parameters, float32 or float64; generator draws their initial values, None being the global one.
+              parameters, float32 or float64; generator draws their initial values (None: the global one).
     Backward  dx1_i = Σ_o dy_o Σ_j W_oij x2_j        dx2_j = Σ_o dy_o a_oj
               dW_oij = Σ_n dy_o x1_i x2_j            db = Σ_n dy
     Why       y is linear in x1, in x2 and in W separately: each derivative leaves the other two factors.

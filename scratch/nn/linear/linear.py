@@ -19,7 +19,7 @@ class Linear(Module):
 
     Shapes    x (..., I); weight (O, I); bias (O,); y (..., O). I = in_features, O = out_features.
     Options   in_features I, out_features O; bias=False leaves b out; dtype of the parameters, float32 or float64;
-              generator draws their initial values, None being the global one.
+              generator draws their initial values (None: the global one).
     Backward  with every leading dimension flattened into N rows:
                   dx = dy W        dW = dy^T x        db = Σ_n dy
               dx is None, and not computed, after requires_input_grad_(False)

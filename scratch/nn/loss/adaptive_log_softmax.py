@@ -34,19 +34,19 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Shapes    x (N, I) or (I,); target (N,) or (); output (N,) or (); loss (). head.weight (shortlist + clusters, I);
               tail[k] two layers without bias, I -> I // div_value^(k+1) -> size of cluster k.
-    Options   in_features, n_classes; cutoffs, the first class of each cluster of the tail; div_value, by which its
-              widths shrink; head_bias gives the head a bias; dtype of the parameters, float32 or float64; generator
-              draws their initial values, None being the global one.
+    Options   in_features, n_classes; cutoffs, the first class of each cluster of the tail; div_value, the factor by
+              which their widths shrink; head_bias gives the head a bias; dtype of the parameters, float32 or float64;
+              generator draws their initial values (None: the global one).
     Backward  g_n = doutput_n - dloss / N        in the head's logits of every row, and in cluster k's of its own rows:
                   dlogits_nc = g_n ([c = the class or cluster of y_n] - softmax(logits)_nc)
-              dx is the head's, plus in each cluster's rows what its two layers give
+              dx is that of the head plus, in each cluster's rows, that of the cluster's two layers
     Why       log p(y) is a sum of at most two log-softmaxes, each with the gradient onehot - softmax.
     Saves     the softmax behind h and each c^k that a row needs, what is picked from them, the clusters' rows; the
               layers save their own.
-    Numerics  a cluster that no row needs is not computed, which is the point of it; its gradients stay as they are.
+    Numerics  a cluster that no row needs is not computed, which saves the time; its gradients are unchanged.
     Init      that of Linear: the head, then the clusters in order.
     Torch     torch.nn.AdaptiveLogSoftmaxWithLoss. backward(doutput, dloss) takes None for zero; without arguments it is
-              the gradient of the loss. log_prob and predict are for evaluation and disturb no pending backward.
+              the gradient of the loss. log_prob and predict are for evaluation and do not disturb a pending backward.
     Raises    ValueError for cutoffs that are not increasing integers in [1, n_classes - 1]; RuntimeError for a
               target out of range, and for shapes and dtypes that do not fit.
     Source    Grave et al. 2016, Efficient softmax approximation for GPUs, arXiv:1609.04309.
@@ -72,11 +72,11 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"each in [1, {n_classes - 1}], got {cutoffs}."
             )
         if not 2.0**-31 < abs(div_value) < 2**31 and div_value != 0:
-            raise ValueError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, is NaN or beyond 32 bits.")
+            raise ValueError("AdaptiveLogSoftmaxWithLoss: div_value must be a number of at most 32 bits.")
         if in_features < 0 or div_value < 0:
             raise RuntimeError("AdaptiveLogSoftmaxWithLoss: in_features and div_value must not be negative.")
         if div_value == 0:
-            raise ZeroDivisionError("AdaptiveLogSoftmaxWithLoss: div_value, the sizes' divisor, must not be 0.")
+            raise ZeroDivisionError("AdaptiveLogSoftmaxWithLoss: div_value, the divisor of the sizes, must not be 0.")
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*cutoffs, n_classes]

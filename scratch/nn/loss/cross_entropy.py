@@ -12,7 +12,7 @@ from scratch.nn.loss.nll import LabelLoss, class_axis, places
 class CrossEntropyLoss(LabelLoss):
     """Log-softmax and negative log-likelihood in one step.
 
-        l_n = -Σ_c q_nc log p_nc        p = softmax(x) over the classes; q is what each class counts:
+        l_n = -Σ_c q_nc log p_nc        p = softmax(x) over the classes; q is the weight of each class:
         q_nc = (1 - ε) w_n [c = y_n] + (ε / C) weight_c        for labels y; 0 in ignored rows
         q_nc = weight_c ((1 - ε) t_nc + ε / C)                 for probabilities t
         ε = label_smoothing; weight is 1 if not given; w_n = weight[y_n], 0 where y_n = ignore_index
@@ -26,7 +26,7 @@ class CrossEntropyLoss(LabelLoss):
     Backward  dx_nc = (p_nc Σ_k q_nk - q_nc) dl_n
     Why       d log p_k / dx_c = [k = c] - p_c, so dl/dx_c = -q_c + p_c Σ_k q_k: the row is pulled from what it
               predicts to what it should. With one label, w = 1 and ε = 0 it is p - onehot(y).
-    Saves     p, the target or where its elements stand, w and what the mean divided by.
+    Saves     p, the target or the positions of its elements, w and the divisor of the mean.
     Numerics  those of LogSoftmax: nothing overflows. One exp a logit, and no one-hot table. With probability targets
               0 times a log-probability of -inf is NaN, as in torch.
     Torch     torch.nn.CrossEntropyLoss. Smoothing uses the class weights too, while the mean still divides by the

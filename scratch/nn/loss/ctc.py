@@ -13,7 +13,7 @@ class CTCLoss(Loss):
     """Connectionist temporal classification: the log-likelihood of a label sequence, summed over all its alignments.
 
         An alignment walks through the positions 0 ... 2S of the sequence with a blank before, between and after its S
-        labels; each time step it stays, goes on by one, or by two, past a blank that stands between different labels.
+        labels; each time step it stays, goes on by one, or by two, past a blank between different labels.
         e_ts = log_probs[t, class of position s]. It starts at 0 or 1 and ends at 2S or 2S - 1, so
 
         α_ts = e_ts + log(exp α_t-1,s + exp α_t-1,s-1 + [s may be reached by two] exp α_t-1,s-2)
@@ -27,11 +27,11 @@ class CTCLoss(Loss):
               γ_ts = exp(α_ts + β_ts + l), the probability that the alignment is at s at time t, given the labels
               dlog_probs_tc = (exp(log_probs_tc) - Σ_{s of class c} γ_ts) dl    for t < T, else 0
     Why       α_ts + β_ts is the log-likelihood of all alignments through s at t, so dl/de_ts = -γ_ts. torch adds
-              exp(log_probs) and so returns the gradient of the logits, ready made: a log-softmax takes g to g - p Σ g,
-              and both -γ and p - γ become p - γ. It is the derivative only where a log-softmax comes before.
+              exp(log_probs) and so returns the gradient of the logits directly: a log-softmax takes g to g - p Σ g, and
+              both -γ and p - γ become p - γ. It is the derivative only where a log-softmax comes before.
     Saves     log_probs, e, α, l, the positions' classes, which are reached from where, and the lengths.
-    Numerics  all in logarithms, with each sum's largest term taken out. Labels that fit into no alignment have the
-              likelihood 0, the loss inf and the gradient NaN; with zero_infinity both are 0.
+    Numerics  all in logarithms, with the largest term of each sum factored out. Labels without a possible alignment
+              have the likelihood 0, the loss inf and the gradient NaN; with zero_infinity both are 0.
     Cost      8 NumPy calls a time step and direction. With 4 sequences of 50 steps and 10 labels their overhead makes
               it 5 times as slow as torch, with 64 of 100 steps and 30 labels it is faster.
     Torch     torch.nn.CTCLoss. It does not check the labels; here one out of range is refused. A blank among the labels
@@ -63,10 +63,10 @@ class CTCLoss(Loss):
         steps, batch, positions = e.shape
         n, s = np.arange(batch), np.arange(positions)
         final = s >= 2 * S[:, np.newaxis] - 1
-        e[np.arange(steps)[:, np.newaxis] >= T] = -np.inf  # a sequence is nowhere after its time,
-        np.copyto(e, -np.inf, where=s > 2 * S[:, np.newaxis])  # nor past its last position,
-        e[T - 1, n] = np.where(final, e[T - 1, n], -np.inf)  # and in the end at one of the last two
-        alpha = np.full((steps + 1, batch, positions + 2), -np.inf, e.dtype)  # [t + 1, n, s + 2], before s = 0 -inf
+        e[np.arange(steps)[:, np.newaxis] >= T] = -np.inf  # no position after the sequence's last time step,
+        np.copyto(e, -np.inf, where=s > 2 * S[:, np.newaxis])  # none past its last position,
+        e[T - 1, n] = np.where(final, e[T - 1, n], -np.inf)  # and at the end one of the last two
+        alpha = np.full((steps + 1, batch, positions + 2), -np.inf, e.dtype)  # [t + 1, n, s + 2], -inf before s = 0
         alpha[0, :, 2] = 0  # without any time it is at position 0
         alpha[1, :, 2:4] = e[0, :, :2]
         before = _three_in_a_row(alpha)
@@ -86,9 +86,9 @@ class CTCLoss(Loss):
         shape, lp, e, alpha, nll, classes, enters, T, S = self.take(dloss)
         steps, batch, positions = e.shape
         gamma = np.empty_like(e)
-        following = np.full((batch, positions + 2), -np.inf, e.dtype)  # e + beta one step later; past 2S there is -inf
+        following = np.full((batch, positions + 2), -np.inf, e.dtype)  # e + beta one step later; -inf past 2S
         after = _three_in_a_row(following)
-        leaves = np.ones_like(enters)  # whether from position s one goes to s, s + 1 and s + 2
+        leaves = np.ones_like(enters)  # whether position s leads to s, s + 1 and s + 2
         leaves[2, :, :-2] = enters[0, :, 2:]
         ends = set(T.tolist())
         for t in reversed(range(steps)):
@@ -165,7 +165,7 @@ def _three_in_a_row(v: np.ndarray) -> np.ndarray:
 
 
 def _log_sum(terms: np.ndarray, counts: np.ndarray | bool) -> np.ndarray:
-    """The logarithm of Σ exp(term) over the first axis of the terms that count; -inf if there is none, or all are."""
+    """The logarithm of Σ exp(term) over the first axis of the terms that count; -inf if none counts."""
     terms = np.where(counts, terms, -np.inf)
     largest = np.maximum.reduce(terms, axis=0, initial=LEAST)
     terms -= largest

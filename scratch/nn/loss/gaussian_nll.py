@@ -1,4 +1,4 @@
-"""GaussianNLLLoss: a prediction that says how sure it is."""
+"""GaussianNLLLoss: a predicted mean and its predicted variance."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ class GaussianNLLLoss(Loss):
     Shapes    x, target (...), the same; var: as x, or with its last dimension missing, or with one dimension of size 1,
               or a float; y () or (...).
     Options   full adds the constant; eps, the least variance; reduction, "mean", "sum" or "none".
-    Backward  dx = (d / v) dl        dvar = (1 - d² / v) / (2 v) dl, summed over what var was spread to        d = x - t
+    Backward  dx = (d / v) dl        dvar = (1 - d² / v) / (2 v) dl, summed where var was broadcast        d = x - t
     Why       dx is the squared error's gradient in units of the variance. For v, d/dv log v = 1 / v and
               d/dv (d² / v) = -d² / v²: the variance grows while it is smaller than the error's square.
               torch lets the gradient of var pass the maximum unchanged, so a variance below eps can still recover.
@@ -71,7 +71,7 @@ class GaussianNLLLoss(Loss):
             return var[..., np.newaxis]
         if var.ndim != x.ndim or [v for d, v in zip(x.shape, var.shape, strict=True) if d != v] != [1]:
             raise ValueError(
-                f"{self}: var must have the input's shape {x.shape}, or miss its last dimension, or have size 1 in one "
+                f"{self}: var must have the input's shape {x.shape}, or lack its last dimension, or have size 1 in one "
                 f"dimension; got {var.shape}."
             )
         return var

@@ -8,7 +8,7 @@ from scratch.nn.loss.loss import Loss, check_prediction, check_signs
 
 
 class HingeEmbeddingLoss(Loss):
-    """The distance x itself where the target is 1, and what it lacks of the margin where the target is -1.
+    """The distance x where the target is 1, and how far it falls short of the margin where the target is -1.
 
         l_i = x_i                        if t_i = 1
               max(margin - x_i, 0)       if t_i = -1

@@ -89,7 +89,7 @@ class HuberLoss(Loss):
     Saves     c.
     Numerics  both branches are c (d - c / 2): no choice, and no overflow.
     Torch     torch.nn.HuberLoss; torch broadcasts unequal shapes and warns, here they are refused.
-    Raises    RuntimeError unless delta > 0, and for unequal shapes or dtypes, integers too; TypeError if delta is no
+    Raises    RuntimeError unless delta > 0, and for unequal shapes or dtypes, integers too; TypeError if delta is not a
               number.
     Source    Huber 1964, Robust estimation of a location parameter.
     """

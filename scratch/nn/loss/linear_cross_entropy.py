@@ -22,15 +22,15 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
     Backward  dx = Linear.backward(CrossEntropyLoss.backward(dloss)), which also adds into linear.weight and bias
     Options   in_features I, num_classes C, out_features, sizes that each have C logits; bias=False leaves the linear
               layer's bias out; weight, a factor for each class; ignore_index; label_smoothing; reduction, "mean", "sum"
-              or "none"; dtype of the parameters, float32 or float64; generator draws their initial values, None being
-              the global one.
-    Why       the chain rule; the two derivations stand with the two classes.
+              or "none"; dtype of the parameters, float32 or float64; generator draws their initial values
+              (None: the global one).
+    Why       the chain rule; the derivations are in the two classes.
     Saves     what CrossEntropyLoss saves, and x in the linear layer.
     Numerics  those of its two parts.
     Init      that of Linear.
     Torch     torch.nn.LinearCrossEntropyLoss. Its `options` only trade time for memory and are ignored. ignore_index
-              is None by default, which stands for -100; given at all, it excludes probability targets.
-    Raises    what Linear and CrossEntropyLoss raise; RuntimeError for a weight that is not one number a class.
+              is None by default, which stands for -100; if it is given, probability targets are refused.
+    Raises    what Linear and CrossEntropyLoss raise; RuntimeError for a weight that is not one number per class.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 class Loss(Module):
-    """A module whose losses l_i, one an element or one a row, are reduced to one number.
+    """A module whose losses l_i, one per element or one per row, are reduced to one number.
 
         none:  y_i = l_i             mean:  y = Σ l_i / n            sum:  y = Σ l_i
 
@@ -47,7 +47,7 @@ class Loss(Module):
     def take(self, cotangent: Any = None) -> Any:
         if cotangent is None and self.reduction == "none" and self.saved is not None:
             raise RuntimeError(
-                f"{self}.backward: with reduction='none' there is one loss an element, so pass one cotangent for each."
+                f"{self}.backward: with reduction='none' there is one loss per element, so pass one cotangent for each."
             )
         return super().take(cotangent)
 
@@ -56,7 +56,7 @@ class Loss(Module):
 
 
 def check_prediction(loss: object, *predictions: np.ndarray) -> None:
-    """Predictions are float32 or float64, and of one shape and dtype if there are several."""
+    """Predictions are float32 or float64, and of the same shape and dtype if there are several."""
     first = predictions[0]
     if first.dtype.char not in "fd":
         raise RuntimeError(
@@ -64,10 +64,10 @@ def check_prediction(loss: object, *predictions: np.ndarray) -> None:
         )
     for other in predictions[1:]:
         if other.shape != first.shape:
-            raise RuntimeError(f"{loss}: all inputs must have one shape, got {first.shape} and {other.shape}.")
+            raise RuntimeError(f"{loss}: all inputs must have the same shape, got {first.shape} and {other.shape}.")
         if other.dtype != first.dtype:
             raise RuntimeError(
-                f"{loss}: all inputs must have one dtype, got {first.dtype} and {other.dtype}. Convert one of them."
+                f"{loss}: all inputs must have the same dtype, got {first.dtype} and {other.dtype}. Convert one."
             )
 
 
@@ -76,12 +76,12 @@ def check_target(loss: Module, x: np.ndarray, target: np.ndarray, shape_error: t
     check_prediction(loss, x)
     if x.shape != target.shape:
         raise shape_error(
-            f"{loss}: predictions and targets must have one shape, got {x.shape} and {target.shape}. "
+            f"{loss}: predictions and targets must have the same shape, got {x.shape} and {target.shape}. "
             "Reshape the target."
         )
     if x.dtype != target.dtype:
         raise RuntimeError(
-            f"{loss}: predictions and targets must have one dtype, got {x.dtype} and {target.dtype}. "
+            f"{loss}: predictions and targets must have the same dtype, got {x.dtype} and {target.dtype}. "
             "Convert the target, so that nothing is promoted silently."
         )
 

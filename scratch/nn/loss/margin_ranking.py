@@ -8,7 +8,7 @@ from scratch.nn.loss.loss import Loss, check_prediction, check_signs
 
 
 class MarginRankingLoss(Loss):
-    """How much the score that should win lacks of being ahead by the margin.
+    """How far the score that should win falls short of leading by the margin.
 
         l_i = max(margin - t_i (x1_i - x2_i), 0)        t = 1: x1 should win;  t = -1: x2 should
 
@@ -17,7 +17,7 @@ class MarginRankingLoss(Loss):
     Backward  dx1 = -t dl where the maximum is above 0, else 0;        dx2 = -dx1
     Why       l falls with slope 1 as the lead grows, until it reaches the margin. At the kink torch takes the slope 0.
     Saves     t where the maximum is above 0, else 0.
-    Numerics  exact but for the difference.
+    Numerics  exact, except for the difference.
     Torch     torch.nn.MarginRankingLoss; torch broadcasts sizes of 1, here they are refused.
     Raises    RuntimeError for unequal shapes, or dtypes of the scores.
     """

@@ -20,7 +20,7 @@ class MultiLabelMarginLoss(Loss):
     Backward  h_njc = 1 / C dl_n where z_njc > 0, j right and c wrong, else 0
               dx_nc = Σ_j h_njc for wrong c        dx_nj = -Σ_c h_njc for right j
     Why       each pair inside the margin is pushed apart, with equal force on both.
-    Saves     which pairs push, where the right classes j stand, and x's shape.
+    Saves     which pairs push, the positions of the right classes j, and x's shape.
     Numerics  a table of pairs, rows by right classes by classes. NaN is not greater than 0, so it adds nothing, as in
               torch. A class listed twice counts twice, as in torch.
     Torch     torch.nn.MultiLabelMarginLoss; labels int64 only. The mean of an empty batch is uninitialized memory in

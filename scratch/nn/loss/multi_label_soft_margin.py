@@ -9,7 +9,7 @@ from scratch.nn.loss.loss import Loss, as_weight, check_weight, real_target
 
 
 class MultiLabelSoftMarginLoss(Loss):
-    """Binary cross-entropy with logits, averaged over the last dimension: one loss a row.
+    """Binary cross-entropy with logits, averaged over the last dimension: one loss per row.
 
         l_n = -Σ_c w_c (t_nc log σ(x_nc) + (1 - t_nc) log σ(-x_nc)) / C        σ the sigmoid
 

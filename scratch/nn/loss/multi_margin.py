@@ -20,7 +20,7 @@ class MultiMarginLoss(Loss):
     Backward  dz_nc = w_n p max(z_nc, 0)^(p-1) / C dl_n where z_nc > 0 and c ≠ y_n, else 0
               dx_nc = dz_nc for c ≠ y_n        dx_n,y_n = -Σ_c dz_nc
     Why       each rival inside the margin pushes its own score down and the right one up by the same amount.
-    Saves     max(z, 0) with 0 at the right class, where that stands, and w.
+    Saves     max(z, 0) with 0 at the right class, the position of that class, and w.
     Numerics  NaN is not greater than 0, so it adds nothing: in torch too.
     Torch     torch.nn.MultiMarginLoss. mean divides by the rows, whatever the weights; labels int64 only. The mean
               of an empty batch is uninitialized memory in torch, and NaN here.

@@ -13,8 +13,8 @@ class LabelLoss(Loss):
 
         mean:  y = Σ_n l_n / Σ_n w_n
 
-    A mean therefore does not change when every weight is doubled, or when ignored labels are added; where no weight is
-    left it is 0 / 0 = NaN. The class axis stands at 1 (at 0 without a batch), as in an image with C channels.
+    A mean therefore does not change when every weight is doubled, or when ignored labels are added; if no weight is
+    left it is 0 / 0 = NaN. The class axis is axis 1 (0 without a batch), as in an image with C channels.
     `logp.take(places(labels, logp.shape))` picks one number for each label.
     """
 
@@ -82,9 +82,9 @@ class NLLLoss(LabelLoss):
               "none".
     Backward  dx_nc = -w_n dl_n if c = y_n, else 0
     Why       l_n is linear in one element of its row. The other elements only matter through the log-softmax before.
-    Saves     where the labels' elements stand, w, Σ w and x's shape.
-    Numerics  exact but for the sum. What stands in an ignored row is not read, so NaN there does no harm.
-    Torch     torch.nn.NLLLoss; labels int64, or uint8 without further dimensions, as there.
+    Saves     the positions of the labels' elements, w, Σ w and x's shape.
+    Numerics  exact, except for the sum. Ignored rows are not read, so NaN in them does no harm.
+    Torch     torch.nn.NLLLoss; labels int64, or uint8 without further dimensions, as in torch.
     Raises    IndexError for a label out of range; ValueError if the batch sizes differ; RuntimeError for other shapes
               and dtypes.
     """
@@ -126,7 +126,7 @@ def class_axis(x: np.ndarray) -> int:
 
 
 def places(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Where in a flattened (N, C, ...) array, or (C,), the element of each label's class stands: (N, ...), or ()."""
+    """The position of each label's class in a flattened (N, C, ...) or (C,) array: (N, ...), or ()."""
     if not labels.ndim:
         return labels.astype(np.int64)
     n, classes, length = shape[0], shape[1], math.prod(shape[2:])

@@ -16,13 +16,14 @@ class PoissonNLLLoss(Loss):
         full adds log t! by Stirling's formula, t log t - t + log(2π t) / 2, where t > 1
 
     Shapes    x, target (...), the same; y () or (...).
-    Options   log_input, whether x is the logarithm of the rate; full adds Stirling's term; eps, against the logarithm
-              of 0; reduction, "mean", "sum" or "none".
+    Options   log_input, whether x is the logarithm of the rate; full adds Stirling's term; eps, which avoids the
+              logarithm of 0; reduction, "mean", "sum" or "none".
     Backward  dx = (exp(x) - t) dl        or        dx = (1 - t / (x + eps)) dl
     Why       -log P(t) = rate - t log(rate) + log t!, and the last term does not depend on x.
     Saves     x, t.
     Numerics  Stirling's formula is short of log t! by 1 / (12 t); it changes the loss and not the gradient.
-    Torch     torch.nn.PoissonNLLLoss; torch broadcasts unequal shapes, here they are refused. Integer counts are taken.
+    Torch     torch.nn.PoissonNLLLoss; torch broadcasts unequal shapes, here they are refused. Integer counts are
+              accepted.
     Raises    RuntimeError for unequal shapes or dtypes.
     """
 

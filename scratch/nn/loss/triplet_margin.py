@@ -21,12 +21,12 @@ class TripletMarginWithDistanceLoss(Loss):
     Backward  with z the argument of the maximum:  df(a, p) = dl where z > 0, else 0;        df(a, m) = -df(a, p)
               with swap this last goes to the smaller of f(a, m) and f(p, m), half to each at a tie
               da, dp, dm = the sums of what f's backward gives them
-    Why       the loss is piecewise linear in the distances; each input stands in two of them (p and m in both of theirs
-              with swap), so its gradients add. At the kink z = 0 torch takes the slope 0.
+    Why       the loss is piecewise linear in the distances; each input appears in two of them (p and m in both of
+              theirs with swap), so its gradients add. At the kink z = 0 torch takes the slope 0.
     Saves     which maximum and minimum were taken, and for each distance what f saved.
     Numerics  those of f.
     Torch     torch.nn.TripletMarginWithDistanceLoss. `distance_function` is a Module of two inputs with a backward,
-              where torch takes any function; PairwiseDistance by default.
+              whereas torch takes any function; PairwiseDistance by default.
     Raises    ValueError unless margin > 0; TypeError if distance_function is not a Module; RuntimeError for unequal
               shapes or dtypes.
     Source    Balntas et al. 2016, Learning shallow convolutional feature descriptors with triplet losses (the swap).

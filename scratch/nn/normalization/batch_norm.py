@@ -24,9 +24,9 @@ class _BatchNorm(NormBase):
               part along x̂. The derivation is in normalize.py.
     Saves     x - μ and r.
     Numerics  centers first, then squares. The output uses the biased variance (divided by n), the running variance
-              is the unbiased one (by n - 1). momentum=None averages all batches alike: momentum = 1 / batches so far.
+              is the unbiased one (by n - 1). momentum=None weights all batches equally: momentum = 1 / batches so far.
     Init      weight 1, bias 0, running mean 0, running variance 1.
-    Torch     torch.nn.BatchNorm1d, 2d, 3d; the buffers too, num_batches_tracked being an int64 scalar array. Without
+    Torch     torch.nn.BatchNorm1d, 2d, 3d; the buffers too, with num_batches_tracked an int64 scalar array. Without
               track_running_stats, eval mode uses the batch as well.
     Raises    ValueError for another number of dimensions, one value per channel in training, or a bad eps;
               RuntimeError for another number of channels or another dtype.

@@ -1,4 +1,4 @@
-"""CrossMapLRN2d: the older relative of LocalResponseNorm, with torch's windows to the letter."""
+"""CrossMapLRN2d: the older relative of LocalResponseNorm, with exactly torch's windows."""
 
 import numpy as np
 
@@ -14,12 +14,12 @@ class CrossMapLRN2d(Module):
     Backward  dx_c = dy_c / s_c^beta - (2 alpha beta / size) x_c Σ_j dy_j y_j / s_j
               j from c - q to c - q + size - 1, with q = int(size - (size - 1) / 2)
     Why       as in LocalResponseNorm, where j runs over the channels whose window holds c. torch's sum runs over a
-              window that lies too low by a channel or so: this is not the derivative of the forward. It is followed,
-              since the promise is torch's numbers; LocalResponseNorm has the true gradient.
+              window that lies about one channel too low, which is not the derivative of the forward. scratch follows it
+              to give torch's numbers; LocalResponseNorm has the true gradient.
     Saves     x, y, s and s^-beta.
     Numerics  running sums, as in torch: a NaN in one channel spoils the later ones. The square of channel 0 is never
-              taken out of the running sum, and so counts for every channel from p on.
-    Torch     torch.nn.CrossMapLRN2d, with the two oddities above. Its backward refuses size 1, and so does this.
+              removed from the running sum, so it counts for every channel from p on.
+    Torch     torch.nn.CrossMapLRN2d, with the two oddities above. Its backward refuses size 1; scratch does the same.
     Raises    ValueError unless x has 4 dimensions; ZeroDivisionError for size 0; IndexError without channels;
               RuntimeError for a negative size, and in the backward for size 1.
     Source    Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.3.
@@ -44,7 +44,7 @@ class CrossMapLRN2d(Module):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, y, s, power = self.take(dy)
         if self.size == 1:
-            raise RuntimeError(f"{self}.backward: no gradient for size 1, in torch either. Use LocalResponseNorm.")
+            raise RuntimeError(f"{self}.backward: size 1 has no gradient, as in torch. Use LocalResponseNorm.")
         below = int(self.size - (self.size - 1) / 2)
         dx = _running_sum(dy * y / s, below, self.size - 1 - below, first_to_leave=0)
         dx *= x
@@ -69,7 +69,7 @@ class CrossMapLRN2d(Module):
 def _running_sum(v: np.ndarray, before: int, after: int, first_to_leave: int) -> np.ndarray:
     """Σ_j v_j for j from c - before to c + after, over axis 1, from the sum for c - 1: one enters, one leaves.
 
-    What stands before `first_to_leave` never leaves.
+    Channels before `first_to_leave` are never removed.
     """
     total = np.empty_like(v)
     v[:, : after + 1].sum(axis=1, out=total[:, 0])

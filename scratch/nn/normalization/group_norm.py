@@ -24,7 +24,7 @@ class GroupNorm(Module):
     Cost      27 times an array is read or written, forward and backward, where one fused loop would do with 7: 2 to 3
               times torch's time at 10^5 to 10^6 numbers, one thread each.
     Init      weight 1, bias 0.
-    Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as there.
+    Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as in torch.
     Raises    ValueError if G does not divide C, or the whole batch holds a single value per group; RuntimeError for an
               input of other channels, other dtype, or fewer than 2 dimensions; ZeroDivisionError for no groups.
     Source    Wu, He 2018, arXiv:1803.08494, section 3.

@@ -26,10 +26,10 @@ class _InstanceNorm(NormBase):
               normalize.py.
     Saves     x - μ and r.
     Numerics  centers first, then squares. With track_running_stats, eval mode uses running statistics, the mean over
-              the batch of μ and of σ² L / (L - 1), L being the number of positions.
+              the batch of μ and of σ² L / (L - 1), where L is the number of positions.
     Init      weight 1, bias 0, running mean 0, running variance 1.
-    Torch     torch.nn.InstanceNorm1d, 2d, 3d. As there, num_batches_tracked stays 0, and momentum=None means that the
-              running statistics do not move; without affine another number of channels is accepted with a warning.
+    Torch     torch.nn.InstanceNorm1d, 2d, 3d. As in torch, num_batches_tracked stays 0, and with momentum=None the
+              running statistics do not change; without affine another number of channels is accepted with a warning.
     Raises    ValueError for another number of dimensions, for one position per channel, or for another number of
               channels if affine; RuntimeError for another dtype; IndexError for an empty batch if affine, as in torch.
     Source    Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022, equation 2.

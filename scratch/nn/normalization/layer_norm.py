@@ -17,8 +17,8 @@ class LayerNorm(Module):
 
         y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)
 
-    Shapes    x, y (..., D); weight, bias (D); μ, σ², r one a row. D may stand for several dimensions, normalized_shape.
-              σ² divides by D, not D - 1.
+    Shapes    x, y (..., D); weight, bias (D); μ, σ², r one per row. D may be several dimensions, normalized_shape. σ²
+              divides by D, not D - 1.
     Options   normalized_shape, the last dimensions; eps; elementwise_affine gives it weight and bias, bias=False leaves
               the bias out; dtype of both.
     Backward  with g = dy * weight and <.> the mean over D:
@@ -116,5 +116,5 @@ class LayerNorm(Module):
 
 
 def mean_of_rows(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """<a b>, or <a> without b, one a row: (rows, 1). b has a's shape, or is one row for all."""
+    """<a b>, or <a> without b, one per row: (rows, 1). b has a's shape, or is one row for all."""
     return sum_trailing(a, b)[:, np.newaxis] / a.shape[1]

@@ -82,7 +82,7 @@ class NormBase(Module):
         return dx.reshape(dy.shape)
 
     def update_running_stats(self, mean: np.ndarray, var: np.ndarray, n: int, length: int) -> None:
-        """Let the statistics of one input, of n samples with `length` positions, enter the running ones."""
+        """Update the running statistics with those of one input of n samples with `length` positions."""
         raise NotImplementedError
 
     def blend(self, mean: np.ndarray, unbiased_var: np.ndarray, momentum: float) -> None:

@@ -53,7 +53,7 @@ def normalize(
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
             var = _mean(d, d, over_batch)
-    r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # nothing has no variance, and no gradient
+    r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # empty: no variance, no gradient
     y = d * (r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1))
     if bias is not None:
         y += bias.data.reshape(*x.shape[1:3], 1)

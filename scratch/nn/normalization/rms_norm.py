@@ -17,9 +17,9 @@ class RMSNorm(Module):
 
         y = x̂ * weight        x̂ = x * r        r = 1 / sqrt(<x²> + eps)
 
-    Shapes    x, y (..., D); weight (D); r one a row. D may stand for several dimensions, normalized_shape.
-    Options   normalized_shape, the last dimensions; eps, None being the dtype's own; elementwise_affine gives it a
-              weight; dtype of the weight.
+    Shapes    x, y (..., D); weight (D); r one per row. D may be several dimensions, normalized_shape.
+    Options   normalized_shape, the last dimensions; eps (None: the machine epsilon of the dtype); elementwise_affine
+              gives it a weight; dtype of the weight.
     Backward  with g = dy * weight and <.> the mean over D:
                   dx = r * (g - x̂ * <g * x̂>)        dweight = Σ dy * x̂
     Why       dr = -r³ <x dx> = -r² <x̂ dx>, so dx̂ = r (dx - x̂ <x̂ dx>), its own transpose: stretching the row changes

@@ -7,12 +7,12 @@ import numpy as np
 
 from scratch.nn.module import Module
 
-WHOLE = 1 << 19  # numbers: an array of so many is taken in one piece
-BLOCK = 1 << 17  # numbers: else so many at a time, so that what one statement wrote is in the cache for the next
+WHOLE = 1 << 19  # numbers: an array of at most this many is processed in one piece
+BLOCK = 1 << 17  # numbers: otherwise this many at a time, so that what one statement wrote is in the cache for the next
 
 
 def blocks(rows: np.ndarray) -> Iterator[slice]:
-    """All rows, or so many at a time that they stay in the cache."""
+    """All rows, or blocks of rows that stay in the cache."""
     whole = rows.size <= WHOLE
     length = max(1, len(rows) if whole else BLOCK // rows.shape[1])
     return (slice(start, start + length) for start in range(0, max(len(rows), 1), length))

@@ -10,16 +10,16 @@ class _CircularPad(_IndexPadding):
 
         y_j = x_{a_j}        a = ... 1 2 3 | 0 1 2 3 | 0 1 2 ...
 
-    Shapes    x (N, C, *S) or (C, *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y the same with every size S_i
-              grown by left + right.
+    Shapes    x (N, C, *S) or (C, *S), where S is (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y the same with every size
+              S_i grown by left + right.
     Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first.
     Backward  dx_i = Σ_{j: a_j = i} dy_j
-    Why       x_i stands in y wherever a_j = i, so it collects the gradients of all its copies.
+    Why       x_i appears in y wherever a_j = i, so it collects the gradients of all its copies.
     Saves     the shape of x.
     Numerics  forward is exact. A negative width cuts x before it is continued.
-    Torch     torch.nn.CircularPad1d/2d/3d. Where a side is cut so far that the other side would continue what is gone,
-              torch returns uninitialized memory or complains of overlapping memory; here that is refused.
-    Raises    RuntimeError for a width above what there is to continue; ValueError for another number of dimensions.
+    Torch     torch.nn.CircularPad1d/2d/3d. Where one side is cut so far that the other side would continue removed
+              elements, torch returns uninitialized memory or complains of overlapping memory; here that is refused.
+    Raises    RuntimeError for a width larger than the axis; ValueError for another number of dimensions.
     """
 
     mode = "circular"

@@ -13,7 +13,7 @@ class _ConstantPad(_Padding):
 
         y_j = x_{j - left} where that exists, else value, along every padded axis
 
-    Shapes    x (..., *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d, any leading dimensions; y the same with
+    Shapes    x (..., *S), where S is (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d, any leading dimensions; y the same with
               every size S_i grown by left + right.
     Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first; value,
               what surrounds x.
@@ -24,7 +24,7 @@ class _ConstantPad(_Padding):
     Numerics  exact.
     Torch     torch.nn.ConstantPad1d/2d/3d and ZeroPad1d/2d/3d.
     Raises    TypeError for widths that are not ints; RuntimeError for an odd number of them, for fewer dimensions than
-              there are widths for, and if more would be cut off than there is.
+              the widths need, and if more would be cut off than the input has.
     """
 
     def __init__(self, padding: Any, value: float) -> None:
@@ -51,7 +51,8 @@ class _ZeroPad(_ConstantPad):
 
         y_j = x_{j - left} where that exists, else 0, along every padded axis
 
-    Shapes    x (..., *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y with every size grown by left + right.
+    Shapes    x (..., *S), where S is (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y with every size grown by left +
+              right.
     Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first.
     Backward  dx_i = dy_{i + left}
     Why       the margin is constant, so its gradient is dropped. A negative width cuts x; what is cut gets 0.

@@ -110,6 +110,6 @@ def check_widths(owner: object, x: np.ndarray, widths: Widths, mode: str) -> Non
     if mode in ("constant", "circular"):
         kept = [size + min(left, 0) + min(right, 0) for size, (left, right) in zip(sizes, widths, strict=True)]
         if min(kept) < 0:
-            raise RuntimeError(f"{owner}: more would be cut off than there is. In the order of axes {given}")
+            raise RuntimeError(f"{owner}: more would be cut off than the input has. In the order of axes {given}")
         if mode == "circular" and any(max(width) > size for size, width in zip(kept, widths, strict=True)):
-            raise RuntimeError(f"{owner}: it cannot wrap around more than once. In the order of axes {given}")
+            raise RuntimeError(f"{owner}: a circle cannot wrap around more than once. In the order of axes {given}")

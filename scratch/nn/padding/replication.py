@@ -8,11 +8,11 @@ class _ReplicationPad(_IndexPadding):
 
         y_j = x_{a_j}        a = ... 0 0 0 | 0 1 2 3 | 3 3 3 ...
 
-    Shapes    x (N, C, *S) or (C, *S), S being (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y the same with every size S_i
-              grown by left + right.
+    Shapes    x (N, C, *S) or (C, *S), where S is (L,) in 1d, (H, W) in 2d, (D, H, W) in 3d; y the same with every size
+              S_i grown by left + right.
     Options   padding, one int for every side or (left, right, top, bottom, front, back), the last axis first.
     Backward  dx_i = Σ_{j: a_j = i} dy_j
-    Why       x_i stands in y wherever a_j = i, so it collects the gradients of all its copies.
+    Why       x_i appears in y wherever a_j = i, so it collects the gradients of all its copies.
     Saves     the shape of x.
     Numerics  forward is exact. A negative width cuts the result.
     Torch     torch.nn.ReplicationPad1d/2d/3d.

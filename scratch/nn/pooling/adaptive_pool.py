@@ -1,4 +1,4 @@
-"""AdaptiveAvgPool and AdaptiveMaxPool in 1d, 2d, 3d: pooling that is told the size of its output."""
+"""AdaptiveAvgPool and AdaptiveMaxPool in 1d, 2d, 3d: pooling to a given output size."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from scratch.nn.windows import AxisWindows, adaptive_windows, per_axis
 
 
 class _AdaptiveAvgPool(_AvgPool):
-    """The mean of every window, the windows sharing each axis as evenly as whole numbers allow.
+    """The mean of every window, where the windows divide each axis as evenly as whole numbers allow.
 
         y_o = Σ_i x_i / m_o        i from floor(o I / O) up to but not including ceil((o + 1) I / O), m_o of them
 
@@ -54,7 +54,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
 
 class _AdaptiveMaxPool(_MaxPool):
-    """The largest value of every window, the windows sharing each axis as evenly as whole numbers allow.
+    """The largest value of every window, where the windows divide each axis as evenly as whole numbers allow.
 
         y_o = max_i x_i        i from floor(o I / O) up to but not including ceil((o + 1) I / O)
 

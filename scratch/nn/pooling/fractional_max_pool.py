@@ -13,7 +13,7 @@ from scratch.nn.windows import per_axis
 
 
 class _FractionalMaxPool(Module):
-    """The largest value of every window; from window to window it is a fraction of a step, rounded down.
+    """The largest value of every window; the step between windows is a fraction, rounded down.
 
         y_o = max_k x_(start_o + k)        k over the kernel's positions
         start_o = floor((o + u) a) - floor(u a), the last one I - K        a = (I - K) / (O - 1)        u in [0, 1)
@@ -27,7 +27,7 @@ class _FractionalMaxPool(Module):
               _random_samples gives it. In 2d the first u is for the width and the second for the height; in 3d they
               are for depth, height, width.
     Backward  dx_i = Σ_o dy_o over the windows o whose maximum is at i
-    Why       y_o is one of its inputs, so it moves with that one alone; the windows do not depend on x.
+    Why       y_o is one of its inputs, so it changes with that one only; the windows do not depend on x.
     Saves     i.
     Numerics  start_o is computed in x's precision, as in torch. Ties and NaN as in MaxPool2d.
     Torch     torch.nn.FractionalMaxPool2d, FractionalMaxPool3d: the same windows from the same seed, bit for bit.

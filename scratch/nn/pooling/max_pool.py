@@ -22,8 +22,8 @@ class _MaxPool(Module):
     Options   kernel_size K, stride (K if it is None), padding and dilation, an int or one for each axis;
               return_indices; ceil_mode lets a last window reach beyond the end.
     Backward  dx_i = Σ_o dy_o over the windows o whose maximum is at i
-    Why       y_o is one of its inputs, so it moves with that one and with no other. Of equal inputs torch takes the
-              first in its scan, row by row, and so does this. Overlapping windows may share a maximum: their dy add.
+    Why       y_o is one of its inputs, so it changes with that one only. Of equal inputs torch and scratch take the
+              first in a scan row by row. Overlapping windows may share a maximum: their dy add.
     Saves     i.
     Numerics  exact. Padding is -infinity, so it never wins: windows are cut off at the border instead. NaN is larger
               than everything, and of several NaN torch's scan keeps the last.

@@ -95,7 +95,7 @@ class GRU(_GRU, RNNBase):
               with _l1, ..., and with _reverse for the second direction.
     Options   input_size I, hidden_size H, num_layers L; bias=False leaves the biases out; batch_first; dropout, the
               probability between layers; bidirectional, D = 2; dtype of the parameters, float32 or float64; generator
-              draws their initial values, None being the global one.
+              draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions, backwards in time:
                   da_z = dh' * (h - n) z (1 - z)    da_n = dh' * (1 - z) (1 - n²)    da_r = da_n * q r (1 - r)
                   dq = da_n * r                     dh = dh' * z + W_hh^T (da_r, da_z, dq)
@@ -136,7 +136,7 @@ class GRUCell(_GRU, RNNCellBase):
     Shapes    x (N, I) or (I); hx (N, H) or (H), zero if left out; h' like hx.
               weight_ih (3H, I), weight_hh (3H, H), bias_ih, bias_hh (3H).
     Options   input_size I, hidden_size H; bias=False leaves the biases out; dtype of the parameters, float32 or
-              float64; generator draws their initial values, None being the global one.
+              float64; generator draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dh'), the equations of GRU for one step.
     Saves     x, h, the gates and W_hn h + b_hn.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.

@@ -107,7 +107,7 @@ class LSTM(_LSTM, RNNBase):
               gates in order i f g o; likewise with _l1, ..., where I is D·P, and _reverse for the second direction.
     Options   input_size I, hidden_size H, num_layers L; bias=False leaves the biases out; batch_first; dropout, the
               probability between layers; bidirectional, D = 2; proj_size P; dtype of the parameters, float32 or
-              float64; generator draws their initial values, None being the global one.
+              float64; generator draws their initial values (None: the global one).
     Backward  (dx, (dh, dc)) = backward(dy, (dh', dc')): through all steps, layers and directions, backwards in time:
                   dc' += dh' * o (1 - tanh²c')
                   dz_i = dc' * g i (1 - i)          dz_g = dc' * i (1 - g²)
@@ -163,7 +163,7 @@ class LSTMCell(_LSTM, RNNCellBase):
     Shapes    x (N, I) or (I); hx = (h, c), each (N, H) or (H), zero if left out; returns (h', c').
               weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H).
     Options   input_size I, hidden_size H; bias=False leaves the biases out; dtype of the parameters, float32 or
-              float64; generator draws their initial values, None being the global one.
+              float64; generator draws their initial values (None: the global one).
     Backward  (dx, (dh, dc)) = backward(dh', dc'), the equations of LSTM for one step.
     Saves     x, h, c, the gates and tanh c'.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.

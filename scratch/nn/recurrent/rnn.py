@@ -70,7 +70,7 @@ class RNN(_Elman, RNNBase):
               _reverse for the second direction.
     Options   input_size I, hidden_size H, num_layers L; nonlinearity, "tanh" or "relu"; bias=False leaves the biases
               out; batch_first; dropout, the probability between layers; bidirectional, D = 2; dtype of the parameters,
-              float32 or float64; generator draws their initial values, None being the global one.
+              float32 or float64; generator draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions, backwards in time:
                   da = dh' * (1 - h'²) for tanh, dh' where h' > 0 for relu    dh = W_hh^T da    dx = W_ih^T da
               None stands for zero. The gradient of the initial state comes also if hx was left out. For a
@@ -124,7 +124,7 @@ class RNNCell(_Elman, RNNCellBase):
     Shapes    x (N, I) or (I); hx (N, H) or (H), zero if left out; h' like hx.
               weight_ih (H, I), weight_hh (H, H), bias_ih, bias_hh (H).
     Options   input_size I, hidden_size H; bias=False leaves the biases out; nonlinearity, "tanh" or "relu"; dtype of
-              the parameters, float32 or float64; generator draws their initial values, None being the global one.
+              the parameters, float32 or float64; generator draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dh'), the equations of RNN for one step.
     Saves     x, h and h'.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.

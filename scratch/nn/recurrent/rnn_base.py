@@ -27,7 +27,7 @@ class RNNBase(Recurrence, Module):
     Options   mode, "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"; input_size I, hidden_size H, num_layers L; bias=False
               leaves the biases out; batch_first; dropout, the probability between layers; bidirectional, D = 2;
               proj_size, the width of an LSTM's projection; dtype of the parameters, float32 or float64; generator draws
-              their initial values, None being the global one.
+              their initial values (None: the global one).
     Backward  the chain rule downwards: dy_{l-1} is the sum of what both directions of layer l return.
     Random    one coin with P(1) = 1 - dropout for each element of y_l, (T, N, D·P) or (rows, D·P) if packed, in that
               order of memory, layer by layer: torch's masks from the same seed.

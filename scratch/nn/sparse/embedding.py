@@ -21,7 +21,7 @@ class Embedding(Module):
               norm norm_type, are shortened in the weight itself before they are looked up. scale_grad_by_freq:
               dweight[v] is divided by the number of times v was looked up. sparse is accepted and ignored. _weight: the
               values to start from. _freeze: the weight gets no gradient. dtype of the weight, float32 or float64;
-              generator draws it, None being the global one.
+              generator draws it (None: the global one).
     Saves     x.
     Numerics  rows are added in the order of x, as torch adds them.
     Init      weight ~ N(0, 1), torch's draws to the bit, then the padding row is zeroed.

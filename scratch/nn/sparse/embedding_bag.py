@@ -28,7 +28,7 @@ class EmbeddingBag(Module):
     Returns   None, or ds if per_sample_weights were given.
     Options   padding_idx, max_norm, norm_type, scale_grad_by_freq as in Embedding; sparse is accepted, and the gradient
               is dense. num_embeddings V, embedding_dim D; mode is sum, mean or max; _weight holds the values to start
-              from; dtype of the weight, float32 or float64; generator draws it, None being the global one.
+              from; dtype of the weight, float32 or float64; generator draws it (None: the global one).
     Saves     the indices and bags without padding, s, and for max the winners (B, D).
     Init      weight ~ N(0, 1), torch's draws to the bit.
     Torch     torch.nn.EmbeddingBag. Offsets that decrease are refused; torch accepts them. With scale_grad_by_freq

@@ -38,8 +38,8 @@ class TransformerDecoderLayer(Module):
     Returns   backward: dtgt, dmemory.
     Options   d_model E, nhead heads; dim_feedforward, the width of the inner network; dropout, the probability of all
               its dropouts; activation, "relu", "gelu" or a Module; layer_norm_eps; batch_first; norm_first; bias=False
-              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values,
-              None being the global one.
+              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values
+              (None: the global one).
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
     Torch     torch.nn.TransformerDecoderLayer. activation may be a scratch Module where torch takes a function.

@@ -39,8 +39,8 @@ class TransformerEncoderLayer(Module):
               attn_mask and key_padding_mask of MultiheadAttention.
     Options   d_model E, nhead heads; dim_feedforward, the width of the inner network; dropout, the probability of all
               its dropouts; activation, "relu", "gelu" or a Module; layer_norm_eps; batch_first; norm_first; bias=False
-              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values,
-              None being the global one.
+              leaves the biases out; dtype of the parameters, float32 or float64; generator draws their initial values
+              (None: the global one).
     Backward  norm last:   dz = norm2'(dy),  dz += f'(dz);   dx = norm1'(dz),  dx += a'(dx)
               norm first:  dz = dy + norm2'(f'(dy));         dx = dz + norm1'(a'(dz))
     Why       a sum hands its gradient to both terms: the shortcut passes it on unchanged, the block adds its own. In a

@@ -27,8 +27,8 @@ class Transformer(Module):
     Returns   backward: dsrc, dtgt.
     Options   d_model E, nhead heads; num_encoder_layers, num_decoder_layers; dim_feedforward, dropout, activation,
               layer_norm_eps, batch_first, norm_first and bias of every layer; custom_encoder, custom_decoder in place
-              of those made here; dtype of the parameters, float32 or float64; generator draws their initial values,
-              None being the global one.
+              of those made here; dtype of the parameters, float32 or float64; generator draws their initial values
+              (None: the global one).
     Saves     nothing of its own; its layers do.
     Init      after the layers have drawn, every weight matrix is drawn again, Xavier uniform, in torch's order.
     Torch     torch.nn.Transformer.
