@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch.nn.functional as F
-from torch import Tensor
 
 from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
 
-
-@function("dropout")
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    return F.dropout(input, p, training)
-
-
-@function("dropout1d", "dropout2d", "dropout3d")
-def channels(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    return F.dropout2d(input, p, training)
+NAMES = ("dropout", "dropout1d", "dropout2d", "dropout3d")
+for _name in NAMES:
+    function(_name)(getattr(F, _name))
 
 
-@convention("dropout", "dropout1d", "dropout2d", "dropout3d")
+@convention(*NAMES)
 def dropouts(o: Options) -> Iterator[Deviation]:
     p = o.p
     if not 0 < p < 1:

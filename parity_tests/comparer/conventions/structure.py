@@ -15,7 +15,7 @@ LOWEST = torch.finfo(torch.float32).min
 
 
 @function("tril", "triu")
-def triangle(input: Tensor, diagonal: int = 0, *, other: bool = False) -> Tensor:
+def triangle(input: Tensor, diagonal: int = 0) -> Tensor:
     raise NotImplementedError
 
 
