@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
 import numpy as np
+from tqdm import tqdm
 
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.report import Report
@@ -61,6 +63,7 @@ class Case:
         floats_ = [value for value in self.right.state().values() if value.dtype.kind == "f"]
         self.fine = bool(floats_) and all(value.dtype == np.float64 for value in floats_)  # the right is float64 itself
         self.large = sum(value.size for value in self.right.state().values()) >= LARGE
+        self.bar = tqdm(desc="compare", unit=" runs", leave=False, disable=not (self.large and sys.stderr.isatty()))
         self.output_names: list[str] = []
         self.copied = False
         self.other_draws: dict[Key, Any] = {}  # calls of a dropout in which the left draws other random numbers
@@ -95,6 +98,7 @@ class Case:
         given, target = self.given if given is None else given, self.target
         if side is self.twin:
             given, target = (cast(nest, np.float32 if self.fine else np.float64) for nest in (given, target))
+        self.bar.update()
         cotangent = self.cotangent() if self.backward and backward else None
         try:
             numbers = side.run(given, target, training, self.seed, cotangent, probe, wanted, sink)

@@ -94,6 +94,7 @@ def compare(
             _compare_modes(case, mode)
             if steps and not any(m.phase == "failure" for m in report.measurements):
                 compare_steps(case, optimizer, steps)
+    case.bar.close()
     report.seconds = time.perf_counter() - began
     return report
 
@@ -125,9 +126,10 @@ def _left_as_found(case: Case) -> Iterator[None]:
         yield
     finally:
         for side, snapshot in zip(sides, before, strict=True):
-            given = {name: np.array(value) for name, value in side.state().items()} if case.copied else {}
+            own = set(side.parameter_names())  # which a snapshot leaves alone
+            buffers = {n: np.array(v) for n, v in side.state().items() if n not in own} if case.copied else {}
             side.restore(snapshot)
-            for name, value in given.items():
+            for name, value in buffers.items():
                 side.load(name, value)
 
 

@@ -36,6 +36,7 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
     backwards = []
     for i, call in enumerate(trial.calls):
         found += gaps.pop((call.key, "input"), [])
+        case.bar.update()
         ahead, back = own(trial, call, case.seed + 1000 + i)
         found += ahead
         backwards.append(back + gaps.pop((call.key, "cotangent"), []))

@@ -13,6 +13,7 @@ from parity_tests.comparer.case import OTHER_FUNCTION
 from parity_tests.comparer.dropout import same_but_for_draws
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
+from parity_tests.comparer.kinks import at_kinks
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.trial import Trial, raise_to
@@ -52,6 +53,9 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
             m.error, m.first, m.note = 0.0, None, "other random numbers; the share kept and the scale agree"
         judged = _measurements(trial, call, rough, rough, rough, u, True) and judged
     found += judged
+    if all(m.ok for m in found):
+        found += (kinks := at_kinks(trial, call, seed, u))
+        trial.lines[call.key].ok &= all(m.ok for m in kinks)
     apart = [m for m in found if not m.ok and m.what in ours]
     if apart:
         names, limits = [m.what for m in apart], {m.what: m.limit for m in found}
