@@ -117,7 +117,7 @@ def _erfc_float64(x: np.ndarray) -> np.ndarray:
 
 
 def _erf_near(x: np.ndarray) -> np.ndarray:
-    """erf(x) - x of float64 numbers within ±0.8; beyond, a finite number to be overwritten."""
+    """erf(x) - x of float64 numbers within ±0.8; outside, a finite number to be overwritten."""
     x = np.clip(x, -0.8, 0.8)
     y = _polynomial(NEAR, x * x)
     y *= x

@@ -189,7 +189,9 @@ def test_state_that_does_not_fit_changes_nothing():
     saved = copy.deepcopy(before)
     saved["state"][1]["exp_avg"] = np.zeros(5, np.float32)
     saved["state"][0]["exp_avg"] = np.zeros(3, np.float32)
-    with pytest.raises(ValueError, match=r"Adam\.load_state_dict: exp_avg has shape \(5,\), its parameter \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"Adam\.load_state_dict: exp_avg has shape \(5,\), but its parameter has \(2,\)"
+    ):
         optimizer.load_state_dict(saved)
     assert repr(optimizer.state_dict()) == repr(before)
 

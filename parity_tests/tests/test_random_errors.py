@@ -127,7 +127,7 @@ def test_uneven_permutations_are_refused() -> None:
         random.multinomial(np.ones(2, np.float16), 1)
     with pytest.raises(NotImplementedError, match="float16"):
         random.binomial(np.ones(2, np.float16), np.ones(2, np.float16))
-    with pytest.raises(RuntimeError, match="one dtype"):
+    with pytest.raises(RuntimeError, match="must have the same dtype"):
         random.binomial(np.ones(2, np.float32), np.ones(2))
     with pytest.raises(RuntimeError, match="above 2\\^62"):
         random.poisson(np.array([1e20]))

@@ -13,11 +13,11 @@ import numpy as np
 from scratch.nn.axis_matrix import AxisMatrix, Index, as_index
 
 LARGEST = 2**31 - 1  # of an option that counts elements; a larger one overflows where addresses are computed
-KEPT = 256  # so many windows are kept from one forward to the next; what is computed from them is kept with them
+KEPT = 256  # the number of windows kept from one forward to the next, with what is computed from them
 
 
 class Windows(NamedTuple):
-    """A kernel of sizes *K that stands at positions *P of an array of sizes *S.
+    """A kernel of sizes *K at positions *P of an array of sizes *S.
 
     Along each axis, element k of the kernel at position p reads x[stride p + dilation k]. So a kernel spans
     dilation (K - 1) + 1 elements, and there are P = floor((S - span) / stride) + 1 positions.
@@ -32,18 +32,18 @@ class Windows(NamedTuple):
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     def positions(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """How many positions the kernel has along each axis; below 1 where it does not fit."""
+        """The number of positions of the kernel along each axis; below 1 if it does not fit."""
         return tuple((size - span) // s + 1 for size, span, s in zip(sizes, self.spans, self.stride, strict=True))
 
     def sizes(self, positions: Sequence[int]) -> tuple[int, ...]:
-        """The smallest sizes that hold so many positions."""
+        """The smallest sizes that hold this many positions."""
         return tuple((p - 1) * s + span for p, s, span in zip(positions, self.stride, self.spans, strict=True))
 
     def view(self, x: np.ndarray, positions: Sequence[int]) -> np.ndarray:
         """(C, *K, *P, ...): the windows of x (C, *S, ...), without copying anything.
 
         The address of x[stride p + dilation k] is linear in k and in p: one step of k is dilation steps of x, one step
-        of p is stride steps. An element of x shows up in as many windows as cover it, so never write to the whole view.
+        of p is stride steps. An element of x appears in every window that covers it, so never write to the whole view.
         """
         channel, *steps = x.strides
         axes = len(self.kernel)
@@ -83,7 +83,7 @@ class AxisWindows:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Positions (O, K), K being the largest count. A shorter window repeats its last position."""
+        """Positions (O, K), where K is the largest count. A shorter window repeats its last position."""
         t = np.arange(self.counts.max(initial=1))
         return np.minimum(self.first[:, np.newaxis] + self.step * t, self.last[:, np.newaxis])
 
@@ -100,7 +100,7 @@ class AxisWindows:
 
     @cached_property
     def whole(self) -> bool:
-        """Whether there is one window, and it is the axis."""
+        """Whether there is exactly one window, covering the whole axis."""
         return len(self.first) == 1 and int(self.counts[0]) == self.size
 
 

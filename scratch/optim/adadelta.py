@@ -19,11 +19,11 @@ class Adadelta(Optimizer):
         u = ρ u + (1 - ρ) δ²                       mean square of the updates
         θ = θ - lr δ
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr, a factor; rho, the decay of
+    Options   params, an iterable of parameters or of groups with their own options; lr, a factor; rho, the decay of
               both means; eps; weight_decay; maximize.
     State     step; square_avg: v; acc_delta: u.
     Why       g / sqrt(v) has no unit, and sqrt(u) has that of θ. u starts at 0, so the first steps are of size
-              sqrt(eps): eps sets how fast learning begins, not only what it guards against.
+              sqrt(eps): eps sets how fast learning begins; it is not only a safeguard.
     Differs   lr is 1 in the paper and here; Keras' default is 0.001 and its eps 1e-7, scaled down a thousandfold.
     Torch     torch.optim.Adadelta; same names and defaults.
     Raises    ValueError for a negative lr, eps or weight_decay, and for rho outside [0, 1].

@@ -24,7 +24,7 @@ class Adafactor(Optimizer):
 
     The gradient is negated if maximize. eps = (eps1, eps2); eps1 None is the machine epsilon of the dtype.
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; beta2_decay; eps = (eps1,
+    Options   params, an iterable of parameters or of groups with their own options; lr; beta2_decay; eps = (eps1,
               eps2); d, the largest rms of an update; weight_decay; maximize.
     State     step: t; row_var: R (..., rows, 1) and col_var: C (..., 1, columns), or variance: v for vectors.
     Why       R C / <R> is the matrix of rank one that is nearest to v in the I-divergence; only the means of rows and

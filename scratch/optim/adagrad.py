@@ -1,4 +1,4 @@
-"""Adagrad: every weight's rate falls with the gradients that it has seen."""
+"""Adagrad: every weight's rate falls with the sum of its squared gradients."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,11 +17,11 @@ class Adagrad(Optimizer):
         s = s + g²
         θ = θ - lr / (1 + (t - 1) lr_decay) · g / (sqrt(s) + eps)
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; lr_decay; weight_decay;
-              initial_accumulator_value, what the sums start from; eps; maximize.
+    Options   params, an iterable of parameters or of groups with their own options; lr; lr_decay; weight_decay;
+              initial_accumulator_value, the initial value of the sums; eps; maximize.
     State     step: t; sum: s, which starts at initial_accumulator_value. Both exist before the first step.
     Differs   lr_decay is torch's own. Keras starts s at 0.1, adds eps 1e-7 inside the root, and has lr 0.001; here s
-              starts at 0, eps 1e-10 stands outside, and lr is 0.01, so the first step has size lr for every weight.
+              starts at 0, eps 1e-10 is outside, and lr is 0.01, so the first step has size lr for every weight.
     Torch     torch.optim.Adagrad; same names and defaults.
     Raises    ValueError for a negative hyperparameter.
     Source    Duchi, Hazan, Singer 2011, JMLR 12.

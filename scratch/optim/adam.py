@@ -19,16 +19,17 @@ class Adam(Optimizer):
         v = β2 v + (1 - β2) g²                     mean of their squares
         θ = θ - lr / (1 - β1^t) · m / (sqrt(v) / sqrt(1 - β2^t) + eps)
 
-    With amsgrad the largest v so far stands in the root. With decoupled_weight_decay, θ is first multiplied by
-    1 - lr weight_decay, and g is the plain gradient: AdamW.
+    With amsgrad the root is of the largest v so far. With decoupled_weight_decay, θ is first multiplied by 1 - lr
+    weight_decay, and g is the plain gradient: AdamW.
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+    Options   params, an iterable of parameters or of groups with their own options; lr; betas (β1, β2); eps;
               weight_decay; amsgrad; maximize; decoupled_weight_decay.
     Numerics  the root's correction c = sqrt(1 - β2^t) is not divided out of every root; it is taken into two numbers:
                   m / (sqrt(v) / c + eps) = c m / (sqrt(v) + c eps)
-    Cost      12 statements, and some more with weight_decay, amsgrad or maximize. 28 bytes a weight pass between memory
-              and cache, the least possible, and 120 between cache and core, where torch's fused kernel moves 28. A step
-              takes 1.8 times as long as the fused one on 1e5 weights, 2.5 times on 1e7; 0.7 and 0.3 of torch's default.
+    Cost      12 statements, and some more with weight_decay, amsgrad or maximize. 28 bytes per weight pass between
+              memory and cache, the least possible, and 120 between cache and core, where torch's fused kernel moves 28.
+              A step takes 1.8 times as long as the fused one on 1e5 weights, 2.5 times on 1e7; 0.7 and 0.3 of torch's
+              default.
     State     step: t; exp_avg: m; exp_avg_sq: v; max_exp_avg_sq with amsgrad.
     Why       m and v start at 0 and so are too small by the factors 1 - β^t; dividing by them corrects the bias.
     Differs   eps is added outside the root, after the correction, as in algorithm 1 of the paper. Keras, scikit-learn

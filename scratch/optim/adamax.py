@@ -18,7 +18,7 @@ class Adamax(Optimizer):
         u = max(β2 u, |g| + eps)                   decaying maximum of their sizes
         θ = θ - lr / (1 - β1^t) · m / u
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+    Options   params, an iterable of parameters or of groups with their own options; lr; betas (β1, β2); eps;
               weight_decay; maximize.
     State     step: t; exp_avg: m; exp_inf: u.
     Why       Adam's v with exponent p in place of 2 tends to this maximum as p grows. It needs no bias correction.

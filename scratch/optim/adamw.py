@@ -11,12 +11,12 @@ class AdamW(Adam):
 
         θ = (1 - lr weight_decay) θ, then Adam's step with the plain gradient
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+    Options   params, an iterable of parameters or of groups with their own options; lr; betas (β1, β2); eps;
               weight_decay; amsgrad; maximize.
     Why       L2 in the gradient is divided by Adam's root, so that weights with large gradients decay less. Decoupled,
-              all weights decay alike.
+              all weights decay at the same rate.
     State     Adam's.
-    Differs   the paper scales decay by a schedule η of its own; here, as in torch, optax and Keras, η is lr itself.
+    Differs   the paper scales decay by a separate schedule η; here, as in torch, optax and Keras, η is lr itself.
               weight_decay is 0.01 here, 1e-4 in optax and 0.004 in Keras.
     Torch     torch.optim.AdamW; same names and defaults.
     Raises    ValueError as Adam does.

@@ -19,7 +19,7 @@ class ASGD(Optimizer):
         η = lr / (1 + lambd lr t)^alpha            for the next step; lr in the first one
         μ = 1 / max(1, t - t0)                     for the next step
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; lambd, the decay; alpha, the
+    Options   params, an iterable of parameters or of groups with their own options; lr; lambd, the decay; alpha, the
               power of the step size; t0, the step at which averaging begins; weight_decay; maximize.
     State     step: t; eta: η; mu: μ; ax: a. The average is not used by the steps: copy it into the model to evaluate.
     Differs   η and μ are rounded to float32, in float64 training too, as torch does.

@@ -19,7 +19,8 @@ def get_total_norm(
 ) -> np.floating:
     """The p-norm of all arrays as one vector, (Σ |x|^p)^(1/p): as the norm of the arrays' norms.
 
-    p = norm_type; inf gives the largest |x|, 0 counts the nonzero arrays' norms as torch does. No arrays give 0.
+    p = norm_type; inf gives the largest |x|, 0 counts the nonzero arrays' norms as torch does. Without arrays the norm
+    is 0.
 
     Torch     torch.nn.utils.get_total_norm.
     Raises    RuntimeError for a NaN or infinite norm with error_if_nonfinite, and for p < 0 or inf of an empty array.
@@ -58,12 +59,12 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> np.floating:
-    """Scale all gradients so that their norm, as one vector, is at most max_norm; return the norm before.
+    """Scale all gradients so that their norm, as one vector, is at most max_norm; return the norm before scaling.
 
         g = g · min(1, max_norm / (norm + 1e-6))
 
     Differs   1e-6 is added to the norm, so a gradient of norm 1 clipped to 1 becomes shorter by 1e-6. Keras' clipnorm
-              clips each variable for itself; its global_clipnorm is this one.
+              clips each variable separately; its global_clipnorm is this function.
     Torch     torch.nn.utils.clip_grad_norm_.
     Raises    RuntimeError as get_total_norm does. With a NaN norm all gradients become NaN, as in torch.
     Source    Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063.
@@ -82,7 +83,7 @@ def clip_grad_norm_(
 def clip_grads_with_norm_(
     parameters: Parameter | Iterable[Parameter], max_norm: float, total_norm: np.floating | float
 ) -> None:
-    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), for a norm computed before.
+    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), for a norm that was already computed.
 
     Torch     torch.nn.utils.clip_grads_with_norm_.
     """

@@ -16,10 +16,10 @@ BLOCK = 2**17  # values; five float32 vectors of this length are 2.6 MB
 
 
 def blocks(vectors: Sequence[np.ndarray], work: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Vectors of one length piece by piece, so that what one statement of a rule wrote is in the cache for the next.
+    """Vectors of the same length in pieces, so that what one statement of a rule wrote is in the cache for the next.
 
-    The arrays to work in lend every piece the same memory, which therefore stays in the cache. Adam on 10 million
-    weights takes 0.6 of the time.
+    All pieces share the memory of the work arrays, which therefore stays in the cache. Adam on 10 million weights takes
+    0.6 of the time.
     """
     for start in range(0, len(vectors[0]), BLOCK):
         pieces = [vector[start : start + BLOCK] for vector in vectors]
@@ -58,7 +58,7 @@ class Flat:
         return self.vectors[name]
 
     def flush(self, names: Sequence[str]) -> None:
-        """Set float32 state below 1e-34 to 0. It would decay into subnormal numbers, and stay there.
+        """Set float32 state below 1e-34 to 0. Otherwise it decays into subnormal numbers and stays there.
 
         Many processors compute with those fifty times slower, and inputs that are mostly zero, as the border of images,
         make many of them. An average with factor 0.9 loses three digits in the 64 steps from one flush to the next.
@@ -69,7 +69,7 @@ class Flat:
                 vector[np.abs(vector) < 1e-34] = 0
 
     def collect(self, call: str) -> None:
-        """Copy gradients that were computed elsewhere into `grad`, and check that the parameters are still ours."""
+        """Copy gradients that were computed elsewhere into `grad`, and check that the parameters still lie here."""
         for parameter, view, buffer in zip(self.parameters, self.views, self.buffers, strict=True):
             if parameter.data is not view:
                 raise RuntimeError(
@@ -123,7 +123,7 @@ class Run:
             yield self.flat.views[i], self.flat.buffers[i], state
 
     def scratch(self, name: str) -> np.ndarray:
-        """An array to work in, with arbitrary values. It is kept for the next step."""
+        """A work array with arbitrary values. It is kept for the next step."""
         if name not in self.flat.scratch:
             self.flat.scratch[name] = np.empty_like(self.flat.theta)
         return self.flat.scratch[name][self.span]
@@ -132,7 +132,7 @@ class Run:
         return name in self.states[0]
 
     def vector(self, name: str, fill: float = 0.0) -> np.ndarray:
-        """State with one value per weight; begins as `fill`."""
+        """State with one value per weight, initially `fill`."""
         whole = self.flat.vector(name)
         piece = whole[self.span]
         if not self.has(name):
@@ -142,7 +142,7 @@ class Run:
         return piece
 
     def scalar(self, name: str, start: float) -> np.floating:
-        """State with one value per parameter, a float32 as in torch; begins as `start`."""
+        """State with one value per parameter, a float32 as in torch, initially `start`."""
         return self.states[0].get(name, np.float32(start))
 
     def set(self, name: str, value: Any) -> None:

@@ -1,8 +1,8 @@
 """torch's compound in-place operations, in its order of roundings.
 
-An update rule is a dozen of them over 1-D arrays. Each takes `tmp`, an array to work in, so that no step allocates.
-torch's vectorized loops fuse the last multiply and add into one rounding; NumPy has no such instruction, so results
-differ by about half a unit in the last place of the largest term. Everything else is the same sequence.
+An update rule is a dozen of them over 1-D arrays. Each takes `tmp`, a work array, so that no step allocates. torch's
+vectorized loops fuse the last multiply and add into one rounding; NumPy has no such instruction, so results differ by
+about half a unit in the last place of the largest term. Everything else is the same sequence.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def add_(x: Array, y: Array, alpha: float, tmp: Array) -> None:
 
 
 def lerp_(x: Array, end: Array, weight: float, tmp: Array) -> None:
-    """Move x towards `end` by the fraction `weight`; from the nearer side, so that weight 1 arrives exactly."""
+    """Move x towards `end` by the fraction `weight`; from the nearer end, so that weight 1 gives exactly `end`."""
     np.subtract(end, x, out=tmp)
     if abs(weight) < 0.5:
         tmp *= weight

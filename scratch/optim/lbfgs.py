@@ -1,4 +1,4 @@
-"""L-BFGS: a quasi-Newton method with the memory of the last steps."""
+"""L-BFGS: a quasi-Newton method that remembers the last steps."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ class LBFGS(Optimizer):
     Why       H is never formed: two loops over the pairs apply it (Nocedal's two-loop recursion), starting from the
               multiple H_diag = y·s / y·y of the identity. Pairs with y·s <= 1e-10 would make H lose definiteness and
               are skipped.
-    Differs   without line_search_fn="strong_wolfe" nothing guards against a step that is too long. SciPy's L-BFGS-B
-              always searches.
+    Differs   without line_search_fn="strong_wolfe" a step may be too long. SciPy's L-BFGS-B always searches.
     Torch     torch.optim.LBFGS; same names and defaults.
     Raises    ValueError for a negative lr, several groups or dtypes; RuntimeError for an unknown line search; TypeError
               without a closure.
@@ -67,12 +66,12 @@ class LBFGS(Optimizer):
         }
         super().__init__(params, defaults)
         if len(self.flats) != 1 or len(self.flats[0]) != 1:
-            raise ValueError("LBFGS: all parameters must be in one group and of one dtype.")
+            raise ValueError("LBFGS: all parameters must be in one group and have the same dtype.")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Up to max_iter iterations. Returns the loss of the first evaluation."""
         if closure is None:
-            raise TypeError("LBFGS.step: it evaluates the loss several times; pass a closure that returns it.")
+            raise TypeError("LBFGS.step evaluates the loss several times; pass a closure that returns it.")
         if self.flats[0][0].theta.size == 0:
             raise RuntimeError("LBFGS.step: the parameters have no elements. Is the model empty?")
         self.steps_taken += 1
@@ -158,7 +157,7 @@ class LBFGS(Optimizer):
     def _along(
         self, closure: Callable[[], Any], flat: Flat, d: np.ndarray
     ) -> Callable[[Any], tuple[float, np.ndarray]]:
-        """Loss and gradient at theta + t d as a function of t, which leaves theta as it is."""
+        """Loss and gradient at theta + t d as a function of t, which leaves theta unchanged."""
         start = flat.theta.copy()
 
         def evaluate(t: Any) -> tuple[float, np.ndarray]:

@@ -24,17 +24,17 @@ class Muon(Optimizer):
     ratio is sqrt(max(1, rows / columns)), or 0.2 sqrt(max(rows, columns)) with adjust_lr_fn="match_rms_adamw", so that
     updates are as large as AdamW's.
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; weight_decay; momentum;
+    Options   params, an iterable of parameters or of groups with their own options; lr; weight_decay; momentum;
               nesterov; ns_coefficients a, b, c; eps, the least |u|; ns_steps; adjust_lr_fn.
     State     momentum_buffer: b. There is no step count.
     Why       all directions of the update get about the same length, while a gradient is dominated by a few. The
               polynomial moves singular values in (0, 1] to between 0.7 and 1.2 in five iterations.
     Numerics  as in torch the iterations run in bfloat16: float32 products, rounded to 8 significant bits after each.
               The order of summation decides a few of these roundings. For small matrices O equals torch's to the bit;
-              in large ones a part of its elements differs by a step of bfloat16, 2^-8 of their size.
+              in large ones some of its elements differ by a step of bfloat16, 2^-8 of their size.
     Differs   Jordan's original adds the momentum without (1 - momentum), which the normalization removes again.
     Torch     torch.optim.Muon; same names and defaults. Use another optimizer for biases and embeddings.
-    Raises    ValueError for a parameter that is no matrix, a negative lr, momentum or weight_decay, an unknown
+    Raises    ValueError for a parameter that is not a matrix, a negative lr, momentum or weight_decay, an unknown
               adjust_lr_fn, and ns_steps of 100 or more.
     Source    Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; Liu et al. 2025, arXiv:2502.16982.
     """
@@ -77,7 +77,7 @@ class Muon(Optimizer):
             if parameter.ndim != 2:
                 raise ValueError(
                     f"Muon: only matrices can be made orthogonal, got a parameter of shape {parameter.shape}. "
-                    "Give it to another optimizer, AdamW say."
+                    "Give it to another optimizer, for example AdamW."
                 )
 
     def update(self, group: dict[str, Any], run: Run) -> None:
@@ -97,7 +97,7 @@ class Muon(Optimizer):
 def orthogonalize(u: np.ndarray, coefficients: tuple[float, float, float], steps: int, eps: float) -> np.ndarray:
     """About U V^T for u = U S V^T, by Newton-Schulz iterations in bfloat16."""
     if steps >= 100:
-        raise ValueError(f"Muon: ns_steps must be less than 100, got {steps}. Five are usual.")
+        raise ValueError(f"Muon: ns_steps must be less than 100, got {steps}. The usual value is 5.")
     if len(coefficients) != 3:
         raise ValueError(f"Muon: ns_coefficients must be three numbers, got {len(coefficients)}.")
     a, b, c = coefficients

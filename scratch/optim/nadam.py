@@ -18,11 +18,11 @@ class NAdam(Optimizer):
         μ_t = β1 (1 - 0.96^(t momentum_decay) / 2)        P_t = μ_1 μ_2 ... μ_t
         θ = θ - lr ((1 - μ_t) / (1 - P_t) g + μ_(t+1) / (1 - P_(t+1)) m) / (sqrt(v / (1 - β2^t)) + eps)
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+    Options   params, an iterable of parameters or of groups with their own options; lr; betas (β1, β2); eps;
               weight_decay; momentum_decay; decoupled_weight_decay; maximize.
     State     step: t; mu_product: P_t; exp_avg: m; exp_avg_sq: v.
-    Differs   P is kept in float32, in float64 training too, as torch keeps it. weight_decay in the gradient and
-              decoupled_weight_decay are torch's; Keras has the latter alone.
+    Differs   P is kept in float32, in float64 training too, as torch keeps it. torch has weight_decay in the gradient
+              and decoupled_weight_decay; Keras has only the latter.
     Torch     torch.optim.NAdam; same names and defaults.
     Raises    ValueError for a negative lr, eps, weight_decay or momentum_decay, and for betas outside [0, 1).
     Source    Dozat 2016, Incorporating Nesterov momentum into Adam.

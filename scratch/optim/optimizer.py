@@ -29,9 +29,9 @@ class Optimizer:
     state         parameter -> name -> array or number; arrays are views of the flat buffers
     scalars       names of the state that has one number per parameter
     vectors       names of the state that has one value per weight
-    fading        those of them that decay towards 0 where there is no gradient, and may as well be 0
+    fading        those vectors that decay towards 0 without a gradient and may be set to 0
 
-    Execution options of torch's (foreach, fused, capturable, differentiable, tensor lr, hooks) have no counterpart.
+    torch's execution options (foreach, fused, capturable, differentiable, tensor lr, hooks) have no counterpart.
     """
 
     scalars: tuple[str, ...] = ("step",)
@@ -39,7 +39,7 @@ class Optimizer:
     fading: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """The constructors of scratch's own rules get NumPy scalars as Python numbers."""
+        """The constructors of scratch's own rules receive NumPy scalars as Python numbers."""
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("scratch.") and "__init__" in vars(cls):
             cls.__init__ = plain_options(cls.__init__)  # type: ignore[method-assign]
@@ -56,7 +56,7 @@ class Optimizer:
         self.steps_taken = 0
         groups = list(params)
         if not groups:
-            raise ValueError(f"{self._name}: got an empty parameter list. Is the model without parameters?")
+            raise ValueError(f"{self._name}: got an empty parameter list. Does the model have parameters?")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -115,14 +115,14 @@ class Optimizer:
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take further parameters, with hyperparameters of their own where they differ from the defaults."""
+        """Add parameters, with their own hyperparameters where they differ from the defaults."""
         if not isinstance(param_group, dict):
             raise TypeError(f"{self._name}: a parameter group must be a dict, got {type(param_group).__name__}.")
         if "params" not in param_group:
             raise KeyError(f"{self._name}: a parameter group needs the key 'params', got {sorted(param_group)}.")
         params = param_group["params"]
         if isinstance(params, set):
-            raise TypeError(f"{self._name}: a set has no order that lasts from run to run. Pass a list of parameters.")
+            raise TypeError(f"{self._name}: the order of a set changes from run to run. Pass a list of parameters.")
         if not isinstance(params, Parameter | Iterable):
             raise TypeError(f"{self._name}: 'params' must be a list of Parameters, got {type(params).__name__}.")
         entries = [params] if isinstance(params, Parameter) else list(params)
@@ -173,22 +173,22 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from a state_dict of this class or of torch's. On an error nothing has changed.
 
-        As in torch, values take their parameter's dtype, except step counts, and the saved hyperparameters replace
-        the present ones.
+        As in torch, values take their parameter's dtype, except step counts, and the saved hyperparameters replace the
+        current ones.
         """
         call = f"{self._name}.load_state_dict"
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"{call}: expected a dict, got {type(state_dict).__name__}.")
         for key in ("state", "param_groups"):
             if key not in state_dict:
-                raise KeyError(f"{call}: there is no {key!r}, only {sorted(map(str, state_dict))}.")
+                raise KeyError(f"{call}: the key {key!r} is missing; the keys are {sorted(map(str, state_dict))}.")
         saved = state_dict["param_groups"]
         if not all("params" in group for group in saved):
-            raise KeyError(f"{call}: a group without 'params' says nothing of its parameters. Is the file damaged?")
+            raise KeyError(f"{call}: a group lacks the key 'params'. Is the file damaged?")
         sizes, saved_sizes = [len(g["params"]) for g in self.param_groups], [len(g["params"]) for g in saved]
         if sizes != saved_sizes:
             raise ValueError(
-                f"{call}: the optimizer has groups of {sizes} parameters, the state_dict of {saved_sizes}. "
+                f"{call}: the optimizer has groups of {sizes} parameters, the state_dict groups of {saved_sizes}. "
                 "Was it saved from another network, or are the groups in another order?"
             )
         ours = [p for group in self.param_groups for p in group["params"]]
@@ -219,7 +219,7 @@ class Optimizer:
         if isinstance(parameter, Parameter) and name != "step":
             array = array.astype(parameter.dtype, copy=False)
         if name in self.vectors and array.shape != parameter.shape:
-            raise ValueError(f"{call}: {name} has shape {array.shape}, its parameter {parameter.shape}.")
+            raise ValueError(f"{call}: {name} has shape {array.shape}, but its parameter has {parameter.shape}.")
         return array[()] if name in self.scalars else array
 
     def __getstate__(self) -> dict[str, Any]:
@@ -244,14 +244,14 @@ class Optimizer:
 
 
 def plain_group(group: dict[str, Any]) -> None:
-    """The hyperparameters as Python numbers: an np.float64, which a schedule may bring, would promote whole arrays."""
+    """The hyperparameters as Python numbers: an np.float64, which a schedule may set, would promote whole arrays."""
     for name, value in group.items():
         if name != "params" and type(value) is not float:
             group[name] = plain(value)
 
 
 def _as_arrays(nest: Any) -> Any:
-    """NumPy scalars as 0-d arrays, which stand for torch's 0-d tensors."""
+    """NumPy scalars as 0-d arrays, the counterpart of torch's 0-d tensors."""
     if isinstance(nest, dict):
         return {key: _as_arrays(value) for key, value in nest.items()}
     if isinstance(nest, list):
@@ -260,7 +260,7 @@ def _as_arrays(nest: Any) -> Any:
 
 
 def check_range(call: str, name: str, value: float, low: float = 0.0, high: float = math.inf) -> None:
-    """Refuse a hyperparameter that is no number, NaN, or outside [low, high]."""
+    """Refuse a hyperparameter that is not a number, is NaN, or lies outside [low, high]."""
     if not isinstance(value, Real):
         raise TypeError(f"{call}: {name} must be a number, got {type(value).__name__}.")
     if not low <= value <= high:

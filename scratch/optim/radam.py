@@ -21,11 +21,11 @@ class RAdam(Optimizer):
         θ = θ - lr m / (1 - β1^t)
         r = sqrt((ρ - 4) (ρ - 2) ρ∞ / ((ρ∞ - 4) (ρ∞ - 2) ρ))
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; betas (β1, β2); eps;
+    Options   params, an iterable of parameters or of groups with their own options; lr; betas (β1, β2); eps;
               weight_decay; decoupled_weight_decay; maximize.
     State     step: t; exp_avg: m; exp_avg_sq: v.
     Why       ρ is the number of gradients that v averages in effect. The variance of 1/sqrt(v) exists only for ρ > 4;
-              r scales it to what it is with many. With β2 = 0.999 the first five steps are plain momentum.
+              r scales it to its value for many gradients. With β2 = 0.999 the first five steps are plain momentum.
     Differs   the paper tests ρ > 4 and has no eps; torch tests ρ > 5 and adds eps to the uncorrected root.
     Torch     torch.optim.RAdam; same names and defaults.
     Raises    ValueError for a negative lr, eps or weight_decay, and for betas outside [0, 1).

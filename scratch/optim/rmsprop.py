@@ -19,10 +19,10 @@ class RMSprop(Optimizer):
         d = sqrt(v) + eps                          sqrt(v - a²) + eps if centered
         θ = θ - lr g / d                           with momentum: b = momentum b + g / d,  θ = θ - lr b
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr; alpha, the decay of the mean
+    Options   params, an iterable of parameters or of groups with their own options; lr; alpha, the decay of the mean
               square; eps; weight_decay; momentum; centered; maximize.
     State     step; square_avg: v; momentum_buffer: b with momentum; grad_avg: a if centered.
-    Differs   eps 1e-8 stands outside the root; Keras and TensorFlow have it inside, sqrt(v + 1e-7), which is larger in
+    Differs   eps 1e-8 is outside the root; Keras and TensorFlow have it inside, sqrt(v + 1e-7), which is larger in
               effect, and rho = 0.9 where α = 0.99 here. autograd starts v at 1.
     Torch     torch.optim.RMSprop; same names and defaults.
     Raises    ValueError for a negative hyperparameter.

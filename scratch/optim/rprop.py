@@ -1,4 +1,4 @@
-"""Rprop: steps by the sign of the gradient, each weight at a pace of its own."""
+"""Rprop: steps by the sign of the gradient, with a separate step size for each weight."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,18 +13,19 @@ from scratch.optim.optimizer import Optimizer, check_range
 class Rprop(Optimizer):
     """Resilient backpropagation, for gradients of the whole data set.
 
-        e = η+ where g and the previous g have one sign, η- where they differ, 1 where either is 0
+        e = η+ where g and the previous g have the same sign, η- where they differ, 1 where either is 0
         Δ = e Δ, kept within step_sizes
-        g = 0 where the signs differ: no step, and none is reversed next time
+        g = 0 where the signs differ: no step, and no reversal next time
         θ = θ - Δ sign(g)
 
     The gradient is negated if maximize.
 
-    Options   params, an iterable of parameters or of groups with options of their own; lr, the first step size; etas
-              (η-, η+), by which it shrinks and grows; step_sizes, its bounds; maximize.
+    Options   params, an iterable of parameters or of groups with their own options; lr, the first step size; etas (η-,
+              η+), the factors by which it shrinks and grows; step_sizes, its bounds; maximize.
     State     step; prev: the previous g; step_size: Δ, which starts at lr.
-    Why       the gradient's size says little about the distance to the minimum; a change of sign says it was passed.
-    Differs   this is the variant iRprop-. The sign of NaN is 0 in torch, so a NaN gradient makes no step, and here too.
+    Why       the gradient's size says little about the distance to the minimum; a change of sign says that the step
+              went past it.
+    Differs   this is the variant iRprop-. The sign of NaN is 0 in torch, so a NaN gradient makes no step; here too.
     Torch     torch.optim.Rprop; same names and defaults.
     Raises    ValueError for a negative lr and unless 0 < η- < 1 < η+.
     Source    Riedmiller, Braun 1993; Igel, Hüsken 2000.

@@ -27,7 +27,7 @@ def strong_wolfe(
     c2: float = 0.9,
     tolerance_change: float = 1e-9,
 ) -> tuple[Point, int]:
-    """A step t along d that makes f fall enough and its slope small enough; and the number of evaluations.
+    """A step t along d that lowers f enough and makes its slope small enough; and the number of evaluations.
 
         f(t) <= f(0) + c1 t f'(0)         |f'(t)| <= -c2 f'(0)
 
@@ -96,12 +96,12 @@ def strong_wolfe(
 
 
 def _by_value(bracket: list[Point]) -> tuple[int, int]:
-    """The places of the lower and of the higher point."""
+    """The indices of the lower and of the higher point."""
     return (0, 1) if bracket[0].f <= bracket[-1].f else (1, 0)
 
 
 def cubic_minimum(p: Point, q: Point, bounds: tuple[Any, Any]) -> Any:
-    """Where the cubic through two values and slopes is least, within bounds; their middle if it has no minimum."""
+    """The minimum of the cubic through two values and slopes, within bounds; their middle if it has no minimum."""
     low, high = bounds
     d1 = p.slope + q.slope - 3 * (p.f - q.f) / (p.t - q.t)
     square = d1**2 - p.slope * q.slope

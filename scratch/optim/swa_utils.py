@@ -67,7 +67,7 @@ def get_swa_multi_avg_fn() -> MultiAverage:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
-    """The exponential mean, in place, for lists of arrays. Integers are averaged in float32, and cut."""
+    """The exponential mean, in place, for lists of arrays. Integers are averaged in float32 and truncated."""
     _check_decay("get_ema_multi_avg_fn", decay)
     single = get_ema_avg_fn(decay)
 
@@ -96,10 +96,10 @@ class AveragedModel(Module):
         n_averaged = 0    a = x
         afterwards        a = avg_fn(a, x, n_averaged); by default the mean, a + (x - a) / (n_averaged + 1)
 
-    Buffers are copied from the model, or averaged with use_buffers; the mean of integers is cut to an integer, so a
-    counter's mean runs late, or stands still. multi_avg_fn works in place on lists of arrays.
+    Buffers are copied from the model, or averaged with use_buffers; the mean of integers is truncated to an integer, so
+    a counter's mean lags behind or does not change. multi_avg_fn works in place on lists of arrays.
 
-    Backward  the copy's. It is a model as any other.
+    Backward  that of the copy, which is a model like any other.
     Torch     torch.optim.swa_utils.AveragedModel; state_dict has the same names.
     Raises    AssertionError if both avg_fn and multi_avg_fn are given; what they raise for integers or bools.
     Source    Polyak, Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407.
@@ -118,7 +118,7 @@ class AveragedModel(Module):
             raise AssertionError("AveragedModel: pass avg_fn or multi_avg_fn, not both.")
         self.module = copy.deepcopy(model)
         for parameter in self.module.parameters():
-            parameter.grad = parameter.grad_buffer = None  # those are the model's, not this copy's
+            parameter.grad = parameter.grad_buffer = None  # these belong to the model, not to this copy
         self.register_buffer("n_averaged", np.zeros((), np.int64))
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
@@ -131,7 +131,7 @@ class AveragedModel(Module):
         return self.module.backward(*cotangents)
 
     def update_parameters(self, model: Module) -> None:
-        """Take the model's present parameters into the average."""
+        """Add the model's current parameters to the average."""
         averaged, current = _parameters(self.module), _parameters(model)
         buffers, model_buffers = list(self.module.buffers()), list(model.buffers())
         if self.use_buffers:
@@ -160,10 +160,10 @@ def _copy_all(targets: list[np.ndarray], values: list[np.ndarray]) -> None:
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:
-    """Compute the running statistics of the BatchNorm layers anew, by one pass over the data.
+    """Recompute the running statistics of the BatchNorm layers in one pass over the data.
 
-    An average of weights was never trained itself, so the statistics that the model gathered are not its own. Batches
-    may be arrays or tuples, of which the first entry is the input.
+    Averaged weights were never trained themselves, so the model's statistics do not fit them. Batches are arrays, or
+    tuples whose first entry is the input.
 
     Torch     torch.optim.swa_utils.update_bn.
     """
@@ -195,7 +195,7 @@ class SWALR(LRScheduler):
     Options   optimizer, whose rates it sets; swa_lr, one rate or one for each group; anneal_epochs; anneal_strategy,
               "cos" or "linear"; last_epoch, -1 at the start.
     Torch     torch.optim.swa_utils.SWALR.
-    Raises    ValueError for an unknown anneal_strategy or anneal_epochs that is no integer of at least 0.
+    Raises    ValueError for an unknown anneal_strategy or anneal_epochs that is not an integer of at least 0.
     Source    Izmailov et al. 2018, arXiv:1803.05407.
     """
 

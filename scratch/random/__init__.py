@@ -6,7 +6,8 @@ Engines:        mersenne.py (CPU), philox.py (CUDA); generator.py holds them and
 Distributions:  uniform.py, integers.py, normals.py, bernoulli.py, exponential.py, counts.py, multinomial.py,
                 permutation.py.
 Arithmetic:     avx2_float32.py and libm_float32.py (log, sin, cos), libm_float64.py, rounding.py (fused multiply-add);
-                arch.py chooses whose, memory_order.py in which order an array is filled, topk.py in which ties come.
+                arch.py chooses among them, memory_order.py sets the order in which an array is filled, topk.py that of
+                ties.
 """
 
 from scratch.random.arch import get_arch, set_arch

@@ -1,4 +1,4 @@
-"""Which machine's torch is reproduced: the few places where torch itself rounds differently from machine to machine.
+"""The machine whose torch is reproduced: torch itself rounds differently from machine to machine in a few places.
 
     arch        uniform_(a, b), single normals        float32 normal, 16 values or more
     'avx2'      u * (b - a) + a rounds once           torch's own vector polynomials for log, sin and cos
@@ -7,7 +7,7 @@
 
 'avx2' is what torch runs on any x86 processor with AVX2 or AVX-512, 'scalar' what it runs on an older one or under
 ATEN_CPU_CAPABILITY=default, 'aarch64' what it runs on 64-bit ARM Linux. So torch is not bit-portable, and one machine
-has to be chosen. Beside 'avx2', in four million values each:
+has to be chosen. Compared with 'avx2', over four million values each:
 
     float32 randn of 16 values or more      'aarch64', 'scalar'    38% differ, by at most 19 ulp of 1 (2.3e-6)
     uniform_(-0.1, 0.1)                     'scalar'               half of them differ, by at most 1 ulp of 0.1
@@ -29,7 +29,7 @@ _chosen: str | None = None
 
 
 def set_arch(name: str | None) -> None:
-    """Reproduce the torch of this kind of machine from now on; None goes back to the default.
+    """Reproduce the torch of this kind of machine from now on; None restores the default.
 
     Raises    ValueError for a name that is not one of ARCHS.
     """
@@ -40,7 +40,7 @@ def set_arch(name: str | None) -> None:
 
 
 def get_arch() -> str:
-    """Name the machine reproduced: `set_arch`'s choice, else SCRATCH_ARCH's, else the one torch would find here."""
+    """The machine reproduced: the choice of `set_arch`, else SCRATCH_ARCH, else what torch would find here."""
     return _chosen or default_arch()
 
 
@@ -56,9 +56,9 @@ def default_arch() -> str:
 
 
 def has_avx2() -> bool:
-    """Whether the processor has AVX2 and fused multiply-add, as Linux says; elsewhere as NumPy says.
+    """Whether the processor has AVX2 and fused multiply-add, according to Linux, or elsewhere to NumPy.
 
-    NumPy says what it runs itself, which NPY_DISABLE_CPU_FEATURES cuts down, and torch does not read that.
+    NumPy reports the features it uses itself; NPY_DISABLE_CPU_FEATURES reduces these, and torch does not read it.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
@@ -73,4 +73,4 @@ def has_avx2() -> bool:
 
 def check_name(call: str, name: str) -> None:
     if name not in ARCHS:
-        raise ValueError(f"{call}: no machine is called {name!r}; choose one of {', '.join(ARCHS)}.")
+        raise ValueError(f"{call}: unknown architecture {name!r}; choose one of {', '.join(ARCHS)}.")

@@ -1,7 +1,7 @@
 """float32 log, sin and cos of torch's AVX2 kernels, to the bit: polynomials whose every a * b + c rounds once.
 
-A product of two float32 is exact in float64, so multiply and add there and round once to float32. That rounds twice,
-strictly; over all 2^24 arguments that a normal can ask for it never differs from once (the deep tests go through them).
+A product of two float32 is exact in float64, so multiply and add there and round once to float32. Strictly, that rounds
+twice; for all 2^24 arguments that a normal can need, the result equals a single rounding (the deep tests try them all).
 So the arrays here are float64 that hold float32 numbers, and every step ends in `rounded`.
 
 Source    The Cephes library's logf, sinf and cosf (Moshier), in the vector form of avx_mathfun.h (Pommier,
@@ -37,12 +37,12 @@ SIN_COEFFICIENTS = float32s(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
-    """Round to float32 precision, and stay float64."""
+    """Round to float32 precision, in float64."""
     return x.astype(np.float32).astype(np.float64)
 
 
 def polynomial(coefficients: list[float], x: np.ndarray) -> np.ndarray:
-    """Horner's rule, highest coefficient first, rounded once a step."""
+    """Horner's rule, highest coefficient first, rounded once per step."""
     y = x * coefficients[0]
     y += coefficients[1]
     for coefficient in coefficients[2:]:

@@ -1,4 +1,4 @@
-"""Coins: bernoulli_, bernoulli, and so every dropout mask."""
+"""Bernoulli draws: bernoulli_, bernoulli, and so every dropout mask."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ def bernoulli_(x: np.ndarray, p: Any = 0.5, generator: Generator | None = None) 
 
         x = u < p
 
-    A number p is compared with float64 units, two words each, whatever the dtype of x. An array p, which broadcasts to
-    x, is compared with units of its own dtype (float32 for float16): one word each in float32, two in float64.
-    The CUDA stream compares a number with units of x's dtype (float32 for all but float64), an array with float32
-    units, and by u <= p.
+    A number p is compared with float64 units, two words each, for every dtype of x. An array p, which broadcasts to x,
+    is compared with units of its own dtype (float32 for float16): one word each in float32, two in float64. The CUDA
+    stream compares a number with units of x's dtype (float32 for all but float64), an array with float32 units, and by
+    u <= p.
 
     Torch     torch.Tensor.bernoulli_.
     Raises    RuntimeError if a probability lies outside [0, 1] or is NaN, or if p does not broadcast to x;
@@ -49,7 +49,7 @@ def bernoulli_(x: np.ndarray, p: Any = 0.5, generator: Generator | None = None) 
 
 
 def bernoulli(input: np.ndarray, p: Any = None, *, generator: Generator | None = None) -> np.ndarray:
-    """Make an array of coins: element i is 1 with probability input[i], or with probability p if p is given."""
+    """Make an array of Bernoulli draws: element i is 1 with probability input[i], or p if p is given."""
     check_array("bernoulli", input)
     return bernoulli_(np.empty(input.shape, input.dtype), input if p is None else p, generator)
 
@@ -82,12 +82,12 @@ def dropout_mask(input: np.ndarray, p: float, generator: Generator | None = None
 
 def check_probabilities(call: str, p: np.ndarray) -> None:
     if not np.all((p >= 0) & (p <= 1)):
-        raise RuntimeError(f"{call}: a probability lies in [0, 1], got one outside, or NaN: {p}.")
+        raise RuntimeError(f"{call}: probabilities must lie in [0, 1], got {p}.")
 
 
 def check_array_of_probabilities(p: np.ndarray, x: np.ndarray) -> None:
     if p.dtype.kind != "f":
-        raise NotImplementedError(f"bernoulli_: an array of probabilities holds floats, got {p.dtype}. Use astype.")
+        raise NotImplementedError(f"bernoulli_: an array of probabilities must hold floats, got {p.dtype}. Use astype.")
     try:
         np.broadcast_to(p, x.shape)
     except ValueError:

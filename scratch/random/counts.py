@@ -23,7 +23,7 @@ BLOCK = 1024  # units fetched at a time
 
 
 class Units:
-    """float64 units of a stream, one by one. On leaving, the stream stands behind the last one that was taken."""
+    """float64 units of a stream, one by one. On exit, the stream continues after the last one that was taken."""
 
     def __init__(self, engine: MersenneTwister) -> None:
         self.engine = engine
@@ -53,8 +53,8 @@ def poisson(input: np.ndarray, generator: Generator | None = None) -> np.ndarray
                       a = 0.02483 b - 0.059, the proposal k = ⌊(2 a / us + b) u + rate + 0.43⌋ is taken if v is at most
                       its density over that of the proposals
 
-    Torch     torch.poisson. log, exp and √ are the C library's, as torch calls them. lgamma is written out here: Python
-              has one of its own, and from rates of 10^12 its last digits decide.
+    Torch     torch.poisson. log, exp and √ are the C library's, as torch calls them. lgamma is written out here:
+              Python's differs in its last digits, which matter from rates of 10^12 on.
     Raises    RuntimeError for a rate that is negative or NaN, or above 2^62; NotImplementedError for integers.
     """
     check_floating("poisson", input)
@@ -62,7 +62,7 @@ def poisson(input: np.ndarray, generator: Generator | None = None) -> np.ndarray
     if not np.all(rates >= 0):
         raise RuntimeError("poisson: a rate is negative or NaN. Rates are at least 0.")
     if np.any(rates > LARGEST_RATE):
-        raise RuntimeError(f"poisson: a rate is above 2^62, whose counts are no 64-bit integers: {rates.max()}.")
+        raise RuntimeError(f"poisson: a rate is above 2^62, so counts may exceed 64 bits: {rates.max()}.")
     with Units(mersenne("poisson", generator)) as units:
         counts = [_poisson(rate, units) for rate in rates.ravel().tolist()]
     drawn = np.empty(input.shape, input.dtype)
@@ -124,7 +124,7 @@ def _lgamma(x: float) -> float:
 def binomial(count: np.ndarray, prob: np.ndarray, generator: Generator | None = None) -> np.ndarray:
     """Make an array of counts: element i is the number of successes among count[i] trials of probability prob[i].
 
-    With p the smaller of prob and 1 - prob, whose failures and successes change places:
+    With p the smaller of prob and 1 - prob, with failures and successes swapped if it is 1 - prob:
 
         count p < 10    the number of geometric gaps ⌈log u / log(1 - p)⌉ that fit into count trials
         otherwise       transformed rejection (BTRS), as in `poisson`, around the mode ⌊(count + 1) p⌋
@@ -137,9 +137,9 @@ def binomial(count: np.ndarray, prob: np.ndarray, generator: Generator | None = 
     check_array("binomial", count)
     check_array("binomial", prob)
     if count.dtype.kind != "f":
-        raise ValueError(f"binomial: counts are floats, got {count.dtype}. Use count.astype(np.float32).")
+        raise ValueError(f"binomial: counts must be floats, got {count.dtype}. Use count.astype(np.float32).")
     if count.dtype != prob.dtype:
-        raise RuntimeError(f"binomial: count and prob have one dtype, got {count.dtype} and {prob.dtype}.")
+        raise RuntimeError(f"binomial: count and prob must have the same dtype, got {count.dtype} and {prob.dtype}.")
     if count.dtype == np.float16:
         raise NotImplementedError("binomial: draws float32 or float64, not float16. Use astype.")
     try:
@@ -231,7 +231,7 @@ TAILS = (
 
 
 def _stirling_tail(k: float) -> float:
-    """What Stirling's formula lacks of log k!."""
+    """The difference of log k! and Stirling's formula."""
     if k < len(TAILS):
         return TAILS[int(k)]
     square = (k + 1) * (k + 1)

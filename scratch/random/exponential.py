@@ -1,4 +1,4 @@
-"""exponential_, log_normal_, cauchy_ and geometric_: one float64 formula of one draw each, then rounded to x's dtype.
+"""exponential_, log_normal_, cauchy_ and geometric_: one float64 formula of one draw each, rounded to x's dtype.
 
 u is a float64 unit (two words), and the functions are the C library's, as torch calls it.
 Source    at::native::templates::cpu, the kernels of these names; at::core/TransformationHelper.h.

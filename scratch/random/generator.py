@@ -19,18 +19,18 @@ class Generator:
         g = Generator().manual_seed(1)
         rand(3, generator=g)
 
-    Unseeded it starts as torch's does, from 67280421310721.
+    Unseeded, it starts from 67280421310721, as in torch.
 
-    Threads   a generator belongs to one thread at a time: a draw is many steps, and nothing locks them. Give every
-              thread its own, also for `DataLoader` and for layers; what it draws then does not depend on the others.
-    Forks     a child starts with a copy, and draws what its parent draws next, as in torch. Seed it apart:
+    Threads   a generator belongs to one thread at a time: a draw takes many steps without a lock. Give every thread its
+              own, also for `DataLoader` and for layers; what it draws then does not depend on the others.
+    Forks     a child starts with a copy, and draws what its parent draws next, as in torch. Give it another seed:
               `manual_seed(seed + number of the worker)`.
 
-    device="cuda" is the stream that torch draws on a GPU; the two numbers describe the GPU model, whose launches they
-    shape (132 and 2048 for an H100 or H200; `torch.cuda.get_device_properties` knows them as multi_processor_count and
-    max_threads_per_multi_processor).
+    device="cuda" is the stream that torch draws on a GPU; the two numbers describe the GPU model and determine its
+    launches (132 and 2048 for an H100 or H200; `torch.cuda.get_device_properties` knows them as multi_processor_count
+    and max_threads_per_multi_processor).
 
-    Torch     torch.Generator; same methods. The state is an array of bytes where torch has a tensor of them.
+    Torch     torch.Generator; same methods. The state is an array of bytes, in torch a tensor of them.
     Raises    RuntimeError for another device.
     """
 
@@ -39,7 +39,7 @@ class Generator:
     ) -> None:
         kind = str(device).partition(":")[0]
         if kind not in ("cpu", "cuda"):
-            raise RuntimeError(f"Generator: no stream for device {device!r}; there are 'cpu' and 'cuda'.")
+            raise RuntimeError(f"Generator: device must be 'cpu' or 'cuda', got {device!r}.")
         self.engine: MersenneTwister | Philox
         if kind == "cpu":
             self.engine = MersenneTwister(DEFAULT_SEED)
@@ -53,19 +53,20 @@ class Generator:
     def manual_seed(self, seed: int) -> "Generator":
         """Start the stream of this seed, an integer in [-2^63, 2^64); a negative one counts from 2^64 down.
 
-        Raises    RuntimeError if it is no int, TypeError for one of NumPy's, ValueError outside the range; as torch.
+        Raises    RuntimeError if it is not an int, TypeError for a NumPy int, ValueError outside the range, as in
+                  torch.
         """
         if isinstance(seed, np.integer):
             raise TypeError(f"Generator.manual_seed: takes a Python int, got {type(seed).__name__}. Pass int(seed).")
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise RuntimeError(f"Generator.manual_seed: takes an int, got {type(seed).__name__}. Pass int(seed).")
         if not -(2**63) <= seed < 2**64:
-            raise ValueError(f"Generator.manual_seed: a seed lies in [-2^63, 2^64), got {seed}. Reduce it modulo 2^64.")
+            raise ValueError(f"Generator.manual_seed: the seed must be in [-2^63, 2^64), got {seed}. Take it % 2^64.")
         self.engine.seed(seed % 2**64)
         return self
 
     def seed(self) -> int:
-        """Start from a seed of the operating system's choice (53 bits, as torch) and return it."""
+        """Start from a seed of the operating system (53 bits, as in torch) and return it."""
         seed = int.from_bytes(os.urandom(8), "little") % 2**53
         self.engine.seed(seed)
         return seed
@@ -86,7 +87,7 @@ class Generator:
         if not isinstance(new_state, (bytes, bytearray)):
             new_state = np.asarray(new_state)
             if new_state.dtype != np.uint8:
-                raise TypeError(f"set_state: a state is bytes or an array of uint8, got {new_state.dtype}.")
+                raise TypeError(f"set_state: the state must be bytes or an array of uint8, got {new_state.dtype}.")
             new_state = new_state.tobytes()
         self.engine.set_state(bytes(new_state))
         return self
@@ -95,13 +96,13 @@ class Generator:
         return f"Generator(device={self.device!r}, seed={self.initial_seed()})"
 
 
-# The global one. All threads share it and none locks it: of draws from several threads neither the numbers nor their
-# order can be relied upon. torch locks each call, which keeps the numbers sound, but not their order.
+# The global one. All threads share it without a lock: with draws from several threads, neither the numbers nor their
+# order are reliable. torch locks each call, which keeps the numbers sound, but not their order.
 default_generator = Generator()
 
 
 def manual_seed(seed: SupportsInt | str) -> Generator:
-    """Seed the global generator and return it; like torch, anything that int() takes is a seed."""
+    """Seed the global generator and return it; as in torch, anything that int() takes is a seed."""
     return default_generator.manual_seed(int(seed))
 
 
@@ -127,7 +128,7 @@ def set_rng_state(new_state: Any) -> None:
 
 @contextmanager
 def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
-    """Whatever is drawn inside, the global stream goes on afterwards as if nothing had been; devices is not used."""
+    """Draws inside do not affect the global stream afterwards; devices is not used."""
     state = get_rng_state()
     try:
         yield
@@ -142,8 +143,8 @@ def engine_of(generator: Generator | None) -> MersenneTwister | Philox:
 
 
 def mersenne(call: str, generator: Generator | None) -> MersenneTwister:
-    """The engine, for a call that the CPU stream alone serves."""
+    """The engine, for a call that only the CPU stream supports."""
     engine = engine_of(generator)
     if not isinstance(engine, MersenneTwister):
-        raise NotImplementedError(f"{call}: not drawn from the CUDA stream. Pass a generator of device 'cpu'.")
+        raise NotImplementedError(f"{call}: not supported by the CUDA stream. Pass a generator of device 'cpu'.")
     return engine

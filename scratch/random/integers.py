@@ -1,4 +1,4 @@
-"""Words made into integers: random_ and randint."""
+"""Integers from words: random_ and randint."""
 
 import operator
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scratch.random.generator import Generator, engine_of
 from scratch.random.memory_order import fill
 from scratch.random.shape import check_array, shape_of
 
-LONG_WORD_RANGE = 2**28  # a range this wide or wider takes two words a value
+LONG_WORD_RANGE = 2**28  # a range this wide or wider takes two words per value
 
 
 def random_(x: np.ndarray, *bounds: int | None, generator: Generator | None = None) -> np.ndarray:
@@ -26,8 +26,8 @@ def random_(x: np.ndarray, *bounds: int | None, generator: Generator | None = No
         integers   word % (largest + 1)            float32    word % (2^24 + 1)        float16    word % (2^11 + 1)
 
     The remainder favors small numbers a little: by one part in 2^32 / (to - from), at worst one in 16.
-    Torch     torch.Tensor.random_. Where torch warns that a range outgrows a float's digits, scratch is silent.
-    Raises    RuntimeError unless from < to and both ends fit x's dtype; TypeError for a bound that is no integer.
+    Torch     torch.Tensor.random_. torch warns if a range exceeds a float's digits; scratch does not.
+    Raises    RuntimeError unless from < to and both ends fit x's dtype; TypeError for a bound that is not an integer.
     Source    at::native::templates::random_from_to and cpu::random_kernel.
     """
     check_array("random_", x)
@@ -36,7 +36,7 @@ def random_(x: np.ndarray, *bounds: int | None, generator: Generator | None = No
         base, count = 0, largest_integer(x.dtype) + 1
         long = x.dtype in (np.int64, np.float64)
         if x.dtype.kind == "u" and x.dtype.itemsize > 1:
-            raise NotImplementedError(f"random_: without bounds there is no draw for {x.dtype}, as in torch.")
+            raise NotImplementedError(f"random_: {x.dtype} needs bounds, as in torch.")
     else:
         base, count = check_range(x.dtype, *bounds)
         long = count >= LONG_WORD_RANGE
@@ -49,7 +49,7 @@ def random_(x: np.ndarray, *bounds: int | None, generator: Generator | None = No
 
 
 def remainders(words: np.ndarray, count: int) -> np.ndarray:
-    """What is left of each word after division by count, as int64."""
+    """The remainder of each word after division by count, as int64."""
     if count < 2 ** (8 * words.itemsize):
         words %= words.dtype.type(count)
     return words.astype(np.int64)
@@ -63,10 +63,10 @@ def largest_integer(dtype: np.dtype) -> int:
 
 
 def check_range(dtype: np.dtype, *bounds: Any) -> tuple[int, int]:
-    """(from, to - from) of random_(to), random_(from, to) or random_(from, None), once they are found sound."""
+    """(from, to - from) of random_(to), random_(from, to) or random_(from, None), after checks."""
     low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
     if any(isinstance(n, (bool, float)) for n in (low, high)):
-        raise TypeError(f"random_: a bound is an integer, got {bounds}.")
+        raise TypeError(f"random_: bounds must be integers, got {bounds}.")
     if high is None:
         if low == -(2**63):
             return low, 2**64
@@ -110,7 +110,7 @@ def randint(
     generator: Generator | None = None,
     dtype: DTypeLike = np.int64,
 ) -> np.ndarray:
-    """Make an array of integers in [low, high); with one of the two it is high, and low is 0."""
+    """Make an array of integers in [low, high); with a single bound it is high, and low is 0."""
     if size is None:
         low, high, size = 0, low, high
     elif high is None:
@@ -135,11 +135,11 @@ def randint_like(
 
 def integers(call: str, low: Any, high: Any) -> tuple[int, int]:
     if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in (low, high)):
-        raise TypeError(f"{call}: low and high are integers, got {low!r} and {high!r}.")
+        raise TypeError(f"{call}: low and high must be integers, got {low!r} and {high!r}.")
     return low, high
 
 
 def size_tuple(call: str, size: Any) -> tuple[int, ...]:
     if not isinstance(size, (tuple, list)):
-        raise TypeError(f"{call}: size is a tuple of integers, got {size!r}.")
+        raise TypeError(f"{call}: size must be a tuple of integers, got {size!r}.")
     return shape_of(call, (size,))

@@ -1,4 +1,4 @@
-"""float32 log, sin and cos of the GNU C library, to the bit: what torch calls where it has no vector kernel.
+"""float32 log, sin and cos of the GNU C library, to the bit: which torch calls where it has no vector kernel.
 
 All arithmetic is float64 and only the result is rounded to float32.
 
@@ -54,7 +54,7 @@ def log(x: np.ndarray) -> np.ndarray:
 
 
 def sin_cos(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sine and cosine of float32 x in [0, 120). With n quarter turns taken off, t = x - n pi/2 in [-pi/4, pi/4],
+    """Sine and cosine of float32 x in [0, 120). With n quarter turns subtracted, t = x - n pi/2 in [-pi/4, pi/4],
 
     sin t = t + S1 t³ + S2 t⁵ + S3 t⁷       cos t = 1 + C1 t² + C2 t⁴ + C3 t⁶ + C4 t⁸       swapped and signed by n
     """

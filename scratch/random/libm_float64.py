@@ -1,8 +1,8 @@
 """float64 functions of the C library, which torch calls and Python's math calls.
 
-NumPy calls them too, unless its build and processor have a vector version of its own: with AVX-512 log, log1p, exp and
-tan then differ from the library's in the last bit of up to 8% of the values. So the first use of each function compares
-the two on a few thousand numbers; where they differ, Python's math does the work, at about 40 ns a number.
+NumPy calls them too, unless its build and processor provide a vector version: with AVX-512 log, log1p, exp and tan then
+differ from the library's in the last bit of up to 8% of the values. So the first use of each function compares the two
+on a few thousand numbers; where they differ, Python's math does the work, at about 40 ns per number.
 """
 
 import functools

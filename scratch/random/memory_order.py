@@ -1,4 +1,4 @@
-"""The order in which an array is filled: that of its memory, whatever the order of its dimensions."""
+"""The order in which an array is filled: that of its memory, not of its dimensions."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ import numpy as np
 def fill(x: np.ndarray, draw: Callable[[np.ndarray], None], block: int) -> np.ndarray:
     """Let draw write x's values, `block` of them at a time, dimensions ordered by decreasing stride; returns x.
 
-    So a transposed matrix or a channels-last image gets the same memory as its contiguous twin, in other places.
-    Source: at::TensorIterator, which sorts dimensions by stride before it runs a kernel.
+    So a transposed matrix or channels-last image has the same memory as its contiguous twin, at other indices. Source:
+    at::TensorIterator, which sorts dimensions by stride before it runs a kernel.
     """
     ordered = x.transpose(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
     dense = ordered.flags.c_contiguous

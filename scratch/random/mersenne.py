@@ -23,7 +23,7 @@ class MersenneTwister:
     """32-bit words in torch's order, and the one cached normal that torch keeps beside them.
 
     A seed is 64 bits wide, but only its low half reaches `init_genrand`; NumPy's RandomState is seeded by the same
-    function, so `np.random.seed(s)` and `torch.manual_seed(s)` start the same words. Only what is made of them differs.
+    function, so `np.random.seed(s)` and `torch.manual_seed(s)` start the same words. Only the use of the words differs.
 
     next_normal  the second value of a Box-Muller pair, unscaled, in float64, until the next call that wants a single
                  normal takes it; every dtype shares it, no other call touches it, seeding clears it (see normals.py).
@@ -104,7 +104,7 @@ class MersenneTwister:
         drawn_from = 1 <= position <= ROUND and position + left == ROUND + 1
         if state["seeded"] != 1 or not (fresh or drawn_from):
             raise RuntimeError(
-                f"set_state: torch writes no such state of mt19937: seeded={state['seeded']}, next={position}, "
+                f"set_state: not a state of mt19937 that torch writes: seeded={state['seeded']}, next={position}, "
                 f"left={left}. next + left is 625, or 1 right after seeding. Were the bytes altered?"
             )
         self.initial_seed = int(state["seed"])

@@ -1,4 +1,4 @@
-"""Normal numbers by Box and Muller's transform: torch's two ways, and which one runs when."""
+"""Normal numbers by Box and Muller's transform: torch's two methods, and when it uses which."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -96,7 +96,7 @@ def single_normals(engine: MersenneTwister, n: int) -> np.ndarray:
 
         z, next = r cos t, r sin t        r = sqrt(-2 log1p(-u2))        t = 2 pi u1        u1 is drawn before u2
 
-    The second of a pair waits in the engine for the next call that wants a single normal, of whatever dtype, mean and
+    The second of a pair waits in the engine for the next call that wants a single normal, of any dtype, mean and
     standard deviation; rand, randint and row_normals leave it there.
     """
     z = np.empty(n)
@@ -126,7 +126,7 @@ def normal(
     generator: Generator | None = None,
     dtype: DTypeLike | None = None,
 ) -> np.ndarray:
-    """A new array of normals, either of one mean and std and of a size, or with arrays of means, of stds, or both.
+    """A new array of normals, either from one mean, one std and a size, or from arrays of means, stds or both.
 
         arrays of means and stds    z * std + mean           z ~ normal_(0, 1); two roundings, never one
         an array of means           z + mean                 z ~ normal_(0, std)

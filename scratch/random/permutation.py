@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.random.generator import Generator, mersenne
 from scratch.random.shape import shape_of
 
-LONGEST = 214748364  # from here on torch takes two words a step
+LONGEST = 214748364  # from here on torch takes two words per step
 
 
 def randperm(n: Any, *, generator: Generator | None = None, dtype: DTypeLike = np.int64) -> np.ndarray:
@@ -16,10 +16,10 @@ def randperm(n: Any, *, generator: Generator | None = None, dtype: DTypeLike = n
 
         for i in 0 ... n-2:    z = word % (n - i);   swap a[i], a[i + z]
 
-    One word a step, none for n < 2. The swaps are worked out together, see `shuffled`.
+    One word per step, none for n < 2. The swaps are computed together, see `shuffled`.
 
     Torch     torch.randperm.
-    Raises    RuntimeError if n is negative or too large for dtype; TypeError if it is no integer.
+    Raises    RuntimeError if n is negative or too large for dtype; TypeError if it is not an integer.
     Source    Fisher and Yates 1938 as in Knuth, The Art of Computer Programming 2, 3.4.2 P; torch's randperm_cpu.
     """
     (n,) = shape_of("randperm", (n,))
@@ -36,8 +36,8 @@ def randperm(n: Any, *, generator: Generator | None = None, dtype: DTypeLike = n
 def shuffled(steps: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """0 ... n-1 after swapping place i with place targets[i] >= i, for i = 0, 1, ..., n-1 in turn, without the loop.
 
-    Step i puts into place i, for good, what then lay at targets[i], and what lay at place i in exchange at targets[i].
-    What lies at a place came with the last step before i that aimed there: it is what lay at that step's own place. So
+    Step i moves the item at targets[i] to place i, where it stays, and the item at place i to targets[i]. The item at a
+    place was put there by the last step before i that aimed there, from that step's own place. So
 
         origin(i)  what lies at place i when step i begins  = origin(k), k the last step before i aiming at i; else i
         result(i)  = origin(k), k the last step before i aiming at targets[i]; if none does, targets[i]
@@ -69,9 +69,11 @@ def shuffled(steps: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def check_length(n: int, dtype: np.dtype) -> None:
     if dtype.kind not in "iuf":
-        raise NotImplementedError(f"randperm: permutes integers or floats, not {dtype}.")
+        raise NotImplementedError(f"randperm: dtype must be an integer or float dtype, got {dtype}.")
     largest = 2 ** (np.finfo(dtype).nmant + 1) if dtype.kind == "f" else int(np.iinfo(dtype).max)
     if n > largest + 1:
         raise RuntimeError(f"randperm: {dtype} holds 0 to {largest} exactly, too few for n={n}. Pass a wider dtype.")
     if n >= LONGEST:
-        raise NotImplementedError(f"randperm: n={n} needs torch's other algorithm, for {LONGEST} and more.")
+        raise NotImplementedError(
+            f"randperm: n must be less than {LONGEST}, got {n}. torch has another algorithm there."
+        )

@@ -1,7 +1,7 @@
 """The engine of torch's CUDA generator: Philox, and which thread of a launch draws which element.
 
 Unverified on a GPU: written from the sources named below and checked against Random123's known answers and against
-numbers that others published. With another GPU model than the H100 or H200 pass its numbers to Generator.
+published numbers. For a GPU model other than the H100 or H200, pass its numbers to Generator.
 """
 
 import sys
@@ -52,7 +52,7 @@ class Philox:
 
         T = 256 * min(multiprocessors * (threads_per_multiprocessor // 256), ceil(n / 256))      threads,
 
-    so up to T elements the GPU model does not matter, beyond it does.
+    so the GPU model matters only beyond T elements.
 
     Source    curand_Philox4x32_10 of NVIDIA's cuRAND; at::native's cuda/DistributionTemplates.h and cuda/Dropout.cu.
     """
@@ -106,17 +106,17 @@ class Philox:
         return drawn
 
     def words(self, n: int) -> np.ndarray:
-        """One uint32 an element: element i is lane q % 4 of call q // 4 of thread i % T, with q = i // T."""
+        """One uint32 per element: element i is lane q % 4 of call q // 4 of thread i % T, with q = i // T."""
         return self.launch(n, 4).transpose(1, 0, 2).reshape(-1)[:n]
 
     def long_words(self, n: int) -> np.ndarray:
-        """One uint64 an element, two a call: x high and y low, then z and w."""
+        """One uint64 per element, two per call: x high and y low, then z and w."""
         x, y, z, w = self.launch(n, 2).astype(np.uint64)
         pairs = np.stack((x << np.uint64(32) | y, z << np.uint64(32) | w), axis=1)
         return pairs.reshape(-1)[:n]
 
     def units(self, n: int, dtype: DTypeLike) -> np.ndarray:
-        """Uniforms in (0, 1], never 0 where the CPU's are never 1.
+        """Uniforms in (0, 1], never 0, whereas the CPU's are never 1.
 
         float32    word / 2^32 + 1 / 2^33                    the word rounded to float32 first
         float64    (x ^ y 2^21) / 2^53 + 1 / 2^54            two a call, from x and y, then from z and w

@@ -1,4 +1,4 @@
-"""A fused multiply-add, x * y + z with one rounding: processors have it, NumPy has not."""
+"""A fused multiply-add, x * y + z with one rounding: processors have it, NumPy does not."""
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def fused_float64(x: np.ndarray, y: float, z: float) -> np.ndarray:
     scale = 2.0 ** -min(max(exponent, -1000), 1000)  # a power of two is exact, and no part over- or underflows
     kept = z
     y, z = y * scale, z * scale
-    if z / scale != kept:  # it underflows: all that is left of it is to which side of a tie it moves a product
+    if z / scale != kept:  # it underflows: it only decides to which side of a tie the product moves
         z = np.copysign(2.0**-1000, kept)
     uh, ul = two_product(x, y)
     th, tl = two_sum(ul, z)

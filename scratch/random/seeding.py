@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 def seed_everything(seed: SupportsInt | str | None = None, workers: bool = False, verbose: bool = True) -> int:
     """Seed `random`, `numpy.random` and scratch, and return the seed.
 
-    Without a seed the environment's PL_GLOBAL_SEED counts, and without that 0. Sets PL_GLOBAL_SEED and PL_SEED_WORKERS,
-    so that child processes and Lightning itself find them.
+    Without a seed, the environment's PL_GLOBAL_SEED is used, and without that 0. Sets PL_GLOBAL_SEED and
+    PL_SEED_WORKERS, so that child processes and Lightning itself find them.
 
     Torch     lightning.seed_everything; same arguments.
     Raises    ValueError unless the seed is an integer in [0, 2^32).
@@ -34,7 +34,7 @@ def seed_everything(seed: SupportsInt | str | None = None, workers: bool = False
                 )
     number = int(seed)
     if not 0 <= number <= LARGEST_SEED:
-        raise ValueError(f"seed_everything: NumPy takes seeds from 0 to {LARGEST_SEED}, got {number}.")
+        raise ValueError(f"seed_everything: the seed must be from 0 to {LARGEST_SEED}, NumPy's range, got {number}.")
     if verbose:
         log.info("Seed set to %d", number)
     random.seed(number)

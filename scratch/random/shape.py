@@ -17,27 +17,27 @@ def shape_of(call: str, size: Sequence[Any]) -> tuple[int, ...]:
     elif not size:
         raise TypeError(f"{call}: needs a size, got none. For a 0-dimensional array pass ().")
     if any(isinstance(n, bool) for n in size):
-        raise TypeError(f"{call}: a size is made of integers, got {tuple(size)}.")
+        raise TypeError(f"{call}: sizes must be integers, got {tuple(size)}.")
     try:
         shape = tuple(operator.index(n) for n in size)
     except TypeError:
-        raise TypeError(f"{call}: a size is made of integers, got {tuple(size)}.") from None
+        raise TypeError(f"{call}: sizes must be integers, got {tuple(size)}.") from None
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"{call}: a size cannot be negative, got {shape}.")
+        raise RuntimeError(f"{call}: sizes must not be negative, got {shape}.")
     return shape
 
 
 def check_array(call: str, x: Any) -> None:
     if not isinstance(x, np.ndarray):
-        raise TypeError(f"{call}: takes an array, got {type(x).__name__}.")
+        raise TypeError(f"{call}: x must be an array, got {type(x).__name__}.")
 
 
 def check_floating(call: str, x: np.ndarray) -> None:
     check_array(call, x)
     if x.dtype not in (np.float32, np.float64, np.float16):
-        raise NotImplementedError(f"{call}: draws float16, float32 or float64, not {x.dtype}. Draw, then astype.")
+        raise NotImplementedError(f"{call}: x must be float16, float32 or float64, got {x.dtype}. Draw, then astype.")
 
 
 def computing_dtype(dtype: np.dtype) -> type:
-    """Where the values of a dtype are computed: float64 for itself, float32 for all others."""
+    """The dtype in which values are computed: float64 for float64, float32 for all others."""
     return np.float64 if dtype == np.float64 else np.float32

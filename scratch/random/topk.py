@@ -1,8 +1,8 @@
 """The largest values in torch's order, which is that of the GNU C++ library where values tie.
 
 torch.topk sorts (value, index) pairs by value alone, with the algorithms of <algorithm>: std::partial_sort if k is at
-most a 64th of the values, else std::nth_element and std::sort. They are not stable, so ties come in an order that
-follows from every exchange on the way. Here all exchanges of one partition are made in one statement.
+most a 64th of the values, else std::nth_element and std::sort. They are not stable, so the order of ties follows from
+every swap on the way. Here one statement makes all swaps of a partition.
 
 Source    libstdc++'s bits/stl_algo.h and bits/stl_heap.h; at::native::topk_impl_loop. Each row is sorted by one thread,
           so the order does not depend on their number.
@@ -10,7 +10,7 @@ Source    libstdc++'s bits/stl_algo.h and bits/stl_heap.h; at::native::topk_impl
 
 import numpy as np
 
-SHORT = 16  # what std::sort leaves to the insertion sort at its end, which is stable
+SHORT = 16  # ranges that std::sort leaves to the stable insertion sort at its end
 
 
 def topk_indices(values: np.ndarray, k: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def _in_torchs_order(row: np.ndarray, order: np.ndarray, k: int) -> np.ndarray:
 
 
 def nth_element(items: np.ndarray, nth: int, rank: np.ndarray) -> None:
-    """Put the nth in its place, what comes before it on its left, and the others on its right."""
+    """Put the nth item in its place, earlier ones on its left, and later ones on its right."""
     first, last = 0, len(items)
     depth = 2 * (last.bit_length() - 1)
     while last - first > 3:
@@ -78,10 +78,10 @@ def insertion_sort(items: np.ndarray, rank: np.ndarray) -> None:
 
 
 def partition(items: np.ndarray, rank: np.ndarray) -> int:
-    """Part a range, in place, at the median of its second, middle and last item; the place where the right begins.
+    """Partition a range in place at the median of its second, middle and last item; return where the right part begins.
 
-    From the left the first item not before the median, from the right the first not after it: they change places, then
-    the next two, until the two sides meet.
+    The first item from the left not before the median and the first from the right not after it are swapped, then the
+    next two, until the sides meet.
     """
     a, b, c = (int(rank[items[i]]) for i in (1, len(items) // 2, -1))
     if a < b:

@@ -20,16 +20,16 @@ class TorchModule(torch.nn.Module):
     """A scratch Module that torch drives: autograd calls its backward, its parameters are torch parameters.
 
     Forward computes with the numbers that torch has under the parameters' and buffers' names, whatever torch did to
-    them: memory is shared where torch left it alone, and shared anew where torch replaced it, as deepcopy, pickle,
-    load_state_dict(assign=True), functional_call, pruning and parametrizations do. Each forward takes its saved values
-    along in the autograd graph, so a layer may be used several times, and `retain_graph=True` works.
+    them: memory is shared, and shared again where torch replaced it, as deepcopy, pickle, load_state_dict(assign=True),
+    functional_call, pruning and parametrizations do. Each forward takes its saved values along in the autograd graph,
+    so a layer may be used several times, and `retain_graph=True` works.
 
-    `state_dict()` has the names that the torch twin of the module has. Every module below has a TorchModule of its own,
-    net[0] for example, which torch's tools take for the twin: it is an instance of torch.nn.BatchNorm1d where scratch's
-    is a BatchNorm1d, and its settings, such as momentum or p, are scratch's.
+    `state_dict()` has the names that the torch twin of the module has. Every submodule has its own TorchModule, net[0]
+    for example, which torch's tools take for the twin: it is an instance of torch.nn.BatchNorm1d where scratch's is a
+    BatchNorm1d, and its settings, such as momentum or p, are scratch's.
 
     Raises    RuntimeError when moved to another device or dtype: NumPy computes on the CPU, in the dtype of its arrays;
-              when a parameter, buffer or child has become something that NumPy does not compute with.
+              if a parameter, buffer or child has become something that NumPy does not compute with.
     """
 
     scratch_module: Module
@@ -135,7 +135,7 @@ class TorchModule(torch.nn.Module):
     def _follow(self, name: str, where: str, tensor: Any) -> torch.Tensor:
         """Make scratch's array and torch's tensor one memory again, with torch's numbers.
 
-        Only where scratch has moved an array since torch was shown it, as optimizers do, the tensor follows.
+        Only if scratch has moved an array since they were linked, as optimizers do, the tensor follows.
         """
         module = self.scratch_module
         value = vars(module)[name]
@@ -180,7 +180,7 @@ class TorchModule(torch.nn.Module):
                 self._follow(name, name, tensor)
 
     def _run_hooks(self, path: str) -> None:
-        """Recompute weights as torch.nn.utils do, by a hook before forward. Other hooks on a part have no moment."""
+        """Recompute weights as torch.nn.utils do, by a hook before forward. Other hooks on a part would never run."""
         for hook in self._forward_pre_hooks.values():
             if type(hook).__module__.startswith("torch.nn.utils."):
                 hook(self, ())
@@ -251,7 +251,7 @@ class TorchModule(torch.nn.Module):
         return self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy, or a module read from a file: NumPy and torch have each got arrays of their own."""
+        """A copy, or a module read from a file: NumPy and torch each have their own arrays."""
         torch.nn.Module.__setstate__(self, state)
         self._link()
 

@@ -56,9 +56,10 @@ def save_safetensors(module: AnyModule, path: str | os.PathLike[str]) -> None:
 
 
 def load_safetensors(module: AnyModule, path: str | os.PathLike[str], strict: bool = True) -> None:
-    """Load a safetensors file written from either kind of module, by us or by a stranger.
+    """Load a safetensors file written from either kind of module, trusted or not.
 
-    Raises    ValueError if it is no plain, whole safetensors file; what load_state_dict raises if it does not fit.
+    Raises    ValueError if it is not a plain, complete safetensors file; what load_state_dict raises if it does not
+              fit.
     """
     try:
         state = read_safetensors(path)

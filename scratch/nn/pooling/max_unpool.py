@@ -1,4 +1,4 @@
-"""MaxUnpool1d, MaxUnpool2d, MaxUnpool3d: put maxima back to where they came from."""
+"""MaxUnpool1d, MaxUnpool2d, MaxUnpool3d: put maxima back at their original positions."""
 
 import math
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ class _MaxUnpool(Module):
               O, or with output_size, which may differ from that by less than one stride: pooling rounds, so several
               sizes lead to one O.
     Backward  dx_o = dy_(i_o)
-    Why       each x_o is copied to one place. If an index occurs twice the last x stays, but torch hands dy to both,
-              and so does this.
+    Why       each x_o is copied to one place. If an index occurs twice, the last x stays, but torch and scratch pass dy
+              to both.
     Saves     i.
     Numerics  exact.
     Torch     torch.nn.MaxUnpool1d, MaxUnpool2d, MaxUnpool3d.
     Raises    RuntimeError for indices of another shape or dtype than x's and int64, or outside y; ValueError for an
-              output_size that pooling could not have come from; NotImplementedError for integer x.
+              output_size that pooling cannot map to O; NotImplementedError for integer x.
     """
 
     dimensions: int
@@ -53,7 +53,7 @@ class _MaxUnpool(Module):
         pixels = math.prod(shape[-n:])
         if indices.min(initial=0) < 0 or indices.max(initial=-1) >= pixels:
             raise RuntimeError(
-                f"{self}: indices must lie in [0, {pixels}), the output being of size {shape[-n:]}, "
+                f"{self}: indices must lie in [0, {pixels}) for an output of size {shape[-n:]}, "
                 f"got {indices.min()} to {indices.max()}. Pass the output_size that was pooled."
             )
         where = in_all_images(indices, shape, n)

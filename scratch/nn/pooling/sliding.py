@@ -42,7 +42,7 @@ def window_sums(windows: list[AxisWindows]) -> dict[int, AxisMatrix]:
 
 
 def check_images(module: Module, x: np.ndarray, n: int, only_batch_empty: bool = True) -> None:
-    """The input must be (N, C, ...) or (C, ...) with n more dimensions, and nothing but the batch may be empty."""
+    """The input must be (N, C, ...) or (C, ...) with n more dimensions; only the batch may be empty."""
     if x.ndim not in (n + 1, n + 2):
         raise RuntimeError(
             f"{module}: the input needs {n} dimensions after the channels, with a batch dimension or without, "

@@ -1,4 +1,4 @@
-"""GRU and GRUCell: one state, that gates reset and update."""
+"""GRU and GRUCell: one state, which gates reset and update."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class _GRU(Recurrence):
         n = tanh(W_in x + b_in + r * q)             q = W_hn h + b_hn
         h' = (h - n) * z + n
 
-    Backward, from dh', with a_r, a_z, a_n for what stands inside σ and tanh:
+    Backward, from dh', with a_r, a_z, a_n the arguments of σ and tanh:
 
         da_z = dh' * (h - n) z (1 - z)        da_n = dh' * (1 - z) (1 - n²)        da_r = da_n * q r (1 - r)
         dq = da_n * r                         dh = dh' * z + W_hh^T (da_r, da_z, dq)
@@ -99,14 +99,14 @@ class GRU(_GRU, RNNBase):
     Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions, backwards in time:
                   da_z = dh' * (h - n) z (1 - z)    da_n = dh' * (1 - z) (1 - n²)    da_r = da_n * q r (1 - r)
                   dq = da_n * r                     dh = dh' * z + W_hh^T (da_r, da_z, dq)
-              with a what stands inside σ and tanh, q = W_hn h + b_hn, and dx = W_ih^T (da_r, da_z, da_n). None
-              stands for zero. The gradient of the initial state comes also if hx was left out. For a PackedSequence dy
-              may be one or its data, and dx is the gradient of its data.
+              with a the arguments of σ and tanh, q = W_hn h + b_hn, and dx = W_ih^T (da_r, da_z, da_n). None means
+              zero. The gradient of the initial state is also returned if hx was left out. For a PackedSequence dy may
+              be one or its data, and dx is the gradient of its data.
     Saves     in every layer and direction: x, the gates, W_hn h + b_hn, and h before each step.
-    Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
+    Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
-    Torch     torch.nn.GRU; as there the reset gate multiplies W_hn h + b_hn, not h as in the paper.
+    Torch     torch.nn.GRU; as in torch the reset gate multiplies W_hn h + b_hn, not h as in the paper.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.
     Source    Cho et al. 2014, arXiv:1406.1078.
     """

@@ -1,4 +1,4 @@
-"""LSTM and LSTMCell: a state that is kept, changed and shown by gates."""
+"""LSTM and LSTMCell: a state that gates keep, change and output."""
 
 from typing import Any, NamedTuple
 
@@ -113,14 +113,14 @@ class LSTM(_LSTM, RNNBase):
                   dz_i = dc' * g i (1 - i)          dz_g = dc' * i (1 - g²)
                   dz_f = dc' * c f (1 - f)          dz_o = dh' * tanh(c') o (1 - o)
                   dc = dc' * f                      dh = W_hh^T dz        dx = W_ih^T dz
-              with z what stands inside σ and tanh. None stands for zero. The gradient of the initial state comes also
-              if hx was left out. For a PackedSequence dy may be one or its data, and dx is the gradient of its data.
-    Why       c' keeps c but for a factor f, so its gradient passes many steps without shrinking.
+              with z the arguments of σ and tanh. None means zero. The gradient of the initial state is also returned if
+              hx was left out. For a PackedSequence dy may be one or its data, and dx is the gradient of its data.
+    Why       c' keeps c up to a factor f, so its gradient passes through many steps without vanishing.
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
-    Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
+    Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
-    Cost      15 NumPy calls a step forward and 7 backward, whatever the sizes: 2.5 times torch's time at 32 units. From
-              64 units on the products take most of it, three quarters at 128, and it is 1.6 to 1.9 times torch's.
+    Cost      15 NumPy calls per step forward and 7 backward, whatever the sizes: 2.5 times torch's time at 32 units.
+              From 64 units on the products take most of it, three quarters at 128, and it is 1.6 to 1.9 times torch's.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTM; between layers, dropout draws torch's masks from the same seed.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.

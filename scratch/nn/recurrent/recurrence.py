@@ -24,8 +24,8 @@ class Weights(NamedTuple):
 class Recurrence:
     """A state that is updated by one input after another.
 
-    The inputs of all time steps stand in one array of rows, (R, I), step after step. `steps` lists the rows of each
-    step in the order of computation. A step of n rows updates the first n rows of the state (N, H), no others:
+    The inputs of all time steps are in one array of rows, (R, I), step after step. `steps` lists the rows of each step
+    in the order of computation. A step of n rows updates only the first n rows of the state (N, H):
 
         a batch of sequences of one length         n = N in every step
         packed sequences, longest first            n shrinks as the shorter ones end, and their last state stays
@@ -69,7 +69,7 @@ class Recurrence:
 
 
 def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
-    """Compute x W^T + the biases that there are."""
+    """Compute x W^T + the biases, if there are any."""
     z = x @ weight.data.T
     present = [bias.data for bias in biases if bias is not None]
     if present:

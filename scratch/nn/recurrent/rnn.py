@@ -73,10 +73,10 @@ class RNN(_Elman, RNNBase):
               float32 or float64; generator draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dy, dh'): through all steps, layers and directions, backwards in time:
                   da = dh' * (1 - h'²) for tanh, dh' where h' > 0 for relu    dh = W_hh^T da    dx = W_ih^T da
-              None stands for zero. The gradient of the initial state comes also if hx was left out. For a
+              None means zero. The gradient of the initial state is also returned if hx was left out. For a
               PackedSequence dy may be one or its data, and dx is the gradient of its data.
     Saves     in every layer and direction: x, and h before and after each step.
-    Numerics  one product x W_ih^T for all steps, then one small product a step; the gradient of each weight is one
+    Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.RNN.

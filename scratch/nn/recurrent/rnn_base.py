@@ -29,8 +29,8 @@ class RNNBase(Recurrence, Module):
               proj_size, the width of an LSTM's projection; dtype of the parameters, float32 or float64; generator draws
               their initial values (None: the global one).
     Backward  the chain rule downwards: dy_{l-1} is the sum of what both directions of layer l return.
-    Random    one coin with P(1) = 1 - dropout for each element of y_l, (T, N, D·P) or (rows, D·P) if packed, in that
-              order of memory, layer by layer: torch's masks from the same seed.
+    Random    one Bernoulli draw with P(1) = 1 - dropout for each element of y_l, (T, N, D·P) or (rows, D·P) if packed,
+              in that order of memory, layer by layer: torch's masks from the same seed.
     Torch     torch.nn.RNNBase.
     """
 
@@ -113,7 +113,7 @@ class RNNBase(Recurrence, Module):
         return (x._replace(data=y) if isinstance(x, PackedSequence) else y), last
 
     def new_dropout(self, p: float) -> Dropout:
-        """What drops between two layers; a subclass may draw other masks."""
+        """The dropout between two layers; a subclass may draw other masks."""
         return Dropout(p)
 
     def backward(self, dy: Any, dhx: Any = None) -> Any:
@@ -163,7 +163,7 @@ class RNNBase(Recurrence, Module):
         return layout.sort_state(tuple(arrays))
 
     def check_input(self, x: Any) -> Layout:
-        """Refuse what torch refuses, and find out how the input is laid out."""
+        """Refuse what torch refuses, and determine the layout of the input."""
         packed = isinstance(x, PackedSequence)
         data = x.data if packed else x
         if not isinstance(data, np.ndarray):
@@ -186,7 +186,7 @@ class RNNBase(Recurrence, Module):
         if not 0 <= self.dropout <= 1:
             raise ValueError(f"{name}: dropout must be a probability in [0, 1], got {self.dropout!r}.")
         if self.dropout > 0 and self.num_layers == 1:
-            warnings.warn(f"{name}: dropout acts between layers, and there is only one.", stacklevel=6)
+            warnings.warn(f"{name}: dropout acts between layers, so it has no effect with num_layers=1.", stacklevel=6)
         for option in ("input_size", "hidden_size", "num_layers"):
             if getattr(self, option) <= 0:
                 raise ValueError(f"{name}: {option} must be positive, got {getattr(self, option)}.")

@@ -16,10 +16,10 @@ class RNNCellBase(Recurrence, Module):
     """What RNNCell, LSTMCell and GRUCell share; `num_chunks` is the number of gates.
 
     Shapes    x (N, I) or (I); hx the state, or a tuple of state parts, each (N, H) or (H); zero if left out.
-    Options   input_size I, hidden_size H; bias, whether there are biases; num_chunks, the number of gates; dtype of the
-              parameters, float32 or float64; generator draws their initial values (None: the global one).
-    Backward  (dx, dhx) = backward(one cotangent for each part of the new state). The gradient of the state comes also
-              if hx was left out.
+    Options   input_size I, hidden_size H; bias=False leaves the biases out; num_chunks, the number of gates; dtype of
+              the parameters, float32 or float64; generator draws their initial values (None: the global one).
+    Backward  (dx, dhx) = backward(one cotangent for each part of the new state). The gradient of the state is also
+              returned if hx was left out.
     Torch     torch.nn.RNNCellBase.
     """
 

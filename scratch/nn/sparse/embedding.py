@@ -16,7 +16,7 @@ class Embedding(Module):
 
     Shapes    x (...) of int64 or int32; weight (V, D); y (..., D). V = num_embeddings, D = embedding_dim.
     Backward  dweight[v] = Σ dy over all places where x = v; x has no gradient, backward returns None
-    Why       it is a Linear layer on one-hot vectors: dW = onehot^T dy, of which only the looked-up rows are not zero.
+    Why       it is a Linear layer on one-hot vectors: dW = onehot^T dy, in which only the looked-up rows are nonzero.
     Options   padding_idx: this row is zero at the start and gets no gradient. max_norm: rows longer than it, in the
               norm norm_type, are shortened in the weight itself before they are looked up. scale_grad_by_freq:
               dweight[v] is divided by the number of times v was looked up. sparse is accepted and ignored. _weight: the
@@ -77,7 +77,7 @@ class Embedding(Module):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> "Embedding":
-        """A layer on an existing (V, D) table, frozen unless told otherwise."""
+        """A layer on an existing (V, D) table, frozen unless freeze=False."""
         if embeddings.ndim != 2:
             raise AssertionError(f"Embedding.from_pretrained: the table must be (V, D), got shape {embeddings.shape}.")
         V, D = embeddings.shape

@@ -24,7 +24,8 @@ class EmbeddingBag(Module):
     Backward  sum:  dweight[v] = Σ s_t dy_b          ds_t = <dy_b, weight[x_t]>        over the places where x_t = v
               mean: dweight[v] = Σ dy_b / n_b
               max:  dweight[v]_d = Σ dy_bd           over the bags whose first largest entry in column d is v's
-    Why       sum and mean are linear; of the maximum only the winner moves the result. torch keeps the first on a tie.
+    Why       sum and mean are linear; in the maximum only the winner affects the result. torch keeps the first on a
+              tie.
     Returns   None, or ds if per_sample_weights were given.
     Options   padding_idx, max_norm, norm_type, scale_grad_by_freq as in Embedding; sparse is accepted, and the gradient
               is dense. num_embeddings V, embedding_dim D; mode is sum, mean or max; _weight holds the values to start
@@ -34,8 +35,8 @@ class EmbeddingBag(Module):
     Torch     torch.nn.EmbeddingBag. Offsets that decrease are refused; torch accepts them. With scale_grad_by_freq
               torch (2.13, CPU) divides the i-th distinct index's gradient by the frequency of the i-th smallest entry,
               which is another index as soon as one repeats; here every index is divided by its own.
-    Raises    ValueError for a wrong number of dimensions or offsets that do not belong; RuntimeError for an index or
-              offset out of range; NotImplementedError for per_sample_weights in mode mean or max.
+    Raises    ValueError for a wrong number of dimensions or offsets that do not fit the input; RuntimeError for an
+              index or offset out of range; NotImplementedError for per_sample_weights in mode mean or max.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class EmbeddingBag(Module):
         """The indices in one row, and where each bag starts."""
         if x.ndim == 2:
             if offsets is not None:
-                raise ValueError(f"{self}: rows of a 2-D input are bags by themselves; offsets must be None.")
+                raise ValueError(f"{self}: each row of a 2-D input is a bag; offsets must be None.")
             if x.shape[0] > 0 and x.shape[1] == 0:
                 raise RuntimeError(f"{self}: bags of no indices need offsets, got input shape {x.shape}.")
             return x.reshape(-1), np.arange(x.shape[0]) * x.shape[1]
@@ -137,7 +138,7 @@ class EmbeddingBag(Module):
         if offsets.size and (offsets[0] != 0 or (np.diff(offsets) < 0).any()):
             raise RuntimeError(f"{self}: offsets must start at 0 and not decrease, got {offsets[:8]}.")
         if self.include_last_offset and offsets.size == 0:
-            raise RuntimeError(f"{self}: with include_last_offset there is at least one offset, the end; got none.")
+            raise RuntimeError(f"{self}: include_last_offset needs at least one offset, the end; got none.")
         return x, offsets[:-1] if self.include_last_offset else offsets
 
     def _check(self, x: np.ndarray, index: np.ndarray, starts: np.ndarray, weights: np.ndarray | None) -> None:

@@ -8,7 +8,7 @@ BLOCK = 2**16  # elements that one np.add.at adds
 def add_rows(table: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     """table[index[t]] += rows[t] for every t, in place, in the order of t, so that the roundings are a plain loop's.
 
-    NumPy's add.at is slow on rows and fast on numbers, so the rows are added element by element. Blocks bound the
+    NumPy's add.at is slow on rows and fast on scalars, so the rows are added element by element. Blocks bound the
     indices, which take twice the memory of the rows.
     """
     columns = np.arange(table.shape[1])
@@ -32,7 +32,7 @@ def sum_bags(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def check_indices(name: str, index: np.ndarray, rows: int, error: type[Exception]) -> None:
-    """int32 or int64, each naming a row: a negative one would silently count from the end."""
+    """int32 or int64, each the index of a row: a negative one would silently count from the end."""
     if index.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{name}: indices must be int64 or int32, got {index.dtype}.")
     if index.size and (index.min() < 0 or index.max() >= rows):

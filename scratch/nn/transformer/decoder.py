@@ -42,7 +42,7 @@ class TransformerDecoderLayer(Module):
               (None: the global one).
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
-    Torch     torch.nn.TransformerDecoderLayer. activation may be a scratch Module where torch takes a function.
+    Torch     torch.nn.TransformerDecoderLayer. activation may be a scratch Module, whereas torch takes a function.
     Raises    RuntimeError for an unknown activation; what MultiheadAttention raises.
     Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
     """
@@ -150,7 +150,7 @@ class TransformerDecoder(Module):
     Returns   backward: dtgt, dmemory.
     Options   decoder_layer, which is copied num_layers times; norm, a layer for the end.
     Init      the copies start equal, as torch's deep copies do.
-    Torch     torch.nn.TransformerDecoder; tgt_is_causal=None looks whether tgt_mask is the causal one.
+    Torch     torch.nn.TransformerDecoder; tgt_is_causal=None checks whether tgt_mask is the causal mask.
     """
 
     def __init__(self, decoder_layer: TransformerDecoderLayer, num_layers: int, norm: Module | None = None) -> None:
@@ -179,7 +179,7 @@ class TransformerDecoder(Module):
             tgt_is_causal = is_causal_mask(tgt_mask, tgt, self.batch_first)
         masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
         if not len(self.layers):
-            raise IndexError(f"TransformerDecoder: there is no layer to apply, num_layers was {self.num_layers}.")
+            raise IndexError(f"TransformerDecoder: num_layers must be at least 1, got {self.num_layers}.")
         x = tgt
         for layer in self.layers:
             x = layer.forward(x, memory, *masks, tgt_is_causal, memory_is_causal)

@@ -43,13 +43,13 @@ class TransformerEncoderLayer(Module):
               (None: the global one).
     Backward  norm last:   dz = norm2'(dy),  dz += f'(dz);   dx = norm1'(dz),  dx += a'(dx)
               norm first:  dz = dy + norm2'(f'(dy));         dx = dz + norm1'(a'(dz))
-    Why       a sum hands its gradient to both terms: the shortcut passes it on unchanged, the block adds its own. In a
+    Why       a sum passes its gradient to both terms: the shortcut passes it on unchanged, the block adds its own. In a
               the same x enters as query, key and value, so a' adds the three.
     Saves     nothing of its own; its layers do.
     Init      as the layers draw, in torch's order.
-    Torch     torch.nn.TransformerEncoderLayer. activation may be a scratch Module where torch takes a function. In eval
-              mode inside no_grad() the numbers are those of torch's fast path: a wholly padded sequence is NaN, and a
-              mask of floats blocks wherever it is not 0. See nn.attention.set_fastpath_enabled.
+    Torch     torch.nn.TransformerEncoderLayer. activation may be a scratch Module, whereas torch takes a function. In
+              eval mode inside no_grad() the numbers are those of torch's fast path: a wholly padded sequence is NaN,
+              and a mask of floats blocks wherever it is not 0. See nn.attention.set_fastpath_enabled.
     Raises    RuntimeError for an unknown activation; what MultiheadAttention raises.
     Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1; Xiong et al. 2020, arXiv:2002.04745 (norm first).
     """
@@ -155,11 +155,11 @@ class TransformerEncoder(Module):
               mask_check as torch has them.
     Backward  the layers' backwards in reverse.
     Init      the copies start equal, as torch's deep copies do.
-    Torch     torch.nn.TransformerEncoder; is_causal=None looks whether the mask is the causal one. In eval mode inside
-              no_grad(), with a src_key_padding_mask, no mask, and norm last, padded positions are 0 before the final
-              norm, in a wholly padded sequence too: torch's nested tensors. They are not after
-              enable_nested_tensor=False, or where padding is not at the end; with mask_check=False torch does not look
-              whether it is, and takes as many positions from the start as are not padded.
+    Torch     torch.nn.TransformerEncoder; is_causal=None checks whether the mask is the causal mask. In eval mode
+              inside no_grad(), with a src_key_padding_mask, no mask, and norm last, padded positions are 0 before the
+              final norm, in a wholly padded sequence too: torch's nested tensors. They are not after
+              enable_nested_tensor=False, or where padding is not at the end; with mask_check=False torch does not check
+              this, and takes as many positions from the start as are not padded.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class TransformerEncoder(Module):
         if is_causal is None:
             is_causal = is_causal_mask(mask, src, self.batch_first)
         if not len(self.layers):
-            raise IndexError(f"TransformerEncoder: there is no layer to apply, num_layers was {self.num_layers}.")
+            raise IndexError(f"TransformerEncoder: num_layers must be at least 1, got {self.num_layers}.")
         kept = self._kept(src, mask, src_key_padding_mask)
         x, padding = src, src_key_padding_mask if kept is None else ~kept
         for layer in self.layers:
@@ -223,5 +223,5 @@ class TransformerEncoder(Module):
 
 
 def _as_booleans(mask: np.ndarray | None) -> np.ndarray | None:
-    """Blocked where a mask of floats is not 0, as torch's fast path reads it."""
+    """True (blocked) where a float mask is not 0, as torch's fast path reads it."""
     return mask if mask is None or mask.dtype.kind != "f" else mask != 0

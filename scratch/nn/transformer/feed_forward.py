@@ -14,7 +14,7 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {"relu": ReLU, "gelu": GELU}
 
 
 def make_activation(layer: str, activation: str | Module) -> Module:
-    """A module of its own for each layer: it keeps what its backward needs."""
+    """A separate module for each layer, since it saves what its backward needs."""
     if isinstance(activation, Module):
         return activation
     if not isinstance(activation, str):
@@ -37,7 +37,7 @@ def check_sizes(call: str, d_model: int, nhead: int, dim_feedforward: int, dropo
 
 
 def check_module(call: str, **parts: Any) -> None:
-    """Refuse a part, given to a constructor, that is no module."""
+    """Refuse a constructor's part that is not a module."""
     for name, part in parts.items():
         if part is not None and not isinstance(part, Module):
             raise TypeError(f"{call}: {name} must be a scratch Module or None, got {part!r}.")

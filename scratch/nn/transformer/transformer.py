@@ -32,7 +32,7 @@ class Transformer(Module):
     Saves     nothing of its own; its layers do.
     Init      after the layers have drawn, every weight matrix is drawn again, Xavier uniform, in torch's order.
     Torch     torch.nn.Transformer.
-    Raises    RuntimeError if src and tgt have other batches, or widths that are not d_model.
+    Raises    RuntimeError if the batches of src and tgt differ, or a width is not d_model.
     Source    Vaswani et al. 2017, arXiv:1706.03762.
     """
 

@@ -94,6 +94,6 @@ def _with(layer: Layer, parameters: tuple[Parameter, Parameter]) -> Layer:
 
 def _check(call: str, layer: Module, bn: Any) -> None:
     if layer.training or bn.training:
-        raise AssertionError(f"{call}: both layers must be in eval mode, in which alone they can be one. Call eval().")
+        raise AssertionError(f"{call}: both layers must be in eval mode to be fused. Call eval().")
     if bn.running_mean is None or bn.running_var is None:
-        raise AssertionError(f"{call}: {bn} has no running statistics to be fused.")
+        raise AssertionError(f"{call}: {bn} has no running statistics to fuse.")

@@ -6,8 +6,8 @@ Three sequences a, b, c of lengths 4, 2, 1 (sorted, longest first) and the two w
             b0 b1  .  .                batch_sizes         3       2    1    1
             c0  .  .  .
 
-Packed, the rows of one time step stand together, so a recurrent layer computes step t on the first batch_sizes[t] rows
-of its state, and nothing is spent on padding. Packing and padding only move numbers: the gradient of one is the other.
+Packed, the rows of one time step are adjacent, so a recurrent layer computes step t on the first batch_sizes[t] rows of
+its state, and no work is done on padding. Packing and padding only move numbers: the gradient of one is the other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PackedSequence(_Fields):
     data              (Σ lengths, ...)
     batch_sizes       (T) int64, how many sequences reach each time step; never increasing
     sorted_indices    (N) int64, which of the user's sequences each sorted one is; None if they came sorted
-    unsorted_indices  (N) int64, the inverse: where each of the user's sequences stands among the sorted ones
+    unsorted_indices  (N) int64, the inverse: the position of each of the user's sequences among the sorted ones
 
     Torch     torch.nn.utils.rnn.PackedSequence: the same four fields in the same layout. Make it with
               `pack_sequence` or `pack_padded_sequence` rather than by hand.
@@ -65,9 +65,9 @@ def pack_padded_sequence(
 ) -> PackedSequence:
     """Drop the padding of (T, N, ...), or of (N, T, ...) if `batch_first`; `lengths` (N) says what to keep.
 
-    Sequences of one length keep the user's order. torch leaves it open: on CPUs with AVX it shuffles such sequences
-    when there are more than 16 in all. Only the order of packed rows depends on it, and with it what dropout between
-    the layers of a recurrent network hits.
+    Sequences of one length keep the user's order. torch does not define it: on CPUs with AVX it shuffles such sequences
+    when there are more than 16 in all. Only the order of packed rows depends on it, and so does which elements dropout
+    between recurrent layers hits.
 
     Raises    RuntimeError for lengths that do not fit the input, are not positive, or are not sorted from long to short
               although `enforce_sorted`. torch lets a length beyond T pass, and packs less data than batch_sizes says.
@@ -87,7 +87,9 @@ def pack_padded_sequence(
 def _check_lengths(lengths: np.ndarray, padded: np.ndarray, enforce_sorted: bool) -> None:
     call = "pack_padded_sequence"
     if lengths.shape != padded.shape[1:2]:
-        raise RuntimeError(f"{call}: one length for each of {padded.shape[1:2]} sequences, got {lengths.shape}.")
+        raise RuntimeError(
+            f"{call}: lengths must have shape {padded.shape[1:2]}, one per sequence, got {lengths.shape}."
+        )
     if lengths.size == 0:
         raise RuntimeError(f"{call}: the batch is empty.")
     if (np.diff(lengths) > 0).any():
@@ -125,7 +127,7 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> np.ndarray:
-    """Stack sequences (L_n, ...) into (T, N, ...), or (N, T, ...) if `batch_first`, T being the longest.
+    """Stack sequences (L_n, ...) into (T, N, ...), or (N, T, ...) if `batch_first`, where T is the longest length.
 
     Raises    RuntimeError for no sequences, sequences that differ in more than their length, or an unknown side.
     """
@@ -136,7 +138,7 @@ def pad_sequence(
     arrays = [np.asarray(sequence) for sequence in sequences]
     if len({array.shape[1:] for array in arrays}) != 1:
         raise RuntimeError(
-            f"pad_sequence: needs sequences of one shape but for their length, got {[array.shape for array in arrays]}."
+            f"pad_sequence: sequences may differ only in their length, got shapes {[array.shape for array in arrays]}."
         )
     longest = max(len(array) for array in arrays)
     padded = np.full((len(arrays), longest, *arrays[0].shape[1:]), padding_value, arrays[0].dtype)

@@ -1,4 +1,4 @@
-"""skip_init: a module whose numbers are still to be filled in."""
+"""skip_init: a module whose parameters are not initialized."""
 
 from typing import Any, TypeVar
 
@@ -11,7 +11,8 @@ Built = TypeVar("Built", bound=Module)
 def skip_init(module_cls: type[Built], *args: Any, **kwargs: Any) -> Built:
     """Build a module without moving the global stream: its parameters hold arbitrary numbers, to be loaded or drawn.
 
-    Torch     torch.nn.utils.skip_init, which saves the time of drawing too. A `generator` that is given is drawn from.
+    Torch     torch.nn.utils.skip_init, which saves the time of drawing too. If a `generator` is given, it is drawn
+              from.
     Raises    RuntimeError if module_cls is not a Module class.
     """
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):

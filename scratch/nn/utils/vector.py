@@ -15,15 +15,15 @@ def parameters_to_vector(parameters: Iterable[Parameter]) -> np.ndarray:
     """
     arrays = [parameter.data.ravel() for parameter in parameters]
     if not arrays:
-        raise ValueError("parameters_to_vector: there are no parameters. Was their iterator already used up?")
+        raise ValueError("parameters_to_vector: no parameters were given. Was their iterator already used up?")
     return np.concatenate(arrays)
 
 
 def vector_to_parameters(vec: np.ndarray, parameters: Iterable[Parameter]) -> None:
-    """Copy the numbers of a vector into the parameters, one after another. What is left over is not used, as in torch.
+    """Copy the numbers of a vector into the parameters, one after another. Remaining numbers are ignored, as in torch.
 
     Torch     torch.nn.utils.vector_to_parameters, which makes the parameters views of the vector.
-    Raises    TypeError if vec is no array; RuntimeError if it is too short, and then nothing has changed.
+    Raises    TypeError if vec is not an array; RuntimeError if it is too short, and then nothing has changed.
     """
     if not isinstance(vec, np.ndarray):
         raise TypeError(f"vector_to_parameters: takes an array, got {type(vec).__name__}.")

@@ -48,7 +48,7 @@ def nearest(
 ) -> AxisMatrix:
     """Each output copies one input: floor(o s), or, exactly, the cell that contains the middle of its own.
 
-    Torch takes the floor in float32, whatever x's precision.
+    Torch takes the floor in float32 for every precision of x.
     """
     if exact:
         middle = np.maximum(coordinates(size, outputs, scale_factor, False, dtype, fused), 0).astype(np.float64) + 0.5
@@ -61,7 +61,7 @@ def nearest(
 def linear(coordinate: np.ndarray, size: int) -> AxisMatrix:
     """y_o = (1 - t) x_i + t x_(i+1)        i = floor(c_o), t = c_o - i
 
-    Before the first pixel and behind the last one the value stays. An axis that keeps its size is copied.
+    The value is constant before the first pixel and after the last one. An axis that keeps its size is copied.
     """
     outputs = len(coordinate)
     if outputs == size:
@@ -117,6 +117,6 @@ def step(size: int, outputs: int, scale_factor: float | None, dtype: np.dtype) -
 
 
 def neighbor(coordinate: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixel i at or before a coordinate, and how far behind it the coordinate lies: t in [0, 1]."""
+    """The pixel i at or before a coordinate, and the distance t in [0, 1] of the coordinate from it."""
     i = np.minimum(np.floor(coordinate).astype(np.int64), size - 1)
     return i, np.clip(coordinate - i.astype(coordinate.dtype), 0, 1)

@@ -33,13 +33,13 @@ class Upsample(Module):
     Why       y is linear in x, so the gradient is the transposed matrix of each axis.
     Saves     the entries of the matrices; nothing of the size of x.
     Numerics  coordinates follow torch to the rounding. A weight of 0 times infinity is NaN, as in torch.
-    Torch     torch.nn.Upsample. scale_factor enters the coordinates as it is, unless recompute_scale_factor derives it
-              from the rounded size again. Torch's own backward rounds the coordinates of nearest and bicubic in other
-              ways than its forward, so for rare sizes, or a scale_factor that keeps the size, its gradient is not the
-              transpose; here it always is. Torch's uint8 images are left out.
+    Torch     torch.nn.Upsample. scale_factor enters the coordinates unchanged, unless recompute_scale_factor derives it
+              again from the rounded size. Torch's own backward rounds the coordinates of nearest and bicubic
+              differently from its forward, so for rare sizes, or a scale_factor that keeps the size, its gradient is
+              not the transpose; here it always is. Torch's uint8 images are left out.
     Raises    ValueError unless exactly one of size and scale_factor is given, for another number of sizes or factors
-              than spatial axes, or for align_corners with a mode that has none; RuntimeError for sizes below 1;
-              NotImplementedError for a mode that does not exist, or not for x's dimensions, and for integers.
+              than spatial axes, or for align_corners with a mode that does not support it; RuntimeError for sizes below
+              1; NotImplementedError for an unknown mode, one that does not support x's dimensions, and for integers.
     Source    Keys 1981, Cubic convolution interpolation for digital image processing (bicubic).
     """
 
@@ -80,7 +80,7 @@ class Upsample(Module):
         kind, dimensions = MODES.get(self.mode, ("", ()))
         if len(sizes) not in dimensions:
             raise NotImplementedError(
-                f"{self}: there is no such mode for an input of {x.ndim} dimensions. There are linear for 3, "
+                f"{self}: the mode does not support an input of {x.ndim} dimensions. The modes are linear for 3, "
                 "bilinear and bicubic for 4, trilinear for 5; nearest, nearest-exact and area for all of these."
             )
         if x.dtype.char not in "fd":
@@ -99,7 +99,7 @@ class Upsample(Module):
     def sizes(self, x: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float | None, ...]]:
         """I, O, and the scale factor if it counts, of every axis."""
         if self.align_corners is not None and self.mode not in INTERPOLATING:
-            raise ValueError(f"{self}: align_corners belongs to the modes {', '.join(INTERPOLATING)}.")
+            raise ValueError(f"{self}: align_corners needs one of the modes {', '.join(INTERPOLATING)}.")
         if (self.size is None) == (self.scale_factor is None):
             raise ValueError(f"{self}: give either size or scale_factor.")
         sizes, given = x.shape[2:], self.size if self.scale_factor is None else self.scale_factor
@@ -129,7 +129,7 @@ class Upsample(Module):
 class UpsamplingNearest2d(Upsample):
     """Upsample with mode="nearest": every output copies one input.
 
-    Options   size, the (H, W) of y, or scale_factor, by which it is larger: one of the two.
+    Options   size, the (H, W) of y, or scale_factor, the enlargement: one of the two.
     Torch     torch.nn.UpsamplingNearest2d. Everything else as in Upsample.
     """
 
@@ -140,7 +140,7 @@ class UpsamplingNearest2d(Upsample):
 class UpsamplingBilinear2d(Upsample):
     """Upsample with mode="bilinear" and aligned corners: every output is a weighted mean of its four neighbors.
 
-    Options   size, the (H, W) of y, or scale_factor, by which it is larger: one of the two.
+    Options   size, the (H, W) of y, or scale_factor, the enlargement: one of the two.
     Torch     torch.nn.UpsamplingBilinear2d. Everything else as in Upsample.
     """
 

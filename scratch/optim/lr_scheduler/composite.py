@@ -22,12 +22,12 @@ class _CompositeLR(LRScheduler):
             raise ValueError(f"{call}: expected at least one scheduler.")
         for i, scheduler in enumerate(schedulers):
             if not isinstance(scheduler, LRScheduler):
-                raise TypeError(f"{call}: schedulers[{i}] is no scheduler but a {type(scheduler).__name__}.")
+                raise TypeError(f"{call}: schedulers[{i}] must be a scheduler, got {type(scheduler).__name__}.")
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(f"{call}: schedulers[{i}] is a ReduceLROnPlateau, whose step needs a metric.")
             optimizer = optimizer or scheduler.optimizer
             if scheduler.optimizer is not optimizer:
-                raise ValueError(f"{call}: schedulers[{i}] belongs to another optimizer than the one given.")
+                raise ValueError(f"{call}: schedulers[{i}] belongs to a different optimizer.")
         assert optimizer is not None
         return optimizer
 
@@ -43,10 +43,10 @@ class _CompositeLR(LRScheduler):
 
 
 class SequentialLR(_CompositeLR):
-    """One scheduler after another; at each milestone the next takes over, from its epoch 0.
+    """One scheduler after another; at each milestone the next takes over and starts at its epoch 0.
 
-    The schedulers were built on one optimizer, so each has already set its first rate. That is undone, and the first is
-    started again.
+    The schedulers were built on one optimizer, so each has already set its first rate. SequentialLR undoes that and
+    starts the first one again.
 
     Options   optimizer, whose rates it sets; schedulers in turn; milestones, the epochs at which the next takes over;
               last_epoch, -1 at the start.
@@ -73,7 +73,7 @@ class SequentialLR(_CompositeLR):
         self._last_lr = first.get_last_lr()
 
     def step(self) -> None:  # type: ignore[override]
-        """Go to the next epoch, of the scheduler whose turn it is."""
+        """Go to the next epoch of the active scheduler."""
         self.last_epoch += 1
         turn = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[turn]
@@ -95,7 +95,7 @@ def _undo_first_step(scheduler: LRScheduler) -> None:
 class ChainedScheduler(_CompositeLR):
     """All schedulers at once: each changes the rate that the one before it set.
 
-    Options   schedulers, in the order in which they act; optimizer, theirs if it is left out.
+    Options   schedulers, in the order in which they act; optimizer, by default theirs.
     Torch     torch.optim.lr_scheduler.ChainedScheduler.
     Raises    ValueError for schedulers of different optimizers, or ReduceLROnPlateau among them.
     """

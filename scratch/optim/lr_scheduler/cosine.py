@@ -1,4 +1,4 @@
-"""Half a cosine wave, once or again and again: CosineAnnealingLR, CosineAnnealingWarmRestarts."""
+"""Half a cosine wave, once or repeatedly: CosineAnnealingLR, CosineAnnealingWarmRestarts."""
 
 import math
 
@@ -8,7 +8,7 @@ from scratch.optim.optimizer import Optimizer
 
 
 class CosineAnnealingLR(LRScheduler):
-    """From the initial lr down to eta_min at epoch T_max, along a cosine; without a stop it goes up again.
+    """From the initial lr down to eta_min at epoch T_max, along a cosine; after T_max it goes up again.
 
         lr = eta_min + (initial lr - eta_min) (1 + cos(π epoch / T_max)) / 2
 
@@ -51,8 +51,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_cur counts epochs since the last restart, T_i is the length of this period. step(epoch) may be called with
     fractions, after every batch; here it is not deprecated.
 
-    Options   optimizer, whose rates it sets; T_0, the length of the first period; T_mult, by which each next one is
-              longer; eta_min; last_epoch, -1 at the start.
+    Options   optimizer, whose rates it sets; T_0, the length of the first period; T_mult, the factor by which each
+              period is longer than the last; eta_min; last_epoch, -1 at the start.
     Torch     torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.
     Raises    ValueError unless T_0 >= 1 and T_mult >= 1 are integers, and for a negative epoch.
     Source    Loshchilov, Hutter 2017, arXiv:1608.03983.

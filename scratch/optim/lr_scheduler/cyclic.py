@@ -43,7 +43,8 @@ class CyclicLR(LRScheduler):
         momentum = max_momentum - (max_momentum - base_momentum) · height · scale
 
     height goes 0, 1, 0 over a cycle. scale is 1 (mode "triangular"), 2^(1 - cycle) ("triangular2"), gamma^step
-    ("exp_range"), or scale_fn of the cycle or the step, as scale_mode says. For Adam and its kin the momentum is β1.
+    ("exp_range"), or scale_fn of the cycle or the step, as scale_mode says. For Adam and its relatives the momentum is
+    β1.
 
     Options   optimizer, whose rates it sets; base_lr and max_lr; step_size_up and step_size_down, in steps; mode;
               gamma; scale_fn and scale_mode; cycle_momentum, with base_momentum and max_momentum; last_epoch, -1 at the

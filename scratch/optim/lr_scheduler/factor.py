@@ -1,4 +1,4 @@
-"""Factors, now and then: LambdaLR, MultiplicativeLR, StepLR, MultiStepLR, ExponentialLR."""
+"""Factors of the rate: LambdaLR, MultiplicativeLR, StepLR, MultiStepLR, ExponentialLR."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LambdaLR(_FunctionLR):
     Options   optimizer, whose rates it sets; lr_lambda, f or a list of one f for each group; last_epoch, -1 at the
               start.
     Torch     torch.optim.lr_scheduler.LambdaLR.
-    Raises    ValueError if the number of functions is not that of the groups.
+    Raises    ValueError if there is not one function per group.
     """
 
     def get_lr(self) -> list[float]:
@@ -63,7 +63,7 @@ class MultiplicativeLR(_FunctionLR):
     Options   optimizer, whose rates it sets; lr_lambda, f or a list of one f for each group; last_epoch, -1 at the
               start.
     Torch     torch.optim.lr_scheduler.MultiplicativeLR.
-    Raises    ValueError if the number of functions is not that of the groups; TypeError for what is no function.
+    Raises    ValueError if there is not one function per group; TypeError for anything but functions.
     """
 
     def get_lr(self) -> list[float]:

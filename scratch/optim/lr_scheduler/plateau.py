@@ -12,17 +12,18 @@ from scratch.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """lr = max(lr · factor, min_lr) once more than `patience` epochs in a row were no better than the best.
+    """lr = max(lr · factor, min_lr) once more than `patience` epochs in a row did not improve on the best.
 
     Better means, for mode "min", metric < best (1 - threshold) if threshold_mode is "rel", metric < best - threshold
     if "abs"; for "max", metric > best (1 + threshold) or best + threshold. After a reduction, bad epochs are not
-    counted for `cooldown` epochs. Reductions smaller than eps are left out. Call step(validation_loss) after an epoch.
+    counted for `cooldown` epochs. Reductions smaller than eps are skipped. Call step(validation_loss) after an epoch.
 
     Options   optimizer, whose rates it sets; mode, factor, patience, threshold, threshold_mode, cooldown, min_lr and
               eps as above.
     Differs   NaN is never better, so it counts as a bad epoch, as in torch.
     Torch     torch.optim.lr_scheduler.ReduceLROnPlateau.
-    Raises    ValueError for factor >= 1, an unknown mode, or as many min_lr as there are no groups.
+    Raises    ValueError for factor >= 1, an unknown mode, or if the number of min_lr values is not the number of
+              groups.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(f"ReduceLROnPlateau: factor must be less than 1, got {factor}.")
         for name, word in (("mode", mode), ("threshold_mode", threshold_mode)):
             if not isinstance(word, str):
-                raise TypeError(f"ReduceLROnPlateau: {name} must be a word, got {word!r}.")
+                raise TypeError(f"ReduceLROnPlateau: {name} must be a string, got {word!r}.")
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: mode must be 'min' or 'max', got {mode!r}.")
         if threshold_mode not in ("rel", "abs"):
@@ -52,7 +53,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
         self.min_lrs: list[float] = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * self._groups
         if len(self.min_lrs) != self._groups:
-            raise ValueError(f"ReduceLROnPlateau: {len(self.min_lrs)} values of min_lr for {self._groups} groups.")
+            raise ValueError(f"ReduceLROnPlateau: min_lr has {len(self.min_lrs)} values for {self._groups} groups.")
         self.patience = patience
         self.cooldown = cooldown
         self.eps = eps

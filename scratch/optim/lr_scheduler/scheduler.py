@@ -13,9 +13,9 @@ from scratch.optim.optimizer import Optimizer
 class LRScheduler:
     """Sets the learning rate of every group after each epoch or batch.
 
-    A schedule is `get_lr`, which returns one rate for each group at `last_epoch`. Where a rate follows from the one
-    before, get_lr multiplies that one (the chainable form): schedules then compose, and rates equal torch's to the last
-    bit, while the closed form gives other roundings. `closed_form` jumps to any epoch, where a schedule has one.
+    A schedule is `get_lr`, which returns one rate for each group at `last_epoch`. Where a rate follows from the
+    previous one, get_lr multiplies that (the chainable form): schedules then compose, and rates equal torch's to the
+    last bit, while the closed form rounds differently. If a schedule has a `closed_form`, it can jump to any epoch.
 
     Building a scheduler sets the rate of epoch 0. Call optimizer.step() before step().
 
@@ -29,7 +29,7 @@ class LRScheduler:
     _step_count = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """The constructors of scratch's own schedules get NumPy scalars as Python numbers."""
+        """The constructors of scratch's own schedules receive NumPy scalars as Python numbers."""
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("scratch.") and "__init__" in vars(cls):
             cls.__init__ = plain_options(cls.__init__)  # type: ignore[method-assign]
@@ -55,7 +55,7 @@ class LRScheduler:
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
-        """The rate of every group at `last_epoch`, computed from the present ones. Meant for step() alone."""
+        """The rate of every group at `last_epoch`, computed from the current ones. Only step() calls it."""
         raise NotImplementedError(f"{type(self).__name__}: define get_lr(self).")
 
     def get_last_lr(self) -> list[float]:
@@ -63,7 +63,7 @@ class LRScheduler:
         return self._last_lr
 
     def step(self, epoch: int | None = None) -> None:
-        """Go to the next epoch. `epoch` jumps to that one by the closed form, deprecated as in torch."""
+        """Go to the next epoch. `epoch` jumps to that epoch by the closed form, deprecated as in torch."""
         if self._step_count == 1 and self.optimizer.steps_taken == 0:
             warnings.warn(
                 f"{type(self).__name__}.step() came before optimizer.step(), so the first rate of the schedule is "
@@ -85,7 +85,7 @@ class LRScheduler:
         except ZeroDivisionError:
             numbers = {key: value for key, value in self.state_dict().items() if isinstance(value, int | float)}
             raise ZeroDivisionError(
-                f"{type(self).__name__}.step: one of its options by which it divides is 0: {numbers}."
+                f"{type(self).__name__}.step: an option that it divides by is 0: {numbers}."
             ) from None
         self._get_lr_called_within_step = False
         self._set_lr(rates)
@@ -104,13 +104,13 @@ class LRScheduler:
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:
             warnings.warn(
-                f"{type(self).__name__}.get_lr computes the next rates; for the present ones call get_last_lr().",
+                f"{type(self).__name__}.get_lr computes the next rates; for the current ones call get_last_lr().",
                 UserWarning,
                 stacklevel=3,
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer, which has a state_dict of its own."""
+        """Everything except the optimizer, which has its own state_dict."""
         return {key: value for key, value in vars(self).items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Schedules that run for total_iters epochs and then rest: ConstantLR, LinearLR, PolynomialLR."""
+"""Schedules that change the rate for total_iters epochs: ConstantLR, LinearLR, PolynomialLR."""
 
 from scratch.optim.lr_scheduler.scheduler import LRScheduler
 from scratch.optim.optimizer import Optimizer, check_range
@@ -32,7 +32,7 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The factor of lr moves on a line from start_factor at epoch 0 to end_factor at epoch total_iters: a warm-up.
+    """The factor of lr moves linearly from start_factor at epoch 0 to end_factor at epoch total_iters: a warm-up.
 
         lr = initial lr · (start + (end - start) min(epoch, total_iters) / total_iters)
 
