@@ -27,7 +27,7 @@ def in_passing(component: Component) -> Speed | None:
     rule = component.name.removeprefix("optim.")
     with quietly():
         try:
-            if component.family == "optimizer":
+            if component.family == "optim":
                 work: dict[str, Work] = {engine: optimizers.prepare(engine, rule, STANDARD) for engine in ENGINES}
             else:
                 work = {engine: components.prepare(engine, component.name) for engine in ENGINES}

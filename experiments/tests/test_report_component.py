@@ -24,11 +24,12 @@ from parity_tests.table.row import Layer, Pair
 
 NAMES = [one.name for one in components()]
 ONE_OF_EACH = [  # the smallest of every family, and of every way to draw
-    "nn.Linear", "nn.Tanh", "nn.GLU", "nn.MSELoss", "nn.Dropout", "nn.Unfold", "nn.MaxPool1d", "nn.ZeroPad3d",
-    "nn.RMSNorm", "nn.RNN", "nn.GRUCell", "nn.Embedding", "nn.ScaledDotProductAttention", "nn.TransformerEncoderLayer",
-    "nn.PixelShuffle", "nn.PairwiseDistance", "nn.ModuleDict", "nn.init.eye_", "nn.init.dirac_",
+    "nn.Linear", "nn.Tanh", "nn.GLU", "nn.MSELoss", "nn.Dropout", "nn.Conv1d", "nn.Unfold", "nn.MaxPool1d",
+    "nn.ZeroPad3d", "nn.RMSNorm", "nn.RNN", "nn.GRUCell", "nn.Embedding", "nn.ScaledDotProductAttention",
+    "nn.TransformerEncoderLayer", "nn.UpsamplingNearest2d", "nn.PixelShuffle", "nn.ChannelShuffle",
+    "nn.PairwiseDistance", "nn.Flatten", "nn.ModuleDict", "nn.init.eye_", "nn.init.dirac_",
     "nn.utils.clip_grad_value_", "optim.Muon", "optim.LBFGS", "optim.lr_scheduler.StepLR",
-    "optim.swa_utils.AveragedModel",
+    "optim.swa_utils.AveragedModel", "optim.swa_utils.SWALR",
 ]  # fmt: skip
 
 

@@ -1,4 +1,8 @@
-"""THE TABLE: one row for each component and case, family by family. Everything else reads it."""
+"""THE TABLE: one row for each component and case, family by family. Everything else reads it.
+
+A family is a room of scratch, and has its name: its rows stand in the file of this name, its components together in
+COMPONENTS.md and on the pages. "optim" is the update rules, one in each file of scratch/optim.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,28 @@ from fnmatch import fnmatchcase
 from parity_tests.table import (
     activation,
     attention,
-    averaging,
-    clipping,
+    channelshuffle,
+    clip,
     container,
     conv,
     distance,
     dropout,
-    initialiser,
+    flatten,
+    fold,
+    init,
     linear,
     loss,
     loss_labels,
     loss_margin,
+    lr_scheduler,
     normalization,
-    optimizer,
+    optim,
     padding,
+    pixelshuffle,
     pooling,
     recurrent,
-    scheduler,
     sparse,
+    swa_utils,
     transformer,
     vision,
 )
@@ -36,7 +44,8 @@ FAMILIES: dict[str, Sequence[Row]] = {
     "activation": activation.ROWS,
     "loss": [*loss.ROWS, *loss_labels.ROWS, *loss_margin.ROWS],
     "dropout": dropout.ROWS,
-    "convolution": conv.ROWS,
+    "conv": conv.ROWS,
+    "fold": fold.ROWS,
     "pooling": pooling.ROWS,
     "padding": padding.ROWS,
     "normalization": normalization.ROWS,
@@ -45,13 +54,16 @@ FAMILIES: dict[str, Sequence[Row]] = {
     "attention": attention.ROWS,
     "transformer": transformer.ROWS,
     "vision": vision.ROWS,
+    "pixelshuffle": pixelshuffle.ROWS,
+    "channelshuffle": channelshuffle.ROWS,
     "distance": distance.ROWS,
+    "flatten": flatten.ROWS,
     "container": container.ROWS,
-    "initialiser": initialiser.ROWS,
-    "clipping": clipping.ROWS,
-    "optimizer": optimizer.ROWS,
-    "scheduler": scheduler.ROWS,
-    "averaging": averaging.ROWS,
+    "init": init.ROWS,
+    "clip": clip.ROWS,
+    "optim": optim.ROWS,
+    "lr_scheduler": lr_scheduler.ROWS,
+    "swa_utils": swa_utils.ROWS,
 }
 
 TABLE: list[Row] = [row for rows in FAMILIES.values() for row in rows]

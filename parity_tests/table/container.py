@@ -1,14 +1,25 @@
-"""Rows: containers without a forward. What they do otherwise is compared in test_container.py."""
+"""Rows: containers. What those without a forward do is compared in test_container.py."""
 
 from collections import OrderedDict
 
 from parity_tests.built import Built
 from parity_tests.table.recipe import integers, normal
-from parity_tests.table.row import Refusal
+from parity_tests.table.row import Layer, Refusal, Row
 
 relu = Built("nn.ReLU")
 
-ROWS = [
+ROWS: list[Row] = [
+    Layer(
+        "nn.Sequential",
+        (
+            Built("nn.Linear", 5, 7),
+            Built("nn.Tanh"),
+            Built("nn.Linear", 7, 3),
+        ),
+        (normal(11, 5),),
+    ),
+    Refusal("nn.Sequential", (3,), (), "a layer that is no module"),
+    Refusal("nn.ModuleList", ([3],), (), "an element that is no module"),
     Refusal("nn.ModuleDict", (3,), (), "what is no mapping"),
     Refusal("nn.ModuleDict", ({"a": 3},), (), "a value that is no module"),
     Refusal("nn.ModuleDict", ([1],), (), "an element that is no pair"),

@@ -1,4 +1,4 @@
-"""Rows: pixel and channel shuffles, upsampling."""
+"""Rows: upsampling."""
 
 from parity_tests.table.recipe import integers, normal
 from parity_tests.table.row import Layer, Refusal, Row
@@ -15,7 +15,6 @@ INPUTS = {  # what each mode exists for, by the number of spatial dimensions
     "trilinear": {3: VOLUME},
 }
 UP, DOWN, MIXED = 11, 2, {1: (13,), 2: (11, 3), 3: (7, 2, 5)}
-EMPTY = {"empty": "torch's pixel_unshuffle keeps an empty input's shape, so its gradients fail; here they have theirs"}
 
 
 def upsample(mode, n, x):
@@ -33,26 +32,6 @@ def upsample(mode, n, x):
 
 
 ROWS: list[Row] = [
-    Layer("nn.ChannelShuffle", (3,), (normal(2, 15, 5, 7),)),
-    Layer("nn.ChannelShuffle", (5,), (normal(2, 15, 3),), "three dimensions"),
-    Layer("nn.ChannelShuffle", (1,), (normal(2, 5, 3, 2, 7),), "one group"),
-    Refusal("nn.ChannelShuffle", (2,), (normal(2, 15, 5, 7),), "groups that do not divide"),
-    Refusal("nn.ChannelShuffle", (0,), (normal(2, 15, 5, 7),), "no groups"),
-    Refusal("nn.ChannelShuffle", (3,), (normal(15, 5),), "two dimensions"),
-    Refusal("nn.ChannelShuffle", (3.0,), (normal(2, 15, 5, 7),), "fractional groups"),
-    Layer("nn.PixelShuffle", (3,), (normal(2, 45, 2, 7),), notes=EMPTY),
-    Layer("nn.PixelShuffle", (2,), (normal(3, 2, 12, 5, 7),), "extra dimension", notes=EMPTY),
-    Layer("nn.PixelShuffle", (1,), (normal(2, 3, 5, 7),), "factor 1"),
-    Refusal("nn.PixelShuffle", (2,), (normal(2, 45, 2, 7),), "channels that do not divide"),
-    Refusal("nn.PixelShuffle", (0,), (normal(2, 45, 2, 7),), "factor 0"),
-    Refusal("nn.PixelShuffle", (2.0,), (normal(2, 4, 2, 7),), "fractional factor"),
-    Refusal("nn.PixelShuffle", (2,), (normal(4, 2),), "two dimensions"),
-    Layer("nn.PixelUnshuffle", (3,), (normal(2, 5, 6, 21),), notes=EMPTY),
-    Layer("nn.PixelUnshuffle", (2,), (normal(3, 2, 5, 6, 14),), "extra dimension", notes=EMPTY),
-    Refusal("nn.PixelUnshuffle", (2,), (normal(2, 5, 3, 2),), "height that does not divide"),
-    Refusal("nn.PixelUnshuffle", (2,), (normal(2, 5, 2, 3),), "width that does not divide"),
-    Refusal("nn.PixelUnshuffle", (-1,), (normal(2, 5, 2, 3),), "negative factor"),
-    Refusal("nn.PixelUnshuffle", (2,), (normal(4, 2),), "two dimensions"),
     *(row for mode, inputs in INPUTS.items() for n, x in inputs.items() for row in upsample(mode, n, x)),
     Layer("nn.Upsample", (7,), (normal(2, 3, 7, 5),), "one axis stays", {"mode": "bilinear"}),
     Layer("nn.Upsample", ((7, 5),), (normal(2, 3, 7, 5),), "both axes stay", {"mode": "bilinear"}),

@@ -11,7 +11,7 @@ from torch.optim.lbfgs import _strong_wolfe
 import scratch
 from parity_tests.checks import check
 from parity_tests.engine import ENGINES, SCRATCH, TORCH
-from parity_tests.table.optimizer import ROWS
+from parity_tests.table.optim import ROWS
 from parity_tests.tests.alike import give_gradients, start
 from scratch.optim.strong_wolfe import Point, strong_wolfe
 

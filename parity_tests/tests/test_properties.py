@@ -38,13 +38,13 @@ def test_a_layer_in_depth(name):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_optimizer(rule):
-    hold("optimizer", trainings(rule), lambda training: training.problem(), FEW)
+    hold("optim", trainings(rule), lambda training: training.problem(), FEW)
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize("rule", RULES)
 def test_an_optimizer_in_depth(rule):
-    hold("optimizer", trainings(rule), lambda training: training.problem(), MANY, deep=True)
+    hold("optim", trainings(rule), lambda training: training.problem(), MANY, deep=True)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ ORDERS = st.sampled_from(("Fortran", "first axis last", "sliced"))
 def test_an_initialiser(name, deep):
     options = options_of(f"nn.init.{name}", "tensor", "generator")
     fills = st.builds(Fill, st.just(name), options, SHAPES, DTYPES, ORDERS, st.integers(0, 2**64 - 1))
-    hold("initialiser", fills, lambda f: f.problem(), MANY if deep else FEW, deep)
+    hold("init", fills, lambda f: f.problem(), MANY if deep else FEW, deep)
 
 
 # --- random functions -------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_clipping(name, deep):
     pairs = st.sampled_from([row for row in TABLE if row.name == name])
     some = st.tuples(st.tuples(SHAPES, sizes, values), st.lists(gradient, max_size=3)).map(lambda x: [x[0], *x[1]])
     cases = st.tuples(pairs, some, DTYPES)
-    hold("clipping", cases, clipped_otherwise, MANY if deep else FEW, deep)
+    hold("clip", cases, clipped_otherwise, MANY if deep else FEW, deep)
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------
@@ -207,7 +207,9 @@ def scheduled_otherwise(case: tuple[Scheduler, dict[str, Any], int]) -> str:
 def test_a_schedule(name, deep):
     pairs = st.sampled_from([row for row in rows().values() if row.name == name])
     options = options_of(name, "optimizer", "schedulers", "last_epoch").map(copy.deepcopy)
-    hold("scheduler", st.tuples(pairs, options, st.integers(1, 40)), scheduled_otherwise, MANY if deep else FEW, deep)
+    hold(
+        "lr_scheduler", st.tuples(pairs, options, st.integers(1, 40)), scheduled_otherwise, MANY if deep else FEW, deep
+    )
 
 
 # --- loaders ----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+import parity_tests.table
 import scratch
 import torch_impl
 from parity_tests.checks import check
 from parity_tests.engine import find
-from parity_tests.table import TABLE, select
+from parity_tests.table import FAMILIES, TABLE, select
 from parity_tests.table.left_out import LEFT_OUT
 from parity_tests.table.row import Pair
 from parity_tests.table.signatures import NO_FORWARD, difference, forward_difference
@@ -67,6 +68,45 @@ def test_every_component_has_a_row(name):
     assert any(isinstance(row, Pair) and row.name == name for row in TABLE) or name in NO_ROW, (
         f"{name} has no row: add one to the file of its family in parity_tests/table, "
         f"such as Layer({name!r}, (5, 3), (normal(7, 5),)) for a layer"
+    )
+
+
+def room(name):
+    """The room of scratch that a component is defined in: a folder or a file of scratch/nn, or of scratch/optim.
+
+    Update rules have a file each; their room is "optim".
+    """
+    floor, *rooms = find(scratch, name).__module__.split(".")[1:]
+    return rooms[0] if floor == "nn" or rooms[0] in FAMILIES else floor
+
+
+def file_of(name):
+    return find(scratch, name).__module__.replace(".", "/") + ".py"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_stand_in_the_family_of_their_source(family):
+    astray = {row.name: room(row.name) for row in FAMILIES[family] if room(row.name) != family}
+    assert not astray, "\n".join(
+        f"{name} is defined in {file_of(name)}, but its rows are in the family {family!r}: "
+        f"move them to parity_tests/table/{other}.py"
+        + ("" if other in FAMILIES else f', a new file, and add "{other}": {other}.ROWS to FAMILIES in its __init__.py')
+        for name, other in astray.items()
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_has_the_rows_of_its_own_files(family):
+    """loss.py, loss_labels.py and loss_margin.py are the family "loss"; no row is left out of FAMILIES or elsewhere."""
+    files = [
+        importlib.import_module(f"{parity_tests.table.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(parity_tests.table.__path__)
+        if module.name == family or (module.name.startswith(f"{family}_") and module.name not in FAMILIES)
+    ]
+    assert files, f"the family {family!r} has no file parity_tests/table/{family}.py"
+    rows = [row for file in files for row in getattr(file, "ROWS", [])]
+    assert [row.label for row in FAMILIES[family]] == [row.label for row in rows], (
+        f"FAMILIES[{family!r}] must hold the ROWS of {', '.join(file.__name__ for file in files)}"
     )
 
 

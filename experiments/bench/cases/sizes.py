@@ -196,10 +196,10 @@ DISTANCES = [row(name, VECTORS, VECTORS) for name in ("CosineSimilarity", "Pairw
 FILLED = {"nn.init.dirac_": (64, 64, 3, 3)}
 INITIALISERS = [
     replace(FIRST[row.name], arrays=(normal(*FILLED.get(row.name, (512, 784))),), case="")
-    for row in {row.name: row for row in FAMILIES["initialiser"]}.values()
+    for row in {row.name: row for row in FAMILIES["init"]}.values()
 ]
 CLIPPING = [
-    replace(FIRST[name], gradients=NETWORK, case="") for name in dict.fromkeys(row.name for row in FAMILIES["clipping"])
+    replace(FIRST[name], gradients=NETWORK, case="") for name in dict.fromkeys(row.name for row in FAMILIES["clip"])
 ]
 
 SIZES = {

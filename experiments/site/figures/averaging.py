@@ -10,13 +10,16 @@ from experiments.site.pages import Component
 from parity_tests.checks.averaging import UPDATES, run
 from parity_tests.engine import SCRATCH, TORCH
 from parity_tests.rule import distance
+from parity_tests.table.row import Averaging
 
 SHOWN = 3
 
 
 @styled
 def draw(component: Component) -> list[Picture]:
-    rows = cases(component)[:SHOWN]
+    rows = [row for row in cases(component) if isinstance(row, Averaging)][:SHOWN]
+    if not rows:
+        return []
     figure = new(8.6, 2.8)
     grid = figure.subplots(1, len(rows), squeeze=False)[0]
     apart = 0.0

@@ -66,8 +66,4 @@ ROWS = [
     row("ReduceLROnPlateau"),
     row("ReduceLROnPlateau", "options", factor=0.5, patience=2, cooldown=3, min_lr=[0.003, 0.001], threshold=0.01),
     row("ReduceLROnPlateau", "max", mode="max", patience=4, threshold_mode="abs", threshold=0.05, eps=0.01),
-    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05}),
-    Scheduler("optim.swa_utils.SWALR", "linear", {"swa_lr": [0.05, 0.2], "anneal_strategy": "linear"}),
-    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 37}, case="slow"),
-    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 0}, case="at once"),
 ]

@@ -1,15 +1,15 @@
-"""Rows: averaged weights. An averaging function is written as (name, its arguments)."""
+"""Rows: averaged weights, and their learning rate. An averaging function is written as (name, its arguments)."""
 
 from typing import Any
 
-from parity_tests.table.row import Averaging
+from parity_tests.table.row import Averaging, Row, Scheduler
 
 
 def row(case: str = "", **kwargs: Any) -> Averaging:
     return Averaging("optim.swa_utils.AveragedModel", kwargs=kwargs, case=case)
 
 
-ROWS = [
+ROWS: list[Row] = [
     row(),
     row("buffers too", use_buffers=True),
     row("SWA", avg_fn=("get_swa_avg_fn",)),
@@ -21,4 +21,8 @@ ROWS = [
     row("EMA of lists, buffers too", multi_avg_fn=("get_ema_multi_avg_fn", 0.9), use_buffers=True),
     row("EMA of lists, fast", multi_avg_fn=("get_ema_multi_avg_fn", 0.3), use_buffers=True),
     Averaging("optim.swa_utils.update_bn"),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05}),
+    Scheduler("optim.swa_utils.SWALR", "linear", {"swa_lr": [0.05, 0.2], "anneal_strategy": "linear"}),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 37}, case="slow"),
+    Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05, "anneal_epochs": 0}, case="at once"),
 ]
