@@ -116,9 +116,12 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
             f"limit {_number(result.limit)}. {_plain(result.note)}"
         )
     exceptions: dict[tuple[str, str], list[str]] = {}
-    changed = {change.text: name for name, change in in_force().items() if any(row.name == name for row in rows)}
-    for text, name in changed.items():
-        console.print(f"{name}: {_plain(text)}; both are checked")
+    changed: dict[str, list[str]] = {}
+    for change in in_force():
+        if any(map(change.concerns, rows)):
+            changed.setdefault(change.text, []).append(change.component)
+    for text, names in changed.items():
+        console.print(f"{', '.join(names)}: {_plain(text)}; both are checked")
     for row in rows:
         for what, reason in getattr(row, "notes", {}).items():
             exceptions.setdefault((what, reason), []).append(row.label)

@@ -210,5 +210,5 @@ def find(package: Any, name: str) -> Any:
 SCRATCH = Scratch("scratch", scratch, scratch.random, np)
 # torch as it is installed, and what scratch is judged by: where this release does otherwise, the newest one
 TORCH = Torch("torch", torch_impl, TorchRandom(), torch)
-REFERENCE = replace(TORCH, stand_ins={name: change.newest for name, change in in_force().items()})
+REFERENCE = replace(TORCH, stand_ins={change.component: change.newest for change in in_force()})
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (SCRATCH, TORCH)}

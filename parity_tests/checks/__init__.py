@@ -48,7 +48,7 @@ def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", compone
         warnings.simplefilter("error", RuntimeWarning)
         try:
             results = CHECKS[type(row)](row, tuple(dtypes), ours, REFERENCE.on(device))
-            change = in_force().get(row.name)
-            return [*results, *check_release(row, change, tuple(dtypes))] if change else results
+            changes = [change for change in in_force() if change.concerns(row)]
+            return [*results, *(result for change in changes for result in check_release(row, change, tuple(dtypes)))]
         except Exception as error:
             return [exactly(row.label, "runs", None, False, f"{type(error).__name__}: {error}")]

@@ -237,7 +237,7 @@ def conditions() -> list[str]:
         f"torch {here['torch']}, NumPy {here['numpy']}, Python {here['python']}, {here['machine']}",
         f"torch's CPU capability {here['device']}, scratch reproduces '{get_arch()}'",
         gpu,
-        *(f"{name}: {change.text}" for name, change in in_force().items() if name.startswith("nn.init.")),
+        *(f"{change.component}: {change.text}" for change in in_force() if change.component.startswith("nn.init.")),
     ]
 
 

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity_tests.table.row import Row
+
 RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
 PULL = "https://github.com/pytorch/pytorch/pull/"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One component that a release of torch changed.
+    """What a release of torch changed in a component.
 
     component  its dotted name
     what       what changed, in a few words
@@ -28,8 +30,9 @@ class Change:
     now        what this and later releases do
     before     what earlier ones do
     source     where it is seen
-    newest     the component as it is now, on every release
-    older      the component as it was before
+    newest     the component as it is now, with all its changes, on every release
+    older      the component as it was before this one
+    cases      the cases of the component's rows in which it shows; all of them where none is named
     """
 
     component: str
@@ -40,6 +43,11 @@ class Change:
     source: str
     newest: Any
     older: Any
+    cases: tuple[str, ...] = ()
+
+    def concerns(self, row: Row) -> bool:
+        """Whether a row of the table shows the change."""
+        return row.name == self.component and (not self.cases or row.case in self.cases)
 
     @property
     def history(self) -> str:
@@ -151,7 +159,7 @@ def clamp(kind: type[Clamped]) -> Change:
     )
 
 
-# --- the norm of order 0 ----------------------------------------------------------------------------------------------
+# --- norms of order 0 and infinity ------------------------------------------------------------------------------------
 
 
 class RefusesZero:
@@ -175,16 +183,71 @@ class DividesByZero:
         return result
 
 
+class OfInfinity:
+    """LPPool, whose norm of order infinity, or minus infinity, is written here."""
+
+    norm_type: float
+    kernel_size: Any
+    stride: Any
+    ceil_mode: bool
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if math.isinf(self.norm_type):
+            return self.norm(x, int(type(self).__name__[-2]))
+        result: torch.Tensor = super().forward(x)  # type: ignore[misc]
+        return result
+
+    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class LargestMagnitude(OfInfinity):
+    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
+        sign = math.copysign(1, self.norm_type)
+        pool: Any = getattr(torch.nn.functional, f"max_pool{dimensions}d")
+        largest: torch.Tensor = pool(sign * x.abs(), self.kernel_size, self.stride, ceil_mode=self.ceil_mode)
+        return sign * largest
+
+
+class PowerOfInfinity(OfInfinity):
+    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
+        size, p = self.kernel_size, float(self.norm_type)
+        pool: Any = getattr(torch.nn.functional, f"avg_pool{dimensions}d")
+        mean: torch.Tensor = pool(x.pow(p), size, self.stride, ceil_mode=self.ceil_mode)
+        count = math.prod(size) if isinstance(size, tuple) else size**dimensions
+        return (mean.sign() * mean.abs().relu()).mul(count).pow(1 / p)
+
+
+def of_pooling(kind: Any, older: type, **entry: Any) -> Change:
+    """What changed in LPPool1d, 2d or 3d: `older` is the part that was otherwise before."""
+    name = kind.__name__
+    newest = type(name, (RefusesZero, LargestMagnitude, kind), {})
+    return Change(component=f"nn.{name}", newest=newest, older=type(name, (older, kind), {}), **entry)
+
+
 def order_zero(kind: Any) -> Change:
-    return Change(
-        component=f"nn.{kind.__name__}",
+    return of_pooling(
+        kind,
+        DividesByZero,
         what="norm_type 0",
         release=(2, 14),
         now="ValueError when it is built",
         before="ZeroDivisionError when it is called",
         source="torch.nn.modules.pooling of both releases",
-        newest=type(kind.__name__, (RefusesZero, kind), {}),
-        older=type(kind.__name__, (DividesByZero, kind), {}),
+        cases=("p=0",),
+    )
+
+
+def order_infinity(kind: Any) -> Change:
+    return of_pooling(
+        kind,
+        PowerOfInfinity,
+        what="norm_type inf",
+        release=(2, 13),
+        now="the largest magnitude, and of -inf the smallest",
+        before="the power and the root of infinite order: 0, 1 or inf",
+        source="torch.nn.functional.lp_pool2d of both releases",
+        cases=("p=inf", "p=-inf", "ties"),
     )
 
 
@@ -235,8 +298,11 @@ CHANGES: tuple[Change, ...] = (
     clamp(TripletMarginLoss),
     clamp(TripletMarginWithDistanceLoss),
     order_zero(torch.nn.LPPool1d),
+    order_infinity(torch.nn.LPPool1d),
     order_zero(torch.nn.LPPool2d),
+    order_infinity(torch.nn.LPPool2d),
     order_zero(torch.nn.LPPool3d),
+    order_infinity(torch.nn.LPPool3d),
     Change(
         component="nn.init.trunc_normal_",
         what="truncated normal numbers",
@@ -250,6 +316,6 @@ CHANGES: tuple[Change, ...] = (
 )
 
 
-def in_force(release: tuple[int, ...] = RELEASE) -> dict[str, Change]:
-    """The changes that came after a release, by component: what the installed torch does otherwise than scratch."""
-    return {change.component: change for change in CHANGES if release < change.release}
+def in_force(release: tuple[int, ...] = RELEASE) -> list[Change]:
+    """The changes that came after a release: what the installed torch does otherwise than scratch."""
+    return [change for change in CHANGES if release < change.release]
