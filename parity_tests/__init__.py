@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """`from parity_tests import compare`, imported when it is asked for: it brings torch along."""
+    """`from parity_tests import compare`, imported on first use, since it imports torch."""
     if name == "compare":
         from parity_tests.comparer.comparison import compare
 

@@ -1,4 +1,4 @@
-"""A component among another's arguments: Built("nn.Linear", 5, 7) is a layer that each engine builds for itself."""
+"""A component among another's arguments: Built("nn.Linear", 5, 7) is a layer that each engine builds itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, init=False)
 class Built:
-    """The component of this name with these arguments; its precision is that of the component that gets it."""
+    """The component of this name with these arguments; it has the precision of the component that receives it."""
 
     name: str
     args: tuple[Any, ...]

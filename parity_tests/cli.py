@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
 
-PIPE = 10_000  # columns of what is no terminal: a label is never cut
+PIPE = 10_000  # columns if the output is not a terminal: a label is never cut
 app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
 
 
@@ -51,7 +51,7 @@ def check(
         _refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
     if device == "cuda":
         if not torch.cuda.is_available():
-            _refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Leave the option out to use the CPU.")
+            _refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Omit the option to use the CPU.")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     elif device != "cpu":
         _refuse(f"check: --device must be cpu or cuda, got {device!r}.")
@@ -72,13 +72,13 @@ def table(
     write: Annotated[
         Path, typer.Option(help="the file whose tables of components are rewritten", show_default="COMPONENTS.md")
     ] = COMPONENTS,
-    check: Annotated[bool, typer.Option("--check", help="only say whether the file's tables are stale")] = False,
+    check: Annotated[bool, typer.Option("--check", help="only report whether the file's tables are stale")] = False,
 ) -> None:
-    """Write the tables of components from a run of all checks, or say whether they are stale."""
+    """Write the tables of components from a run of all checks, or report whether they are stale."""
     from parity_tests.table import markdown
 
     if not write.is_file():
-        _refuse(f"table: there is no file {write}.")
+        _refuse(f"table: the file {write} does not exist.")
     if check:
         if markdown.stale(write):
             typer.echo(f"{write} is stale: run `nn-parity table --write {write}`.", err=True)
@@ -138,7 +138,7 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
 
 
 def _table(reports: Sequence[Any], verbose: bool) -> Any:
-    """One line a row, its worst result relative to the limit; with `verbose` one line a result."""
+    """One line per row, its worst result relative to the limit; with `verbose` one line per result."""
     from rich import box
     from rich.table import Table
 

@@ -1,7 +1,8 @@
-"""An engine: one implementation of the components, how numbers get in and out of it, and its random generator.
+"""An engine: one implementation of the components, the conversion of numbers into and out of it, and its random
+generator.
 
-Everything that runs "the same thing on both" takes engines and calls these methods; nothing else asks which one it has.
-A further engine is one more class here.
+Code that runs "the same thing on both" takes engines and calls these methods; it never asks which engine it has. To add
+an engine, add a class here.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Engine:
     name       how reports call it
     lib        its package, with torch's names below it: nn, optim, manual_seed, no_grad
     random     its random functions, those in place too: rand, randperm, uniform_ ...
-    dtypes     where its dtypes are: float32, float64 ...
-    stand_ins  classes that stand in for those of the package, by their dotted names: that is how planted bugs are tried
+    dtypes     the namespace of its dtypes: float32, float64 ...
+    stand_ins  classes that replace those of the package, by dotted name: this is how planted bugs are tested
     """
 
     name: str
@@ -72,7 +73,9 @@ class Engine:
     # --- numbers ------------------------------------------------------------------------------------------------------
 
     def native(self, array: Any) -> Any:
-        """What the engine computes with: a copy of an array, its strides kept. They decide where random numbers go."""
+        """What the engine computes with: a copy of an array, its strides kept. They decide where random numbers are
+        placed.
+        """
         raise NotImplementedError
 
     def native_view(self, array: np.ndarray) -> Any:
@@ -84,7 +87,7 @@ class Engine:
         return np.array(self.array_view(value))
 
     def array_view(self, value: Any) -> np.ndarray:
-        """The same, sharing memory where the value is in the CPU's memory."""
+        """The same, sharing memory if the value is in the CPU's memory."""
         raise NotImplementedError
 
     def holds(self, value: Any) -> bool:
@@ -159,7 +162,7 @@ class Torch(Engine):
         return replace(self, device=device)
 
     def seed(self, seed: int) -> None:
-        """On the CPU its generator alone: torch.manual_seed also formats the stack for each kind of absent device."""
+        """On the CPU only its generator: torch.manual_seed also formats the stack for each kind of absent device."""
         if self.device == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
@@ -208,7 +211,7 @@ def find(package: Any, name: str) -> Any:
 
 
 SCRATCH = Scratch("scratch", scratch, scratch.random, np)
-# torch as it is installed, and what scratch is judged by: where this release does otherwise, the newest one
+# the installed torch, and the reference for scratch: where this release differs, the newest one
 TORCH = Torch("torch", torch_impl, TorchRandom(), torch)
 REFERENCE = replace(TORCH, stand_ins={change.component: change.newest for change in in_force()})
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (SCRATCH, TORCH)}

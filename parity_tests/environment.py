@@ -1,6 +1,6 @@
-"""What machine this is: versions, processor, device. Whatever prints or stores figures says it in these words.
+"""The machine: versions, processor, device. All code that prints or stores figures uses these functions.
 
-Nothing here imports torch unless it is asked for a device, so that a process that measures NumPy alone may call it.
+Nothing here imports torch unless a device is asked for, so that a process that measures only NumPy may call it.
 """
 
 from __future__ import annotations

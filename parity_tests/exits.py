@@ -1,8 +1,8 @@
-"""How every command ends: one table of exit codes, and one line where a command cannot go on.
+"""How every command ends: one table of exit codes, and one line if a command cannot continue.
 
 0          it did what was asked, and what it compared agrees
 1          it did what was asked, and the answer is no: a comparison failed, a goal or a limit was missed
-2          it cannot: a usage error, input that cannot be read, a full disk, a folder that cannot be written
+2          it failed: a usage error, input that cannot be read, a full disk, a folder that cannot be written
 130, 143   stopped by SIGINT, by SIGTERM
 """
 
@@ -23,19 +23,19 @@ def run(command: Callable[..., Any], program: str) -> None:
         command(prog_name=program)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"{program}: {where}{error.strerror or error}. Older files are unharmed. Is the disk full or read-only?")
+        _end(f"{program}: {where}{error.strerror or error}. Older files are unchanged. Is the disk full or read-only?")
     except MemoryError:
-        _end(f"{program}: there is not enough memory.")
+        _end(f"{program}: out of memory.")
     except Exception as error:
         from concurrent.futures.process import BrokenProcessPool
 
         if not isinstance(error, BrokenProcessPool):
             raise
-        _end(f"{program}: a worker process was ended from outside, perhaps for want of memory.")
+        _end(f"{program}: a worker process was killed from outside, perhaps because memory ran out.")
 
 
 def _terminated(number: int, frame: Any) -> NoReturn:
-    sys.stderr.write("stopped by SIGTERM; files are whole or absent.\n")
+    sys.stderr.write("stopped by SIGTERM; files are complete or absent.\n")
     raise SystemExit(TERMINATED)
 
 

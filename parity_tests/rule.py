@@ -1,4 +1,4 @@
-"""The one rule by which everything is judged. No component has a number of its own.
+"""The one rule by which everything is judged. No component has its own tolerance.
 
 Distance. An error is counted in ulp of the tensor's largest value: |a - b| / (2^-23 max|truth|) in float32, with 2^-52
 in float64. A tensor of gradients near 1e-6 is thus judged at 1e-6: a bare absolute tolerance would let zeros pass for
@@ -7,17 +7,17 @@ it. Where one side is NaN or infinite and the other is not the same, where dtype
 Truth. float64, evaluated by torch at the same inputs, which are float32 numbers in both precisions.
 
 U. torch's own worst float32 error over DRAWS draws of the row. It measures how hard the row is: the number of roundings
-and the conditioning of the function, whatever they are, since both sides compute the same function of the same numbers.
+and the conditioning of the function, since both sides compute the same function of the same numbers.
 
 Limits.
     float32   error(scratch) <= 4 U + 4 ulp
               Another order of summation draws other roundings from the same distribution. The worst of five draws
-              estimates its scale; a factor 4 covers the tail and the order. 4 ulp stand for U = 0: a function that
+              estimates its scale; a factor 4 covers the tail and the order. The 4 ulp cover U = 0: a function that
               torch happens to round exactly may take a few roundings here.
     float64   |scratch - torch| <= 5 U + 4 ulp
               An algorithm's error in ulp does not depend on the precision: the same roundings, the same conditioning.
               So torch is within U of the exact value, scratch within 4 U + 4, and the two within 5 U + 4 of each
-              other, now counted in units of 2^-52. What is semantically different is off by 10^10 of them.
+              other, now counted in units of 2^-52. A semantic difference is 10^10 of them.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def limit(u: float, dtype: str) -> float:
 def distance(value: Any, truth: Any, dtype: Any = None) -> float:
     """Largest |value - truth| in ulp of the largest |truth|, in the precision of `value` (or `dtype`).
 
-    Infinite if the shapes differ or if NaN and infinities do not sit in the same places. Zero truth admits zero alone:
-    its unit is the smallest subnormal number, so that any other value is more of them than a limit allows.
+    Infinite if the shapes differ or if NaN and infinities are not in the same places. If the truth is zero, only zero
+    passes: its unit is the smallest subnormal number, so that any other value exceeds every limit.
     """
     value, truth = np.asarray(value), np.asarray(truth)
     dtype = np.dtype(value.dtype if dtype is None else dtype)
@@ -82,7 +82,7 @@ def bits_equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Result:
-    """One thing that was compared: `error` in ulp against `limit`."""
+    """One comparison: `error` in ulp against `limit`."""
 
     row: str
     what: str
@@ -100,14 +100,14 @@ class Result:
 
 
 def exactly(row: str, what: str, dtype: Any, same: bool, note: str = "") -> Result:
-    """A result that is right or wrong, with nothing between."""
+    """A result that is either right or wrong."""
     return Result(
         row, what, str(np.dtype(dtype)) if dtype else "", 0.0 if same else math.inf, 0.0, "" if same else note
     )
 
 
 class Ledger:
-    """What the draws of one row have come to in one precision: U and our own worst error, quantity by quantity.
+    """The outcome of the draws of one row in one precision: U and our own worst error, quantity by quantity.
 
     ledger = Ledger(row.label, "float32")
     for each draw:
@@ -138,7 +138,7 @@ class Ledger:
     ) -> None:
         """One draw of what changes step by step; None where a step does not have it.
 
-        The unit is that of the quantity's largest value in the run: an error that was made once is carried along.
+        The unit is that of the quantity's largest value in the run: an early error stays in all later steps.
         """
         like = rough if self.dtype == "float32" else truth
         kinds = zip(map(_kind, ours), map(_kind, like), strict=True)
@@ -155,7 +155,7 @@ class Ledger:
         self.u[what] = max(self.u.get(what, 0.0), u)
 
     def fail(self, what: str, note: str) -> None:
-        """The quantity is wrong, whatever its numbers."""
+        """The quantity is wrong regardless of its numbers."""
         self.error[what] = math.inf
         self.notes.setdefault(what, note)
 

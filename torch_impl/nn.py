@@ -1,6 +1,6 @@
 """torch.nn: the same names in the same order as scratch.nn, so that the two can be read side by side.
 
-A class of torch's is listed as it is. Where torch has a function and scratch a module, the adapter stands below.
+Classes of torch are listed unchanged. Where torch has a function and scratch a module, the adapter is below.
 """
 
 import math

@@ -58,7 +58,7 @@ YAMLS: dict[str, tuple[str, str]] = {
     "not a number": ("lr: .nan\n", "lr: must be finite"),
     "a key twice": ("epochs: 3\nlr: 1\nepochs: 4\n", "line 3: 'epochs' stands there twice"),
     "two documents": ("epochs: 3\n---\nepochs: 4\n", "is not YAML"),
-    "too long": ("# " + "x" * 2**16, "more than the 65536 that are read"),
+    "too long": ("# " + "x" * 2**16, "more than the limit of 65536"),
     "a zero byte": ("epochs: \0\n", "is not YAML"),
 }
 

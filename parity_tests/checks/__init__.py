@@ -1,6 +1,6 @@
 """Check one row of the table: build both sides, feed them the same numbers, return Results.
 
-`check(row)` is all that the tests, the command line and the report call. It knows nothing of pytest.
+`check(row)` is all that the tests, the command line and the report call. It does not depend on pytest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from parity_tests.table.versions import in_force
 
 __all__ = ["CHECKS", "DTYPES", "check"]
 
-# kind of row -> its check, of the row in these precisions, our engine and the one that it is judged by
+# kind of row -> its check, of the row in these precisions, our engine and the reference engine
 CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Engine, Torch], list[Result]]] = {
     Layer: check_layer,
     Optimizer: check_optimizer,
@@ -37,7 +37,7 @@ CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Engine, Torch], list[Res
 
 
 def check(row: Row, dtypes: Iterable[str] = DTYPES, device: str = "cpu", component: Any = None) -> list[Result]:
-    """All results of one row. `component` stands in for scratch's class: that is how planted bugs are tried.
+    """All results of one row. `component` replaces scratch's class, which is how planted bugs are tested.
 
     Both engines may warn a user (UserWarning, FutureWarning); a warning from NumPy's arithmetic is a failure.
     """

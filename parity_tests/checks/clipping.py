@@ -1,6 +1,6 @@
 """Check gradient clipping: the norm that is returned and every gradient afterwards.
 
-None among the row's gradients stands for a parameter without one.
+None among the row's gradients means a parameter without one.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from parity_tests.table.row import Initialiser
 
 
 def check_initialiser(row: Initialiser, dtypes: tuple[str, ...], ours: Engine, theirs: Torch) -> list[Result]:
-    """Torch draws on the CPU, whatever the device of the check: another device has another stream."""
+    """Torch draws on the CPU even if the check runs on another device, which would have another stream."""
     results = _orthogonal if row.name == "nn.init.orthogonal_" else _bits
     return [result for dtype in dtypes for result in results(row, dtype, ours, theirs.on("cpu"))]
 
@@ -71,7 +71,7 @@ def _orthogonal_truth(row: Initialiser, seed: int, shape: tuple[int, ...]) -> np
 def fill(
     row: Initialiser, start: np.ndarray, seed: int, engine: Engine = SCRATCH, reference: Engine = REFERENCE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides' array of start's shape and strides, filled from one seed; and each returns what it was given."""
+    """Both sides' arrays with start's shape and strides, filled from one seed; each must return its argument."""
     return filled(row, engine, start, seed), filled(row, reference, start, seed)
 
 

@@ -153,7 +153,7 @@ class LayerCheck:
         yield exactly(label, "refuses backward after no_grad", dtype, refused)
 
     def layout(self) -> Iterator[Result]:
-        """Inputs with NaN in the gaps between their elements, and in Fortran order, give what they give in torch."""
+        """Inputs with NaN in the gaps between their elements, and in Fortran order, give the same as in torch."""
         if "noncontiguous" in self.row.notes:
             return
         dtype = self.dtypes[-1]
@@ -175,7 +175,7 @@ class LayerCheck:
     def nonfinite(self) -> Iterator[Result]:
         """NaN and infinities in one element of an input travel through output and gradients as in torch.
 
-        NumPy may warn of them, as the caller's np.errstate says: here it is told not to.
+        NumPy may warn of them, according to the caller's np.errstate, which ignores them here.
         """
         if "nonfinite" in self.row.notes:
             return
@@ -209,7 +209,7 @@ class LayerCheck:
             yield replace(result, what=f"{what} {result.what}")
 
     def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
-        """Both sides anew with the shared parameters, so that buffers start where they start."""
+        """New sides with the shared parameters and initial buffers."""
         ours = self.sides[dtype][0]
         fresh = ScratchSide(self.row, dtype, 7, self.ours), TorchSide(self.row, dtype, 7, self.theirs)
         values = {name: value.copy() for name, value in ours.parameters().items()}
@@ -225,7 +225,7 @@ class LayerCheck:
 
         f(h) = Σ <cotangent, output> at input + h v. D(h) = (f(h) - f(-h)) / 2h has an error of order h²; Richardson's
         (4 D(h/2) - D(h)) / 3 has one of order h⁴. The limit is |D(h) - D(h/2)|, which bounds it, plus the rounding of
-        f divided by h. A limit that is not small means that a kink lies within the step: then a smaller step is tried.
+        f divided by h. A large limit means that a kink lies within the step: then a smaller step is tried.
         """
         if "finite differences" in self.row.notes:
             return
@@ -308,7 +308,7 @@ def _view(x: Any, view: Any) -> Any:
 
 
 def _strided(x: np.ndarray) -> np.ndarray:
-    """The same values with a gap after each; in the gaps stands NaN, or the largest integer."""
+    """The same values with a gap after each; the gaps hold NaN, or the largest integer."""
     gaps = np.full(
         (*x.shape, 2), np.nan if x.dtype.kind == "f" else (1 if x.dtype.kind == "b" else np.iinfo(x.dtype).max), x.dtype
     )

@@ -1,13 +1,13 @@
 """Check an optimizer: every parameter and every state entry, after every step, on both engines.
 
-Gradients are fixed random numbers, so that rounding does not come back through a model. Parameters start at normal
-values or at zeros: the latter are sums of updates, so errors are seen at the updates' own scale. Each has a gradient
-size of its own; one has no gradient in some steps, one never. Every other one lies in a second group, whose options are
-the row's `second_group`. Both rates drop to a tenth on the way, which tells the forms of momentum apart.
+Gradients are fixed random numbers, so that rounding does not feed back through a model. Parameters start at normal
+values or at zeros: the latter are sums of updates, so errors are seen at the updates' own scale. Each has its own
+gradient size; one has no gradient in some steps, one never has one. Every other one lies in a second group, whose
+options are the row's `second_group`. Both rates drop to a tenth on the way, which distinguishes the forms of momentum.
 
-LBFGS evaluates its objective itself: there the gradients are those of a function of the parameters, and few steps are
-taken, since near the minimum rounding decides. Muon rounds to bfloat16 on its way: the truth is torch's Muon without
-that rounding, and in float64 so is scratch's.
+LBFGS evaluates its objective itself: its gradients are those of a function of the parameters, and it takes few steps,
+since near the minimum rounding decides. Muon rounds to bfloat16 on its way: the truth is torch's Muon without that
+rounding, and in float64 so is scratch's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from parity_tests.rule import DRAWS, Ledger, Result
 from parity_tests.table.row import Optimizer
 
 STEPS, LBFGS_STEPS = 25, 8
-DROP = 0.4  # the rates drop when this share of the steps is over,
+DROP = 0.4  # the rates drop after this fraction of the steps,
 HANDOVER = 0.5  # and the state changes engines here
 Trajectory = list[Numbers]
 

@@ -25,7 +25,7 @@ Report = tuple[Row, list[Result]]
 
 
 def check_rows(rows: Sequence[Row] = TABLE, dtypes: Sequence[str] = DTYPES, device: str = "cpu") -> list[Report]:
-    """Every row with its results, in order. Rows do not touch each other, so each worker process takes some."""
+    """Every row with its results, in order. Rows are independent, so each worker process takes some."""
     from rich.console import Console
     from rich.progress import track
 
@@ -46,20 +46,20 @@ def _reports(rows: Sequence[Row], dtypes: tuple[str, ...], device: str) -> Itera
 
 
 def _check_place(task: tuple[int, tuple[str, ...]]) -> list[Result]:
-    """A row travels between processes as its place in the table: the recipes in it cannot."""
+    """A row is sent between processes as its index in the table, since its recipes cannot be pickled."""
     place, dtypes = task
     return check(TABLE[place], dtypes)
 
 
 @contextmanager
 def workers() -> Iterator[ProcessPoolExecutor]:
-    """Processes that compute with one thread each, and end when this one does, however it ends."""
+    """Processes that compute with one thread each and end with this process, however it ends."""
     with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=end_with_parent) as pool:
         yield pool
 
 
 def end_with_parent() -> None:
-    """In a worker process: without its parent it would wait for work for ever."""
+    """In a worker process, which would otherwise wait for work forever without its parent."""
     parent = parent_process()
     assert parent is not None
 
@@ -72,7 +72,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Processes started inside compute with one thread each; several in each would fight over the cores."""
+    """Processes started inside compute with one thread each; several threads in each would compete for the cores."""
     before = {name: os.environ[name] for name in THREADS if name in os.environ}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:

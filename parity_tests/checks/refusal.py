@@ -1,4 +1,4 @@
-"""Check bad input: torch raises, and scratch raises the same class of error, in words that name the component."""
+"""Check bad input: torch raises, and scratch raises the same class of error, and its message names the component."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def attempt(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
 
 
 def same_class(ours: Exception, theirs: Exception) -> bool:
-    """Whether one who catches either error catches the other."""
+    """Whether code that catches either error also catches the other."""
     return isinstance(ours, type(theirs)) or isinstance(theirs, type(ours))
 
 
 def verdict(error: Exception | None) -> str:
-    """In a few words, what a call did."""
+    """What a call did, in a few words."""
     return "accepts it" if error is None else f"{type(error).__name__}: {str(error).splitlines()[0][:140]}"

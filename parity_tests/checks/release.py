@@ -1,4 +1,4 @@
-"""Check an older torch: it does exactly what the table of versions says of it."""
+"""Check an older torch: it behaves exactly as the table of versions says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from parity_tests.table.versions import Change
 
 
 def check_release(row: Row, change: Change, dtypes: tuple[str, ...], torch: Torch = TORCH) -> list[Result]:
-    """The installed torch against what it is said to do, on the numbers of a row."""
+    """The installed torch against its entry in the table, on the numbers of a row."""
     told = torch.replacing(change.component, change.older)
     return list(CHECKS[type(row)](row, dtypes, torch, told))
 

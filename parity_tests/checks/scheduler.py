@@ -1,7 +1,7 @@
 """Check a schedule: the rate, and the momentum where it is cycled, of every group after every step.
 
 The row's arguments follow the optimizer. An argument that is itself a schedule is written as (name, kwargs).
-ReduceLROnPlateau gets a metric that falls, then stays.
+ReduceLROnPlateau gets a metric that falls, then stays constant.
 """
 
 from __future__ import annotations

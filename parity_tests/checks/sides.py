@@ -25,7 +25,7 @@ Numbers = dict[str, np.ndarray]
 
 
 def generator(row: Row, *salt: int) -> np.random.Generator:
-    """Numbers that depend on the row and the salt alone, so that no row depends on another."""
+    """Numbers that depend only on the row and the salt, so that no row depends on another."""
     return np.random.default_rng([crc32(row.label.encode()), *salt])
 
 
@@ -88,7 +88,7 @@ class ScratchSide:
         return numbers | {f"buffer {name}": np.array(buffer) for name, buffer in self.module.named_buffers()}
 
     def cotangents(self, output: Any, more: tuple[int, ...] = ()) -> Any:
-        """Random read-only cotangents, nested as the output; with further dimensions `more`, wrong ones."""
+        """Random read-only cotangents, nested as the output; with further dimensions `more`, invalid ones."""
         count = iter(range(sum(1 for _ in leaves(output))))
 
         def one(y: Any) -> np.ndarray | None:

@@ -1,6 +1,6 @@
-"""Same seed, same bits: every random function drawn on both sides, and the table of what came out.
+"""Same seed, same bits: every random function drawn on both sides, and the table of results.
 
-`table()` returns the rows, `print_table()` prints them. The tests go through the same DRAWS.
+`table()` returns the rows, `print_table()` prints them. The tests use the same DRAWS.
 """
 
 import sys
@@ -53,7 +53,7 @@ class Draw:
     exact: bool = True
 
     def drawn(self, engine: Engine, n: int, dtype: str, layout: str = "contiguous") -> np.ndarray:
-        """What an engine draws, from its global generator as it stands."""
+        """What an engine draws from its global generator in its current state."""
         return engine.array_view(self.call(engine, engine.native_view(arranged(n, dtype, layout))))
 
     def both(self, n: int, dtype: str, layout: str) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +85,7 @@ def layer(name: str, *arguments: float, shape: tuple[int, ...] = (-1,)) -> Draw:
 
 
 def images(x: Any, shape: tuple[int, ...]) -> Any:
-    """As many whole images as x holds numbers for."""
+    """As many whole images as the numbers of x fill."""
     return x[: x.shape[0] // 60 * 60].reshape(shape) if len(shape) > 1 else x
 
 
@@ -156,7 +156,7 @@ def same_bits(theirs: np.ndarray, ours: np.ndarray) -> bool:
 
 
 def random_program(seed: int, calls: int = 25) -> Iterator[tuple[str, bool]]:
-    """Random calls in a row from one seed, states handed over now and then; yields each call and whether it agreed."""
+    """Random calls in a row from one seed, sometimes exchanging states; yields each call and whether it agreed."""
     rng = np.random.default_rng(seed)
     seed_both(seed)
     programmable = [draw for draw in DRAWS if draw.exact]
@@ -174,7 +174,7 @@ def random_program(seed: int, calls: int = 25) -> Iterator[tuple[str, bool]]:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what `values` numbers of a function and dtype came to."""
+    """One line of the table: the result for `values` numbers of a function and dtype."""
 
     function: str
     dtype: str

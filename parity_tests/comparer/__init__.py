@@ -1,1 +1,1 @@
-"""Where two implementations part, when, and why: the comparer. `from parity_tests import compare` is its front door."""
+"""Where two implementations diverge, when, and why: the comparer. Use it as `from parity_tests import compare`."""

@@ -1,4 +1,4 @@
-"""What a layer is called with, apart from floating numbers: those are measured, all else is the same or not."""
+"""What a layer is called with, except floating numbers, which are measured; everything else is equal or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def differences(left: Any, right: Any, ours: Any, theirs: Any) -> Iterator[tuple
     mine, other = (_bound(module, call, by_name) for module, call in ((left, ours), (right, theirs)))
     for name in dict.fromkeys((*other, *mine)):
         if not by_name and (name not in mine or name not in other):
-            continue  # another signature: what it does not take may be its own affair
+            continue  # another signature: it need not take this argument
         a, b = (dict(named_leaves(nest.get(name, ABSENT))) for nest in (mine, other))
         for path in dict.fromkeys((*b, *a)):
             why = _difference(a.get(path, ABSENT), b.get(path, ABSENT))
@@ -32,7 +32,7 @@ def differences(left: Any, right: Any, ours: Any, theirs: Any) -> Iterator[tuple
 
 
 def _parameters(module: Any) -> list[str] | None:
-    """The names of the parameters of a layer's forward; None where it takes what it gets."""
+    """The names of the parameters of a layer's forward; None where it accepts any arguments."""
     forward = getattr(type(module), "forward", None)
     try:
         found = list(inspect.signature(forward).parameters.values())[1:] if forward is not None else []
@@ -56,7 +56,7 @@ def _bound(module: Any, call: Any, by_name: bool) -> dict[Any, Any]:
 
 
 def _difference(ours: Any, theirs: Any) -> str:
-    """Why two leaves are not the same; nothing for two floating arrays, which are measured elsewhere."""
+    """Why two leaves are not the same; empty for two floating arrays, which are measured elsewhere."""
     a, b = (np.asarray(x) if isinstance(x, np.ndarray | np.generic) else array(x) for x in (ours, theirs))
     if is_float(a) and is_float(b):
         return ""

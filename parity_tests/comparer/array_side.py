@@ -109,7 +109,7 @@ class ArraySide(Side):
         return numbers | {f"buffer {name}": np.array(slot.value()) for name, slot in self.slots.items() if slot.buffer}
 
     def _whole(self, probe: Probe | None, given: Given) -> Any:
-        """The model's output. One that is called without a forward tells the probe of the whole."""
+        """The model's output. A model that is called without a forward reports the whole to the probe."""
         if probe is None or hasattr(self.model, "forward"):
             return call(self.model, *given.args, **given.kwargs)
         probe.enter((ROOT, 0))

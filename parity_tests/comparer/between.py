@@ -1,4 +1,4 @@
-"""The code between layers: every layer hands out the right's values on both sides, and what arrives is compared."""
+"""The code between layers: every layer outputs the right's values on both sides, and what arrives is compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is being compared, and how each side is run on it."""
+"""Everything that is compared, and how each side is run on it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Case:
         return {theirs: ours for ours, theirs in self.pairing.names.items()}
 
     def optional(self, head: str, name: str) -> bool:
-        """Whether a left that has not this gradient or buffer need not have it, as an object need not."""
+        """Whether the left may lack this gradient or buffer, as a plain object may."""
         if head not in ("grad", "buffer"):
             return False
         if self.left.engine == "object":

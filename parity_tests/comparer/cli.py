@@ -40,7 +40,7 @@ def compare_command(
     mode: Annotated[
         str, typer.Option(help="train, eval or both; exported models are compared in eval by itself")
     ] = "both",
-    seed: Annotated[int, typer.Option(help="for everything that is drawn")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report as JSON")] = None,
     traceback: Annotated[bool, typer.Option(help="print all of an error, not its first line and place")] = False,
@@ -56,7 +56,7 @@ def compare_command(
     switches the mode; `frozen = True` says that its parameters are its own. Optimizers: the tool sets p.grad and calls
     step(). ONNX files are given by name, in Python by parity_tests.comparer.load.load_side("model.onnx").
 
-    Exit 0: parity. 1: divergence. 2: could not compare, and why.
+    Exit 0: parity. 1: divergence. 2: could not compare (with the reason).
     """
     from parity_tests.comparer.errors import told
     from parity_tests.comparer.findings import CompareError

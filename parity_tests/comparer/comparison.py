@@ -1,16 +1,16 @@
 """compare: whether two implementations agree, where they diverge, and why.
 
-What decides is the end: the left's own undisturbed run against everything that the right's run gives, in each mode.
-Where it lies is asked of every layer:
+The verdict depends on the end: the left's own undisturbed run against everything that the right's run gives, in each
+mode. To find the place, every layer is compared:
 
     own          both sides' layer gets the input and cotangent that the right side's layer got
     between      every layer is replaced by the right side's values on both sides: the error is of the code in between
-    accumulated  the left side runs by itself: what its layers and the code between them have added up to
+    accumulated  the left side runs by itself: the sum of the errors of its layers and the code between them
 
-Each is in ulp of the largest value and has the project's limit. The truth is the right side in float64, U the right
-side's own float32 error over five draws; further draws move every number by up to 2^-12 of itself. Where the left is
-compared with the right's float32 instead of the truth, the limit is that of two values which are both so far from it,
-5 U + 4.
+Each is in ulp of the largest value and judged by the project's limit. The truth is the right side in float64, U the
+right side's own float32 error over five draws; further draws move every number by up to 2^-12 of itself. Where the left
+is compared with the right's float32 instead of the truth, the limit is that of two values which are both so far from
+it, 5 U + 4.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _as_arrays(nest: Any) -> Any:
 
 @contextmanager
 def _left_as_found(case: Case) -> Iterator[None]:
-    """Both models end as they began, but for the parameters and buffers that the left was given."""
+    """Both models end as they began, except for the parameters and buffers that the left was given."""
     sides = case.left, case.right
     before = [side.snapshot() for side in sides]
     try:
@@ -134,7 +134,7 @@ def _left_as_found(case: Case) -> Iterator[None]:
 
 
 def _compare_modes(case: Case, mode: str) -> None:
-    """The end decides. What the code between layers does counts against the left only if the end is off."""
+    """The end decides. An error in the code between layers counts against the left only if the end is off."""
     report = case.report
     fixed = [name for name, side in (("left", case.left), ("right", case.right)) if side.fixed_mode()]
     if fixed and mode != "eval":
@@ -188,8 +188,8 @@ def _compare_modes(case: Case, mode: str) -> None:
 
 @contextmanager
 def _threads_for(side: Side) -> Iterator[None]:
-    """One torch thread for small layers: they gain nothing from more, and torch's threads and NumPy's, which take turns
-    here, spend their time waiting for each other.
+    """One torch thread for small layers: more do not help, and the threads of torch and NumPy, which alternate here,
+    would wait for each other.
     """
     before = torch.get_num_threads()
     small = max((value.size for value in side.state().values()), default=0) < 2**20
@@ -212,18 +212,18 @@ def _label(model: Any) -> str:
 
 
 def _layers(case: Case, training: bool) -> list[Measurement]:
-    """The layers say where. If they cannot be watched in a model that runs by itself, the end has judged it all."""
+    """The layers show where. If they cannot be watched in a model that runs by itself, only the end is judged."""
     try:
         return compare_layers(case, training)
     except Exception as error:
         for side in case.sides:
             case.rewind(side)
-        case.report.note(f"the layers could not be looked at, the end alone was compared: {told(error)}")
+        case.report.note(f"the layers could not be observed, only the end was compared:  {told(error)}")
         return []
 
 
 def _pair(case: Case, seeded: bool) -> bool:
-    """Pair the parameters, and give the left the right's. Whether the sides can be run."""
+    """Pair the parameters, and copy the right's to the left. Returns whether the sides can be run."""
     report, left, right = case.report, case.left, case.right
     for note in case.pairing.notes:
         report.note(note)

@@ -39,7 +39,7 @@ OVERFLOWS = 88.0  # exp of more is infinite in float32
 
 @dataclass
 class Evidence:
-    """One layer that parts: its call, and what both sides gave."""
+    """One layer that diverges: its call, and what both sides gave."""
 
     name: str
     right: Side
@@ -64,7 +64,7 @@ class Evidence:
 
 
 def layer(evidence: Evidence) -> dict[str, Cause]:
-    """The cause of each number that is apart, where a known convention explains it."""
+    """The cause of each number that diverges, where a known convention explains it."""
     e = evidence
     causes = {what: cause for what in e.apart if (cause := _kind(e, what)) is not None}
     tape = _tape(e)
@@ -92,7 +92,7 @@ def _cause(found: Found, before: float, what: str, limit: float) -> Cause:
 
 
 def _kind(e: Evidence, what: str) -> Cause | None:
-    """What needs no trial: another dtype."""
+    """A cause found without trials: another dtype."""
     if what not in e.ours or e.ours[what].dtype == e.rough[what].dtype:
         return None
     ours, other = e.ours[what].dtype, e.rough[what].dtype
@@ -133,7 +133,7 @@ def _tape(e: Evidence) -> Tape | None:
     try:
         args, kwargs, _ = e.given
         return of_layer(module.cpu(), args, kwargs, e.training, e.seed)
-    except Exception:  # whatever a user's own code raises when it is run once more
+    except Exception:  # anything a user's own code may raise when it is run once more
         return None
 
 
@@ -232,7 +232,7 @@ def between(gap: Gap) -> Cause | None:
 def _gap(gap: Gap) -> Cause | None:
     try:
         tape, ref, judged = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.calls, gap.place)
-    except Exception:  # whatever a user's own code raises when it is run once more
+    except Exception:  # anything a user's own code may raise when it is run once more
         return None
     name = "output"
     ahead = lambda values: {name: values[ref.index].detach().numpy()}  # noqa: E731

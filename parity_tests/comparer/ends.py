@@ -63,7 +63,7 @@ def widen(case: Case, training: bool, truth: Truth) -> bool:
 
 
 def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: Iterable[int]) -> Truth | None:
-    """None if the twin cannot be run, or is another function: the caller takes the other way then.
+    """None if the twin cannot be run, or is another function: then the caller uses the right's float32 draws.
 
     A large model's gradients are compared as the twin hands them over.
     """
@@ -139,7 +139,7 @@ def _by_moves(case: Case, training: bool, rough: Numbers, wanted: set[str]) -> T
 
 
 def repeats(case: Case, training: bool) -> bool:
-    """Whether the right gives the same twice from one seed, but for a few ulp. If not, it is no reference."""
+    """Whether the right gives the same twice from one seed, up to a few ulp. If not, it cannot be the reference."""
     first, again = (case.run(case.right, training, backward=False) for _ in range(2))
     outputs = [what for what in first if not what.startswith("buffer ")]
     return all(what in again and judge.error(again[what], first[what], first[what]) <= FLOOR for what in outputs)

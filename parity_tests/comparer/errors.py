@@ -1,4 +1,4 @@
-"""What went wrong in a user's own code, and where: file and line."""
+"""Errors in a user's own code, with file and line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIBRARIES = (ROOM, Path(torch.__file__).parent, Path(np.__file__).parent, Path(s
 
 
 def told(error: BaseException) -> str:
-    """`ValueError: its first line (model.py, line 12)`: the last line of the user's own that was on its way there."""
+    """`ValueError: its first line (model.py, line 12)`: the last line of the user's own code on the way there."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     place = user_line(error)

@@ -119,7 +119,7 @@ class StepLine:
 
 @dataclass
 class Findings:
-    """All that one comparison found. `reason` says why it is no verdict, if it is none."""
+    """Everything that one comparison found. `reason` says why there is no verdict, if there is none."""
 
     left: str
     right: str
@@ -161,7 +161,7 @@ class Findings:
             self.notes.append(text)
 
     def not_compared(self, text: str) -> None:
-        """A note that stands in the first lines."""
+        """A note in the first lines of the report."""
         if text not in self.uncompared:
             self.uncompared.append(text)
         self.note(f"not compared: {text}")

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no script."""
+"""The report as one self-contained HTML file: no network, no script."""
 
 # ruff: noqa: E501 - a template's lines are as long as its tags
 
@@ -89,7 +89,7 @@ def page(report: Findings) -> str:
 
 
 def color(line: LayerLine) -> str:
-    """From green, no error, over yellow, at the limit, to red, a thousand times it."""
+    """From green (no error) through yellow (at the limit) to red (a thousand times the limit)."""
     ratio = max(line.forward / line.limit, line.backward / line.backward_limit)
     if not math.isfinite(ratio):
         return "hsl(0 75% 45%)"

@@ -1,4 +1,4 @@
-"""One number of the left against the right's: how far it is, and how far it may be.
+"""One number of the left against the right's: its distance, and its limit.
 
 The reference is the right's float64 truth. Where the right's own float32 is not finite though the truth is, the left
 may be either. Integers and booleans are equal to the right's or to the truth's, element by element.
@@ -15,7 +15,7 @@ import numpy as np
 from parity_tests.rule import FLOOR, distance, float32_limit, float64_limit, ulp
 
 BLOCK = 2**15  # numbers
-NO_DIGIT = 2.0**-8  # of its own size: an error of the right's float32 that leaves hardly a digit
+NO_DIGIT = 2.0**-8  # of its own size: an error of the right's float32 that leaves almost no digit
 
 
 def real(value: Any) -> np.ndarray:
@@ -68,7 +68,7 @@ def reference(value: Any, rough: Any, truth: Any) -> np.ndarray:
 
 
 def own_error(rough: Any, truth: Any) -> float:
-    """The right's own error, where both are finite: what is infinite says nothing of roundings."""
+    """The right's own error, where both are finite: infinite values say nothing about roundings."""
     rough, truth = real(rough), real(truth)
     if rough.shape != truth.shape or rough.dtype.kind != "f":
         return 0.0
@@ -86,7 +86,7 @@ def limit(u: float, twin: bool = True) -> float:
 
 
 def gradient_limit(u: float, truth: Any, dtype: Any, largest: float, twin: bool = True) -> float:
-    """As `limit`; a gradient that is zero but for rounding has its floor in ulp of the largest parameter gradient."""
+    """As `limit`; a gradient that is zero up to rounding has its floor in ulp of the largest parameter gradient."""
     plain = limit(u, twin)
     if np.dtype(dtype).kind not in "fc" or not np.size(truth):
         return plain

@@ -70,7 +70,7 @@ def load_side(text: str) -> Any:
         return OnnxModel(Path(text))
     source, _, name = text.rpartition(":")
     if not source or not name:
-        raise CompareError(f"compare: a side is FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx, got {text!r}.")
+        raise CompareError(f"compare: expected FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx, got {text!r}.")
     module = _from_file(Path(source)) if source.endswith(".py") else _from_package(source)
     if not hasattr(module, name):
         raise CompareError(f"compare: {source} has no {name!r}.")
@@ -129,7 +129,7 @@ def load_inputs(text: str, seed: int = 0) -> Any:
         )
     except ValueError:
         raise CompareError(
-            f"compare: --input is a file (.npy, .npz, .safetensors) or shapes such as 2,8,16 or 2,8:50, got {text!r}."
+            f"compare: --input needs a file (.npy, .npz, .safetensors) or shapes, as 2,8,16 or 2,8:50, got {text!r}."
         ) from None
 
 

@@ -20,7 +20,7 @@ from parity_tests.rule import float64_limit
 
 
 def compare_layers(case: Case, training: bool) -> list[Measurement]:
-    """What every layer and the code between them does, in the order in which it is met."""
+    """What every layer and the code between them does, in the order of the run."""
     trace = Recorder(case.right)
     right = case.run(case.right, training, trace)
     follower = Follower(trace)
@@ -41,7 +41,7 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
         found += ahead
         backwards.append(back + gaps.pop((call.key, "cotangent"), []))
     found += gaps.pop((None, "output"), [])
-    for back in reversed(backwards):  # the backward pass meets the last layer first
+    for back in reversed(backwards):  # the backward pass reaches the last layer first
         found += sorted(back, key=lambda m: "cotangent" not in m.what)
     found += [m for rest in gaps.values() for m in rest]
     case.report.layers += trial.report_lines()
@@ -61,7 +61,7 @@ def accumulated(trial: Trial, follower: Follower) -> None:
 
 
 def _structure(trial: Trial, follower: Follower) -> list[Measurement]:
-    """Layers that are not called as often on both sides."""
+    """Layers with a different number of calls on the two sides."""
     ours, theirs = follower.counts(), trial.trace.counts()
     found = []
     for name in theirs:
@@ -72,18 +72,18 @@ def _structure(trial: Trial, follower: Follower) -> list[Measurement]:
         name = key[0]
         if name not in ours and name in trial.case.left.modules and trial.case.left.engine == "torch" and call.parents:
             where = call.parents[-1][0]
-            note = f"{name} is called on the right alone"
+            note = f"{name} is called only on the right"
             m = Measurement(where, trial.kind(where), "structure", f"call of {name}", math.inf, 0.0, trial.mode, note)
             found.append(m)
     inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
     if inside:
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
-        trial.case.report.note(f"the left calls no layers of these names; compared within what holds them: {shown}")
+        trial.case.report.note(f"the left does not call these layers; compared within those around them: {shown}")
     return found
 
 
 def _failed(case: Case, training: bool, error: Exception, trace: Recorder, follower: Follower) -> list[Measurement]:
-    """The left cannot run through: the layers that it reached are compared, since one of them may be the reason."""
+    """The left does not finish: the layers that it reached are compared, since one of them may be the reason."""
     trial = Trial(case, training, trace, trace.leaf_calls(follower))
     found = []
     for i, call in enumerate(trial.calls):

@@ -1,4 +1,5 @@
-"""How one parameter of the left is made of the right's: what a map can say, and its adjoint for gradients.
+"""How one parameter of the left is made from the right's: the moves that a map can name, and their adjoints for
+gradients.
 
     "right name"                          the same array
     ["right", "transpose"]                its axes reversed: (in, out) for torch's (out, in)
@@ -8,10 +9,10 @@
     ["right", "gates zrn"]                its blocks of rows in this order; torch's are rzn and ifgo
     ["right 1", "right 2", "concat"]      one after the other along the rows
     ["right 1", "right 2", "sum"]         one bias for two
-    "zero"                                it must be zero: the right has nothing like it
+    "zero"                                it must be zero: the right has no counterpart
     "ignore"                              the left keeps its own
 
-Several moves are made one after the other, from the right's array to the left's.
+Several moves are applied one after the other, from the right's array to the left's.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _numbers(move: str) -> list[int]:
 
 
 def _order(move: str) -> list[int]:
-    """The block of torch's that stands first, second, ... on the left."""
+    """The block of torch's that is first, second, ... on the left."""
     letters = move.split(" ")[1]
     torch_order = GATES.get(frozenset(letters))
     if torch_order is None or len(letters) != len(torch_order):

@@ -1,6 +1,6 @@
-"""Nests: what goes into a layer and comes out of it, however its author has packed it.
+"""Nests: the inputs and outputs of a layer, in whatever structure its author has packed them.
 
-Tuples and lists go by position; dicts, dataclasses, named objects and PackedSequences by key, whatever their order.
+Tuples and lists go by position; dicts, dataclasses, named objects and PackedSequences by key, in any order.
 """
 
 from __future__ import annotations

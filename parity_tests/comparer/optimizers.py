@@ -1,4 +1,4 @@
-"""An optimizer of either side: how it is made, stepped, read, and how its rate is lowered."""
+"""An optimizer of either side: how to make it, step it, read it, and lower its rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make(maker: Any, parameters: list[Any]) -> Any:
 
 
 def needs_closure(optimizer: Any) -> bool:
-    """Whether step() must be given a function that computes the gradients again, as LBFGS's must."""
+    """Whether step() needs a function that computes the gradients again, as LBFGS's does."""
     try:
         found = inspect.signature(optimizer.step).parameters.values()
     except (TypeError, ValueError):

@@ -34,7 +34,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
         trial.lines[call.key].ok = False
         note = f"the left raises {told(error)}"
         found = [Measurement(name, trial.kind(name), "output", "call", math.inf, 0.0, trial.mode, note)]
-        try:  # its forward alone may say why
+        try:  # its forward may show why
             ours = case.pairing.translate(_ask(trial, case.left, name, (*given[:2], None), seed), name)
         except Exception:
             return found, []
@@ -63,7 +63,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
         causes = diagnose.layer(evidence)
         for m in apart:
             m.cause = causes.get(m.what)
-        found.sort(key=lambda m: m.what == "call")  # what it gives says more than what it raises
+        found.sort(key=lambda m: m.what == "call")  # its results say more than its errors
     return [m for m in found if m.phase != "backward"], [m for m in found if m.phase == "backward"]
 
 
@@ -105,7 +105,7 @@ def _truth(
     """The layer in float64, and for each number U, the right side's own error over the draws."""
     case, name = trial.case, call.key[0]
     u, truth = dict.fromkeys(rough, 0.0), dict(rough)
-    other = set(rough)  # what float64 does not tell
+    other = set(rough)  # numbers without a float64 value
     for draw in range(draws if case.twin is not None else 0):
         values = moved(given, _rng(call, draw)) if draw else given
         single = _ask(trial, case.right, name, values, seed) if draw else rough

@@ -27,7 +27,7 @@ class Pairing:
         self.left, self.right = left, right
         self.links: dict[str, Link] = {}
         self.layers: dict[str, str] = {}
-        self.apart: set[str] = set()  # of the left, to be left alone
+        self.apart: set[str] = set()  # of the left, which are skipped
         self.zeros: set[str] = set()
         self.notes: list[str] = []
         self.left_virtual: dict[str, str] = {}  # weights that the left computes from others, to the right's names
@@ -49,7 +49,7 @@ class Pairing:
 
     @property
     def names(self) -> dict[str, str]:
-        """The right's name for each of the left's that is one of the right's, however it is laid out."""
+        """The right's name for each of the left's that is one of the right's, in any layout."""
         return {ours: link.theirs[0] for ours, link in self.links.items() if link.plain}
 
     # --- from names to pairs ------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Pairing:
     # --- what does not pair -------------------------------------------------------------------------------------------
 
     def alone(self) -> tuple[list[str], list[str]]:
-        """The parameters that are on one side alone: the left's, the right's."""
+        """The parameters that exist only on one side: the left's, the right's."""
         taken = {name for link in self.links.values() for name in link.theirs} | set(self.left_virtual.values())
         taken |= {part for name in self.right_virtual.values() for part in self.right.virtual()[name]}
         held = set(self.links) | self.apart | self.zeros | set(self.right_virtual)
@@ -163,7 +163,7 @@ class Pairing:
         return [link for link in self.links.values() if link.result_shape() != link.shape]
 
     def unpaired(self) -> list[Measurement]:
-        """What is on one side alone, and what has another shape. Reported before anything runs."""
+        """Parameters that exist only on one side or differ in shape. Reported before anything runs."""
         if self.left.frozen or self.right.frozen:
             return []
         ours, theirs = self.left.state(), self.right.state()
@@ -188,7 +188,7 @@ class Pairing:
             if self.left.engine == "object" and not self.left.has_gradient(name):
                 continue
             bias = "bias" in name.rpartition(".")[2]
-            cause = Cause("extra-bias", "the left has a bias that the right has not") if bias else None
+            cause = Cause("extra-bias", "the left has a bias that the right does not have") if bias else None
             found.append(_finding(self._renamed(name), f"the right has no {name}", cause))
         return found
 
@@ -208,7 +208,7 @@ class Pairing:
     # --- numbers from one side to the other ---------------------------------------------------------------------------
 
     def copy(self) -> list[str]:
-        """Give the left the right's numbers. The buffers that differ in shape are left alone, and named."""
+        """Give the left the right's numbers. Buffers that differ in shape are skipped and named."""
         theirs = self.right.state()
         left_alone = []
         for own, link in self.links.items():

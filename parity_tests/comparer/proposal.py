@@ -15,7 +15,7 @@ Entry = str | list[str]
 
 @dataclass
 class Proposal:
-    """`entries` is the map; `doubtful` names of the left, for which others fit as well; the rest fits nothing."""
+    """`entries` is the map; `doubtful` lists names of the left with several fits; the rest fit nothing."""
 
     entries: dict[str, Entry]
     doubtful: list[str]
@@ -29,7 +29,7 @@ class Proposal:
             cells = [f"{list(side[i][1])}  {side[i][0]}" if i < len(side) else "" for side in (self.left, self.right)]
             lines.append(f"  {cells[0]:<{width}}  {cells[1]}".rstrip())
         if self.entries:
-            lines.append("a map that would fit, by shape and order; check it, then give it as --map or parameters=:")
+            lines.append("a map that would fit, by shape and order; check it, then pass it as --map or parameters=:")
             for own, entry in self.entries.items():
                 doubt = "   (others of this shape fit too)" if own in self.doubtful else ""
                 lines.append(f"  {own!r}: {entry!r}{doubt}")

@@ -11,7 +11,7 @@ import numpy as np
 from parity_tests.comparer.findings import Cause
 from parity_tests.rule import distance
 
-FALL = 8.0  # a relation is believed only if the difference falls by this much
+FALL = 8.0  # a relation is accepted only if the difference falls by this factor
 
 
 def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | None:
@@ -75,7 +75,7 @@ def _factor(factor: float, shape: tuple[int, ...]) -> str:
 
 
 def permutation(own: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The order of axes that gives an array of shape `own` the shape `wanted`: layouts that people use come first.
+    """The order of axes that gives an array of shape `own` the shape `wanted`: common layouts come first.
 
     None if there is none, or if they are equal as they are. (kernel..., in, out) becomes (out, in, kernel...).
     """
@@ -127,7 +127,7 @@ def initial_values(value: np.ndarray, truth: np.ndarray) -> Cause | None:
 
 
 def argument(name: str, ours: Any, theirs: Any) -> Cause | None:
-    """Why an index or a mask that a layer is called with is not the right's."""
+    """Why an index or a mask that a layer receives differs from the right's."""
     if theirs is None and isinstance(ours, np.ndarray) and "mask" in name:
         return Cause("mask-extra", f"with {name}, which the right does not give")
     if not isinstance(theirs, np.ndarray) or not theirs.size:

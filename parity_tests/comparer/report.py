@@ -58,7 +58,7 @@ class Report(Findings):
         return "\n".join(lines)
 
     def _layer_table(self) -> list[str]:
-        """One line a layer and mode, own and accumulated error; of a long network, those near a divergence."""
+        """One line per layer and mode, own and accumulated error; for a long network, the lines near a divergence."""
         shown = self.layers
         lines = []
         if len(shown) > 40:
@@ -111,7 +111,7 @@ class Report(Findings):
         return json.dumps(self.as_dict(), indent=1, allow_nan=False)
 
     def to_html(self) -> str:
-        """One file that needs nothing else."""
+        """A self-contained file."""
         from parity_tests.comparer.html import page
 
         return page(self)

@@ -1,8 +1,8 @@
-"""What a side of a comparison can do, and the probe that watches it run.
+"""The interface of a side of a comparison, and the probe that watches it run.
 
 Every layer is observed by the same means on all sides: its `forward` (and `backward`, where it has one) is wrapped on
-the instance for the length of a run, and the Probe is told what goes in and out. A Probe may also stand in for a layer
-and hand out values of its own: then what a layer receives depends on the code between the layers alone.
+the instance for the length of a run, and the Probe is told what goes in and out. A Probe may also replace a layer and
+output its own values: then what a layer receives depends only on the code between the layers.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Given(NamedTuple):
 
 
 class Probe:
-    """What a run tells of each call of each layer. Gradients are numbered by floating leaf."""
+    """What a run reports about each call of each layer. Gradients are numbered by floating leaf."""
 
     def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
-        """The call begins; `around` says what state it begins in, such as autocast."""
+        """The call begins; `around` is the state in which it begins, such as autocast."""
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
         """The outputs to use in place of the layer's, or None to let it compute."""
@@ -50,7 +50,7 @@ class Probe:
         """The gradient with respect to an input has been computed."""
 
     def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
-        """The gradients of the floating inputs, for a call that the probe stood in for."""
+        """The gradients of the floating inputs, for a call that the probe replaced."""
         return []
 
 
@@ -82,10 +82,10 @@ class Side:
         seed_all(seed)
 
     def train(self, mode: bool) -> None:
-        """Training or eval mode, where there is such a thing."""
+        """Training or eval mode, if the side has modes."""
 
     def fixed_mode(self) -> bool:
-        """Whether it computes in eval mode alone, as an exported model does."""
+        """Whether it computes only in eval mode, as an exported model does."""
         return False
 
     def trainable(self) -> list[str]:
@@ -112,11 +112,11 @@ class Side:
         raise NotImplementedError
 
     def snapshot(self) -> Any:
-        """All that a run may change, but for parameters: buffers, gradients, modes, other attributes."""
+        """Everything that a run may change except parameters: buffers, gradients, modes, other attributes."""
         raise NotImplementedError
 
     def restore(self, snapshot: Any) -> None:
-        """Put everything back to where `snapshot` found it."""
+        """Restore everything to the state of `snapshot`."""
         raise NotImplementedError
 
     def double(self, dtype: Any = np.float64) -> Side:
@@ -138,7 +138,7 @@ class Side:
 
         A torch side hands parameter gradients to a `sink` one by one, and keeps none of them.
 
-        With a loss the output is the loss, and the model's own is `prediction`. Without a probe nothing is touched.
+        With a loss the output is the loss, and the model's own is `prediction`. Without a probe nothing is changed.
         """
         raise NotImplementedError
 
@@ -151,7 +151,7 @@ class Side:
 
     @property
     def frozen(self) -> bool:
-        """Whether its parameters are its own affair, as in an ONNX file."""
+        """Whether its parameters cannot be set, as in an ONNX file."""
         return bool(getattr(self.model, "frozen", False))
 
     @contextmanager
@@ -192,7 +192,7 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Every global generator continues afterwards where it was."""
+    """Every global generator afterwards continues from its earlier state."""
     states = torch.get_rng_state(), scratch.get_rng_state(), np.random.get_state(), random.getstate()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:

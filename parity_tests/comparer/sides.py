@@ -68,7 +68,7 @@ def build(model: Any, seed: int, must: bool) -> Any:
 
 
 def side_of(model: Any, given: Given, loss: Any = None) -> Side:
-    """The side. A lazy module and an object that makes its arrays at the first forward are run once for that."""
+    """The side. A lazy module, or an object that makes its arrays at the first forward, is run once to create them."""
     if isinstance(model, Side):
         return model
     if isinstance(model, torch.export.ExportedProgram):

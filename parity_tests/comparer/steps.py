@@ -1,8 +1,8 @@
 """Optimizers, compared step by step on the same gradients.
 
-The gradients are those of the right side's training. Both optimizers get them three times: on the parameters as they
-are; on parameters that start at zero, which are sums of updates, so that a tiny one is judged at its own size; and so
-with the rate dropped to a tenth on the way, which tells forms of momentum apart that agree at a constant rate. The
+The gradients are those of the right side's training. Both optimizers get them three times: on the original parameters;
+on parameters that start at zero, which are sums of updates, so that a tiny one is judged at its own size; and the same
+with the rate dropped to a tenth on the way, which distinguishes forms of momentum that agree at a constant rate. The
 truth is the right side's optimizer in float64; U its own float32 error over five draws of gradients.
 
 The two sides also train freely, each with its own gradients; their losses are reported, not judged.
@@ -28,7 +28,7 @@ from parity_tests.comparer.training import train_freely
 from parity_tests.comparer.values import Numbers, moved
 from parity_tests.rule import DRAWS, float32_limit, ulp
 
-DROP = 0.5  # the rate drops to a tenth when this share of the steps is over
+DROP = 0.5  # the rate drops to a tenth after this fraction of the steps
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ class Judge:
     def can_replay(self) -> bool:
         """Whether both optimizers take given gradients."""
         if any(needs_closure(make(maker, self.parameters(i))) for i, maker in enumerate(self.makers)):
-            self.owner.report.note("the optimizer computes gradients itself (closure): compared in free training alone")
+            self.owner.report.note("the optimizer computes gradients itself (closure): compared only in free training")
             return False
         return True
 
     def can_drop(self) -> bool:
-        """Whether the tool can lower the rate on both sides: on one alone it would make a difference of its own."""
+        """Whether the tool can lower the rate on both sides: lowering it on one side would itself make a difference."""
         left, right = (make(maker, self.parameters(i)) for i, maker in enumerate(self.makers))
         lr = right.param_groups[0].get("lr") if getattr(right, "param_groups", None) else None
         self.lr = float(lr) if isinstance(lr, int | float | np.floating | torch.Tensor) else None
@@ -140,7 +140,7 @@ class Judge:
         truth: Numbers,
         largest: dict[str, float],
     ) -> None:
-        """The first step at which a parameter or state entry parts; where it agrees, its worst step."""
+        """The first step at which a parameter or state entry diverges; if it agrees, its worst step."""
         entry, _, name = what.partition(" ")
         line = self.owner.report.steps[t]
         if error / limit >= line.error / line.limit:
@@ -159,7 +159,7 @@ class Judge:
         self.failures[what] = order, m
 
     def close(self) -> None:
-        """Hand over what was measured, and the cause of what parts."""
+        """Add the measurements to the report, with the cause of each divergence."""
         measured = self.owner.report.measurements
         measured += [m for what, m in self.agreed.items() if what not in self.failures]
         failures = [m for _, m in sorted(self.failures.values(), key=lambda item: item[0])]
@@ -170,7 +170,7 @@ class Judge:
         measured += failures
 
     def walk(self, maker: Any, side: Side, way: Pass, dtype: Any, draw: int = 0) -> Iterator[tuple[Numbers, Any]]:
-        """Parameters and state after every step, on parameters of its own. The arrays are live."""
+        """Parameters and state after every step, on separate parameters. The arrays are live."""
         values = {name: np.zeros(v.shape, dtype) if way.zeros else v.astype(dtype) for name, v in self.starts.items()}
         parameters = self._parameters(side, values)
         optimizer = make(maker, list(parameters.values()))

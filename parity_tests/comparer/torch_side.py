@@ -16,7 +16,7 @@ from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side
 from parity_tests.comparer.values import Numbers, array, floats, is_float, kept, named_numbers, named_outputs, tensors
 from parity_tests.nests import numbered
 
-OWN = ("_parameters", "_buffers", "_modules")  # what a module keeps by other means than attributes
+OWN = ("_parameters", "_buffers", "_modules")  # what a module does not keep as attributes
 
 
 class TorchSide(Side):
@@ -243,7 +243,7 @@ class TorchSide(Side):
 
     @contextmanager
     def _eager(self, probe: Probe | None) -> Iterator[None]:
-        """Modules compiled in place compute as they are written while they are watched."""
+        """Modules compiled in place run uncompiled while they are watched."""
         compiled = [(m, _impl(m)) for m in self.layers.modules() if probe is not None and _impl(m) is not None]
         try:
             for module, _ in compiled:
@@ -255,7 +255,7 @@ class TorchSide(Side):
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """For a twin: what the model makes or casts in float32 is in the twin's precision too."""
+        """For a twin: values that the model makes or casts in float32 get the twin's precision."""
         if self.precision is None:
             yield
             return
@@ -271,7 +271,7 @@ class TorchSide(Side):
         original = module.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if self._in_backward:  # a checkpoint computes again what was forgotten: no further call
+            if self._in_backward:  # a checkpoint recomputes what was not saved: not a further call
                 return original(*args, **kwargs)
             key = name, calls.get(name, 0)
             calls[name] = key[1] + 1
@@ -340,7 +340,7 @@ def _stand_in(probe: Probe, key: Key, outputs: Any, args: Any) -> Any:
 
 @contextmanager
 def not_in_place(model: torch.nn.Module, probe: Probe | None) -> Iterator[None]:
-    """What a watched layer was given must still be there when the other side is asked."""
+    """The inputs of a watched layer must remain unchanged until the other side is run."""
     changed = [m for m in model.modules() if getattr(m, "inplace", False) is True] if probe is not None else []
     try:
         for m in changed:
@@ -352,7 +352,7 @@ def not_in_place(model: torch.nn.Module, probe: Probe | None) -> Iterator[None]:
 
 
 def _state_around(module: torch.nn.Module) -> tuple[str, ...]:
-    """The state that a layer is called in, apart from what it is given."""
+    """The state in which a layer is called, besides its arguments."""
     cast = f"autocast to {torch.get_autocast_dtype('cpu')}" if torch.is_autocast_enabled("cpu") else "no autocast"
     grad = "gradients recorded" if torch.is_grad_enabled() else "no gradients recorded"
     return cast, grad, "training mode" if module.training else "eval mode"

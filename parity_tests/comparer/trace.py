@@ -1,7 +1,7 @@
-"""What a run of one side leaves to compare the other with, and the probes that compare while the other runs.
+"""The trace of one side's run, and the probes that compare the other side with it while it runs.
 
-Only the right side's activations are kept, one set of them, by reference where its engine allows. The left side is
-compared layer by layer while it runs, and nothing of it is kept.
+Only one set of the right side's activations is kept, by reference where its engine allows. The left side is compared
+layer by layer while it runs, and none of its activations are kept.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Order(Probe):
 
 
 class Recorder(Order):
-    """Keeps the right side's activations and gradients: copies, since what comes later may write into them."""
+    """Keeps copies of the right side's activations and gradients, since later code may write into them."""
 
     def __init__(self, side: Side) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Recorder(Order):
         return [call for call in self.calls.values() if call.key[0] in paired - inner]
 
     def holders(self, calls: list[Call], other: Order) -> dict[Key, Call]:
-        """The calls around these that both sides make as often. Their gradients are dropped."""
+        """The calls around these that both sides make equally often. Their gradients are dropped."""
         ours, theirs = self.counts(), other.counts()
         held = {parent for call in calls for parent in call.parents}
         found = {key: self.calls[key] for key in held if key[0] != ROOT and ours[key[0]] == theirs[key[0]]}
@@ -144,12 +144,13 @@ Place = tuple[Key, str, int]  # a call, "input", "cotangent" or "output", and wh
 
 
 class StandIns(Probe):
-    """Stands in for every paired layer with the right side's values, so that only the code between layers computes.
+    """Replaces every paired layer by the right side's values, so that only the code between layers computes.
 
     What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
     `holders` are the layers around others: what they receive and give is compared too, and says whose code it is.
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
-    `limits` is given for the left: what is further off is kept, and what is no floating number is compared too.
+    `limits` is given for the left: larger differences are kept, and values other than floating numbers are compared
+    too.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class Trainer:
         self.gradients = {n: self._turned(f"grad {n}", g) for n, g in own.items() if g is not None}
         output = numbers.get("output")
         if output is not None and output.ndim == 0:
-            self.loss = float(output) if self.loss is None else self.loss  # a closure may come back in one step
+            self.loss = float(output) if self.loss is None else self.loss  # a closure may run twice in a step
             return torch.tensor(float(output), dtype=torch.float64)
         draws = case.cotangent()
         sums = [
@@ -74,7 +74,7 @@ class Trainer:
         return torch.tensor(float(sum(sums)), dtype=torch.float64)
 
     def _write_back(self) -> None:
-        """Into a side of plain arrays, whose parameters the optimizer does not hold."""
+        """Copy into a side of plain arrays, whose parameters the optimizer does not hold."""
         if isinstance(self.side, TorchSide):
             return
         state = self.side.state()
@@ -184,7 +184,7 @@ def _judged(
     lost = [t + 1 for t, errors in enumerate(u) if any(_no_digit(w, e) for w, e in errors.items())]
     if lost:
         case.report.not_compared(
-            f"steps from {lost[0]} on: the right's own float32 has no digit left of its parameters"
+            f"steps from {lost[0]} on: the right's own float32 parameters have no correct digit left"
         )
     good = [m for what, m in agreed.items() if what not in failed]
     return good + list(failed.values()), gradients

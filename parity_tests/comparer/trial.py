@@ -50,7 +50,7 @@ class Trial:
     def judge(
         self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, limit: float
     ) -> Measurement | None:
-        """One number of the left; None where an object does not have what it need not have."""
+        """One number of the left; None where an object may lack it."""
         m = Measurement(where, self.kind(where), phase, what, 0.0, limit, self.mode)
         if what not in ours:
             head, _, own = what.partition(" ")

@@ -1,4 +1,4 @@
-"""The leaves of nests as arrays and as tensors, and what is done to all of them at once."""
+"""The leaves of nests as arrays and as tensors, and operations on all of them at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from parity_tests.comparer.nests import keyed, leaves, map_nest, named_leaves
 from parity_tests.nests import numbered
 
 Numbers = dict[str, np.ndarray]
-RELATIVE_MOVE = 2.0**-12  # how far a further draw moves each number: other roundings, the same neighborhood
+RELATIVE_MOVE = 2.0**-12  # how far a further draw moves each number: different roundings, nearly the same values
 NO_ARRAY = {torch.bfloat16: torch.float32}  # dtypes that NumPy does not have, and the one that holds their numbers
 
 
@@ -29,7 +29,7 @@ def floats(nest: Any) -> list[Any]:
 
 
 def array(value: Any) -> Any:
-    """A tensor as the array that shares its memory where it can; anything else as it is."""
+    """A tensor as an array that shares its memory if possible; anything else unchanged."""
     if not isinstance(value, torch.Tensor):
         return value
     value = value.detach()
@@ -44,7 +44,7 @@ def arrays(nest: Any) -> Any:
 
 
 def kept(nest: Any) -> Any:
-    """As `arrays`, but for tensors of a dtype that NumPy does not have: they stay tensors."""
+    """As `arrays`, except that tensors of a dtype that NumPy does not have stay tensors."""
     return map_nest(lambda x: x.detach() if isinstance(x, torch.Tensor) and x.dtype in NO_ARRAY else array(x), nest)
 
 

@@ -1,8 +1,8 @@
 """Rows: activations.
 
 Elementwise rows have 32 x 7 or 32 elements, which fill torch's vector registers: in the few elements that its vector
-loops leave over, torch's own gradient of NaN is another for some activations (their docstrings say for which). Rows
-with channels or sums have prime sizes.
+loops do not cover, torch's own gradient of NaN differs for some activations (see their docstrings). Rows with channels
+or sums have prime sizes.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def elementwise(name: str, *args: Any, kinks: tuple[float, ...] = (), **notes: s
 
 
 def small(name: str, *args: Any) -> Layer:
-    """Numbers near 0, judged by their own size: 1 + x must not swallow them."""
+    """Numbers near 0, judged by their own size: they must not be lost in 1 + x."""
     return Layer(name, args, (normal(32, 7, scale=1e-4),), ", ".join([*map(str, args), "small"]), smooth=False)
 
 
 def tail(name: str, *args: Any, loc: float = -20.0) -> Layer:
-    """Numbers where the function nearly vanishes, judged by what is left of it."""
+    """Numbers where the function is nearly 0, judged by its remaining size."""
     return Layer(name, args, (normal(32, 7, loc=loc),), ", ".join([*map(str, args), "tail"]), smooth=False)
 
 

@@ -1,4 +1,4 @@
-"""Rows: attention. Every query may attend somewhere, unless the case says otherwise."""
+"""Rows: attention. Every query may attend to some key, unless the case says otherwise."""
 
 import numpy as np
 

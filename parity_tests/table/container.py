@@ -1,4 +1,4 @@
-"""Rows: containers. What those without a forward do is compared in test_container.py."""
+"""Rows: containers. test_container.py compares the behavior of those without a forward."""
 
 from collections import OrderedDict
 

@@ -7,7 +7,7 @@ LINE, IMAGE, VOLUME = normal(3, 4, 13), normal(3, 4, 7, 11), normal(2, 4, 5, 3, 
 
 
 def convolutions(axes: int, x) -> list[Row]:
-    """What Conv1d, 2d and 3d have in common. The kernel, stride and dilation are another on every axis."""
+    """What Conv1d, 2d and 3d have in common. The kernel, stride and dilation differ on every axis."""
     name, kernel = f"nn.Conv{axes}d", (3, 2, 5)[:axes]
     stride, dilation, padding = (2, 3, 1)[:axes], (2, 1, 1)[:axes], (1, 2, 3)[:axes]
     return [

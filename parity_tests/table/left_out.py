@@ -1,11 +1,11 @@
-"""What torch.nn, torch.optim, torch.utils.data and torch's random functions have and scratch has not, each with its
-reason. Tests read this: nothing is missing by accident.
+"""What torch.nn, torch.optim, torch.utils.data and torch's random functions have and scratch does not, each with its
+reason. Tests read this, so nothing is missing by accident.
 """
 
-LAZY = "lazy: it learns its sizes from the first input, and becomes the class without Lazy, which is here"
+LAZY = "lazy: it takes its sizes from the first input and becomes the class without Lazy, which is here"
 MEMORY = "about uninitialized tensors of lazy modules"
 COMPUTED = (
-    "computes a weight from others and leaves its gradient to autograd, which scratch has not; torch's own works on a "
+    "computes a weight from others and leaves its gradient to autograd, which scratch lacks; torch's own works on a "
     "TorchModule, NumPy inside torch"
 )
 PRUNING = "pruning: a mask and a hook before forward. scratch has no hooks; torch's own works on a TorchModule"
@@ -48,9 +48,9 @@ LEFT_OUT = {
     **{f"data.{name}": PIPES for name in ("argument_validation", "functional_datapipe", "non_deterministic")},
     **{f"data.{name}": PIPES for name in ("guaranteed_datapipes_determinism", "runtime_validation")},
     "data.runtime_validation_disabled": PIPES,
-    "data.get_worker_info": "about worker processes, which scratch has none of",
+    "data.get_worker_info": "about worker processes, which scratch does not have",
     "random.pca_lowrank": "linear algebra, started at random",
     "random.svd_lowrank": "linear algebra, started at random",
     "random.poisson_nll_loss": "a loss: nn.PoissonNLLLoss",
-    "random.thread_safe_generator": "about worker processes, which scratch has none of",
+    "random.thread_safe_generator": "about worker processes, which scratch does not have",
 }

@@ -37,12 +37,12 @@ def takes(
 
 
 def kinks(name: str, inputs: tuple, case: str = "kinks", **options: Any) -> Layer:
-    """One loss an element, so that every special value is seen by itself."""
+    """One loss per element, so that every special value is tested separately."""
     return takes(name, inputs, case, smooth=False, reduction="none", **options)
 
 
 def reduced(name: str, inputs: tuple, case: str = "", notes: dict | None = None, **options: Any) -> list[Layer]:
-    """The same row under every reduction. What an empty batch is reduced to is no question without a reduction."""
+    """The same row under every reduction. Without a reduction, an empty batch is not reduced."""
     cases = {"mean": case, "none": f"{case} none".strip(), "sum": f"{case} sum".strip()}
     unreduced = {key: reason for key, reason in (notes or {}).items() if key != "empty"}
     noted = {"mean": notes, "sum": notes, "none": unreduced}

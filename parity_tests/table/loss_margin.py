@@ -18,7 +18,7 @@ TIED = (
     given([1.0, 0.0, 1.5, 1.0, 1.0, 1.0, 1.0, INF]),
     fixed(given([1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0, 1.0])),
 )
-ANGLES = (  # the last pair is an ordinary one: every other gradient is 0 or the rest of a cancellation
+ANGLES = (  # the last pair is ordinary: every other gradient is 0 or the remainder of a cancellation
     given([[1, 0], [1, 0], [1, 0], [0, 0], [3, 4], [NAN, 0], [INF, 1], [1, 2], [1, 2], [1, 3]]),
     given([[0, 1], [1, 0], [-1, 0], [1, 2], [3, 4], [1, 1], [1, 0], [2, 1], [0.0, 0.0], [2, 1]]),
     fixed(given([-1.0, -1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 0.0, -1.0, 1.0])),

@@ -1,4 +1,4 @@
-"""COMPONENTS.md: the tables of components, written from a run of all checks; a test finds them stale."""
+"""COMPONENTS.md: the tables of components, written from a run of all checks; a test fails if they are stale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDEST = 120  # characters of the names of cases in one cell
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """One table a family, one line a component; without results the measured columns stay empty."""
+    """One table per family, one line per component; without results the measured columns stay empty."""
     by_row: dict[str, list[Result]] = {}
     for result in results:
         by_row.setdefault(result.row, []).append(result)
@@ -53,7 +53,7 @@ def _line(name: str, rows: Sequence[Row], by_row: dict[str, list[Result]]) -> st
 
 
 def _named(cases: Sequence[str]) -> str:
-    """How many, and the names of the first ones, as many as a cell can hold."""
+    """The number of cases, and as many of their names as fit into a cell."""
     shown: list[str] = []
     for case in cases:
         if sum(map(len, shown)) + 2 * len(shown) + len(case) > WIDEST:
@@ -64,7 +64,7 @@ def _named(cases: Sequence[str]) -> str:
 
 
 def _number(result: Result) -> str:
-    """Which of a component's numbers a result is about; before it stands under what conditions."""
+    """The number of the component that a result is about, after its conditions."""
     return result.what.rpartition(": ")[2]
 
 
@@ -73,7 +73,7 @@ def _mark(results: Sequence[Result]) -> str:
 
 
 def _worst(results: Sequence[Result]) -> str:
-    """The float32 result that comes nearest to its limit; of what is computed in float64 alone, that one."""
+    """The float32 result nearest to its limit; the float64 result if there is no other."""
     judged = [result for result in results if result.dtype == "float32"] or list(results)
     if not judged:
         return ""
@@ -103,13 +103,13 @@ def _structure(text: str) -> list[str]:
 
 
 def replace(path: Path, table: str, begin: str, end: str) -> None:
-    """Put a table, its two marks included, in the place of the one between these marks of a file."""
+    """Replace the table between these marks of a file by a table that includes the two marks."""
     data = replaced(path, path.read_text(encoding="utf-8"), table, begin, end).encode()
     write_whole(path, lambda file: file.write(data))
 
 
 def replaced(path: Path, text: str, table: str, begin: str, end: str) -> str:
-    """The text of a file with a table, its two marks included, in the place of the one between these marks."""
+    """The text of a file, with the table between these marks replaced by a table that includes the two marks."""
     if begin not in text or end not in text:
-        raise ValueError(f"{path} lacks the lines {begin!r} and {end!r} between which the table belongs.")
+        raise ValueError(f"{path} lacks the lines {begin!r} and {end!r} around the table.")
     return re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: table, text, flags=re.DOTALL)

@@ -9,7 +9,7 @@ INPUTS = {1: normal(3, 2, 5), 2: normal(3, 2, 5, 7), 3: normal(2, 3, 5, 7, 4)}
 
 
 def rows(name: str, *value: float) -> list[Row]:
-    """What every mode has in common."""
+    """The rows that all modes share."""
     return [
         row
         for axes, x in INPUTS.items()
@@ -26,7 +26,7 @@ def rows(name: str, *value: float) -> list[Row]:
 
 
 def of_elements(name: str) -> list[Row]:
-    """What the modes have in common that pad with elements of the input."""
+    """The rows that the modes share that pad with elements of the input."""
     return [
         Layer(f"nn.{name}1d", ((1, 2, 1, 0),), (normal(3, 2, 5),), "two axes"),
         Refusal(f"nn.{name}1d", (1,), (normal(5),), "one dimension"),

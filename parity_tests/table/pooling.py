@@ -21,7 +21,7 @@ FLAT_TIES = given([[[[1.0, 1.0, 2.0, 2.0], [1.0, 2.0, 2.0, 1.0], [0.0, 0.0, 0.0,
 
 
 def apart(*shape):
-    """Shuffled multiples of 1/16, off zero: no two are so near that a finite difference changes the largest."""
+    """Shuffled multiples of 1/16, without zero: too far apart for a finite difference to change the largest."""
     n = math.prod(shape)
     return Recipe(lambda rng: (rng.permutation(n).reshape(shape) * 2 + 1 - n) / 32)
 
@@ -35,7 +35,7 @@ def distinct(*shape, high):
     )
 
 
-# What every kind of sliding window refuses.
+# Refusals of every kind of sliding window.
 BAD_WINDOWS: list[tuple[str, tuple[Any, ...]]] = [
     ("kernel 0", (0,)),
     ("negative kernel", (-1,)),

@@ -59,7 +59,7 @@ def given(values: Any) -> Recipe:
 
 
 def fixed(recipe: Recipe) -> Recipe:
-    """The same draw, but no gradient is asked for it: targets."""
+    """The same draw without a gradient, for targets."""
     return replace(recipe, differentiable=False)
 
 

@@ -1,9 +1,9 @@
-"""The kinds of rows that the table holds: one dataclass a kind, whose fields mean one thing.
+"""The kinds of rows that the table holds: one dataclass per kind, whose fields have one meaning each.
 
 What is drawn for a row is written as a recipe (recipe.py), a component among the arguments as Built (built.py).
 
 All kinds have
-    name     where the component lives below the package, on both engines: "nn.Linear", "optim.Adam"
+    name     the path of the component within the package, on both engines: "nn.Linear", "optim.Adam"
     case     what distinguishes this row from the component's other rows
     args     positional arguments of the component; a Recipe among them is drawn once
     kwargs   its keyword arguments
@@ -38,7 +38,7 @@ class Pair:
 class Layer(Pair):
     """A layer, an activation or a loss.
 
-    inputs   what forward gets, nested as forward wants it (a tuple for an LSTM's states)
+    inputs   the inputs of forward, nested as forward takes them (a tuple for an LSTM's states)
     call     keyword arguments of forward
     smooth   False where the inputs sit on kinks, so that finite differences have no meaning
     noise_per_dtype  True where torch draws other random numbers in float64 than in float32 (uniform noise), so that
@@ -122,7 +122,7 @@ class Averaging(Pair):
 class Refusal:
     """Bad input: torch raises, and scratch must raise the same class of error, naming the component.
 
-    `args` and `kwargs` may themselves be what is refused; then `inputs` is not reached.
+    The constructor may already refuse `args` and `kwargs`; then `inputs` is not used.
     """
 
     name: str

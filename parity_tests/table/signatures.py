@@ -1,4 +1,4 @@
-"""Names, order and defaults of arguments are torch's to the letter, except what is listed here."""
+"""Names, order and defaults of arguments are exactly torch's, except those listed here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEFT_OUT = {
     "options": "accepted and ignored: how LinearCrossEntropyLoss trades time for memory",
 }
 
-# torch shows (*args, **kwargs) for these, a wrapper around overloads or a deprecation; this is what it documents.
+# torch shows (*args, **kwargs) for these, a wrapper around overloads or a deprecation; these are as documented.
 _RECURRENT = "num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False"
 DOCUMENTED = {
     "nn.GRU": f"input_size, hidden_size, {_RECURRENT}",

@@ -1,8 +1,8 @@
-"""Where a released torch does otherwise than the newest one: the one place of this project that asks for a version.
+"""Where a released torch differs from the newest one: the only place in this project that checks a version.
 
 scratch follows the newest torch that it knows. On an older release a component that is listed here is judged by
 `newest`, the same computation with torch's operations as the newest release does it, and the release itself is judged
-by `older`: it must do exactly what this table says of it. So no row is left out on any release.
+by `older`: it must behave exactly as this table says. So no row is skipped on any release.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Change:
 
     component  its dotted name
     what       what changed, in a few words
-    release    the first release that does as scratch
+    release    the first release that behaves as scratch does
     now        what this and later releases do
     before     what earlier ones do
     source     where it is seen
@@ -51,13 +51,13 @@ class Change:
 
     @property
     def history(self) -> str:
-        """What a page says of the component, whatever the installed release."""
+        """The text about the component on a page, independent of the installed release."""
         release = ".".join(map(str, self.release))
         return f"{self.what}: {self.now}, in torch from {release} on; before, {self.before} ({self.source})."
 
     @property
     def text(self) -> str:
-        """What a report says of a row of this component on an older release."""
+        """The text of a report about a row of this component on an older release."""
         release, here = (".".join(map(str, version)) for version in (self.release, RELEASE))
         return f"{self.what}: as torch {release}, {self.now}; torch {here}: {self.before}"
 
@@ -80,7 +80,7 @@ class Clamp(torch.autograd.Function):
 
 
 class Clamped:
-    """A loss built on clamp. torch's own forward comes first: it refuses what it refuses."""
+    """A loss built on clamp. torch's own forward comes first, for its refusals."""
 
     closed = False
     reduction: str
@@ -261,7 +261,7 @@ def _share_below(x: float) -> float:
 def by_rejection(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
     """Normal numbers, or uniform ones that are accepted with the density's probability, drawn until all lie in [a, b].
 
-    The way of torch from release 2.12 on.
+    torch's method from release 2.12 on.
     """
     fresh = lambda: torch.empty_like(x)  # noqa: E731
     with torch.no_grad():
@@ -282,7 +282,7 @@ def by_rejection(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b
 
 
 def by_inverse(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
-    """One uniform number each, through the inverse error function: the way of torch before 2.12."""
+    """One uniform number each, through the inverse error function: torch's method before 2.12."""
     low, high = _share_below((a - mean) / std), _share_below((b - mean) / std)
     with torch.no_grad():
         x.uniform_(2 * low - 1, 2 * high - 1).erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
@@ -317,5 +317,5 @@ CHANGES: tuple[Change, ...] = (
 
 
 def in_force(release: tuple[int, ...] = RELEASE) -> list[Change]:
-    """The changes that came after a release: what the installed torch does otherwise than scratch."""
+    """The changes after a release: the differences between the installed torch and scratch."""
     return [change for change in CHANGES if release < change.release]

@@ -172,7 +172,7 @@ def objects(marker: Path) -> bytes:
 
 
 def npys(marker: Path) -> dict[str, tuple[bytes, str]]:
-    header = "its header is not that of an array of numbers"
+    header = "its header does not describe an array of numbers"
     announces = "its header announces .* numbers"
     return {
         "empty": (b"", header),
@@ -222,13 +222,13 @@ def npzs(marker: Path) -> dict[str, tuple[bytes, str]]:
     return {
         "no archive": (b"PK", "it is not a .npz file"),
         "half": (zipped([("x.npy", array)])[:60], "it is not a .npz file"),
-        "objects": (zipped([("x.npy", objects(marker))]), "its header is not"),
-        "two of one name": (_quietly(lambda: zipped([("x.npy", array)] * 2)), "two arrays have one name"),
+        "objects": (zipped([("x.npy", objects(marker))]), "its header does not describe"),
+        "two of one name": (_quietly(lambda: zipped([("x.npy", array)] * 2)), "two arrays have the same name"),
         "3 GB in a few bytes": (lying(), "its arrays would have 3000000000 bytes"),
         "a bomb": (zipped([("x.npy", npy(described(shape="(500000000,)"), bytes(8)))]), "its header announces"),
-        "LZMA": (zipped([("x.npy", array)], zipfile.ZIP_LZMA), "packed in a way that NumPy does not"),
+        "LZMA": (zipped([("x.npy", array)], zipfile.ZIP_LZMA), "compressed in a way that NumPy does not"),
         "encrypted": (encrypted(), "it is not a .npz file"),
-        "a text": (zipped([("readme.txt", b"hello")]), "its header is not"),
+        "a text": (zipped([("readme.txt", b"hello")]), "its header does not describe"),
     }
 
 
@@ -283,7 +283,7 @@ JSONS = {
     "a number that overflows": (b'{"x": 1e999}', "the number 1e999, which is not finite"),
     "a number of 4000 digits": (b'{"x": ' + b"9" * 4000 + b"}", "a whole number of 4000 digits"),
     "a number of a million digits": (b'{"x": ' + b"9" * 10**6 + b"}", "a whole number of 1000000 digits"),
-    "a key twice": (b'{"a": {"x": 1, "x": 2}}', "the key 'x' stands twice"),
-    "an escape sequence for a key": (b'{"\\u001b[2J": 1, "\\u001b[2J": 2}', r"the key '\\x1b\[2J' stands twice"),
-    "too long": (b'{"x": "' + b"x" * 2**22 + b'"}', "more than the 4194304 that are read"),
+    "a key twice": (b'{"a": {"x": 1, "x": 2}}', "the key 'x' appears twice"),
+    "an escape sequence for a key": (b'{"\\u001b[2J": 1, "\\u001b[2J": 2}', r"the key '\\x1b\[2J' appears twice"),
+    "too long": (b'{"x": "' + b"x" * 2**22 + b'"}', "more than the limit of 4194304"),
 }

@@ -27,7 +27,7 @@ def agree(left, right, inputs=X, **options):
     """Compare, with the right's layers seen too: the machinery must not have failed inside."""
     report = compare(left, right, inputs, **options)
     assert report.ok, str(report)
-    assert not any("could not be looked at" in note for note in report.notes), report.notes
+    assert not any("could not be observed" in note for note in report.notes), report.notes
     return report
 
 

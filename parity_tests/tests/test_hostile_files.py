@@ -246,7 +246,7 @@ def test_half_precision_is_refused_with_one_text_wherever_parameters_come_from(
         lambda: bridge.load_arrays(scratch.nn.Linear(3, 2), state),
         lambda: bridge.save_safetensors(half, tmp_path / "y.safetensors"),
     ]
-    text = rf"\w+ is in {str(dtype).removeprefix('torch.')}, and parameters are taken in float32 or float64\."
+    text = rf"\w+ is in {str(dtype).removeprefix('torch.')}, but parameters must be float32 or float64\."
     for way in ways:
         with pytest.raises((ValueError, CompareError), match=text):
             way()

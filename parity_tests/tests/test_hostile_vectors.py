@@ -59,7 +59,7 @@ def test_a_hostile_manifest_is_one_line(folder: Path, file: str, name: str) -> N
     refused = check(folder)
     assert (refused.exit_code, len(refused.output.splitlines())) == (2, 1), refused.output
     assert refused.output.strip().isprintable()
-    with pytest.raises(VectorsError, match=f"{file} is not read: .*({JSONS[name][1]})"):
+    with pytest.raises(VectorsError, match=f"{file} cannot be read: .*({JSONS[name][1]})"):
         files.read_manifest(folder / file)
 
 
@@ -129,7 +129,7 @@ def test_answers_are_not_written_through_a_link(folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["../mine", "/mine", "", "a/b", ".mine"])
 def test_an_answer_has_the_name_of_a_row(folder: Path, name: str) -> None:
-    with pytest.raises(VectorsError, match="is no row's name"):
+    with pytest.raises(VectorsError, match="is not the name of a row"):
         answer(folder, name)
 
 
@@ -138,7 +138,7 @@ def test_an_answer_has_the_name_of_a_row(folder: Path, name: str) -> None:
 def test_a_component_is_one_of_the_table(folder: Path, row: str, name: Any) -> None:
     """Any other name could lead through scratch's modules to what they import."""
     edit(folder / f"{row}.json", lambda manifest: manifest.update(component=name))
-    with pytest.raises(VectorsError, match="is no component of the table"):
+    with pytest.raises(VectorsError, match="is not a component of the table"):
         answer(folder, row)
 
 

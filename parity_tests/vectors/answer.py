@@ -1,4 +1,4 @@
-"""scratch as if it were another language: answers computed from a vectors folder's files alone."""
+"""scratch used like another language: answers computed only from the files of a vectors folder."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def answer(folder: Path, name: str) -> Numbers:
             numbers[f"{precision}/{what}"] = np.array(value, order="C")
     (folder / ANSWERS).mkdir(exist_ok=True)
     if (folder / ANSWERS).is_symlink():
-        raise VectorsError(f"answer: {folder / ANSWERS} is a link. What is written must stay in {folder}.")
+        raise VectorsError(f"answer: {folder / ANSWERS} is a link. Answers must stay in {folder}.")
     write_bytes(folder / ANSWERS / f"{name}.safetensors", save(numbers))
     return numbers
 
 
 def _read(folder: Path, name: str) -> tuple[Any, Numbers]:
     if not SAFE_NAME.fullmatch(name):
-        raise VectorsError(f"answer: {name!r} is no row's name.")
+        raise VectorsError(f"answer: {name!r} is not the name of a row.")
     with open_tensors(folder / f"{name}.safetensors") as file:
         return read_manifest(folder / f"{name}.json"), {each: file.read(each) for each in file.kinds}
 
 
 def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) -> Any:
-    """An option: what FORMAT.md writes as an object becomes what it stands for, lists become tuples."""
+    """An option: the objects of FORMAT.md are replaced by what they represent, lists become tuples."""
     if isinstance(value, list):
         return tuple(decoded(part, array, tensors) for part in value)
     if not isinstance(value, dict):
@@ -66,7 +66,7 @@ def decoded(value: Any, array: Callable[[np.ndarray], Any], tensors: Numbers) ->
 def _listed(name: Any) -> str:
     """A component of the table. Any other dotted name could lead through scratch to Python's own functions."""
     if name not in COMPONENTS:
-        raise VectorsError(f"answer: {name!r} is no component of the table.")
+        raise VectorsError(f"answer: {name!r} is not a component of the table.")
     return name
 
 

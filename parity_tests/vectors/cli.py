@@ -40,13 +40,13 @@ def export_command(
 
 @app.command("check")
 def check_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a vectors folder; the answers lie in DIR/answers")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a vectors folder; the answers are in DIR/answers")],
     all_rows: Annotated[bool, typer.Option("--all", help="a row without an answer is a failure")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
     ] = False,
 ) -> None:
-    """Judge answers by the tolerance rule. Exit 1 if anything differs, 2 if there is nothing that can be judged."""
+    """Judge answers by the tolerance rule. Exit 1 if anything differs, 2 if nothing can be judged."""
     from parity_tests.vectors.files import ANSWERS, read_index
     from parity_tests.vectors.judge import judge
     from parity_tests.vectors.vector import VectorsError
@@ -54,7 +54,7 @@ def check_command(
     with _one_line():
         index = read_index(folder)
         if index.get("complete") is not True:
-            raise VectorsError(f"check: the export to {folder} was broken off. Export again.")
+            raise VectorsError(f"check: the export to {folder} was interrupted. Export again.")
         rows = index["rows"]
         reports = list(judge(folder, _tracked(rows, "checking"), all_rows))
         if not reports:
@@ -63,7 +63,7 @@ def check_command(
 
 
 def _show(reports: list[Any], unanswered: int, verbose: bool) -> bool:
-    """Print the table, what failed and the count, as `nn-parity check` does; whether all is well."""
+    """Print the table, the failures and the count, as `nn-parity check` does; return whether all rows pass."""
     from rich.console import Console
 
     from parity_tests.cli import PIPE, _number, _plain, _table
@@ -93,7 +93,7 @@ def _tracked(rows: Sequence[Any], what: str) -> Iterable[Any]:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """What the user can mend is one line on stderr and exit code 2."""
+    """Errors that the user can fix are one line on stderr and exit code 2."""
     from parity_tests.vectors.vector import VectorsError
 
     try:

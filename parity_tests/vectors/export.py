@@ -1,4 +1,4 @@
-"""`nn-parity vectors export`: one safetensors file and one manifest a row, and an index of the folder."""
+"""`nn-parity vectors export`: one safetensors file and one manifest per row, and an index of the folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def vector_of(row: Pair) -> Vector:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The number of threads decides in which order torch sums: the files must not depend on it."""
+    """The order in which torch sums depends on the number of threads; the files must not."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -53,17 +53,18 @@ def export(
     environment: dict[str, str],
     tracked: Callable[[Sequence[Pair]], Iterable[Pair]] = iter,
 ) -> dict[str, Json]:
-    """Write the vectors of these rows and return the index. What an earlier export left and this one has not, goes.
+    """Write the vectors of these rows and return the index. Files of an earlier export that this one does not write are
+    removed.
 
-    The folder must be new, empty, or a vectors folder. While `complete` is false in the index, the export is under way.
-    `tracked` walks over the rows and shows how far it is.
+    The folder must be new, empty, or a vectors folder. `complete` is false in the index while the export is running.
+    `tracked` iterates over the rows and shows the progress.
     """
     before = _earlier_names(folder)
     names = {file_name(row.label): row.label for row in rows}
     if len(names) != len(rows):
-        raise VectorsError("export: two rows would have one file's name: rename a case in parity_tests/table.")
+        raise VectorsError("export: two rows would have the same file name: rename a case in parity_tests/table.")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in folder.glob(".*.part*"):  # what killed exports began
+    for part in folder.glob(".*.part*"):  # left by killed exports
         part.unlink(missing_ok=True)
     head = {"format": FORMAT, "version": VERSION, "environment": environment}
     listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]
@@ -89,7 +90,7 @@ def export(
 
 
 def _earlier_names(folder: Path) -> set[str]:
-    """The rows of a vectors folder that stands there. Any other folder with something in it is refused."""
+    """The rows of an existing vectors folder. Any other folder that is not empty is refused."""
     if not folder.exists():
         return set()
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""Files of a vectors folder: written whole or not at all, and read as if a stranger had written them."""
+"""Files of a vectors folder: written whole or not at all, and read as untrusted input."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def write_json(path: Path, value: Json) -> None:
 
 
 def read_index(folder: Path) -> dict[str, Json]:
-    """The folder's index, with every row's name fit to be a file's name."""
+    """The folder's index, in which every row's name is a valid file name."""
     path = folder / INDEX
     if not folder.is_dir():
-        raise VectorsError(f"{folder} is no folder. `nn-parity vectors export {folder}` makes one.")
+        raise VectorsError(f"{folder} is not a folder. `nn-parity vectors export {folder}` makes one.")
     if not path.exists():
-        raise VectorsError(f"{folder} is no vectors folder: it has no {INDEX}. `nn-parity vectors export` makes one.")
+        raise VectorsError(
+            f"{folder} is not a vectors folder: it has no {INDEX}. Make one by `nn-parity vectors export`."
+        )
     index = read_manifest(path)
     if index.get("format") != FORMAT or index.get("version") != VERSION:
         raise VectorsError(
@@ -51,7 +53,7 @@ def read_index(folder: Path) -> dict[str, Json]:
         name, label = row.get("name"), row.get("label")
         if not _is_text(label) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
             raise VectorsError(
-                f"{path}: {name!r} is no row's name: letters, digits and . _ = - alone, so that it stays here."
+                f"{path}: {name!r} is not the name of a row: only letters, digits and . _ = - are allowed."
             )
     if len({row["name"] for row in rows}) != len(rows):
         raise VectorsError(f"{path}: duplicate row name.")
@@ -84,7 +86,7 @@ def read_asked(folder: Path, name: str) -> Asked:
         for entry in expected:
             truth, (dtype, shape) = entry["truth"], tensors.kinds.get(entry["truth"], ("missing", ()))
             if dtype not in DTYPES.values() or shape != tuple(entry["shape"]):
-                wanted = f"{entry['name']!r} is to have the shape {entry['shape']}"
+                wanted = f"{entry['name']!r} must have the shape {entry['shape']}"
                 raise VectorsError(f"{path}: {wanted}, but its truth {truth!r} is {dtype}{list(shape)}.")
             if truth not in truths:
                 truths[truth] = tensors.read(truth)
@@ -94,7 +96,7 @@ def read_asked(folder: Path, name: str) -> Asked:
 def _check_entry(path: Path, entry: Any) -> None:
     texts = ("name", "precision", "case", "what", "truth", "dtype")
     if not isinstance(entry, dict) or not all(_is_text(entry.get(key)) for key in texts):
-        raise VectorsError(f"{path}: an entry of `expected` needs the texts {', '.join(texts)}.")
+        raise VectorsError(f"{path}: an entry of `expected` needs the strings {', '.join(texts)}.")
     shape, limit = entry.get("shape"), entry.get("limit_ulp", -1)
     if entry["dtype"] not in DTYPES.values() or entry["precision"] not in ("float32", "float64"):
         raise VectorsError(f"{path}: {entry['name']!r} asks for {entry['dtype']!r} in {entry['precision']!r}.")
@@ -134,11 +136,11 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError, ValueError, OverflowError) as error:  # ValueError: FileRefusedError too
-        raise VectorsError(f"{path} is not read: {printable(error)}.") from None
+        raise VectorsError(f"{path} cannot be read: {printable(error)}.") from None
 
 
 def _is_text(value: Any) -> bool:
-    """A text that a terminal may show: an escape sequence could write what it likes there."""
+    """A text that is safe to show in a terminal, without escape sequences."""
     return isinstance(value, str) and value.isprintable() and len(value) <= 300
 
 

@@ -40,25 +40,25 @@ def judge_row(folder: Path, name: str, label: str) -> list[Result]:
             results = list(_results(asked, tensors, label))
     except VectorsError as error:
         return [exactly(label, "answer", None, False, str(error))]
-    return results or [exactly(label, "answer", None, False, "it answers nothing")]
+    return results or [exactly(label, "answer", None, False, "it contains no tensors")]
 
 
 def _results(asked: Asked, answer: Tensors, label: str) -> Iterator[Result]:
     for name in sorted(answer.kinds.keys() - {entry["name"] for entry in asked.expected}):
-        yield exactly(label, repr(name), None, False, "nothing of this name is asked for")
+        yield exactly(label, repr(name), None, False, "no tensor of this name is expected")
     for entry in _due(asked, set(answer.kinds)):
         what, precision = f"{entry['case']} {entry['what']}", entry["precision"]
         wanted, kind = (entry["dtype"], tuple(entry["shape"])), answer.kinds.get(entry["name"])
         if kind != wanted:
             came = "nothing" if kind is None else f"{kind[0]}{list(kind[1])}"
-            yield exactly(label, what, precision, False, f"{came} came, {wanted[0]}{list(wanted[1])} is asked for")
+            yield exactly(label, what, precision, False, f"got {came}, expected {wanted[0]}{list(wanted[1])}")
             continue
         error = distance(answer.read(entry["name"]), asked.truths[entry["truth"]])
         yield Result(label, what, precision, error, entry["limit_ulp"])
 
 
 def _due(asked: Asked, given: set[str]) -> list[dict[str, Json]]:
-    """A precision that is begun must be complete, but for random cases of which nothing is given."""
+    """A precision with any answer must be complete, except for random cases without any answer."""
     begun = {(entry["precision"], entry["case"]) for entry in asked.expected if entry["name"] in given}
     precisions = {precision for precision, _ in begun}
     return [

@@ -1,4 +1,6 @@
-"""The vectors of what takes steps: optimizers, schedules, clipping, averaged weights. Draw 0, limits from all draws."""
+"""The vectors of components that take steps: optimizers, schedules, clipping, averaged weights. Draw 0, limits from all
+draws.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,7 @@ def averaging_vector(row: Averaging) -> Vector:
 
 
 def _expect_rule(vector: Vector, case: str, run: Any) -> None:
-    """Ask for all that `run(dtype, draw)` returns, with U from all draws."""
+    """Expect everything that `run(dtype, draw)` returns, with U from all draws."""
     roughs: list[Numbers]
     truths: list[Numbers]
     roughs, truths = ([run(dtype, number) for number in range(DRAWS)] for dtype in PRECISIONS)

@@ -1,4 +1,4 @@
-"""What one row of the table becomes: tensors, a manifest that refers to them by name, and what is to be answered."""
+"""The vector of one row: tensors, a manifest that refers to them by name, and the expected answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Json = Any
 
 
 class VectorsError(Exception):
-    """Files or arguments that nothing can be done with. The text is for the user."""
+    """Files or arguments that cannot be used. The text is for the user."""
 
 
 class NotPortable(Exception):
-    """A row that files cannot say, and why."""
+    """A row that files cannot represent, and why."""
 
 
 def file_name(label: str) -> str:
@@ -44,7 +44,7 @@ class Vector:
     def give(self, name: str, value: Any) -> str:
         """Store a tensor that the answer starts from."""
         if name in self.tensors:
-            raise AssertionError(f"{self.label}: two tensors are called {name!r}")
+            raise AssertionError(f"{self.label}: two tensors are named {name!r}")
         self.tensors[name] = np.array(value, order="C")
         return name
 
@@ -65,7 +65,7 @@ class Vector:
         raise NotPortable(f"{name} is a Python function")
 
     def expect(self, case: str, what: str, truth: np.ndarray, u: float, dtypes: dict[str, Any], **facts: Json) -> None:
-        """Ask for a number in each of these precisions, in that dtype; the truth is stored once, in float64."""
+        """Expect a number in each of these precisions, in that dtype; the truth is stored once, in float64."""
         stored = f"truth/{case}/{what}"
         self.tensors.setdefault(stored, np.array(truth, order="C"))
         for precision, dtype in dtypes.items():
@@ -73,7 +73,7 @@ class Vector:
             self._expect(case, what, precision, np.dtype(dtype), stored, limit, facts)
 
     def expect_within(self, case: str, what: str, precision: str, truth: np.ndarray, limit: float) -> None:
-        """Ask for a number in one precision, whose truth is its own and whose limit does not come from U."""
+        """Expect a number in one precision, with its own truth and a limit that does not come from U."""
         stored = f"truth/{case}/{what}/{precision}"
         self.tensors[stored] = np.array(truth, order="C")
         self._expect(case, what, precision, truth.dtype, stored, limit, {})

@@ -106,7 +106,7 @@ class TorchModule(torch.nn.Module):
         return found
 
     def _own(self, path: str) -> Iterator[tuple[str, Parameter, torch.Tensor]]:
-        """The parameters of this module alone, with their names, and what torch has for them."""
+        """The parameters of this module only, with their names, and what torch has for them."""
         module, children = self.scratch_module, 0
         for name, value in list(vars(module).items()):
             where = f"{path}.{name}" if path else name

@@ -79,7 +79,7 @@ def _as_arguments(cotangents: Any) -> tuple[Any, ...]:
 
 
 def _input_gradients(inputs: Any, gradients: Any) -> list[torch.Tensor | None]:
-    """Hand the gradients, in order, to the floating inputs; what comes after the last one is a target and gets none."""
+    """Assign the gradients, in order, to the floating inputs; inputs after the last one are targets and get none."""
     gradients = iter([as_tensor(g) for g in leaves(gradients)])
     floating = [isinstance(x, torch.Tensor) and x.is_floating_point() for x in inputs]
     return [next(gradients, None) if f else None for f in floating]

@@ -1,4 +1,4 @@
-"""One memory, seen by NumPy and by torch."""
+"""Memory that NumPy and torch share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def same_memory(tensor: torch.Tensor, array: np.ndarray) -> bool:
 
 
 def as_array(value: Any) -> Any:
-    """A tensor as an array that shares its memory; what is no tensor stays as it is.
+    """A tensor as an array that shares its memory; anything else is returned unchanged.
 
     Raises    RuntimeError for a tensor of another device, or in half precision.
     """
@@ -31,7 +31,7 @@ def as_array(value: Any) -> Any:
     if value.dtype in HALF:
         raise RuntimeError(
             f"TorchModule: NumPy computes in float32 or float64, got {value.dtype}, as torch.autocast makes it. "
-            "Convert the input, net(x.float()), and leave this module out of what is turned into half precision."
+            "Convert the input, net(x.float()), and exclude this module from the conversion to half precision."
         )
     return value.detach().numpy()
 
@@ -47,7 +47,7 @@ def on_cpu(value: Any) -> np.ndarray:
 
 
 class Known:
-    """The array that torch has been shown; layers that share a Parameter share this too."""
+    """The array that is linked to torch; layers that share a Parameter share this too."""
 
     def __init__(self, array: np.ndarray | None) -> None:
         self.remember(array)
@@ -68,5 +68,5 @@ class Known:
         )
 
     def __reduce__(self) -> Any:
-        """In a copy the array lies elsewhere."""
+        """In a copy the array has other memory."""
         return Known, (self.array,)

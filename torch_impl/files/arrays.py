@@ -1,4 +1,6 @@
-"""Arrays from .npy, .npz and .safetensors files, their sizes held against the file's length before memory is taken."""
+"""Arrays from .npy, .npz and .safetensors files, their sizes checked against the file's length before memory is
+allocated.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,16 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def read_npz(path: str | os.PathLike[str], most: int = LARGEST_UNPACKED) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file by name; unpacked they may have so many bytes."""
+    """The arrays of a .npz file by name, at most this many bytes when unpacked."""
     with opened(path) as file, _readable("a .npz file of arrays of numbers"), zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len({member.filename for member in members}) != len(members):
-            raise FileRefusedError("two arrays have one name")
+            raise FileRefusedError("two arrays have the same name")
         if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-            raise FileRefusedError("an array is packed in a way that NumPy does not pack")
+            raise FileRefusedError("an array is compressed in a way that NumPy does not use")
         size = sum(member.file_size for member in members)
         if size > most:
-            raise FileRefusedError(f"its arrays would have {size} bytes, more than the {most} that are read")
+            raise FileRefusedError(f"its arrays would have {size} bytes, more than the limit of {most}")
         found = {}
         for member in members:
             with archive.open(member) as stream:
@@ -53,7 +55,7 @@ def _array(stream: Any, length: int) -> np.ndarray:
     size = int.from_bytes(start[len(NPY) :], "little")
     header = NPY_HEADER.fullmatch(stream.read(size))
     if not start.startswith(NPY) or header is None:
-        raise FileRefusedError("its header is not that of an array of numbers")
+        raise FileRefusedError("its header does not describe an array of numbers")
     dtype = np.dtype(header[1].decode())
     shape = tuple(int(text) for text in header[3].split(b",") if text.strip())
     count = math.prod(shape)
@@ -79,14 +81,14 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def refuse_half(name: str, dtype: Any) -> None:
-    """The one rule for parameters in half precision, whatever kind of file or module they come from.
+    """The one rule for parameters in half precision, for every kind of file and module.
 
     Raises    FileRefusedError, which is a ValueError, for float16 and bfloat16, given as anything that str() names.
     """
     kind = str(dtype).removeprefix("torch.")
     if kind in HALF.values():
         raise FileRefusedError(
-            f"{printable(name)} is in {kind}, and parameters are taken in float32 or float64. Widen them first, which "
+            f"{printable(name)} is in {kind}, but parameters must be float32 or float64. Widen them first, which "
             "loses nothing: {name: tensor.float() for name, tensor in state_dict.items()}"
         )
 
@@ -99,7 +101,7 @@ def opened_safetensors(path: str | os.PathLike[str], follow: bool = True) -> Ite
     with opened(path, follow=follow) as file:
         header = int.from_bytes(file.read(8), "little")
         if header > LONGEST_HEADER:
-            raise FileRefusedError(f"it is no safetensors file: its header would have {header} bytes")
+            raise FileRefusedError(f"it is not a safetensors file: its header would have {header} bytes")
         with _readable("a safetensors file"):
             made = safe_open(path, "numpy")
         with made as tensors:
@@ -108,7 +110,7 @@ def opened_safetensors(path: str | os.PathLike[str], follow: bool = True) -> Ite
 
 @contextmanager
 def _readable(kind: str) -> Iterator[None]:
-    """Whatever a damaged file makes the readers say, in one sentence."""
+    """Any error that a damaged file causes in a reader, in one sentence."""
     try:
         yield
     except FileRefusedError:
@@ -118,11 +120,11 @@ def _readable(kind: str) -> Iterator[None]:
 
 
 def stored_archive(file: BinaryIO) -> zipfile.ZipFile:
-    """A zip archive none of whose members is packed, so that all of them together are no longer than the file."""
+    """A zip archive without compressed members, so that all of them together are no longer than the file."""
     archive = zipfile.ZipFile(file)
     members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise FileRefusedError("a part of it is packed, which torch.save never does")
+        raise FileRefusedError("a part of it is compressed, which torch.save never does")
     if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
         raise FileRefusedError("its parts together are longer than the file")
     return archive

@@ -1,8 +1,8 @@
-"""torch.load for a checkpoint that a stranger may have made.
+"""torch.load for an untrusted checkpoint.
 
 weights_only=True runs no code, but a pickle of a few hundred bytes can still make it take any amount of memory: by
 calling bytearray(10**11), by encoding a text as hexadecimal digits forty times over, by a tensor of 10^12 elements
-that are all the same one. So the pickle is looked through before it is loaded, and what came of it afterwards.
+that are all the same one. So the pickle is checked before it is loaded, and its result afterwards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch_impl.files.plain import FileRefusedError, opened, printable
 
 PUTS, GETS = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
 TEXT, CALL = {"BINUNICODE"}, {"REDUCE"}
-# What a state_dict is made of, and what must follow where the name stands: arguments that cannot grow with each call.
+# What a state_dict is made of, and what must follow each name: arguments that cannot grow with each call.
 NAMES: dict[str, tuple[set[str], ...]] = {
     "collections OrderedDict": ({"EMPTY_TUPLE"}, CALL),
     "_codecs encode": (TEXT, TEXT | GETS, {"TUPLE2"}, CALL),  # bytes
@@ -45,7 +45,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
 
     No code runs, and the tensors together are no larger than the file.
 
-    Raises    FileRefusedError if it is no plain file, is damaged, or holds anything else.
+    Raises    FileRefusedError if it is not a plain file, is damaged, or holds anything else.
     """
     with opened(path) as file, _readable("a checkpoint"):
         with stored_archive(file) as archive:
@@ -61,12 +61,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
 def _pickle(archive: zipfile.ZipFile) -> bytes:
     names = [name for name in archive.namelist() if name.endswith("data.pkl")]
     if len(names) != 1:
-        raise FileRefusedError(f"it has {len(names)} parts named data.pkl, torch.save writes one")
+        raise FileRefusedError(f"it has {len(names)} parts named data.pkl, but torch.save writes one")
     return archive.read(names[0])
 
 
 def _look_through(pickle: bytes) -> None:
-    """Refuse a pickle that does what torch.save's do not. Nothing is run here: these are names and numbers."""
+    """Refuse a pickle with operations that torch.save does not use. Nothing runs here: these are names and numbers."""
     named: dict[int, str] = {}  # by their place in the memo
     due: list[set[str]] = []  # the opcodes that must come next
     pushed, builds = "", 0
@@ -94,7 +94,7 @@ def _look_through(pickle: bytes) -> None:
 
 
 def _tensors(content: Any) -> Iterator[torch.Tensor]:
-    """Every dense tensor in a nest, once; refuses a nest without end, which lists that hold themselves make."""
+    """Every dense tensor in a nest, once; refuses an endless nest, as lists that contain themselves make."""
     seen: set[int] = set()
     waiting = [(content, 0)]
     for _ in range(MOST_VALUES):

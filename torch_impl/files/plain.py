@@ -14,16 +14,16 @@ LONGEST_NUMBER = 40  # characters; a size, a seed or a limit has fewer
 
 
 class FileRefusedError(ValueError):
-    """A file that is not read. The text says why, and leaves the file's name to the caller."""
+    """A file that is refused. The text says why; the caller adds the file's name."""
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str], most: int | None = None, follow: bool = True) -> Iterator[BinaryIO]:
-    """Open a plain file of at most so many bytes; a link to one is followed if `follow`.
+    """Open a plain file of at most this many bytes; a link to one is followed if `follow`.
 
     A pipe would never answer and a device never end, so they are refused before a byte is read.
 
-    Raises    FileRefusedError if it cannot be opened, is no plain file, or is too long.
+    Raises    FileRefusedError if it cannot be opened, is not a plain file, or is too long.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -36,9 +36,9 @@ def opened(path: str | os.PathLike[str], most: int | None = None, follow: bool =
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
-            raise FileRefusedError(f"it is {kind}, no plain file")
+            raise FileRefusedError(f"it is {kind}, not a plain file")
         if most is not None and status.st_size > most:
-            raise FileRefusedError(f"it has {status.st_size} bytes, more than the {most} that are read")
+            raise FileRefusedError(f"it has {status.st_size} bytes, more than the limit of {most}")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             yield file
     finally:
@@ -46,13 +46,13 @@ def opened(path: str | os.PathLike[str], most: int | None = None, follow: bool =
 
 
 def read_bytes(path: str | os.PathLike[str], most: int, follow: bool = True) -> bytes:
-    """The content of a plain file of at most so many bytes."""
+    """The content of a plain file of at most this many bytes."""
     with opened(path, most, follow) as file:
         return file.read(most)
 
 
 def read_json(path: str | os.PathLike[str], most: int, follow: bool = True) -> dict[str, Any]:
-    """A JSON file whose outermost value is an object: no key twice in an object, no NaN, no endless number."""
+    """A JSON file whose outermost value is an object: no duplicate keys, no NaN, no endless number."""
     content = read_bytes(path, most, follow)
     try:
         value = json.loads(
@@ -61,7 +61,7 @@ def read_json(path: str | os.PathLike[str], most: int, follow: bool = True) -> d
     except FileRefusedError:
         raise
     except (ValueError, RecursionError) as error:
-        raise FileRefusedError(f"it is no JSON: {printable(error)}") from error
+        raise FileRefusedError(f"it is not JSON:  {printable(error)}") from error
     if not isinstance(value, dict):
         raise FileRefusedError("the outermost value of the JSON must be an object")
     return value
@@ -72,7 +72,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise FileRefusedError(f"the key {printable(repr(twice))} stands twice in one object of the JSON")
+        raise FileRefusedError(f"the key {printable(repr(twice))} appears twice in one object of the JSON")
     return made
 
 
@@ -90,7 +90,7 @@ def _whole(text: str) -> int:
 
 
 def printable(text: object, most: int = 200) -> str:
-    """One line that a terminal may show: what a stranger wrote could steer it, or fill it."""
+    """One line that is safe to show in a terminal: untrusted text could control it, or fill it."""
     line = " ".join(str(text).split())
     line = "".join(c if c.isprintable() else "?" for c in line[: most + 1])
     return line if len(line) <= most else f"{line[:most]}..."

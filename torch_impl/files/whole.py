@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Call `write(file)` on a new file beside `path`, bring it to the disk, then give it the name `path`.
+    """Call `write(file)` on a new file beside `path`, flush it to the disk, then rename it to `path`.
 
-    Until then the file that had the name keeps it: a crash, a full disk or a kill in between loses nothing. What is
-    left of a killed write is hidden and begins with .<name>.part; `remove_parts` removes it.
+    Until then an older file keeps the name: a crash, a full disk or a kill loses nothing. The remains of a killed write
+    are hidden and begin with .<name>.part; `remove_parts` removes it.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.part{os.getpid()}")
@@ -25,7 +25,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = str(path), None  # the name that was asked for, not that of the part
+            error.filename, error.filename2 = str(path), None  # the requested name, not that of the part
         raise
 
 
@@ -35,7 +35,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def remove_parts(path: str | os.PathLike[str]) -> None:
-    """Remove what killed writes of `path` have left. Nobody else may be writing it."""
+    """Remove the remains of killed writes of `path`. No other process may be writing it."""
     path = Path(path)
     for part in path.parent.glob(f".{path.name}.part*"):
         part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Conventions of activations: another form or constant, gated halves, and what the slope is at a kink."""
+"""Conventions of activations: another form or constant, gated halves, and the slope at a kink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variance as E[x²] - E[x]², evaluated in float32: not another formula, but roundings that a formula makes.
+"""Variance as E[x²] - E[x]², evaluated in float32: not another formula, but the roundings of a formula.
 
 The mean of squares and the square of the mean are each rounded, and their difference keeps the roundings: a few ulp of
 E[x²], which may be many times the variance. What a normalization gives then is the right direction with a wrong length:

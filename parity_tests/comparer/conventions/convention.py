@@ -130,7 +130,7 @@ def convention(*names: str) -> Callable[[Source], Source]:
 
 
 def called(tape: Tape, index: int) -> Site | None:
-    """The site of a call, with its arguments by name; a function of which nothing is known has none."""
+    """The site of a call, with its arguments by name; an unknown function has none."""
     node = tape.nodes[index]
     if not any(node.name in names for names, _ in CATALOG):
         return None

@@ -1,4 +1,4 @@
-"""Conventions of normalizations: where epsilon stands and how large it is, what the variance divides by, which axes."""
+"""Conventions of normalizations: the place and size of epsilon, the divisor of the variance, the axes."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from parity_tests.comparer.findings import Cause
 
 EPSILONS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-10, 1e-12, 0.0)
 BETAS = (0.9, 0.99, 0.95, 0.98, 0.999, 0.5, 0.0)
-FALL = 3.0  # by how much the difference must fall at least
-SAMPLE = 256  # elements in which a rule is tried: it does the same to each
+FALL = 3.0  # the least factor by which the difference must fall
+SAMPLE = 256  # elements on which a rule is tried: it treats all elements alike
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def presets(kind: str, own: Options) -> Iterator[Deviation]:
 
 
 def pairs(every: list[Deviation]) -> Iterator[Deviation]:
-    """Two at once, where they do not change the same."""
+    """Two at once, if they change different options."""
     for a, b in combinations(every, 2):
         if not set(a.changes) & set(b.changes):
             name = a.name if a.name == b.name else f"{a.name} + {b.name}"
@@ -197,7 +197,7 @@ def explain(kind: str, options: Options, gradients: np.ndarray, passes: list[Tra
 
     base = left_over(own)
     if not np.isfinite(ours).all() or _apart(walk(RULES[kind], start, gradients, rates, own), truth, units) > 1:
-        return None  # NaN, or a right that is another rule than the one known by this name
+        return None  # NaN, or the right's rule is not the one known by this name
     every = list(deviations(kind, own))
     for trials in (every, presets(kind, own), pairs(every)):
         best = _best(trials, own, left_over, base)
@@ -220,7 +220,7 @@ def _ulp(truth: np.ndarray) -> np.ndarray:
 
 
 def _best(trials: Iterable[Deviation], own: Options, left_over: Any, base: float) -> tuple[Deviation, float] | None:
-    """The first that explains it, unless a later one leaves less than half."""
+    """The first that explains it, unless a later one leaves less than half of the difference."""
     best: tuple[Deviation, float] | None = None
     for deviation in trials:
         worst = left_over({**own, **deviation.changes})

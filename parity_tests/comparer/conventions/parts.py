@@ -11,7 +11,7 @@ from parity_tests.comparer.conventions.activations import OWN
 from parity_tests.comparer.conventions.convention import Deviation, Options, Site, convention, function
 from parity_tests.comparer.conventions.tape import Node, Ref, Tape, exactly
 
-RESIDUALS = 8  # how many other tensors of the same shape a residual is tried with
+RESIDUALS = 8  # the number of other tensors of the same shape that are tried as the residual
 SHAPED = ("reshape", "view", "flatten", "contiguous", "unflatten", "_unsafe_view")
 
 
@@ -104,7 +104,7 @@ def gates(o: Options) -> Iterator[Deviation]:
 
 
 def _source(tape: Tape, ref: Any, names: tuple[str, ...]) -> tuple[int, Node] | None:
-    """The call of one of these names that made a value, past what does not move anything."""
+    """The call of one of these names that made a value, skipping calls that move nothing."""
     while isinstance(ref, Ref) and ref.index in tape.producer:
         i = tape.producer[ref.index]
         node = tape.nodes[i]

@@ -1,4 +1,4 @@
-"""Functions that the reference computes by itself, recognized by what they give.
+"""Functions that the reference computes itself, recognized by their values.
 
 Whoever writes GELU, a softmax, RMSNorm or a rotary embedding by hand calls a chain of torch functions. Where a value on
 the tape equals, in float64, what a known function gives for a value before it, the end of the chain is a site of that
@@ -108,7 +108,7 @@ def _softmax(tape: Tape, index: int, y: Tensor, same: list[tuple[int, Tensor]]) 
     for dim in range(-1, -y.ndim - 1, -1):
         total = y.sum(dim)
         if y.shape[dim] > 1 and equal(total, torch.ones_like(total)):
-            for i, x in reversed(same):  # what the maximum was subtracted from, not what is left of it
+            for i, x in reversed(same):  # the value before the maximum was subtracted, not after
                 if x.is_floating_point() and equal(torch.softmax(x, dim), y):
                     yield Site(tape, index, "softmax", {"input": Ref(i), "dim": dim})
                     return

@@ -36,7 +36,7 @@ def of_layer(module: torch.nn.Module, args: Any, kwargs: Any, training: bool, se
 
 
 def _leaf(x: Any) -> Any:
-    """A tensor of its own that asks for a gradient."""
+    """A new tensor that requires a gradient."""
     if isinstance(x, torch.Tensor):
         x = x.detach().clone()
         return x.requires_grad_() if is_float(x) else x
@@ -44,7 +44,7 @@ def _leaf(x: Any) -> Any:
 
 
 class Reached(BaseException):
-    """The run has come to the place in question; a model's own `except Exception` lets it pass."""
+    """The run has reached the place in question; a model's own `except Exception` does not catch it."""
 
 
 def of_gap(

@@ -1,4 +1,4 @@
-"""Conventions of recurrent layers: the order of gates, the two biases, where GRU's reset stands, what is handed out."""
+"""Conventions of recurrent layers: the order of gates, the two biases, the place of GRU's reset, the outputs."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def forms(o: Options) -> Iterator[Deviation]:
 
 @convention(*SEQUENCES)
 def outputs(o: Options) -> Iterator[Deviation]:
-    """What is handed out, and along which axis the steps go."""
+    """What is returned, and along which axis the steps go."""
     kind = {"kind": o.function}
     text = "with every step starting from the first state: the state is not carried over"
     yield Deviation("state-not-carried", text, {**kind, "carried": False})

@@ -1,4 +1,4 @@
-"""Conventions of dropout: what the kept values are divided by, and when."""
+"""Conventions of dropout: the divisor of the kept values, and when it applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conventions of rotary position embeddings: which features are a pair, which way they turn, and how fast."""
+"""Conventions of rotary position embeddings: which features form a pair, their direction and their speed."""
 
 from __future__ import annotations
 

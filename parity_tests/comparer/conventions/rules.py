@@ -104,7 +104,7 @@ def adam(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[A
 
 
 def nadam(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[Array]:
-    """`schedule` False keeps β1 as it is, as Dozat's first form and optax do."""
+    """`schedule` False keeps β1 constant, as Dozat's first form and optax do."""
     (b1, b2), eps = o["betas"], o["eps"]
     m = v = np.zeros(())
     product = 1.0

@@ -1,4 +1,4 @@
-"""The search for the conventions that make the reference give what the left gives.
+"""The search for the conventions with which the reference gives what the left gives.
 
 Every known convention is tried at every site of the tape, then at all sites of its kind at once, then two conventions
 together. One explains a number if what the left gives is within the limit of it, and the reference was not.
@@ -20,9 +20,9 @@ from parity_tests.comparer.judge import apart
 from parity_tests.comparer.values import Numbers
 
 WORK = 4e8  # elements computed before the search for one convention ends, and half of it for pairs
-ENOUGH = 0.3  # of the limit: what explains every number and leaves no more than this ends the search
-FALL = 3.0  # by how much the difference must fall at least
-AS_GOOD = 0.05  # what leaves not more than this share of the limit is as good as the best
+ENOUGH = 0.3  # of the limit: a candidate that explains every number and leaves at most this ends the search
+FALL = 3.0  # the least factor by which the difference must fall
+AS_GOOD = 0.05  # a candidate that leaves at most this share of the limit is as good as the best
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Candidate:
         return {index: site.compute(changes) for index, (site, changes) in at.items()}
 
     def with_another(self, other: Candidate) -> Candidate | None:
-        """Both, where they do not meet."""
+        """Both, where they do not conflict."""
         own = {(site.index, key) for site, changes in self.parts for key in changes}
         kinds = {site.index: site.name for site, _ in self.parts}
         for site, changes in other.parts:
@@ -97,7 +97,7 @@ class Question:
         self.ahead_names = [w for w in self.ahead(base) if w in self.errors]
 
     def of(self, names: Iterable[str]) -> Question:
-        """The same question about these numbers alone."""
+        """The same question for these numbers only."""
         kept = set(names)
         self.errors = {w: e for w, e in self.errors.items() if w in kept}
         self.ahead_names = [w for w in self.ahead_names if w in kept]
@@ -118,7 +118,7 @@ class Found:
     left: dict[str, float]
 
     def explains(self, names: Iterable[str], question: Question) -> bool:
-        """All of these are within the limit now, and what was apart has fallen."""
+        """All of these are within the limit now, and the differences have fallen."""
         names = [w for w in names if w in question.errors]
         apart = [w for w in names if question.errors[w] > 1]
         return (
@@ -129,7 +129,7 @@ class Found:
 
 
 def search(question: Question) -> dict[str, Found]:
-    """For each number that is apart, what explains it: all of them at once if possible, each its own way if not."""
+    """The explanation of each number that diverges: one for all of them if possible, otherwise one for each."""
     known = set(question.tape.needed(question.judged))
     nodes = [i for i in question.tape.needed(question.targets) if i not in known]
     tried = _tried(candidates(question.tape, nodes), question, WORK)
@@ -160,7 +160,9 @@ def _of_buffer(what: str, tried: list[Found], question: Question) -> Found | Non
 
 
 def _tried(every: Iterable[Candidate], question: Question, work: float, first: Iterable[str] = ()) -> list[Found]:
-    """What each candidate leaves. With `first`, the rest is computed only of what explains these."""
+    """The differences that each candidate leaves. With `first`, the rest is computed only for candidates that explain
+    these.
+    """
     found = []
     cost = sum(value.numel() for value in question.tape.base.values()) + 1000.0 * len(question.tape.nodes)
     for candidate in every:
@@ -190,7 +192,7 @@ def _worth(found: Found, question: Question) -> bool:
 
 
 def _best(found: list[Found], question: Question) -> Found | None:
-    """The one that leaves least; of those that leave as little, the most common."""
+    """The candidate that leaves the smallest difference; among equals, the most common."""
     if not found:
         return None
     worst = [max(f.left[w] for w in question.errors if f.left.get(w, np.inf) <= 1) for f in found]

@@ -1,8 +1,9 @@
-"""What a torch module computes, as the list of torch functions that it calls, and the same with one done another way.
+"""What a torch module computes, as the list of torch functions that it calls, and the same with one of them done
+differently.
 
 A recording holds every call of a torch function that a run made, whether torch.nn or the user wrote the code around it.
-It is played again in float64. Casts to float32 are left out, so that it is exact even where the module itself insists
-on float32. Values are numbered: an operation in place makes a new value, as in static single assignment.
+It is replayed in float64. Casts to float32 are left out, so that it is exact even where the module itself insists on
+float32. Values are numbered: an operation in place makes a new value, as in static single assignment.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Recording(TorchFunctionMode):
         self.path: list[str] = []
         self._size = 0
         self._latest: dict[int, int] = {}
-        self._kept: list[torch.Tensor] = []  # an id is free for another tensor once its own is gone
+        self._kept: list[torch.Tensor] = []  # an id may be reused once its tensor is gone
 
     def ref(self, tensor: torch.Tensor) -> Ref:
         """The value that the tensor has now."""
@@ -115,7 +116,7 @@ class Recording(TorchFunctionMode):
         overwritten = [x for x, version in before.values() if x._version > version]
         if in_place:
             overwritten = list(_tensors(args))[:1]
-        elif name in STATEFUL:  # running statistics, whose version does not tell
+        elif name in STATEFUL:  # running statistics, whose version counter does not change
             overwritten = [x for x, start in starts if not torch.equal(x, start)]
         changed = [(self.ref(x), Ref(self._new(x))) for x in overwritten]
         same = {id(x) for x in overwritten}

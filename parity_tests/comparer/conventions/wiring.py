@@ -1,4 +1,4 @@
-"""Wiring: what arrives is right, but it comes from somewhere else, or something is added on the way."""
+"""Wiring: the value is correct but comes from another place, or something is added on the way."""
 
 from __future__ import annotations
 
