@@ -1,4 +1,4 @@
-"""nn-parity: the command line. What is heavy is imported by the command that needs it, so that --help is quick."""
+"""nn-parity: the command line. Each command imports its own heavy modules, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """An error that the user can mend is one line on stderr and exit code 2; a run that was stopped says so too."""
+    """An error that the user can fix is one line on stderr with exit code 2; a run that was stopped also says so."""
     from experiments.training.checkpoints import Interrupted, TrainingError
     from experiments.training.data import DataError
     from experiments.training.devices import is_child
@@ -50,9 +50,10 @@ def plain_errors() -> Iterator[None]:
         typer.echo(f"nn-parity: {where}{error.strerror or error}. Is the disk full, or the folder read-only?", err=True)
         raise typer.Exit(2) from None
     except Interrupted as stop:
-        if not is_child():  # the first process of several speaks for all
+        if not is_child():  # with several processes, the first reports for all
             typer.echo(
-                f"nn-parity: stopped by {stop.signal.name}; all is saved. Go on with --resume and its folder.", err=True
+                f"nn-parity: stopped by {stop.signal.name}; all is saved. Continue with --resume and its folder.",
+                err=True,
             )
         raise typer.Exit(int(stop.code or 1)) from None
 
@@ -68,8 +69,8 @@ def _option(name: str) -> Any:
 @app.command()
 def train(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win over it")] = None,
-    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with; --epochs extends it")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of options; options given here override it")] = None,
+    resume: Annotated[Path | None, typer.Option(help="folder of a run to continue; --epochs extends it")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run that is in the folder")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="the speedrun recipe of MNIST, as the command fast")] = False,
     data: Annotated[str | None, _option("data")] = None,
@@ -111,11 +112,11 @@ def train(
         given = {name: value for name, value in context.params.items() if value is not None}
         given = {n: value for n, value in given.items() if n not in ("config", "resume", "fast", "overwrite")}
         if resume and (set(given) - {"data_dir", "epochs"} or config or overwrite):
-            raise ConfigError("resume: a run goes on with its own options; only --data-dir and --epochs may be given.")
+            raise ConfigError("resume: a run continues with its own options; only --data-dir and --epochs may change.")
         if fast:
             if set(given) - {"data_dir", "epochs", "model"} or resume:
                 raise ConfigError(
-                    "fast: a recipe is a whole; only --model, --epochs and --data-dir may be given besides."
+                    "fast: a recipe sets all other options; only --model, --epochs and --data-dir may be given."
                 )
             from experiments.fast.command import fast_command
 
@@ -171,7 +172,9 @@ def twins(
     data_dir: Annotated[str | None, _option("data_dir")] = None,
     output: Annotated[str, typer.Option(help="folder for the results")] = "runs/twins",
 ) -> None:
-    """Train each model on both engines: float64 must agree, float32 must end alike. Exit 1 if one does not."""
+    """Train each model on both engines: float64 losses must agree, float32 accuracies must overlap. Exit 1 if they do
+    not.
+    """
     with plain_errors():
         from experiments.training.twins import MODELS, twins
 
@@ -183,9 +186,9 @@ def twins(
 def predict(
     picture: Annotated[Path, typer.Argument(help="a picture of one digit, such as a PNG file")],
     checkpoint: Annotated[Path, typer.Option(help="a .ckpt file that `train` wrote")],
-    seen: Annotated[Path | None, typer.Option(help="write what the network saw to this PNG file")] = None,
+    seen: Annotated[Path | None, typer.Option(help="write the network's input to this PNG file")] = None,
 ) -> None:
-    """Name the digit on a picture."""
+    """Recognize the digit in a picture."""
     with plain_errors():
         from experiments.training import plots, summary
         from experiments.training.predict import predict
@@ -213,7 +216,7 @@ def replay(
     output: Annotated[Path, typer.Option(help="folder for the results")] = Path("runs/replay"),
     data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files")] = None,
 ) -> None:
-    """Replay the systems of articles with both engines, beside the articles' figures. Exit 1 if one does not hold."""
+    """Replay the systems of articles with both engines and compare the figures. Exit 1 if one does not hold."""
     with plain_errors():
         from experiments.articles import ARTICLES
         from experiments.articles import replay as articles
@@ -231,15 +234,15 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="fewer rounds and smaller cases: two minutes, not twenty")
     ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files; else images like them")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files; else similar images")] = None,
     json_folder: Annotated[
-        Path | None, typer.Option("--json", help="folder for one file a group, such as experiments/results")
+        Path | None, typer.Option("--json", help="folder for one file per group, such as experiments/results")
     ] = None,
     write: Annotated[
         list[Path] | None,
         typer.Option(help="file whose speed tables are rewritten, from the saved results unless --json is given"),
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="only name the cases")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="only list the cases")] = False,
 ) -> None:
     """Measure speed: each engine in its own process, threads pinned, in turn. Exit 1 if a limit is missed."""
     from experiments.bench.run import BenchError, command

@@ -1,4 +1,4 @@
-"""The main job, in one go: check every component against torch, then train one network with both engines."""
+"""The demo: check every component against torch, then train one network with both engines."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from parity_tests.rule import Result
 from parity_tests.table import TABLE
 
 EPOCHS = 20
-LIMIT = 1e-12  # how far the losses may be apart in float64, relative, through the whole training
+LIMIT = 1e-12  # the largest relative difference of the losses in float64, through the whole training
 
 
 def demo(output: str | Path = "runs/demo") -> bool:
-    """Print the verdict, write the curves; True if all is as it should be.
+    """Print the verdict, write the curves; True if everything agrees.
 
     The training is judged in float64. In float32, a ReLU whose input lies within a rounding of zero can be on for one
-    engine and off for the other; from that step on the two runs are apart, and both are right.
+    engine and off for the other; from that step on the two runs differ, and both are right.
     """
     out = console()
     start = time.perf_counter()
@@ -54,7 +54,7 @@ def table_rows(results: list[Result]) -> list[Row]:
 
 
 def training_rows(single: RunResult, double: RunResult) -> list[Row]:
-    """The twin runs: bits, accuracies, and how far the loss curves are apart."""
+    """The twin runs: bits, accuracies, and the difference of the loss curves."""
     steps = len(single.runs["torch"].losses)
     accuracies: list[Row] = [
         (f"accuracy on digits after {steps} steps, {name}", f"{run.test_accuracy:.2%}", None)

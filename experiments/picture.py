@@ -10,5 +10,5 @@ from torch_impl.files import write_whole
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 130) -> None:
-    """A PNG file, whole under its name or not at all."""
+    """A PNG file, written completely or not at all."""
     write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi))

@@ -1,11 +1,11 @@
-"""The versions that people have: a fresh environment for each, and in it the table, the random streams and the suite.
+"""The supported versions: a fresh environment for each, which runs the table, the random streams and the suite.
 
     make versions                                    every cell, into experiments/results/versions.json and VERSIONS.md
     python -m experiments.versions "torch 2.12"      the cells whose label contains this; the others' results are kept
 
-An environment is a virtual environment with this checkout in it, torch and NumPy of the cell, and the newest of all
-else that pip finds. A build of torch for CUDA takes about 6 GB; one environment stands at a time unless --keep names a
-folder, in which a later run finds it again. Runs outside continuous integration.
+An environment is a virtual environment with this checkout in it, torch and NumPy of the cell, and the newest versions
+of everything else. A build of torch for CUDA takes about 6 GB; only one environment exists at a time unless --keep
+names a folder, which a later run reuses. Runs outside continuous integration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NEWEST = "newest"
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination; NEWEST is what pip installs when it is not told."""
+    """One combination; NEWEST is the version that pip installs by default."""
 
     python: str
     torch: str
@@ -86,7 +86,7 @@ def _pins(cell: Cell) -> dict[str, str]:
 
 
 def run_cell(cell: Cell, python: Path, processes: int) -> dict[str, Any]:
-    """What was installed, and what the table, the streams and the suite say: exit codes and their last words."""
+    """The installed versions, and the exit codes and last lines of the table, the streams and the suite."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -123,7 +123,7 @@ def green(result: dict[str, Any]) -> bool:
 
 
 def page(results: Sequence[dict[str, Any]]) -> str:
-    """The table as Markdown, a cell a line, and under it what failed."""
+    """The table as Markdown, one line per cell, and below it the failures."""
     lines = [
         "# The versions that this was run with",
         "",

@@ -1,6 +1,6 @@
 """The articles replayed: small systems from texts about neural networks, each built once on scratch and once on torch.
 
-An article is a module with an `ARTICLE`. It is imported when it is asked for, so that none needs what another needs.
+An article is a module with an `ARTICLE`. It is imported on use, so that no article needs another's dependencies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a replay finds, as data: figures beside the article's, gradient checks, plots, notes."""
+"""The findings of a replay as data: figures beside the article's, gradient checks, plots, notes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation, of order h², meets rounding, of order eps / h
+STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation, of order h², equals rounding, of order eps / h
 LIMIT = 1e-6  # differences hold ten digits, seven where the gradient is a thousandth of f; a wrong formula has none
 
 
@@ -44,7 +44,7 @@ class Figure:
 
     @classmethod
     def apart(cls, what: str, curves: Mapping[str, Any], limit: float | None = None) -> Figure:
-        """How far the two engines' curves are apart: the largest |scratch - torch| / |torch|, judged if limited."""
+        """The difference of the two engines' curves: the largest |scratch - torch| / |torch|, judged if limited."""
         ours, theirs = (np.asarray(curves[name], np.float64) for name in ("scratch", "torch"))
         largest = float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(theirs), np.finfo(np.float64).tiny)))
         text = "" if limit is None else f"at most {limit:.0e}"
@@ -72,7 +72,7 @@ class GradientCheck:
 
 @dataclass
 class Replay:
-    """What came of replaying one article."""
+    """The result of replaying one article."""
 
     name: str
     title: str
@@ -103,7 +103,8 @@ class Article:
     """A text whose system is replayed.
 
     `run(output, data_dir, progress)` writes its plots into the folder `output`, which exists, reads MNIST, if it needs
-    it, from `data_dir` as experiments.training.data does, and calls `progress` with a few words about what it does now.
+    it, from `data_dir` as experiments.training.data does, and calls `progress` with a short text about the current
+    step.
     """
 
     name: str
@@ -118,7 +119,7 @@ class Article:
 
 
 def quiet(_: str) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def differences(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
@@ -137,9 +138,9 @@ def differences(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
 
 
 def gradient_check(f: Callable[[np.ndarray], float], x: np.ndarray, gradient: np.ndarray) -> float:
-    """How far `gradient` is from df/dx: the largest difference, relative to the largest derivative.
+    """The distance of `gradient` from df/dx: the largest difference, relative to the largest derivative.
 
-    Raises    ValueError if the gradient has not the shape of x.
+    Raises    ValueError if the gradient does not have the shape of x.
     """
     if np.shape(gradient) != np.shape(x):
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.articles.article import Figure, GradientCheck, gradient_check
 
-ROUNDINGS = 1e-12  # a few hundred float64 roundings: by how much an engine may differ from the derivation by hand
+ROUNDINGS = 1e-12  # a few hundred float64 roundings: allowed between an engine and the derivation by hand
 
 
 def chain_findings(
@@ -21,7 +21,7 @@ def chain_findings(
     """Figures of each named derivative, by hand and as each engine finds it, and a gradient check of each by hand.
 
     `loss(name=value)` computes the loss from there on: a value between the layers may be moved as a weight may.
-    `names` says of each derivative under which name it stands in the others, and where in it.
+    `names` gives, for each derivative, the array of the engines that holds it, and its place there.
     """
     figures, checks = [], []
     for what, (name, place) in names.items():

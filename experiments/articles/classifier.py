@@ -1,4 +1,6 @@
-"""A network that tells digits, trained by both engines from one seed: on MNIST if it is at hand, else on 8x8 digits."""
+"""A network that tells digits, trained by both engines from one seed: on MNIST if its folder is given, else on 8x8
+digits.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,16 @@ from experiments.articles.twin import TWINS, Twin, network_check, on_both
 from experiments.training.data import DATA_DIR, ImageData, Part, load
 
 SEED = 0
-TRAIN, TEST = 4000, 2000  # at most so many pictures
+TRAIN, TEST = 4000, 2000  # the largest numbers of pictures
 BATCH = 64
 EXACT = 20  # steps in float64 that are compared
-APART = 1e-12  # how far those losses may be apart, relative
-VISIBLE = 1e-5  # a relative difference that begins to show in float32
+APART = 1e-12  # the largest relative difference of those losses
+VISIBLE = 1e-5  # a relative difference that is visible in float32
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, and how long."""
+    """The network, and how long it is trained."""
 
     build: Callable[[Twin, tuple[int, int], str], Any]  # the engine, the size of a picture, the dtype -> the network
     lr: float
@@ -73,7 +75,7 @@ def train(
 
 
 def accuracy(twin: Twin, net: Any, part: Part) -> float:
-    """The share of pictures that the net tells right."""
+    """The share of pictures that the net classifies correctly."""
     return float((twin.predict(net, twin.tensor(part.images)).argmax(axis=1) == part.labels).mean())
 
 
@@ -94,7 +96,7 @@ def apart(runs: dict[str, Trained]) -> np.ndarray:
 def replay(
     article: Article, recipe: Recipe, output: Path, data_dir: str | Path | None, progress: Callable[[str], None]
 ) -> tuple[Replay, dict[str, Trained], ImageData]:
-    """Train, compare, check the gradients, draw the losses; the runs, for what else an article shows."""
+    """Train, compare, check the gradients, draw the losses; return the runs for an article's further figures."""
     found = article.start()
     name, data = pictures(data_dir)
     epochs = recipe.epochs[name]
@@ -139,7 +141,7 @@ def _check(twin: Twin, recipe: Recipe, part: Part) -> GradientCheck:
 
 def _draw(runs: dict[str, Trained], path: Path) -> Path:
     difference = apart(runs)
-    steps = np.flatnonzero(difference)  # a log axis has no place for zero
+    steps = np.flatnonzero(difference)  # a log axis cannot show zero
     losses = {name: run.losses for name, run in runs.items()}
     log = {"yscale": "log"}
     panels = [

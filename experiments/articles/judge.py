@@ -1,4 +1,4 @@
-"""How a figure is judged here: against the formula, up to roundings, or against what chance allows."""
+"""How a figure is judged: against the formula up to roundings, or within the range of chance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEVIATIONS = 4.0  # of a normal error once in 16 000 is further out
 
 
 def equal_to(what: str, expected: float, values: Mapping[str, float], form: str = ".4f") -> Figure:
-    """The value that the formula gives, but for roundings."""
+    """The value of the formula, up to roundings."""
     slack = SLACK * max(1.0, abs(expected))
     figure = Figure.of(what, "", values, expected - slack, expected + slack, form)
     shown = {name: _text(value, form) for name, value in (("text", expected), *values.items())}
@@ -36,13 +36,13 @@ def same_bits(what: str, arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def largest(what: str, apart: Mapping[str, np.ndarray], limit: float) -> Figure:
-    """The largest difference from the formula that the text gives."""
+    """The largest difference from the text's formula."""
     return Figure.of(
         what, f"at most {limit:.1e}", {k: float(np.max(np.abs(v))) for k, v in apart.items()}, 0.0, limit, ".1e"
     )
 
 
 def _text(value: float, form: str) -> str:
-    """Without a minus before a number that is shown as zero."""
+    """The number without a minus if it is shown as zero."""
     text = format(value, form)
     return text.lstrip("-") if not text.strip("-0.") else text

@@ -1,9 +1,9 @@
-"""An LSTM that reads a picture of a digit row by row, and how sure it is after each row.
+"""An LSTM that reads a picture of a digit row by row, and its accuracy after each row.
 
     i, f, o = σ(W x_t + U h_(t-1) + b)        g = tanh(the same with other weights)
     c_t = f c_(t-1) + i g                     h_t = o tanh(c_t)
 
-The rows are the time steps. c keeps what has been read, but for the forget gate f, so its gradient does not shrink by a
+The rows are the time steps. c keeps what has been read, up to the forget gate f, so its gradient does not shrink by a
 factor at every step as in a plain recurrent net.
 """
 

@@ -18,7 +18,7 @@ from experiments.training import data
 SEED = 0
 PIXELS, HIDDEN, CLASSES, DROPOUT = 784, 128, 10, 0.2
 EPOCHS, BATCH = 5, 32
-FIRST_STEPS = 300  # in which the initialisers are compared
+FIRST_STEPS = 300  # the steps in which the initialisers are compared
 
 
 # --- activations ------------------------------------------------------------------------------------------------------

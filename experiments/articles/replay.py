@@ -1,4 +1,4 @@
-"""replay(names): run articles on both engines, print what they claim beside what was found, write it all as data."""
+"""replay(names): run articles on both engines, print their claims beside the results, and write everything as data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def replay(
 ) -> list[Replay]:
     """Replay these articles, each into its folder under `output`, with its findings in replay.json.
 
-    Raises    ConfigError for a name that is none; DataError, after all others are done, if one lacks its data.
+    Raises    ConfigError for an unknown name; DataError, after all others are done, if an article lacks its data.
     """
     from tqdm import tqdm
 
@@ -77,7 +77,9 @@ def replay_one(name: str, output: Path, data_dir: str | Path | None, progress: C
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """NumPy and torch on one thread: these nets are so small that a second one only costs. Afterwards as before."""
+    """NumPy and torch on one thread: these nets are so small that a second one only costs time. Afterwards the number
+    is restored.
+    """
     from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
@@ -90,7 +92,7 @@ def one_thread() -> Iterator[None]:
 
 
 def show_all() -> None:
-    """The names that can be replayed, and what each is."""
+    """The names that can be replayed, with a description of each."""
     names = table("articles that can be replayed", "name", "what", "text")
     for name in ARTICLES:
         one = article(name)
@@ -99,7 +101,7 @@ def show_all() -> None:
 
 
 def show(found: Replay) -> None:
-    """Figures of both engines beside the text's, the gradient checks, the notes, and where the plots lie."""
+    """Figures of both engines beside the text's, the gradient checks, the notes, and the folder of the plots."""
     out = console()
     figures = table(f"{found.name}: {escape(found.title)}", "what", "in the text", "scratch", "torch", "verdict")
     for figure in found.figures:

@@ -42,9 +42,9 @@ def loss(z: np.ndarray, labels: np.ndarray) -> float:
 
 
 def loss_as_printed(z: np.ndarray, labels: np.ndarray) -> float:
-    """What the article's code computes: the numbers of the rows are counted along the classes, 0 and 1.
+    """What the article's code computes: the row numbers are counted along the classes, 0 and 1.
 
-    Labels stand in a column, so the index pairs each of these two rows with every label of the batch.
+    Labels are in a column, so the index pairs each of these two rows with every label of the batch.
     """
     rows = np.arange(z.shape[1])
     return float(-np.log(softmax(z)[rows, labels[:, np.newaxis]]).sum() / z.shape[1])
@@ -117,7 +117,7 @@ def checks() -> list[GradientCheck]:
 
 @dataclass
 class Training:
-    """Of every start: accuracy now and then, and at the end. Of all: the loss of every step, on average."""
+    """For every start: its accuracy at intervals and at the end. For all: the mean loss of every step."""
 
     losses: list[float] = field(default_factory=list)
     train: list[np.ndarray] = field(default_factory=list)  # accuracy (STARTS,) of the batch, every LOOK steps
@@ -167,7 +167,7 @@ def train(twin: Twin, as_printed: bool, steps: int, replacement: bool = True) ->
 
 
 def accuracy(twin: Twin, net: Any, numbers: np.ndarray) -> np.ndarray:
-    """The share of the points (N, STARTS) that each start classifies as it should."""
+    """The share of the points (N, STARTS) that each start classifies correctly."""
     logits = twin.predict(net, twin.tensor(POINTS[numbers])).reshape(*numbers.shape, 2)
     return (logits.argmax(-1) == LABELS[numbers]).mean(0)
 
@@ -217,7 +217,7 @@ def run(
     return replay
 
 
-LEAST = 14  # 99 of 100 samples of 20 starts, each solved with probability 18/20, have at least so many
+LEAST = 14  # 99 of 100 samples of 20 starts, each solved with probability 18/20, solve at least this many
 
 
 def plot(path: Path, found: dict[str, dict[str, Training]]) -> tuple[Path, str]:

@@ -31,7 +31,7 @@ class Twin:
         self.engine = engine
 
     def tensor(self, array: Any) -> Any:
-        """What the engine computes with; shares memory with a NumPy array."""
+        """The engine's array type; it shares memory with a NumPy array."""
         return array if self.engine.holds(array) else self.engine.native_view(np.asarray(array))
 
     def batches(self, n: int, batch_size: int) -> Iterator[Any]:
@@ -58,14 +58,14 @@ class Twin:
         return {name: self.array(parameter.grad) for name, parameter in net.named_parameters()}
 
     def trace(self, net: Any, criterion: Any, x: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray], float]:
-        """What passes between the layers of a Sequential, x first, the loss's derivative by each, and the loss.
+        """The values between the layers of a Sequential, x first, the loss's derivative by each, and the loss.
 
         The gradients of the parameters are left in their `grad`.
         """
         raise NotImplementedError
 
     def predict(self, net: Any, x: Any) -> np.ndarray:
-        """The output in evaluation mode; afterwards the net is in the mode in which it was."""
+        """The output in evaluation mode; afterwards the net's earlier mode is restored."""
         mode = net.training
         net.eval()
         with self.lib.no_grad():
@@ -124,7 +124,7 @@ TWINS: tuple[Twin, ...] = (SCRATCH, TORCH)
 
 
 def on_both(find: Callable[[Twin], Any]) -> dict[str, Any]:
-    """What a function of the engine finds on each, by the engine's name."""
+    """The results of a function of the engine on both engines, by the engine's name."""
     return {twin.name: find(twin) for twin in TWINS}
 
 

@@ -1,4 +1,4 @@
-"""What is measured: a Case, the limits on it, and the Work that one engine does for it."""
+"""A Case to measure, the limits on it, and the Work that one engine does for it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 
 class Unavailable(RuntimeError):
-    """An engine that cannot do a case here; the text says why."""
+    """An engine that cannot run a case here; the text says why."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What the case's first engine may take: at most `most` times another engine's value, or `most` in its own unit.
+    """The limit of the case's first engine: at most `most` times another engine's value, or `most` in its own unit.
 
-    A phase is judged alone if one is named, else the sum of all phases. `late` compares an engine with itself: its last
-    rounds with its first ones, in units of another engine's value if one is named, for the machine may change too.
+    If a phase is named, only that is judged, else the sum of all phases. `late` compares an engine with itself: its
+    last rounds with its first ones, in units of another engine's value if one is named, for the machine may change too.
     """
 
     most: float
@@ -32,13 +32,13 @@ class Case:
 
     name      what the report calls it; patterns are looked for in "group/name"
     group     the module of experiments.bench.cases whose `prepare(engine, **setting)` returns an engine's Work
-    engines   who does it; limits are on the first
-    setting   numbers and words that say what exactly is done, all of which JSON can hold
+    engines   the engines that do it; limits are on the first
+    setting   numbers and words that define the work, all of which JSON can hold
     threads   of every pool of every engine, and the number of processors that its process may use
     rounds    measurements of each engine, taken in turn
     seconds   the least time of one measurement, in which the work is repeated; 0 for work that cannot be repeated
     unit      of what is measured
-    judged    ask for the accuracy after every round
+    judged    whether the accuracy is measured after every round
     fresh     a new process for this case alone
     reason    why a limit is missed, or why the figure is as it is
     """
@@ -65,18 +65,18 @@ class Work:
     """One engine's part of a case, prepared in the worker process."""
 
     def warm_up(self) -> None:
-        """Whatever happens once, before anything is measured."""
+        """Work that happens once, before anything is measured."""
 
     def measure(self, seconds: float) -> dict[str, float]:
         """One measurement: phase -> value."""
         raise NotImplementedError
 
     def accuracy(self) -> float | None:
-        """What the training has reached, if something is trained."""
+        """The accuracy of the training, if something is trained."""
         return None
 
     def facts(self) -> dict[str, Any]:
-        """What else is to be said, asked for when all is measured."""
+        """Further remarks, read after all measurements."""
         return {}
 
 

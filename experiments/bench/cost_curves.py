@@ -1,4 +1,4 @@
-"""What a step costs as something grows: exponents fitted on log axes, and the picture of them."""
+"""The cost of a step as a size grows: exponents fitted on log axes, and the picture of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from experiments.bench.cases.cnn import AXES, EXPECTED
 from experiments.bench.measure import Result, totals
 from experiments.picture import save
 
-FITTED = 3  # the largest sizes, where what does not grow no longer counts
+FITTED = 3  # the largest sizes, where constant costs no longer matter
 MARKERS = {"scratch": "ko-", "torch": "ks--"}
 
 Curves = dict[str, dict[str, list[tuple[int, float]]]]  # axis -> engine -> (size, seconds)
@@ -46,7 +46,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """One panel an axis, both engines, and a line with the expected exponent."""
+    """One panel per axis, both engines, and a line with the expected exponent."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 

@@ -1,4 +1,6 @@
-"""The parent's end of a worker: starts it with its threads pinned, asks it, and says in one line if it is gone."""
+"""The parent's end of a worker: starts it with its threads pinned, sends requests, and reports in one line if it has
+ended.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ class WorkerError(RuntimeError):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: every pool of every library has so many threads. XLA obeys the processors alone."""
+    """The environment of a worker: every pool of every library has this many threads. XLA follows the processors."""
     alone = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
     return {**os.environ, **dict.fromkeys(POOLS, str(threads)), **alone, "JAX_PLATFORMS": "cpu"}
 

@@ -1,4 +1,4 @@
-"""What a result says, as lines of a table: for the terminal and for SPEED.md."""
+"""A result as lines of a table: for the terminal and for SPEED.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_REASON = "no reason given"
 
 
 class Line(NamedTuple):
-    """One engine beside the first one, or one limit that is no ratio."""
+    """One engine beside the first one, or one limit that is not a ratio."""
 
     what: str
     ours: str
@@ -68,7 +68,7 @@ def about(report: dict[str, Any]) -> str:
 
 
 def lines(result: Result) -> Iterator[Line]:
-    """One for each other engine; then one for each limit that none of them has."""
+    """One line for each other engine; then one for each limit that none of these lines shows."""
     if result["error"]:
         yield Line(result["case"], "", "", "", "", "", "MISSED", result["error"])
         return
@@ -108,7 +108,7 @@ def lines(result: Result) -> Iterator[Line]:
 
 
 def _apart(limit: dict[str, Any]) -> bool:
-    """Whether a limit is on something else than the ratio of an engine's line."""
+    """Whether a limit is on anything but the ratio of an engine's line."""
     return bool(limit["phase"] or limit["late"])
 
 
@@ -129,7 +129,7 @@ def _own_limit(result: Result, first: str, limit: dict[str, Any], remark: str, r
 
 
 def value(number: float, unit: str) -> str:
-    """Three digits, seconds in their handiest size."""
+    """Three digits, with a suitable unit of seconds."""
     if unit != "s":
         return f"{number:.4g} {unit}"
     for factor, name in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
@@ -156,7 +156,7 @@ def _phases(result: Result, first: str, other: str) -> str:
 
 
 def _shares(result: Result, engine: str) -> str:
-    """How much of the time every phase takes, the largest first; those below a hundredth together."""
+    """The share of the time of every phase, the largest first; those below a hundredth are added up."""
     medians = {phase: median(rounds) for phase, rounds in result["values"][engine].items()}
     if len(medians) < 2:
         return ""
@@ -174,7 +174,7 @@ def _accuracy(result: Result, engine: str) -> str:
 
 
 def _facts(result: Result, engine: str) -> str:
-    """What the first engine says; of another one what differs from that."""
+    """The facts of the first engine, and those of the others that differ."""
     facts = result["facts"].get(engine, {})
     first = next(iter(result["facts"]), engine)
     known = {} if engine == first else result["facts"][first]

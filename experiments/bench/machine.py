@@ -1,4 +1,4 @@
-"""Where and with what a run was made: processor, instruction set, versions, commit, date."""
+"""The environment of a run: processor, instruction set, versions, commit, date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_facts() -> dict[str, Any]:
-    """What every file of results begins with. Versions of the libraries come from the workers that load them."""
+    """The beginning of every file of results. Versions of the libraries come from the workers that load them."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),

@@ -18,9 +18,9 @@ Result = dict[str, Any]
 
 
 def measure(case: Case, start: Start, tick: Callable[[], None] = lambda: None) -> Result:
-    """Prepare each engine, measure them A B A B, and return what a file of results says of the case.
+    """Prepare each engine, measure them A B A B, and return the case's entry for the file of results.
 
-    An engine that is not available is left out and its reason stated. One that fails ends the case.
+    An engine that is not available is skipped with its reason. One that fails ends the case.
     """
     result: Result = {
         "case": case.name,
@@ -100,7 +100,7 @@ def _limited(limit: Limit, ours: Mapping[str, Sequence[float]], theirs: Mapping[
 
 
 def totals(values: Mapping[str, Sequence[float]], phase: str = "") -> list[float]:
-    """Of each round, the sum of its phases, or one phase."""
+    """The sum of the phases of each round, or one phase."""
     return list(values[phase]) if phase else [sum(parts) for parts in zip(*values.values(), strict=True)]
 
 
@@ -114,5 +114,5 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def failed(result: Result) -> bool:
-    """Whether a limit is missed, or nothing came of it."""
+    """Whether a limit is missed, or the case failed."""
     return bool(result["error"]) or not all(limit["kept"] for limit in result["limits"])

@@ -16,7 +16,7 @@ Reports = Sequence[dict[str, Any]]
 
 BEGIN, END = "<!-- speed: begin, written by `nn-parity bench --write FILE` -->", "<!-- speed: end -->"
 SHORT_BEGIN, SHORT_END = "<!-- speed in short: begin, written by `make bench` -->", "<!-- speed in short: end -->"
-SHOWN = "mlp"  # the group whose engines stand side by side
+SHOWN = "mlp"  # the group whose engines are compared side by side
 SHORT = (  # the README's lines: what it is there, group, case and other engine
     ("an epoch of MNIST, 784-128-10, batch 64", "mlp", "784-128-10, batch 64, 1 thread", "torch"),
     ("the same, torch compiled", "mlp", "784-128-10, batch 64, 1 thread", "torch compiled, fused"),
@@ -40,7 +40,7 @@ def markdown(reports: Reports) -> str:
 
 
 def _group(results: Iterable[Result]) -> list[str]:
-    """The lines of one group. A reason that several lines share stands once, below them, under a number."""
+    """The lines of one group. A reason that several lines share appears once, below them, under a number."""
     reasons: dict[str, int] = {}
     rows = [_row(HEAD[:-1]), _row(["---"] * (len(HEAD) - 1))]
     for line in (line for result in results for line in lines(result)):
@@ -51,7 +51,7 @@ def _group(results: Iterable[Result]) -> list[str]:
 
 
 def engines(results: Iterable[Result]) -> str:
-    """One line a case, one column an engine: its median, and in brackets how many times as long scratch takes."""
+    """One line per case, one column per engine: its median, and in brackets scratch's time as a multiple of it."""
     results = list(results)
     names = list(dict.fromkeys(name for result in results for name in result["values"]))
     rows = [_row(["an epoch of", *names]), _row(["---"] * (len(names) + 1))]
@@ -66,7 +66,7 @@ def engines(results: Iterable[Result]) -> str:
 
 
 def short(reports: Reports) -> str:
-    """The README's lines, those of them that were measured, and how many limits of all are kept."""
+    """The README's lines that were measured, and the number of all limits that are kept."""
     found = {(report["group"], result["case"]): result for report in reports for result in report["results"]}
     rows = [_row(["one thread", "scratch", "the other", "scratch / the other", "spread"]), _row(["---"] * 5)]
     for what, group, case, other in SHORT:
@@ -89,7 +89,7 @@ BLOCKS: tuple[tuple[str, str, Callable[[Reports], str]], ...] = (
 
 
 def write(path: Path, reports: Reports) -> None:
-    """Replace what stands between the marks of a file, of whichever tables it has."""
+    """Replace the text between the marks of each table that a file has."""
     for begin, end, written in _blocks(path):
         replace(path, written(reports), begin, end)
 
@@ -99,7 +99,7 @@ def has_marks(path: Path) -> bool:
 
 
 def stale(path: Path, reports: Reports) -> bool:
-    """Whether a file shows other figures than the results."""
+    """Whether a file shows different figures from the results."""
     text = path.read_text(encoding="utf-8")
     return any(text != replaced(path, text, written(reports), begin, end) for begin, end, written in _blocks(path))
 

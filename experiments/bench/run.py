@@ -1,4 +1,4 @@
-"""The benchmark as a whole: which cases, in which processes, under a progress bar; the files of results."""
+"""The benchmark as a whole: cases, processes, a progress bar, and the files of results."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from experiments.bench.measure import Result, failed, measure
 from experiments.bench.stored import RESULTS
 from experiments.training.data import DATA_DIR
 
-Report = dict[str, Any]  # what a file of results holds: facts of the run, and the results of one group
+Report = dict[str, Any]  # the content of a file of results: facts of the run, and the results of one group
 
 
 class BenchError(ValueError):
-    """A question that makes no sense."""
+    """A usage error."""
 
 
 class Workers:
@@ -37,7 +37,7 @@ class Workers:
 
     def start(self, engine: str) -> EngineProcess:
         if self.threads > cores():
-            raise Unavailable(f"{self.threads} threads need as many processors, and there are {cores()}.")
+            raise Unavailable(f"{self.threads} threads need as many processors, but there are {cores()}.")
         if engine not in self.running:
             self.running[engine] = EngineProcess(engine, self.threads)
         return self.running[engine]
@@ -123,7 +123,7 @@ def command(
 ) -> bool:
     """What `nn-parity bench` does; True if every limit is kept.
 
-    Raises    BenchError where the question makes no sense.
+    Raises    BenchError on a usage error.
     """
     for path in write:
         if not (path.is_file() and page.has_marks(path)):
@@ -141,9 +141,7 @@ def command(
         _whole_groups(cases, pattern, quick)
     if data_dir is not None:
         if not data_dir.is_dir():
-            raise BenchError(
-                f"bench: --data-dir {data_dir}: there is no such folder. Leave it out to use other images."
-            )
+            raise BenchError(f"bench: --data-dir {data_dir}: there is no such folder. Omit it to use other images.")
         os.environ[DATA_DIR] = str(data_dir.resolve())  # the workers inherit it
     reports = bench(cases, quick)
     if json_folder is not None:
@@ -158,19 +156,19 @@ def _write(paths: Sequence[Path], reports: Sequence[Report]) -> None:
 
 
 def _whole_groups(cases: Sequence[Case], pattern: str, quick: bool) -> None:
-    """A file of results says how a whole group did in one run."""
+    """A file of results holds a whole group of one run."""
     chosen = [case.label for case in cases]
     for group in dict.fromkeys(case.group for case in cases):
         left_out = [case.label for case in all_cases(quick) if case.group == group and case.label not in chosen]
         if left_out:
             raise BenchError(
-                f"bench: --json keeps whole groups, and {pattern!r} leaves out {left_out[0]!r} and {len(left_out) - 1} "
+                f"bench: --json needs whole groups, but {pattern!r} leaves out {left_out[0]!r} and {len(left_out) - 1} "
                 f"more. Use {group + '/'!r}."
             )
 
 
 def _rounded(nest: Any) -> Any:
-    """Five digits of every measurement are plenty."""
+    """Five digits of every measurement are enough."""
     if isinstance(nest, dict):
         return {key: _rounded(value) for key, value in nest.items()}
     if isinstance(nest, list | tuple):

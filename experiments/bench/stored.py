@@ -1,4 +1,4 @@
-"""Files of results: JSON with one result a line, so that a new measurement changes the lines of what was measured."""
+"""Files of results: JSON with one result per line, so that a new measurement changes only its own lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """Every key on a line of its own; of a list of dicts every dict."""
+    """One line per key; in a list of dicts, one line per dict."""
     return "{\n" + ",\n".join(f" {_one_line(key)}: {_value(value)}" for key, value in report.items()) + "\n}\n"
 
 
@@ -28,7 +28,7 @@ def _one_line(value: Any) -> str:
 
 
 def write(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a report whole or not at all, and make its folder where there is none."""
+    """Write a report completely or not at all, and make its folder if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text(report).encode()
     write_whole(path, lambda file: file.write(data))

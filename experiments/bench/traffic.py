@@ -1,11 +1,12 @@
-"""How many bytes NumPy reads and writes: arrays that count, element by element, what every operation touches.
+"""How many bytes NumPy reads and writes: arrays that count, element by element, the memory that every operation
+touches.
 
     with counted() as traffic:
         layer.backward(layer(counting(x)))
     traffic.bytes
 
-An operation reads its array operands and writes its result, each once, whatever lies in between. What the cache saves
-is not known here. The least that a function can move is its inputs and outputs, each once.
+An operation reads its array operands and writes its result, each once, whatever lies in between. The effect of the
+cache is not known here. A function moves at least its inputs and outputs, each once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from unittest import mock
 import numpy as np
 
 MAKERS = ("empty", "zeros", "ones", "full", "arange")  # arrays that are made while it is counted count as well
-COPIES = ("astype", "copy", "flatten", "ravel", "repeat", "reshape", "take", "__getitem__")  # or views, as it comes
+COPIES = ("astype", "copy", "flatten", "ravel", "repeat", "reshape", "take", "__getitem__")  # or views
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Counting(np.ndarray):
 
 
 def _copying(name: str) -> Callable[..., Any]:
-    """A method that returns a view or a copy: of a copy, what is read and what is written count."""
+    """A method that returns a view or a copy: for a copy, both the reads and the writes count."""
 
     def method(self: Counting, *args: Any, **kwargs: Any) -> Any:
         plain = self.view(np.ndarray)

@@ -1,4 +1,4 @@
-"""The worker process of one engine: `python -m experiments.bench.worker` prepares what it is told and measures it.
+"""The worker process of one engine: `python -m experiments.bench.worker` prepares a case and measures it.
 
 Requests and answers are lines of JSON. What a library prints goes to stderr, not between the answers.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.bench.case import Unavailable, Work
 
-LIBRARIES = ("numpy", "torch", "jax", "sklearn")  # of which the versions are stated, where they are loaded
+LIBRARIES = ("numpy", "torch", "jax", "sklearn")  # their versions are reported if they are loaded
 PACKAGES = {"sklearn": "scikit-learn"}
 
 
@@ -33,7 +33,7 @@ class Server:
         self.work = import_module(f"experiments.bench.cases.{group}").prepare(engine, **setting)
         self.work.warm_up()
         gc.collect()
-        gc.freeze()  # what is loaded by now is not looked through again while something is timed
+        gc.freeze()  # garbage collection skips everything loaded so far while something is timed
         return {"threads": threads_in_effect(), "versions": versions()}
 
     def measure(self, seconds: float) -> dict[str, float]:
@@ -54,7 +54,7 @@ def pin(threads: int) -> None:
 
 
 def threads_in_effect() -> dict[str, int]:
-    """Of every thread pool that is loaded, and the processors that this process may use."""
+    """The threads of every loaded pool, and the processors that this process may use."""
     found = {"processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1}
     try:
         from threadpoolctl import threadpool_info
@@ -68,7 +68,7 @@ def threads_in_effect() -> dict[str, int]:
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that are loaded; of NumPy's OpenBLAS also for which processor its kernels were written."""
+    """The versions of the loaded libraries; for NumPy's OpenBLAS also the processor of its kernels."""
     found = {name: metadata.version(PACKAGES.get(name, name)) for name in LIBRARIES if name in sys.modules}
     try:
         from threadpoolctl import threadpool_info

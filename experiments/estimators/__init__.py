@@ -1,4 +1,4 @@
-"""scikit-learn estimators whose training is scratch's: networks, losses, optimizers and random streams in NumPy."""
+"""scikit-learn estimators that train with scratch: networks, losses, optimizers and random streams in NumPy."""
 
 from __future__ import annotations
 

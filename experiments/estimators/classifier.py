@@ -29,18 +29,19 @@ class ScratchMLPClassifier(ClassifierMixin, ScratchMLP):
 
         l_n = -log p(y_n)        p = softmax(z), or σ(z) for two classes, or for each label of several on its own
 
-    Parameters, attributes and methods are MLPClassifier's, and from the same weights and batches so are the numbers, to
-    rounding. `solver`, `learning_rate`, `momentum`, `epsilon`, `tol` and the stopping rules mean what they mean there.
+    Parameters, attributes and methods are MLPClassifier's, and from the same weights and batches the numbers are equal
+    up to rounding. `solver`, `learning_rate`, `momentum`, `epsilon`, `tol` and the stopping rules have the same
+    meaning.
 
     Differs   random_state=0 is the stream of scratch.manual_seed(0) and torch.manual_seed(0): other weights and batches
               than MLPClassifier's, of the same distribution, and those of a torch network set up in the same way.
-              partial_fit goes on in the stream, so n calls with one set of rows are fit(max_iter=n) to the bit;
+              partial_fit continues the stream, so n calls with one set of rows are fit(max_iter=n) to the bit;
               MLPClassifier starts the stream again in every call.
               The loss and predict_log_proba are computed from logits. MLPClassifier takes logarithms of probabilities,
               cut off at eps in the loss, so it reports at most 36 for one row (16 in float32), and -inf for a log of 0.
               lbfgs is scratch.optim.LBFGS, whose line search is torch's: the same minimum by other steps than SciPy's.
               Predictions are made in the precision of the training, whatever X is. The shares of a batch whose sample
-              weights are all 0 are undefined, so it is passed over; MLPClassifier raises ZeroDivisionError.
+              weights are all 0 are undefined, so the batch is skipped; MLPClassifier raises ZeroDivisionError.
     """
 
     @available_if(lambda self: self._can_step())
@@ -52,7 +53,7 @@ class ScratchMLPClassifier(ClassifierMixin, ScratchMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row; of several labels, those that are more probable than not."""
+        """The most probable class of each row; with several labels, those with a probability above one half."""
         return self._predict(self._rows(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -60,7 +61,7 @@ class ScratchMLPClassifier(ClassifierMixin, ScratchMLP):
         return self._probabilities(self._rows(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Their logarithms, finite also where a probability is too small for its own number."""
+        """Their logarithms, finite even where a probability underflows."""
         z = self._logits(self._rows(X))
         return nn.LogSoftmax(1)(z) if self.out_activation_ == "softmax" else nn.LogSigmoid()(z)
 
@@ -85,11 +86,11 @@ class ScratchMLPClassifier(ClassifierMixin, ScratchMLP):
         return X, self._label_binarizer.transform(y)
 
     def _check_known(self, classes: np.ndarray, incremental: bool) -> None:
-        """Training that goes on must have the classes it began with; a single batch may lack some."""
+        """Continued training must have the same classes; a single batch may lack some."""
         new, absent = np.setdiff1d(classes, self.classes_), np.setdiff1d(self.classes_, classes)
         if len(new) or (len(absent) and not incremental):
             raise ValueError(
-                f"{type(self).__name__}: training began with the classes {self.classes_} and goes on with {classes}. "
+                f"{type(self).__name__}: it began with the classes {self.classes_} and continues with {classes}. "
                 + ("Name all classes in the first partial_fit." if incremental else "Set warm_start=False.")
             )
 

@@ -66,10 +66,10 @@ class SideBySide:
 def side_by_side(seeds: Sequence[int] = range(5), epochs: int = 50, dtype: str = "float32") -> SideBySide:
     """Train the three on digits with MLPClassifier's defaults, in turn for each seed, print the table and return it.
 
-    Each makes exactly `epochs` epochs, so all do the same work. The estimators get the same data and parameters. The
-    torch network has the same initial distribution, penalty, and epsilon in Adam. Nothing is copied, yet it shares the
-    weights and batches of its seed with scratch to the bit; scikit-learn's come from another stream. All use as many
-    threads as the environment allows (OMP_NUM_THREADS, OPENBLAS_NUM_THREADS).
+    Each trains for exactly `epochs` epochs, so all do the same work. The estimators get the same data and parameters.
+    The torch network has the same initial distribution, penalty, and epsilon in Adam. Nothing is copied, yet it shares
+    the weights and batches of its seed with scratch to the bit; scikit-learn's come from another stream. All use as
+    many threads as the environment allows (OMP_NUM_THREADS, OPENBLAS_NUM_THREADS).
     """
     data = digits()
     train, test = (
@@ -81,7 +81,7 @@ def side_by_side(seeds: Sequence[int] = range(5), epochs: int = 50, dtype: str =
         "ScratchMLPClassifier": lambda *task: _fit_estimator(ScratchMLPClassifier, *task),
         "torch": _fit_torch,
     }
-    for trainer in trainers.values():  # what happens only once is not timed
+    for trainer in trainers.values():  # one-time work is not timed
         trainer(train, test, 1, 0)
     rounds = [{name: trainer(train, test, epochs, seed) for name, trainer in trainers.items()} for seed in seeds]
     engines = []
@@ -113,7 +113,7 @@ def show(result: SideBySide) -> None:
     out = console()
     out.print(report)
     out.print("Accuracy: mean and standard deviation. Seconds: median of a training; ratio to MLPClassifier's.")
-    out.print(f"Losses of scratch and torch, nothing copied: {result.largest_difference:.1e} apart at most, relative.")
+    out.print(f"Losses of scratch and torch, nothing copied: they differ by at most {result.largest_difference:.1e}.")
 
 
 def _fit_estimator(estimator: Any, train: Part, test: Part, epochs: int, seed: int) -> Fit:
@@ -135,7 +135,7 @@ def _fit_estimator(estimator: Any, train: Part, test: Part, epochs: int, seed: i
 
 
 def _fit_torch(train: Part, test: Part, epochs: int, seed: int) -> Fit:
-    import torch  # the estimators do without
+    import torch  # the estimators do not need it
 
     start = time.perf_counter()
     x, labels = map(torch.from_numpy, train)

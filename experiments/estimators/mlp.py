@@ -21,7 +21,7 @@ from scratch.data import DataLoader, TensorDataset
 
 
 class ScratchMLP(Perceptron):
-    """A Perceptron that is fitted in MLPClassifier's ways: its batches, schedules, stopping rules and warnings."""
+    """A Perceptron that is fitted as MLPClassifier is, with its batches, schedules, stopping rules and warnings."""
 
     n_iter_: int  # epochs of the last fit
     loss_curve_: list[float]
@@ -73,7 +73,7 @@ class ScratchMLP(Perceptron):
         if first or self.early_stopping == (self.validation_scores_ is None):
             self._start_watching()
         train, held = (X, y, sample_weight), None
-        with np.errstate(all="ignore"):  # what overflows ends in the error below
+        with np.errstate(all="ignore"):  # an overflow leads to the error below
             if self.solver == "lbfgs":
                 self._minimize(*train)
             else:
@@ -133,7 +133,7 @@ class ScratchMLP(Perceptron):
             self.network_.load_state_dict(self._best)
 
     def _epoch(self, rule: Rule, loader: DataLoader, X: Any, targets: np.ndarray, weight: np.ndarray | None) -> float:
-        """One step a batch; the mean of L over the rows. A batch whose weights are all 0 says nothing and is passed."""
+        """One step a batch; the mean of L over the rows. A batch whose weights are all 0 is skipped."""
         total = 0.0
         for (rows,) in loader:
             w = None if weight is None else weight[rows]
@@ -151,7 +151,7 @@ class ScratchMLP(Perceptron):
         self.validation_scores_ = [] if self.early_stopping else None
 
     def _watch(self, held: Any) -> None:
-        """Count the epochs in a row without progress: of the validation score if there is one, else of the loss."""
+        """Count the epochs in a row without progress: in the validation score if there is one, else in the loss."""
         if held is None:
             self._stalled = self._stalled + 1 if self.loss_ > self.best_loss_ - self.tol else 0
             self.best_loss_ = min(self.best_loss_, self.loss_)
@@ -165,7 +165,7 @@ class ScratchMLP(Perceptron):
             self._best = self._copied()
 
     def _hold_back(self, X: Any, y: np.ndarray, weight: np.ndarray | None) -> tuple[Any, Any]:
-        """Training and validation rows (X, y, weight); of two classes both keep their shares, as in MLPClassifier."""
+        """Training and validation rows (X, y, weight); with two classes both keep their shares, as in MLPClassifier."""
         parts = [X, y] if weight is None else [X, y, weight]
         pieces = train_test_split(
             *parts,

@@ -1,4 +1,4 @@
-"""Perceptron: the parameters of MLPClassifier, the network they describe, and what is minimized."""
+"""Perceptron: the parameters of MLPClassifier, the network they describe, and the objective."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPARSE_ROWS = 1024  # how many rows of a sparse matrix are made dense at once fo
 
 
 class Perceptron(BaseEstimator):
-    """A multi-layer perceptron; the two estimators say what a row costs and what the outputs mean.
+    """A multi-layer perceptron; the two estimators define the loss of a row and the meaning of the outputs.
 
         L = Σ_n w_n l_n / W + alpha / (2 W) Σ weight²        W = Σ_n w_n, over the rows of a batch; w_n = 1 if not given
 
@@ -33,7 +33,7 @@ class Perceptron(BaseEstimator):
     network_  the scratch.nn.Sequential that is trained; `coefs_` (in, out) and `intercepts_` are views of its weights,
               so est.coefs_[0] = w, est.coefs_[0][...] = w and est.coefs_ = [...] change the network.
 
-    As in MLPClassifier, `activation` may be set at any time: the network has it from the next call on.
+    As in MLPClassifier, `activation` may be set at any time: the network uses it from the next call on.
     """
 
     _parameter_constraints: ClassVar[dict] = MLPClassifier._parameter_constraints
@@ -94,19 +94,19 @@ class Perceptron(BaseEstimator):
     # --- what an estimator defines ------------------------------------------------------------------------------------
 
     def _validated(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, np.ndarray]:
-        """X as floats, dense or CSR, and y as numbers (N, outputs). `first`: nothing is to be continued."""
+        """X as floats, dense or CSR, and y as numbers (N, outputs). `first`: the fit starts anew."""
         raise NotImplementedError(f"{type(self).__name__}: define _validated(self, X, y, first, incremental).")
 
     def _task(self) -> tuple[str, nn.Module, float]:
-        """The output activation's name, the loss of each row or number, and by what factor it enters the objective."""
+        """The output activation's name, the loss of each row or number, and its factor in the objective."""
         raise NotImplementedError(f"{type(self).__name__}: define _task(self).")
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        """What the criterion compares with the network's output."""
+        """The target that the criterion compares with the network's output."""
         return y.astype(self._dtype, copy=False)
 
     def _reported(self, loss: float) -> float:
-        """What the objective without penalty counts as in loss_ and loss_curve_."""
+        """The factor of the objective without penalty in loss_ and loss_curve_."""
         return loss
 
     # --- what users see -----------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class Perceptron(BaseEstimator):
             nn.init.uniform_(bias, -bound, bound, generator)
 
     def _network(self) -> nn.Sequential:
-        """The network with the activation that is set now."""
+        """The network with the current activation."""
         activation = ACTIVATIONS[self.activation]
         for i in range(1, len(self.network_), 2):
             if type(self.network_[i]) is not activation:
@@ -189,7 +189,7 @@ class Perceptron(BaseEstimator):
         return loss
 
     def _outputs(self, X: Any) -> np.ndarray:
-        """What the network says of validated rows."""
+        """The network's output for validated rows."""
         network = self._network()
         with scratch.no_grad():
             if not issparse(X):

@@ -114,7 +114,7 @@ class ScratchMLPRegressor(RegressorMixin, ScratchMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and y.min() < 0:
-            raise ValueError(f"{type(self).__name__}: loss='poisson' counts something, but y has {y.min()}.")
+            raise ValueError(f"{type(self).__name__}: loss='poisson' needs y >= 0, got {y.min()}.")
         return X, y.reshape(len(y), -1)
 
     def _task(self) -> tuple[str, nn.Module, float]:
@@ -136,7 +136,7 @@ class ScratchMLPRegressor(RegressorMixin, ScratchMLP):
 
 
 class HalfPoissonDeviance(nn.PoissonNLLLoss):
-    """The Poisson loss, shifted so that a perfect prediction costs nothing.
+    """The Poisson loss, shifted so that it is 0 for a perfect prediction.
 
         l_i = t_i log t_i - t_i - (t_i x_i - exp(x_i)),        0 log 0 = 0
 

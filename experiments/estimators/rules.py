@@ -1,4 +1,4 @@
-"""scikit-learn's update rules, carried out by scratch.optim, whose rules are torch's."""
+"""scikit-learn's update rules, computed by scratch.optim, whose rules are torch's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALLEST_LR = 1e-6  # the adaptive rule gives up here
 
 
 class Rule:
-    """A step for every batch, and what changes between epochs."""
+    """A step for every batch, and the changes between epochs."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer

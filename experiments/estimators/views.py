@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Views(list):
-    """Arrays of a network, one a layer. What is assigned to an entry is copied into the network.
+    """Arrays of a network, one per layer. An array assigned to an entry is copied into the network.
 
-    Raises    ValueError for an array of another shape, or another number of arrays; TypeError for what would change
-              the number of layers.
+    Raises    ValueError for an array of another shape, or another number of arrays; TypeError for a change of the
+              number of layers.
     """
 
     def __init__(self, name: str, arrays: Iterable[np.ndarray]) -> None:
@@ -28,7 +28,7 @@ class Views(list):
             if np.shape(each) != self[layer].shape:
                 raise ValueError(
                     f"{self.name}[{layer}]: the layer's array has shape {self[layer].shape}, got {np.shape(each)}. "
-                    "Change hidden_layer_sizes and fit anew for another network."
+                    "For another network, change hidden_layer_sizes and fit again."
                 )
         for layer, each in zip(layers, values, strict=True):
             self[layer][...] = each
@@ -40,5 +40,5 @@ class Views(list):
     __delitem__ = __iadd__ = __imul__ = _refuse
 
     def __reduce__(self) -> Any:
-        """A copy is a list of arrays of its own."""
+        """A copy is a list with its own arrays."""
         return list, (list(self),)

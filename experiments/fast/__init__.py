@@ -1,1 +1,1 @@
-"""MNIST as fast as it goes: see run.py for how, recipe.py for what, and `python -m experiments.fast --help`."""
+"""MNIST as fast as possible: see torch_run.py, recipe.py and `python -m experiments.fast --help`."""

@@ -1,8 +1,8 @@
-"""python -m experiments.fast: needs torch, NumPy and lightning alone, and runs from the checkout.
+"""python -m experiments.fast: needs only torch, NumPy and lightning, and runs from the checkout.
 
 python -m experiments.fast                  the same as
 python -m experiments.fast gpu              everything on the GPU; without one, the goals and what was measured
-python -m experiments.fast run RECIPE ...   recipes from several seeds, on whatever is here
+python -m experiments.fast run RECIPE ...   recipes from several seeds, on the available device
 python -m experiments.fast benchmark        plain loop, Fabric and Trainer side by side
 python -m experiments.fast cpu              the CNN on the CPU, torch and scratch
 """
@@ -21,7 +21,7 @@ from experiments.training.data import DATA_DIR, DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 if every goal was met, 1 if one was missed, 2 if the command cannot be carried out."""
+    """Exit code 0 if every goal was met, 1 if one was missed, 2 on a usage error."""
     options = vars(parser().parse_args(arguments or sys.argv[1:] or ["gpu"]))
     run = options.pop("function")
     try:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--loop", choices=LOOPS, default="plain")
     run.add_argument("--seeds", type=int, default=10)
     run.add_argument("--engine", choices=("torch", "scratch"), default="torch")
-    run.add_argument("--epochs", type=int, help="other than the recipe's")
+    run.add_argument("--epochs", type=int, help="instead of the recipe's")
     run.add_argument("--validation", action="store_true", help="judge on the last 10000 training images instead")
     run.add_argument("--compile", dest="compiled", action="store_true", help="torch.compile the network")
 
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     for parser_ in (run, beside):
         shared(parser_, None)
         parser_.add_argument("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
-        parser_.add_argument("--precision", choices=("32", "bf16"), help="by default bf16 where it is quick")
+        parser_.add_argument("--precision", choices=("32", "bf16"), help="by default bf16 if it is fast")
 
     cpu = commands.add_parser("cpu", help="the CNN on the CPU, torch and scratch")
     cpu.set_defaults(function=command.cpu_command)

@@ -1,6 +1,6 @@
 """The commands: what `python -m experiments.fast` does, as functions that any command line can call.
 
-Each prints a table, writes its figures as JSON if it is given a file, and returns True if no goal was missed.
+Each prints a table, writes its figures to a JSON file if one is given, and returns True if no goal was missed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def fast_command(
         recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
         figures["runs"].append(measure(recipe, data, loop, seeds, device, precision, engine, validation, compiled))
         if json_file:
-            stored.write(Path(json_file), figures)  # what has been measured stays, whatever comes next
+            stored.write(Path(json_file), figures)  # measured figures are kept even if a later step fails
     print(tables.runs_table(figures["runs"]))
     return all(tables.verdict(run) == "ok" for run in figures["runs"])
 
@@ -68,7 +68,7 @@ def benchmark_command(
 ) -> bool:
     """Plain loop, Fabric and Trainer side by side: cnn-fast on the GPU, on the CPU the mlp on 10000 images.
 
-    On a CPU a step of the CNN takes so long that what the loops add cannot be seen.
+    On a CPU a step of the CNN takes so long that the overhead of the loops is invisible.
     """
     device = existing(device or best_device())
     small = SMALL if device == "cpu" else None
@@ -82,7 +82,7 @@ def benchmark_command(
 
 
 def gpu_command(seeds: int = 10, data_dir: str | None = None, json_file: str | Path = tables.GPU) -> bool:
-    """Every recipe under every loop, and the benchmark, on the GPU. Where there is none: what was measured before."""
+    """Every recipe under every loop, and the benchmark, on the GPU. Without a GPU: the earlier measurements."""
     if not torch.cuda.is_available():
         print(tables.goals_table(stored.read_if_there(Path(json_file))))
         print("torch sees no GPU here. The same recipes train on the CPU: python -m experiments.fast run RECIPE")
@@ -106,9 +106,9 @@ def cpu_command(
 ) -> bool:
     """The CNN on the CPU: torch at its best, then torch and scratch in turn, an epoch each, in float32.
 
-    Every training has a process of its own, so that both engines have so many threads and no neighbor.
+    Every training has its own process, so that both engines have the same threads and nothing runs beside them.
     """
-    images.mnist(data_dir)  # if it must be downloaded, or is not there, that shows here
+    images.mnist(data_dir)  # a download, or an error about missing data, happens here
     alone = ["run", "cnn-fast", "--seeds", "1", "--device", "cpu"]
     epoch = [*alone, "--epochs", "1", "--precision", "32"]
     figures = [_in_a_process(alone, threads, data_dir)]
@@ -133,7 +133,9 @@ def cpu_command(
 
 
 def _in_a_process(arguments: list[str], threads: int, data_dir: str | None) -> dict[str, Any]:
-    """Run a command of this package alone, with so many threads for either engine, and return its figures."""
+    """Run a command of this package in its own process, with this many threads for either engine, and return its
+    figures.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "figures.json")
         arguments = [*arguments, "--json", str(path), *(["--data-dir", data_dir] if data_dir else [])]
@@ -151,5 +153,5 @@ def best_device() -> str:
 
 def existing(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: torch sees no GPU here, got cuda. Leave it out, or use cpu.")
+        raise ConfigError("device: torch sees no GPU here, got cuda. Omit it, or use cpu.")
     return device

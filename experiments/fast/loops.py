@@ -1,7 +1,7 @@
 """Three loops over one run: plain, Fabric's and the Trainer's. A loop launches chunks; the steps in them are the run's.
 
 loop = LOOPS["trainer"]()
-loop.adopt(run)          # before run.prepare(), which may capture what the loop has put in
+loop.adopt(run)          # before run.prepare(), which may capture the loop's own parts
 loop.train(run)          # all epochs, all chunks
 """
 
@@ -23,10 +23,10 @@ class Plain:
     """A Python loop."""
 
     def adopt(self, run: Any) -> None:
-        """Put into the run what the loop wants to see in every step."""
+        """Install the loop's own parts for every step of the run."""
 
     def train(self, run: Run | ScratchRun, epochs: int | None = None, chunks: int | None = None) -> None:
-        """Train for the run's epochs and chunks, or for so many only."""
+        """Train for the run's epochs and chunks, or for the given numbers."""
         for _ in range(epochs or run.epochs):
             for _ in range(chunks or run.chunks):
                 run.chunk()
@@ -63,8 +63,8 @@ class Trainer(Plain):
 class Chunks(lightning.LightningModule):
     """A run as Lightning sees it: every batch is a chunk, and `global_step` counts the raw steps.
 
-    The network and the optimizer stay out of Lightning's sight: when a fit ends it moves what it knows of to the CPU,
-    and a captured graph would go on reading where they were.
+    The network and the optimizer are hidden from Lightning: when a fit ends it moves its modules to the CPU, and a
+    captured graph would still read the old memory.
     """
 
     def __init__(self, run: Run) -> None:
@@ -100,7 +100,7 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*run with no optimizer")  # the run has its own
-            warnings.filterwarnings("ignore", "GPU available but not used")  # it is not asked for
+            warnings.filterwarnings("ignore", "GPU available but not used")  # it is not requested
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)  # Lightning's use of torch
             yield
     finally:

@@ -1,8 +1,8 @@
 """Accuracy and seconds of the recipes, seed by seed, and the three loops side by side; tables.py prints them.
 
-Seconds are those of training: the drawing of the plan, every step, and all that the loop itself does, such as building
-a Trainer, until the device has done its work. Moving the images to the device, drawing weights and judging are not in
-them; compiling, capturing and warming up stand beside them as prepare_seconds.
+Seconds are those of training: drawing the plan, every step, and the work of the loop itself, such as building a
+Trainer, until the device has finished. They exclude moving the images to the device, drawing weights and judging;
+compiling, capturing and warming up are reported separately as prepare_seconds.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ROUNDS = 7
 
 
 def make_run(recipe: Recipe, part: Part, loop: str, device: str, precision: str, engine: str, **options: Any) -> Any:
-    """A run that is ready for its first seed, its loop, and the seconds that making them ready took.
+    """A run that is ready for its first seed, its loop, and the seconds of their preparation.
 
-    One chunk is trained in a rehearsal, since what a process does for the first time takes longer.
+    One chunk is trained in a rehearsal, since the first time in a process takes longer.
     """
     run: Any
     if engine == "torch":
@@ -62,7 +62,7 @@ def train(run: Any, driver: Any, seed: int) -> float:
 
 
 def show_chunks(run: Any, bar: tqdm) -> None:
-    """Let a bar that is shown move with every chunk."""
+    """Advance the progress bar, if shown, with every chunk."""
     if not bar.disable:
         chunk = run.chunk
 
@@ -117,14 +117,14 @@ def measure(
 
 
 def goals(recipe: Recipe, loop: str, device: str, accuracy: float, seconds: float) -> dict[str, Any]:
-    """The recipe's goals and whether they were met; its seconds are a claim about GPUs and not judged elsewhere."""
+    """The recipe's goals and whether they were met; its seconds are a goal for GPUs and are not judged elsewhere."""
     limit = recipe.seconds.get(loop)
     in_time = seconds <= limit if limit and device == "cuda" else None
     return {"goal": recipe.goal, "goal_met": accuracy >= recipe.goal, "seconds_goal": limit, "in_time": in_time}
 
 
 def spread(values: list[float]) -> dict[str, float | None]:
-    """Mean, standard deviation (of a single value there is none) and both ends."""
+    """Mean, standard deviation (None for a single value) and both ends."""
     return {
         "mean": mean(values),
         "sd": stdev(values) if len(values) > 1 else None,
@@ -180,13 +180,13 @@ def cut(part: Part, first: int | None, end: int | None) -> Part:
 
 
 def best_precision(device: str) -> str:
-    """bf16 where there are instructions for it, else 32. On the CPU these are AVX512-BF16 and AMX."""
+    """bf16 if the processor has instructions for it, else 32. On the CPU these are AVX512-BF16 and AMX."""
     supported = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bf16" if supported else "32"
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Where figures come from."""
+    """The environment of the figures."""
     name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.backends.cpu.get_cpu_capability()}"
     return {
         "device": name,

@@ -21,11 +21,11 @@ SIDE = 28  # pixels of a row or column of MNIST
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides a fast run, its seed apart.
+    """Everything that defines a fast run except its seed.
 
     Adam with a learning rate that rises from `lr / 25` to `lr` during the first part `warm_up` of all steps and then
     falls to nearly 0, both along half a cosine (OneCycle). An epoch is `count // batch_size` full batches of a new
-    permutation. Every image is moved by up to `shift` pixels along each axis, black coming in from outside.
+    permutation. Every image is moved by up to `shift` pixels along each axis, with black pixels from outside.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Recipe:
     seconds: dict[str, float] = field(default_factory=dict)  # of training on one H200-class GPU, at most, by loop
 
     def steps_per_epoch(self, count: int) -> int:
-        """How many full batches `count` images make."""
+        """The number of full batches in `count` images."""
         if count < self.batch_size:
-            raise ValueError(f"{self.name}: {count} images do not fill a batch of {self.batch_size}. Give it more.")
+            raise ValueError(f"{self.name}: {count} images do not fill a batch of {self.batch_size}. Use more images.")
         return count // self.batch_size
 
     def rates(self, steps: int) -> list[float]:
@@ -71,7 +71,7 @@ def convolutions(lib: Any, stages: Sequence[tuple[int, int, bool]], hidden: Sequ
     """Images (N, 28, 28) to logits: for each stage a convolution, batch normalization, ReLU; then fully connected.
 
     A stage is (channels, kernel size, whether 2x2 max pooling follows the convolution). No stage pads: every one
-    leaves fewer pixels to the next. Pooling stands before the normalization, which then has a quarter of the work.
+    leaves fewer pixels to the next. Pooling comes before the normalization, which then has a quarter of the work.
     """
     nn = lib.nn
     layers = [nn.Unflatten(1, (1, SIDE))]

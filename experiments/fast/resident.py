@@ -23,7 +23,7 @@ class Resident:
         self.scale = 1 / SOURCES["mnist"][1]
 
     def corners(self, numbers: torch.Tensor, down: Any, right: Any) -> torch.Tensor:
-        """Where the windows begin that show these images; `down` and `right` count from 0 to twice the margin."""
+        """The starts of the windows that show these images; `down` and `right` count from 0 to twice the margin."""
         return numbers * self.area + down * self.width + right
 
     def batch(self, corners: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from experiments.training.data import SOURCES, Part
 
 
 class ScratchRun:
-    """A recipe trained by scratch on the CPU in float32; what it shares with Run, the plain loop drives."""
+    """A recipe trained by scratch on the CPU in float32; the plain loop drives it like a Run."""
 
     precision, device = "32", "cpu"
 
@@ -67,7 +67,7 @@ class ScratchRun:
         return pixels
 
     def prepare(self) -> None:
-        """Nothing is compiled, and the first step is as quick as the second."""
+        """Nothing is compiled, and the first step is as fast as the second."""
 
     def clock(self) -> float:
         return time.perf_counter()

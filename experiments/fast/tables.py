@@ -1,4 +1,4 @@
-"""What the fast runs gave: tables for the terminal, and the JSON files under experiments/results with the figures."""
+"""The results of the fast runs: tables for the terminal, and JSON files under experiments/results."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def cpu_table(result: dict[str, Any]) -> str:
 
 
 def goals_table(gpu: dict[str, Any] | None) -> str:
-    """Every recipe and loop that has a goal on a GPU, with what was measured there."""
+    """Every recipe and loop that has a goal on a GPU, with its measurements there."""
     measured = {(run["recipe"], run["loop"]): run for run in (gpu or {}).get("runs", [])}
     rows = []
     for recipe in RECIPES.values():

@@ -1,8 +1,8 @@
 """Run: one training with everything on the device, nothing read back, and many steps in one launch.
 
-The images lie on the device as bytes. Which images a step takes, and how far each is moved, is drawn on the device for
-all steps before the first; a step finds its row of that plan, and its learning rate, by a counter that is on the device
-too. So every step is the same operations on the same memory, and on a GPU a chunk of steps is one CUDA graph.
+The images lie on the device as bytes. The images of each step and their shifts are drawn on the device for all steps
+before the first; a step finds its row of that plan, and its learning rate, by a counter that is also on the device. So
+every step is the same operations on the same memory, and on a GPU a chunk of steps is one CUDA graph.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Run:
     `chunk()` as often as `epochs * chunks` says: loops.py has three loops that do this, and what Lightning's put in
     place of `forward`, `backward` and `optimizer` they put there before `prepare()`.
 
-    A restart changes values only, never where they lie: a captured graph keeps the addresses.
+    A restart changes only values, never addresses, which a captured graph keeps.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Run:
     # --- one seed -----------------------------------------------------------------------------------------------------
 
     def restart(self, seed: int) -> None:
-        """Begin anew: weights drawn on the CPU, so that they are the same on every device, and an empty optimizer."""
+        """Start over: weights drawn on the CPU, so that they are the same on every device, and an empty optimizer."""
         torch_impl.manual_seed(seed)
         self.network.load_state_dict(self.recipe.network(torch_impl).state_dict())
         self.network.train()
@@ -83,7 +83,7 @@ class Run:
         self.generator = torch.Generator(self.device).manual_seed(seed)
 
     def draw_plan(self) -> None:
-        """Draw, on the device, which images every step takes, then how far each is moved."""
+        """Draw on the device the images of every step, then their shifts."""
         data = self.data
         drawn: dict[str, Any] = {"generator": self.generator, "device": self.device}
         taken = self.plan.numel() // self.epochs
@@ -137,7 +137,7 @@ class Run:
         return time.perf_counter()
 
     def accuracy(self, part: Part) -> float:
-        """The share of these images that the network names rightly, in the precision of the run."""
+        """The share of these images that the network classifies correctly, in the precision of the run."""
         held = Resident(part, self.device)
         self.network.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.device)

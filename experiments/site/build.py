@@ -38,7 +38,7 @@ def build(output: str | Path, pattern: str = "") -> Site:
 
 
 def _component_pages(site: Site) -> Iterator[Component]:
-    """Every component, checked and with its page written, as they are done. Those with most rows come first."""
+    """Every component, checked and with its page written, as they finish. Those with the most rows start first."""
     names = [one.name for one in sorted(site.components, key=lambda one: len(one.rows), reverse=True)]
     if WORKERS == 1 or len(names) < WORTH_A_POOL:
         yield from (component.write(site, name) for name in names)
@@ -72,7 +72,7 @@ def summary(site: Site, seconds: float) -> str:
 
 
 def command(output: str | Path, pattern: str = "") -> bool:
-    """What the command line does: build, say what came of it, and return whether nothing failed."""
+    """The command: build, print the result, and return whether nothing failed."""
     from time import perf_counter
 
     start = perf_counter()

@@ -88,7 +88,7 @@ def lines(component: Component) -> Iterator[Line]:
 
 
 def configuration(row: Row) -> str:
-    """The arguments of a row and the shapes of what it is given."""
+    """The arguments of a row and the shapes of its inputs."""
     arguments = [*map(shown, row.args), *(f"{key}={shown(value)}" for key, value in row.kwargs.items())]
     call = row.call if isinstance(row, Layer | Refusal) else row.second_group if isinstance(row, Optimizer) else {}
     given = [f"{key}={shown(value)}" for key, value in call.items()]
@@ -97,7 +97,7 @@ def configuration(row: Row) -> str:
 
 @dataclass(frozen=True)
 class Error:
-    """One quantity over all rows: its worst result in either precision, and torch's own error, which made the limit."""
+    """One quantity over all rows: its worst result in either precision, and torch's own error, which sets the limit."""
 
     what: str
     float32: Result | None
@@ -109,7 +109,7 @@ class Error:
 
 
 def errors(results: list[Result]) -> Iterator[Error]:
-    """What was measured, quantity by quantity; gradients after outputs, as the checks name them."""
+    """The measurements, quantity by quantity; gradients after outputs, as the checks name them."""
     measured = [result for result in results if result.limit >= FLOOR]
     for what in dict.fromkeys(map(_quantity, measured)):
         worst: dict[str, Result] = {}
@@ -120,7 +120,7 @@ def errors(results: list[Result]) -> Iterator[Error]:
 
 
 def _quantity(result: Result) -> str:
-    """What was compared, without the circumstances: the mode, the layout, an optimizer's parameter, a shape."""
+    """The compared quantity without its conditions: the mode, the layout, an optimizer's parameter, a shape."""
     what = result.what
     if "→" in what:
         return "after changing engines"
@@ -136,7 +136,7 @@ def _quantity(result: Result) -> str:
 
 @dataclass(frozen=True)
 class Exact:
-    """Something that is right or wrong, over all rows."""
+    """A check without a tolerance, over all rows."""
 
     what: str
     passed: int
@@ -153,7 +153,7 @@ def exact(results: list[Result]) -> Iterator[Exact]:
 
 
 def exceptions(rows: list[Row]) -> dict[tuple[str, str], list[str]]:
-    """(check, reason) of everything that is left out on purpose, with the rows that leave it out."""
+    """(check, reason) of everything that is skipped on purpose, with the rows that skip it."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for what, reason in getattr(row, "notes", {}).items():

@@ -1,4 +1,4 @@
-"""A docstring as a structure that a page can show: summary, equations, sections; formulas as MathML."""
+"""A docstring as a structure for a page: summary, equations, sections; formulas as MathML."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_LEFT = {"None", "means", "d", "with", "as", "the", "for", "where", "each", "
 
 @dataclass(frozen=True)
 class Equation:
-    """One line: what it is a case of, both sides of its first equals sign, and what stands beside it."""
+    """One line: its case, both sides of its first equals sign, and the text beside it."""
 
     label: Markup
     left: Markup
@@ -37,7 +37,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph, or lines of equations that belong below each other."""
+    """A paragraph, or aligned lines of equations."""
 
     text: Markup = EMPTY
     equations: tuple[Equation, ...] = ()
@@ -105,7 +105,7 @@ def _is_equation(line: str, everywhere: bool, follows: bool) -> bool:
 
 
 def _is_prose(text: str) -> bool:
-    """More words than anything else; a single one may be a name."""
+    """Mostly words; a single one may be a name."""
     words = text.split()
     return len(words) > 2 and sum(bool(re.fullmatch(r"[A-Za-z-]{2,}[,.;:]?", word)) for word in words) > len(words) / 2
 
@@ -117,7 +117,7 @@ def _block(equation: bool, lines: Sequence[str]) -> Block:
 
 
 def _equations(lines: Sequence[str]) -> Iterator[Equation]:
-    """A line whose first piece stands to the right of the line before it goes on with that line's right side."""
+    """A line whose first piece is to the right of the previous line continues that line's right side."""
     margin = min(len(line) - len(line.lstrip()) for line in lines)
     for line in lines:
         pieces = _pieces(line)
@@ -134,12 +134,12 @@ def _equations(lines: Sequence[str]) -> Iterator[Equation]:
 
 
 def _pieces(line: str) -> list[str]:
-    """What two spaces or more keep apart; a case with a colon, as in "mean: y = ...", is a piece of its own."""
+    """The pieces between two or more spaces; a case with a colon, as in "mean: y = ...", is a separate piece."""
     return GAP.split(re.sub(r"^(\w+): ", r"\1:  ", re.sub(r" +=", " =", line.strip())))
 
 
 def formula(source: str) -> Markup:
-    """MathML of one piece; words stay words, and what cannot be read stays as it was typed."""
+    """MathML of one piece; words stay words, and unreadable text stays unchanged."""
     if _is_prose(source):
         return prose(source)
     try:

@@ -1,11 +1,11 @@
 """From the notation of this project's docstrings to MathML.
 
-The notation is what one would write on a line: a / b, sqrt(a), x_ij, x_(o s - p), x^p, x², x̂, h', Σ_i, |d|, <g>. Spaces
+The notation is that of a formula on one line: a / b, sqrt(a), x_ij, x_(o s - p), x^p, x², x̂, h', Σ_i, |d|, <g>. Spaces
 mean something: `σ(x)` is a function of x, `w (x - t)` is a product. A fraction takes the product on its left, or the
 factor if there are no spaces around its bar, and the factor on its right: what a line read from the left says.
 
-Nothing is lost: every symbol of the source stands in the MathML, brackets that a fraction bar or an index makes
-superfluous in the attribute `data-brackets`. What cannot be read is a NotationError, and is then shown as it was typed.
+Nothing is lost: every symbol of the source is in the MathML; brackets that a fraction bar or an index makes superfluous
+are in the attribute `data-brackets`. Unreadable text is a NotationError and is shown unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOKENS = re.compile(
     re.VERBOSE,
 )
 INDEX = re.compile(r"[^\W_]+'*(?:[+-]\d+)?(?:,[^\W_]+'*(?:_[^\W_]+)?(?:[+-]\d+)?)*")
-LETTERS = re.compile(r"[bcdfghijklmnopqrstvyz]{2,4}")  # indices that stand side by side
+LETTERS = re.compile(r"[bcdfghijklmnopqrstvyz]{2,4}")  # adjacent indices
 WORD = re.compile(r"<(?:mi|mtext)>(\w+)</")
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ", "0123456789−+T")
 TYPESET = {"-": "−", "*": "∗", "<=": "≤", ">=": "≥", "!=": "≠", "->": "→", "...": "…", "Σ": "∑", "Π": "∏"}
@@ -91,7 +91,7 @@ def _operator(text: str) -> str:
 
 
 class _Reader:
-    """Reads one line from left to right; every method returns the MathML of what it read."""
+    """Reads one line from left to right; every method returns the MathML of the part it read."""
 
     def __init__(self, source: str) -> None:
         if "`" in source:
@@ -164,7 +164,7 @@ class _Reader:
             self.at += 1
 
     def opens(self, after_operator: bool = True) -> bool:
-        """Whether an opening bracket stands here: < only if it is closed before a space, | only where a factor may."""
+        """Whether an opening bracket is here: < only if it is closed before a space, | only where a factor may."""
         character = self.source[self.at]
         if character == "<":
             return re.match(r"<[^<>=\s](?:[^<>]*[^<>\s])?>", self.source[self.at :]) is not None
@@ -235,7 +235,7 @@ class _Reader:
         return _group(opening, inner, self.take()[1])
 
     def index(self) -> str:
-        """What stands below: a group, or letters with a shift, as in α_t-1,s."""
+        """A subscript: a group, or letters with a shift, as in α_t-1,s."""
         self.take()
         if self.at < len(self.source) and self.opens():
             return _bare(self.group(), ("()", "{}"))

@@ -88,7 +88,7 @@ def _by_family(components: Sequence[Component]) -> Iterator[tuple[str, list[Comp
 
 
 def share(component: Component) -> float:
-    """How near its worst result comes to its limit: 1 is at the limit, more has failed. 0 where every bit is equal."""
+    """The worst error as a share of its limit: 1 is at the limit, more has failed, 0 if every bit is equal."""
     return severity(component.worst) if component.worst else 0.0
 
 
@@ -98,7 +98,7 @@ def shade(value: float) -> int:
 
 
 def percent(value: float) -> str:
-    """A share of the limit, never rounded up to it nor down from beyond."""
+    """A share of the limit, never rounded up to the limit nor down to it."""
     if value == 0:
         return "0"
     if value > 1:
@@ -107,7 +107,7 @@ def percent(value: float) -> str:
 
 
 def breakable(name: str) -> Any:
-    """A name that may go on in the next line where a word in it begins."""
+    """A name that may break before each of its words."""
     from markupsafe import Markup, escape
 
     return Markup("<wbr>").join(escape(word) for word in re.split(r"(?<=[a-z\d])(?=[A-Z])|(?<=_)(?=[a-z])", name))
@@ -118,7 +118,7 @@ def breakable(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One random function, over all dtypes that came out alike."""
+    """One random function, over all dtypes with the same verdict."""
 
     function: str
     dtypes: str

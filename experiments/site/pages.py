@@ -1,4 +1,4 @@
-"""What every page of the report shares: the components with their results, the templates, and where pages lie."""
+"""What every page of the report shares: the components with their results, the templates, and the paths of pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Component:
-    """One component of the table, and what its checks found."""
+    """One component of the table, and the results of its checks."""
 
     name: str
     family: str
@@ -41,7 +41,7 @@ class Component:
 
     @property
     def worst(self) -> Result | None:
-        """The result that comes nearest to its limit, or goes furthest beyond it; None without results."""
+        """The result nearest to its limit, or furthest beyond it; None without results."""
         return max(self.results, key=severity, default=None)
 
     @property
@@ -50,17 +50,17 @@ class Component:
 
 
 def severity(result: Result) -> float:
-    """The error as a share of its limit; more than 1 has failed. What is right or wrong is 0 or infinite."""
+    """The error as a share of its limit; more than 1 has failed. A check without a tolerance has 0 or infinity."""
     return result.error / result.limit if result.limit else result.error
 
 
 def anchor(label: str) -> str:
-    """Where the row with this label lies on its component's page: an id, and after a # the end of a link."""
+    """The id of the row with this label on its component's page, also used after the # of a link."""
     return "row-" + _slug(label)
 
 
 def _slug(text: str) -> str:
-    """Letters, digits and dots of a label; what else there is becomes a hyphen, -1.0 and 1.0 stay apart."""
+    """Letters, digits and dots of a label; other characters become a hyphen, but -1.0 and 1.0 stay distinct."""
     return re.sub(r"[^\w.]+", "-", re.sub(r"-(?=[\d.]|inf\b)", "minus", text)).strip("-").lower()
 
 
@@ -92,7 +92,7 @@ class Site:
 
 @cache
 def _templates() -> Any:
-    """The templates: everything is escaped unless it is Markup, and a name that is missing is an error."""
+    """The templates: everything is escaped unless it is Markup, and a missing name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(HERE / "templates")

@@ -1,6 +1,6 @@
 """A page for each article's replay, replays/<name>.html, and replays.html, the list of them.
 
-What `nn-parity replay` left under runs/replay is shown. Articles that are not there are replayed now if they are quick.
+Shows the results of `nn-parity replay` under runs/replay. Missing articles are replayed now if they are quick.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHADES = 32  # that a painted plot needs, the edges of its letters included
 
 @dataclass(frozen=True)
 class Shown:
-    """An article, and what its replay found, or why there is none."""
+    """An article and the results of its replay, or the reason why there are none."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ def _collected(scratch: Path) -> Iterator[tuple[Shown, Path]]:
         folder = known.get(name, scratch / name)
         text = article(name)
         if failed.get(name) or (name in SLOW and name not in known):
-            missing = failed.get(name) or "It takes minutes and was left out of this report."
+            missing = failed.get(name) or "It takes minutes and was not replayed for this report."
             yield Shown(name, text.title, text.source, text.claim, None, missing), folder
         else:
             found = read_json(folder / "replay.json", LONGEST)
@@ -87,7 +87,7 @@ def _replay(name: str, output: Path) -> str:
         with one_thread():
             replay_one(name, output, None, quiet)
     except DataError as error:
-        return f"It needs data that are not here: {error}"
+        return f"It needs data that are missing: {error}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A component's code on both engines: scratch's source and documentation, and what torch runs for it."""
+"""A component's code on both engines: scratch's source and documentation, and torch's source."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def documents(name: str) -> Iterator[tuple[str, str]]:
 
 
 def scratch_source(name: str) -> str:
-    """The component, its private base classes, and what they use of their own file; without docstrings."""
+    """The component, its private base classes, and the definitions they use in their own file; without docstrings."""
     thing = find(scratch, name)
     tree, lines = _module(sys.modules[thing.__module__])
     defined = dict(_definitions(tree))
@@ -75,7 +75,7 @@ def _class_source(kind: type) -> str:
 
 
 def torch_source(name: str) -> str:
-    """What torch's own Python file says, without docstrings: the class head and the methods that compute.
+    """The Python source of torch without docstrings: the class head and the methods that compute.
 
     Of an optimizer it is the loop over parameters; the class does the bookkeeping.
     """
@@ -105,7 +105,7 @@ def _module(module: ModuleType) -> tuple[ast.Module, list[str]]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
-    """Names that a file defines at its top, with the statement that does."""
+    """Top-level names of a file, with the statement that defines each."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             yield node.name, node

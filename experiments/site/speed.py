@@ -57,7 +57,7 @@ class Scale:
 
 
 def read(components: Sequence[Component]) -> tuple[dict[str, Speed], list[str]]:
-    """The speed of every component that the benchmark has measured, and where and when it did."""
+    """The measured speed of every component, with the place and date of the measurement."""
     pages = {one.name: one for one in components}
     speeds: dict[str, Speed] = {}
     sources = []

@@ -1,4 +1,4 @@
-"""How long a component takes on both engines: as the benchmark measured it, else measured here in passing."""
+"""The time of a component on both engines, from the benchmark or else measured here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_PASSING = "measured while this site was built, with other work on the machine
 
 
 def speed(component: Component) -> Speed | None:
-    """None where there is nothing to time."""
+    """None if nothing can be timed."""
     saved, _ = read([component])
     return saved.get(component.name) or in_passing(component)
 

@@ -1,4 +1,4 @@
-"""Where other libraries do the same thing differently: what bites who ports a layer and compares the numbers.
+"""Differences of other libraries that matter when you port a layer and compare the numbers.
 
 Facts that stand in a component's own docstring, under Torch, Differs or Numerics, are not repeated here.
 """

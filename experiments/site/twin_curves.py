@@ -1,4 +1,4 @@
-"""The drawings of the twin-training page: losses of both engines over each other, and how far they are apart."""
+"""The drawings of the twin-training page: losses of both engines over each other, and their difference."""
 
 from __future__ import annotations
 

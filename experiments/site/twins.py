@@ -19,8 +19,8 @@ from experiments.training.outcome import RunResult, compare
 from experiments.training.results import read_finished
 
 RUNS = Path("runs")
-EPOCHS = 20  # of the digits run that is made where there is no other
-UNTOLD = ("data_dir", "output", "engine")  # options that say nothing of the network
+EPOCHS = 20  # epochs of the digits run that is made if there is no other run
+UNTOLD = ("data_dir", "output", "engine")  # options that do not describe the network
 SHADES = 9  # of a confusion matrix, from no mistake to the most frequent one
 
 
@@ -39,7 +39,7 @@ def last_run(runs: Path) -> RunResult | None:
         try:
             return read(metrics.parent)
         except (TrainingError, OSError, ValueError, KeyError):
-            continue  # of one engine, or of an earlier version
+            continue  # a run of one engine, or of an earlier version
     return None
 
 

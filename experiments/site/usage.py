@@ -56,7 +56,7 @@ def _call(row: Pair, *first: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """An argument as one would write it; what is drawn for the row is named so, what is built an ellipsis."""
+    """An argument as code; drawn arrays are named, built components are an ellipsis."""
     if isinstance(value, Recipe):
         return "array"
     if callable(value) or type(value).__module__.startswith("parity_tests"):

@@ -30,7 +30,7 @@ LITTLE = 30_000_000  # bytes
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
 
-VALUE = "a value is a number, a short text or a list of them"
+VALUE = "a value must be a number, a short text or a list of them"
 LAUGHS = "a0: &a0 [0]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
 YAMLS: dict[str, tuple[str, str]] = {
@@ -56,7 +56,7 @@ YAMLS: dict[str, tuple[str, str]] = {
     "a layer of 10^12": ("hidden: 1000000000000\n", "hidden: a layer has at most 65536 units, got 1000000000000"),
     "a date": ("seed: 2020-09-09\n", "seed: must be a whole number, got '2020-09-09'"),
     "not a number": ("lr: .nan\n", "lr: must be finite"),
-    "a key twice": ("epochs: 3\nlr: 1\nepochs: 4\n", "line 3: 'epochs' stands there twice"),
+    "a key twice": ("epochs: 3\nlr: 1\nepochs: 4\n", "line 3: duplicate key 'epochs'"),
     "two documents": ("epochs: 3\n---\nepochs: 4\n", "is not YAML"),
     "too long": ("# " + "x" * 2**16, "more than the limit of 65536"),
     "a zero byte": ("epochs: \0\n", "is not YAML"),
@@ -131,8 +131,8 @@ BOASTS: dict[str, tuple[Any, Any, str]] = {
     "a run that is none": (entry("run"), None, "NoneType"),
     "laughs for a config": (entry("run", "config", "lr"), strangers.laughs(4), "lr: must be a number, got .{0,200}$"),
     "weights that are a list": (entry("state_dict"), [1, 2], "list"),
-    "a weight that is a text": (entry("state_dict", WEIGHT), "1", "and is nothing"),
-    "a weight that is missing": (lambda content, _: content["state_dict"].pop(WEIGHT), None, "and is nothing"),
+    "a weight that is a text": (entry("state_dict", WEIGHT), "1", "but is nothing"),
+    "a weight that is missing": (lambda content, _: content["state_dict"].pop(WEIGHT), None, "but is nothing"),
     "complex weights": (entry("state_dict", WEIGHT), torch.ones(3, 64, dtype=torch.complex64), "is torch.complex64"),
     "one more weight": (entry("state_dict", "network.9.weight"), torch.ones(1), "must be nothing"),
 }

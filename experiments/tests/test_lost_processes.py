@@ -76,7 +76,9 @@ def test_a_process_is_lost(lost: str, met: bool, tmp_path: Path) -> None:
     os.kill(process.pid if lost == "first" else second, signal.SIGKILL)
     (line,) = ended(process)
     who = "the first process of this run was lost" if lost == "first" else "process 2 of 2 was lost: killed by signal 9"
-    assert line == (f"nn-parity: devices: {who}. The last checkpoint is good: go on with --resume {tmp_path / 'run'}.")
+    assert line == (
+        f"nn-parity: devices: {who}. The last checkpoint is good: continue with --resume {tmp_path / 'run'}."
+    )
     assert process.returncode == (-9 if lost == "first" else 2)
     if met and lost == "second":
         done = run(command("--resume", tmp_path / "run"))

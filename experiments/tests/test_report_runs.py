@@ -101,7 +101,7 @@ def test_findings_are_shown_and_what_is_missing_is_replayed_or_named(
         asked.extend(names)
         for name in names[1:]:
             write_replay(output / name)
-        return ["It needs data that are not here: <none>", *[""] * (len(names) - 1)]
+        return ["It needs data that are missing: <none>", *[""] * (len(names) - 1)]
 
     monkeypatch.setattr(replays, "RUNS", known)
     monkeypatch.setattr(replays, "_replayed", replayed)
@@ -110,7 +110,7 @@ def test_findings_are_shown_and_what_is_missing_is_replayed_or_named(
     assert f"nn-parity replay {asked[0]} mnist-mlp" in page.text
     assert "FAILED" in page.text
     assert "It does not hold" in Page(tmp_path / "site" / "replays" / "gan.html").text
-    assert "needs data that are not here: <none>" in Page(tmp_path / "site" / "replays" / f"{asked[0]}.html").text
+    assert "needs data that are missing: <none>" in Page(tmp_path / "site" / "replays" / f"{asked[0]}.html").text
     other = Page(tmp_path / "site" / "replays" / f"{asked[1]}.html")
     assert "It holds" in other.text
     assert "caught" in other.text

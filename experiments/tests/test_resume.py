@@ -314,7 +314,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
 
     monkeypatch.setattr(torch, "save", save)
     with pytest.raises(
-        TrainingError, match=r"last.ckpt cannot be written: .*No space left.* The one before it is unharmed"
+        TrainingError, match=r"last.ckpt cannot be written: .*No space left.* The previous one is intact"
     ):
         train(replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1))
     checkpoints = tmp_path / "torch" / "checkpoints"

@@ -80,7 +80,7 @@ def test_a_finished_run_is_not_destroyed(engine: str, folder: Path) -> None:
     done = nn_parity("train", "--engine", engine, "--lr", 0.01, "--output", folder)
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
-    assert f"{folder} holds a finished run. Go on with it by --resume {folder}, replace it with --over" in done.stderr
+    assert f"{folder} holds a finished run. Continue it with --resume {folder}, replace it with --over" in done.stderr
     assert content(folder) == before
 
 
@@ -194,7 +194,9 @@ def test_a_disk_that_is_full_after_the_last_checkpoint_costs_nothing(
     config = replace(CONFIG, engine=engine, validation=validation)
     with monkeypatch.context() as patch:
         full_disk_at(name, patch)
-        with pytest.raises(TrainingError, match=r"cannot be written: .*No space left.*go on with --resume") as caught:
+        with pytest.raises(
+            TrainingError, match=r"cannot be written: .*No space left.*continue with --resume"
+        ) as caught:
             train(replace(config, output=str(tmp_path / "full")))
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "full" / "metrics.json").exists()

@@ -1,1 +1,1 @@
-"""One network, one configuration, two engines: what trains, records, resumes and draws."""
+"""One network, one configuration, two engines: training, recording, resuming and plotting."""

@@ -10,7 +10,9 @@ import scratch
 
 
 class Augmentation(NamedTuple):
-    """How far images may go: `shift` in whole pixels along each axis, `rotate` in degrees, either way."""
+    """The largest movement of an image: `shift` in whole pixels along each axis, `rotate` in degrees, in both
+    directions.
+    """
 
     shift: int = 0
     rotate: float = 0.0
@@ -19,20 +21,20 @@ class Augmentation(NamedTuple):
         return self.shift > 0 or self.rotate > 0
 
     def draw(self, count: int, generator: scratch.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each image how far down, how far right, in pixels, and the angle in radians, counterclockwise."""
+        """The shift down and right of each image, in pixels, and its angle in radians, counterclockwise."""
         down, right = scratch.randint(-self.shift, self.shift + 1, (2, count), generator=generator)
         turns = scratch.rand(count, generator=generator, dtype=np.float64)
         return down, right, np.deg2rad(self.rotate) * (2 * turns - 1)
 
 
 def move(images: np.ndarray, down: np.ndarray, right: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Turn each image (N, H, W) around its center by its angle, then move it; what comes in from outside is 0.
+    """Turn each image (N, H, W) around its center by its angle, then move it; pixels from outside are 0.
 
     A pixel of the result looks up where it came from: moved back, then turned back,
 
         (v, u) = R(-angle) (row - center - down, column - center - right) + center
 
-    and mixes the four pixels around that point, each weighted by how near it is (bilinear interpolation). Without an
+    and mixes the four pixels around that point, each weighted by its distance (bilinear interpolation). Without an
     angle the point is a pixel, which is copied bit for bit.
     """
     n, h, w = images.shape

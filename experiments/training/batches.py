@@ -1,4 +1,4 @@
-"""Batches: epoch after epoch of images as tensors, in an order that can be taken up again in the middle."""
+"""Batches: epoch after epoch of images as tensors, in an order that can be resumed in the middle."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from experiments.training.devices import Share
 
 
 class Batches:
-    """The batches of `part` in the order of numbers that `order` draws from `generator`, anew for each epoch.
+    """The batches of `part` in the order that `order` draws from `generator` for each epoch.
 
     The order is that of DataLoader(shuffle=True, generator=generator), scratch's or torch's; a batch is gathered in one
-    statement, moved and turned if there is an augmentation, and handed over as (images, labels). Devices that share the
+    statement, moved and turned if there is an augmentation, and returned as (images, labels). Devices that share the
     work each get a part of every batch, the weight that makes the mean over the devices the mean over the batch, in the
     images' precision, and the size of the whole batch: (images, labels, weight, size).
 
-    `state_dict` is where the reading stands; a Batches that has loaded it goes on with the next batch, bit for bit.
-    `passed` has a fingerprint of the batches of each epoch so far.
+    `state_dict` holds the position; a Batches that has loaded it continues with the next batch, bit for bit. `passed`
+    has a fingerprint of the batches of each epoch so far.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Batches:
         self.moves = scratch.Generator().manual_seed(seed)
         self.mine = Share()
         self.passed: list[bytes] = []
-        self.position = 0  # batches of this epoch that have been handed over
+        self.position = 0  # batches of this epoch that have been returned
         self.epoch_start = _state(generator)
 
     def share(self, rank: int, world: int) -> None:
-        """Hand over part `rank` of `world` of every batch. All parts together are what one device would get."""
+        """Return part `rank` of `world` of every batch. All parts together are the batch of a single device."""
         self.mine.rank, self.mine.world = rank, world
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, complete enough to go on bit for bit, and kept when something fails."""
+"""Checkpoints: written completely or not at all, sufficient to resume bit for bit, and kept if anything fails."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from torch_impl.files import FileRefusedError, read_checkpoint, write_whole
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on: numbers that are no longer finite, a disk that is full."""
+    """A run that cannot continue: numbers that are no longer finite, a full disk."""
 
 
 class Interrupted(SystemExit):
-    """A run that was asked to stop, and has saved where it stands. The exit code is 128 + the signal's number."""
+    """A run that was asked to stop and has saved its state. The exit code is 128 + the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -33,7 +33,7 @@ class Interrupted(SystemExit):
 
 
 class SafeIO(TorchCheckpointIO):
-    """A file appears under its name only when all of it is on the disk; what stood there before stays until then.
+    """A file appears under its name only when all of it is on the disk; until then an older file stays.
 
     Loading never runs code: weights_only=True.
     """
@@ -45,7 +45,7 @@ class SafeIO(TorchCheckpointIO):
             write_whole(path, lambda file: torch.save(checkpoint, file))
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             raise TrainingError(
-                f"checkpoint: {path} cannot be written: {error}. The one before it is unharmed. Is the disk full?"
+                f"checkpoint: {path} cannot be written: {error}. The previous one is intact. Is the disk full?"
             ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
@@ -53,13 +53,13 @@ class SafeIO(TorchCheckpointIO):
         loops = checkpoint.get("loops")
         place = loops.get("fit_loop") if isinstance(loops, dict) else None
         if not isinstance(place, dict) or not {"epoch_progress", "epoch_loop.batch_progress"} <= place.keys():
-            raise TrainingError(f"checkpoint: {path} is damaged: it does not say where the training stood.")
+            raise TrainingError(f"checkpoint: {path} is damaged: it does not hold the state of the training.")
         _bring_home(checkpoint, Path(path).parent)
         return checkpoint
 
 
 def _bring_home(checkpoint: dict[str, Any], folder: Path) -> None:
-    """Lightning's ModelCheckpoint forgets which epoch was best if its folder was moved: give it the paths of now."""
+    """Lightning's ModelCheckpoint forgets which epoch was best if its folder was moved: give it the current paths."""
     callbacks, home = checkpoint.get("callbacks"), os.path.realpath(folder)
     for name, state in callbacks.items() if isinstance(callbacks, dict) else ():
         if not str(name).startswith("ModelCheckpoint") or not isinstance(state, dict):
@@ -106,7 +106,7 @@ def _are_figures(curves: Any) -> bool:
 
 
 class WhereItStands(lightning.Callback):
-    """Where the reading of the batches stands, and every global random stream that a step may draw from, by process.
+    """The position in the batches, and every global random stream that a step may draw from, by process.
 
     Lightning restores a loader's state_dict in the middle of an epoch but not at its end, so the batches are kept here.
     """
@@ -138,7 +138,7 @@ class WhereItStands(lightning.Callback):
 
 
 class SaveLast(Checkpoint):
-    """Writes `path` every so many steps, after each epoch, and before it obeys Ctrl-C or SIGTERM.
+    """Writes `path` every few steps, after each epoch, and before it stops at Ctrl-C or SIGTERM.
 
     A signal waits for the end of the step, so what is saved is never half a step; a second one does not wait.
     Numbers that are not finite are never saved: the run stops, and the last good checkpoint stays.
@@ -159,7 +159,7 @@ class SaveLast(Checkpoint):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *arguments: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            return  # the epoch is about to be judged, and then saved
+            return  # the epoch will be judged and then saved
         stopping = self.agreed(trainer)
         if stopping or trainer.global_step % self.every == 0:
             self.save(trainer, module)
@@ -173,7 +173,7 @@ class SaveLast(Checkpoint):
             self.obey()
 
     def agreed(self, trainer: lightning.Trainer) -> bool:
-        """Whether any process was told to stop: they save together, or they would wait for each other for ever."""
+        """Whether any process was told to stop: they save together, or they would wait for each other forever."""
         return trainer.strategy.reduce_boolean_decision(self.stopping is not None, all=False)
 
     def obey(self) -> None:
@@ -206,12 +206,12 @@ class SaveLast(Checkpoint):
 
 
 def not_finite(module: Any, images: torch.Tensor | None = None) -> TrainingError:
-    """What to say when a loss, or a weight, is no longer finite: the step, the layer, and what is left."""
+    """The message if a loss or a weight is no longer finite: the step, the layer, and what is still finite."""
     losses = torch.stack(module.losses)
     bad = torch.nonzero(~torch.isfinite(losses))
     step = int(bad[0]) + 1 if len(bad) else len(losses)
     what = f"the loss is {float(losses[step - 1])}" if len(bad) else "the update made weights that are not finite"
-    return TrainingError(f"step {step}: {what}. {_where(module.network, images)} Lower --lr, or look at the data.")
+    return TrainingError(f"step {step}: {what}. {_where(module.network, images)} Lower --lr, or check the data.")
 
 
 def _where(network: torch.nn.Module, images: torch.Tensor | None) -> str:
@@ -228,7 +228,7 @@ def _where(network: torch.nn.Module, images: torch.Tensor | None) -> str:
 
 
 def _first_layer(network: Any, images: torch.Tensor) -> str | None:
-    """Run the layers, scratch's or torch's own, with a look at each output."""
+    """Run the layers, scratch's or torch's own, and check each output."""
     own = getattr(network, "scratch_module", network)
     look: Callable[[Any], bool] = lambda y: not bool(torch.isfinite(torch.as_tensor(y)).all())  # noqa: E731
     x: Any = images if own is network else images.numpy()

@@ -1,4 +1,4 @@
-"""torch.compile for a network: all of it where torch can, else the children that it can, and a record of both."""
+"""torch.compile for a network: all of it if torch can, else the children that it can, and a record of both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Compute = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass
 class Compilation:
-    """What torch.compile makes of a network.
+    """What torch.compile does with a network.
 
     compiled   "the network", or the children that are compiled one by one
-    eager      what torch leaves to its eager self: an LSTM, for one, which torch.compile skips without a word
-    graphs     how many graphs have been compiled so far; each batch size of its own may need one
+    eager      the children that stay eager, such as an LSTM, which torch.compile skips without a warning
+    graphs     the number of graphs compiled so far; each different batch size may need one
     """
 
     compiled: list[str] = field(default_factory=list)
@@ -38,10 +38,10 @@ class Compilation:
 
 
 def compiled(network: torch.nn.Module, images: torch.Tensor) -> tuple[Compute, Compilation]:
-    """The network as a function that torch.compile has, as far as it can, made faster. Its state_dict stays as it is.
+    """The network as a function that torch.compile has compiled as far as possible. Its state_dict is unchanged.
 
     `torch.nn.Module.compile` does nothing for a Sequential (torch 2.13), so what is compiled is a function that calls
-    it. A trial on `images`, on a copy and without a compiler behind it, finds out what torch can trace.
+    it. A trial on `images`, with a copy and without a compiler backend, shows what torch can trace.
     """
     found = Compilation()
     if _traceable(copy.deepcopy(network), images):

@@ -14,7 +14,7 @@ import scratch
 
 
 def conditions() -> dict[str, Any]:
-    """As it is recorded with a run, to be compared when the run goes on elsewhere."""
+    """The conditions as recorded with a run, for comparison when the run continues elsewhere."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -28,12 +28,12 @@ def conditions() -> dict[str, Any]:
 
 
 def blas_threads() -> int | None:
-    """The threads of NumPy's matrix products; None if it uses a library that does not say."""
+    """The threads of NumPy's matrix products; None if its library does not report them."""
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=None)
 
 
 def changes(before: Any, now: dict[str, Any]) -> str:
-    """What a run began with and what it goes on with, as a text; empty if nothing differs, or nothing is known."""
+    """The differences between the conditions of a run before and now; empty if nothing differs or is known."""
     if not isinstance(before, dict):
         return ""
     changed = [name for name in now if name in before and before[name] != now[name]]

@@ -46,9 +46,9 @@ def option(default: Any, help: str, choices: Any = None) -> Any:
 
 @dataclass(kw_only=True)
 class Config:
-    """One training run. Values are checked and brought into one form: text that spells a number becomes the number.
+    """One training run. Values are checked and normalized: text that spells a number becomes the number.
 
-    Raises    ConfigError naming the option, what is allowed, and what came.
+    Raises    ConfigError naming the option, the allowed values, and the given one.
     """
 
     data: str = option("digits", "data set", DATA)
@@ -63,19 +63,19 @@ class Config:
     batch_size: int = option(64, "images in a batch, over all devices together")
     optimizer: str = option("adam", "update rule", OPTIMIZERS)
     lr: float = option(1e-3, "learning rate, the highest one of a schedule")
-    weight_decay: float = option(0.0, "pull of the weights towards 0")
+    weight_decay: float = option(0.0, "decay of the weights towards 0")
     momentum: float = option(0.0, "momentum of sgd and rmsprop")
     scheduler: str = option("constant", "learning rate over the run; step divides by 10 after each third", SCHEDULERS)
     label_smoothing: float = option(0.0, "share of every label that is spread over all classes")
     shift: int = option(0, "move training images at random by up to this many pixels")
     rotate: float = option(0.0, "turn training images at random by up to this many degrees")
-    seed: int = option(0, "the one number that weights, order and masks come from")
+    seed: int = option(0, "the seed of weights, order and masks")
     dtype: str = option("float32", "precision of the numbers", DTYPES)
-    precision: str = option("32", "torch's arithmetic in float32 runs, mixed ones are faster on GPUs", PRECISIONS)
+    precision: str = option("32", "torch's arithmetic in float32 runs; mixed precision is faster on GPUs", PRECISIONS)
     accelerator: str = option("cpu", "where torch computes; NumPy computes on the CPU", ACCELERATORS)
     devices: int = option(1, "processes or GPUs that share each batch, with strategy ddp")
     strategy: str = option("auto", "how devices work together", STRATEGIES)
-    compile: bool = option(False, "compile torch's network for the training steps; the first one then takes long")
+    compile: bool = option(False, "compile torch's network for the training steps; the first step then takes long")
     deterministic: bool = option(True, "only algorithms that give the same bits each time")
     validation: float = option(0.0, "share of the training set held back to judge each epoch; 0 judges on the test set")
     patience: int | None = option(None, "stop after this many epochs without a lower validation loss")
@@ -115,7 +115,7 @@ class Config:
         self._check_together()
 
     def _check_together(self) -> None:
-        """What single options allow and together makes no sense."""
+        """Combinations of options that are not allowed."""
         numpy = self.engine != "torch"
         if self.engine == "scratch" and self.accelerator == "gpu":
             raise ConfigError("accelerator: NumPy runs on the CPU, got engine scratch on gpu. Use torch, or cpu.")
@@ -158,7 +158,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """A config from named values; a name that is no option is refused."""
+        """A config from named values; an unknown name is refused."""
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
@@ -170,7 +170,7 @@ class Config:
 
     @classmethod
     def values_from_yaml(cls, path: str | Path) -> dict[str, Any]:
-        """The values that a YAML file sets, each a number, a text or a list of them; nothing else is built."""
+        """The values that a YAML file sets, each a number, a string or a list of them; nothing else is built."""
         from experiments.training import config_file
 
         try:
@@ -185,7 +185,7 @@ class Config:
 
 
 def _shown(value: Any) -> str:
-    """A value that may be anything, short enough for a line."""
+    """Any value, shortened to fit into a line."""
     return reprlib.repr(value)
 
 
@@ -227,7 +227,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _path(name: str, value: Any) -> str | None:
-    """The text of a path; of a number or a list somebody meant something else."""
+    """The text of a path; a number or a list is refused."""
     if value is None:
         return None
     if not isinstance(value, str | os.PathLike):
@@ -252,7 +252,7 @@ def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> 
 
 
 def _count(name: str, value: Any) -> int:
-    """How many there are of something that may be many, but not without end."""
+    """A count with an upper bound."""
     count = _whole(name, value, 1)
     if count > MOST:
         raise ConfigError(f"{name}: must be at most {MOST}, got {_shown(count)}.")

@@ -1,7 +1,7 @@
-"""Config files: YAML 1.2 with its core schema (chapter 10.3 of the specification), and of it only what a config needs.
+"""Config files: YAML 1.2 with its core schema (chapter 10.3 of the specification), reduced to what a config needs.
 
 PyYAML's SafeLoader reads YAML 1.1, in which `yes` is true, 010 is 8 and 1:30 is 90. Here true and false alone are
-booleans, 010 is 10 (0o10 is 8), 1e-3 is a number, and whatever is neither null, a boolean nor a number is text.
+booleans, 010 is 10 (0o10 is 8), 1e-3 is a number, and anything that is neither null, a boolean nor a number is text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CORE = (  # tag, what the text looks like, its first characters
 
 
 class FileError(ValueError):
-    """A config file that is not read; the text says why."""
+    """A config file that is refused; the text says why."""
 
 
 class Loader(yaml.SafeLoader):
@@ -85,7 +85,7 @@ def text_of(values: dict[str, Any]) -> str:
 
 
 def _check_lines(path: str | Path, node: Any) -> None:
-    """Refuse what a config has no use for before it is built: anchors that multiply, keys that come twice."""
+    """Refuse what a config does not need before it is built: anchors that multiply, duplicate keys."""
     if node is None or node.id != "mapping":
         kind = {"sequence": "list", "scalar": "text"}.get(getattr(node, "id", ""), "nothing")
         raise FileError(f"{path} must hold lines such as 'epochs: 5', got {kind}.")
@@ -94,7 +94,7 @@ def _check_lines(path: str | Path, node: Any) -> None:
         parts = [key, *value.value] if value.id == "sequence" else [key, value]
         line = key.start_mark.line + 1
         if any(part.id != "scalar" or len(part.value) > LONGEST_VALUE for part in parts):
-            raise FileError(f"{path}, line {line}: a value is a number, a short text or a list of them.")
+            raise FileError(f"{path}, line {line}: a value must be a number, a short text or a list of them.")
         if key.value in seen:
-            raise FileError(f"{path}, line {line}: {key.value!r} stands there twice.")
+            raise FileError(f"{path}, line {line}: duplicate key {key.value!r}.")
         seen.add(key.value)

@@ -1,6 +1,6 @@
 """The images: scikit-learn's digits, embedded, and MNIST, downloaded or read from a folder. All in memory.
 
-MNIST is accepted by its content, the uncompressed bytes, whichever mirror, folder or compression they come from.
+MNIST is accepted by its content, the uncompressed bytes, from any mirror, folder or compression.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-TIMEOUT = 30.0  # seconds that a mirror may stay silent
-LIMIT = 600.0  # seconds that it may take over one file
+TIMEOUT = 30.0  # longest silence of a mirror, in seconds
+LIMIT = 600.0  # longest download of one file, in seconds
 FIX = f"Put the four .gz files of MNIST in a folder and name it with --data-dir or the environment variable {DATA_DIR}."
 
 
 class DataError(RuntimeError):
-    """Data that is not there, or not what it should be."""
+    """Data that is missing or wrong."""
 
 
 class Part(NamedTuple):
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
 
 class ImageData(NamedTuple):
-    """What is trained on, and what is held back."""
+    """The training part and the part held back."""
 
     train: Part
     test: Part
@@ -71,7 +71,7 @@ def load(name: str, data_dir: str | Path | None = None, dtype: str = "float32") 
 
 
 def split(part: Part, fraction: float) -> tuple[Part, Part]:
-    """Hold back this fraction of every class; the same images each time, whatever is seeded elsewhere."""
+    """Hold back this fraction of every class; the same images each time, independent of other seeds."""
     from sklearn.model_selection import train_test_split
 
     every = np.arange(len(part.labels))
@@ -111,7 +111,7 @@ class IdxFile:
 
     @property
     def longest(self) -> int:
-        """Bytes on the disk, plain or packed: what cannot be compressed grows by 5 bytes in 65535, and has a header."""
+        """Bytes on the disk, plain or packed: incompressible data grows by 5 bytes in 65535, plus a header."""
         return self.length + self.length // 1000 + 2**12
 
 
@@ -136,7 +136,7 @@ def mnist(
     Read from `data_dir`, else from the folder that NN_PARITY_DATA names, else downloaded once from the mirrors into
     `cache` (the user's cache folder by default). A file enters the cache under its name only when its content is right.
 
-    Raises    DataError naming the file, what was expected, what came, and what to do.
+    Raises    DataError naming the file, the expected content, the content found, and what to do.
     """
     folder = data_dir or os.environ.get(DATA_DIR)
     if folder:
@@ -152,7 +152,7 @@ def _from_folder(folder: Path, file: IdxFile) -> np.ndarray:
     if not folder.is_dir():
         raise DataError(f"MNIST: there is no folder {folder}. {FIX}")
     for path in (folder / f"{file.name}.gz", folder / file.name):
-        if os.path.lexists(path):  # a link that leads nowhere is named, not passed over
+        if os.path.lexists(path):  # a broken link is reported, not skipped
             try:
                 return _read(path, file)
             except DataError as error:
@@ -163,7 +163,7 @@ def _from_folder(folder: Path, file: IdxFile) -> np.ndarray:
 def _from_cache(
     file: IdxFile, mirrors: Sequence[str], cache: str | Path | None, timeout: float, limit: float
 ) -> np.ndarray:
-    """The file in the cache; if it is not there, or not right, from the mirrors. One process at a time fetches."""
+    """The file in the cache; if it is missing or wrong, from the mirrors. One process at a time downloads."""
     import filelock
 
     if cache is None:
@@ -189,7 +189,7 @@ def _from_cache(
 def _from_mirrors(
     file: IdxFile, mirrors: Sequence[str], timeout: float, limit: float, path: Path
 ) -> tuple[bytearray, np.ndarray]:
-    """The file, as it came and unpacked, from the first mirror whose file is right."""
+    """The file, as received and unpacked, from the first mirror with the right file."""
     failures = []
     for mirror in mirrors:
         url = f"{mirror}{path.name}"
@@ -206,7 +206,7 @@ def _from_mirrors(
 
 
 def _read(path: Path, file: IdxFile) -> np.ndarray:
-    """The array in a file, plain or packed by gzip. Raises DataError, saying only what is wrong with the content."""
+    """The array in a file, plain or packed by gzip. Raises DataError, which describes only the content."""
     try:
         with opened(path, file.longest) as stream:
             return _unpack(stream, file)

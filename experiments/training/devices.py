@@ -1,7 +1,7 @@
-"""Several processes that share each batch: which part each of them has, and that none outlives the others.
+"""Several processes that share each batch: which part each of them has, and the watch that ends all if one is lost.
 
 Lightning starts the further processes by running the command again. Each of them watches the one that started it, and
-that one watches all of them, from their first moment: whoever is left alone says so, and ends.
+that one watches all of them, from their first moment: a process that is left alone reports it and ends.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 OUTPUT = "NN_PARITY_OUTPUT"  # tells the further processes where the first one writes
-PARENT = "NN_PARITY_PARENT"  # and which one it is
+PARENT = "NN_PARITY_PARENT"  # and its process id
 PAUSE = 0.1  # seconds between two looks at the others
-GRACE = 5.0  # seconds in which a process that lost the others lets its watch say which one, or ends as they did
-LEAVE = 60.0  # seconds that a process may take to leave when all is done
-STOPPED = (130, 143)  # exit codes of a process that was told to stop; it tells the others, which stop too
+GRACE = 5.0  # seconds that a process without the others leaves its watch to report the lost one, or to end likewise
+LEAVE = 60.0  # seconds that a process may take to end after the common work
+STOPPED = (130, 143)  # exit codes of a process that was told to stop; it stops the others too
 
 
 @dataclass
@@ -57,13 +57,13 @@ class _Launcher(_SubprocessScriptLauncher):
         os.environ[PARENT] = str(os.getpid())
         super()._call_children_scripts()
         watch_children(self.procs)
-        self.procs = []  # Lightning's own watch kills this process as well, without a word: it finds nothing to watch
+        self.procs = []  # empty for Lightning's own watch, which would kill this process too, without a message
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 children: list[subprocess.Popen[bytes]] = []
-over = threading.Event()  # this process has nothing more to do with the others
+over = threading.Event()  # this process no longer needs the others
 
 
 def watch_parent() -> None:
@@ -74,7 +74,7 @@ def watch_parent() -> None:
 
 
 def watch_children(started: list[subprocess.Popen[bytes]]) -> None:
-    """In the first process: end when another one has ended before its time."""
+    """In the first process: end when another one has ended early."""
     children[:] = started
     over.clear()
     stopped: dict[int, float] = {}
@@ -86,7 +86,7 @@ def watch_children(started: list[subprocess.Popen[bytes]]) -> None:
             if code in STOPPED and time.monotonic() - stopped.setdefault(number, time.monotonic()) < GRACE:
                 continue
             if code > 0:
-                return code, ""  # it has said itself why
+                return code, ""  # it has reported the reason itself
             return 2, f"process {number} of {len(children) + 1} was lost: killed by signal {-code}"
         return None
 
@@ -102,17 +102,17 @@ def _watch(look: Callable[[], tuple[int, str] | None]) -> None:
                 end_children()
                 if what:
                     print(f"nn-parity: {lost(what)}", file=sys.stderr, flush=True)
-                os._exit(code)  # the main thread may wait in a library call for ever
+                os._exit(code)  # the main thread may wait in a library call forever
 
     threading.Thread(target=work, name="watch", daemon=True).start()
 
 
 def lost(what: str) -> str:
-    return f"devices: {what}. The last checkpoint is good: go on with --resume {os.environ.get(OUTPUT, 'DIR')}."
+    return f"devices: {what}. The last checkpoint is good: continue with --resume {os.environ.get(OUTPUT, 'DIR')}."
 
 
 def end_children() -> None:
-    """End what is left of the other processes, from the first one."""
+    """End the remaining processes, from the first one."""
     over.set()
     for child in children:
         if child.poll() is None:
@@ -120,7 +120,7 @@ def end_children() -> None:
 
 
 def part() -> None:
-    """At the end of the common work: nobody is watched any more; the first process waits for the others to leave."""
+    """At the end of the common work: watching ends; the first process waits for the others to end."""
     over.set()
     for child in children:
         try:

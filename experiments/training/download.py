@@ -1,4 +1,4 @@
-"""One file over HTTP into memory, within a length and a time, from a server that may do anything."""
+"""One file over HTTP into memory, of limited length and time, from an untrusted server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ MOVED = (301, 302, 303, 307, 308)
 
 
 class DownloadError(RuntimeError):
-    """A download that did not come to its end, and why."""
+    """A download that failed, and why."""
 
 
 def fetch(url: str, most: int, silence: float, limit: float, progress: bool = False) -> bytearray:
-    """The body of the answer: at most so many bytes, never `silence` seconds without one, and all in `limit` seconds.
+    """The body of the answer: at most `most` bytes, never `silence` seconds without one, and all within `limit`
+    seconds.
 
-    A thread of its own does the asking, as a server can stretch a single line of its answer over hours. Past the limit
-    nobody waits for it any more; it stops with the next byte, or silence.
+    A separate thread sends the request, as a server can stretch a single line of its answer over hours. After the limit
+    the thread is abandoned; it stops with the next byte, or silence.
 
     Raises    DownloadError saying what the server did.
     """
@@ -53,14 +54,14 @@ def fetch(url: str, most: int, silence: float, limit: float, progress: bool = Fa
         raise DownloadError(_too_long(limit)) from None
     if isinstance(answer, bytearray):
         return answer
-    reason = getattr(answer, "reason", answer)  # urllib wraps what the system says
+    reason = getattr(answer, "reason", answer)  # urllib wraps the system's error
     if isinstance(reason, TimeoutError):
         raise DownloadError(f"timed out: it was silent for {silence:g} s") from answer
     raise DownloadError(printable(reason) or type(answer).__name__) from answer
 
 
 def _body(url: str, most: int, silence: float, limit: float, progress: bool) -> bytearray:
-    """Follow redirections, without reading what such an answer says besides, to the body."""
+    """Follow redirections, without reading their bodies, to the final body."""
     opener, start = _opener(), time.monotonic()
     for _ in range(REDIRECTS + 1):
         if urlsplit(url).scheme not in ("http", "https"):
@@ -103,7 +104,7 @@ def _opener() -> OpenerDirector:
     try:
         import certifi
     except ImportError:
-        pass  # the system's certificates alone
+        pass  # only the system's certificates
     else:
         trusted.load_verify_locations(certifi.where())
     opener = OpenerDirector()

@@ -1,6 +1,6 @@
-"""The engines as Lightning drives them: a torch module, a torch optimizer and batches of tensors, whoever computes.
+"""The engines as Lightning drives them: a torch module, a torch optimizer and batches of tensors for either engine.
 
-Torch's are its own. Scratch's are NumPy's, seen through the bridge: the tensors are views of the NumPy arrays.
+Torch uses its own. scratch uses NumPy through the bridge: the tensors are views of the NumPy arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch_impl.bridge import TorchModule, TorchOptimizer, TorchScheduler, array
 
 
 class Driven:
-    """What Lightning asks an engine for."""
+    """What Lightning needs from an engine."""
 
     engine: Engine
 
@@ -122,7 +122,7 @@ def hyperparameters(config: Config) -> dict[str, float]:
 def schedule(lib: Any, config: Config, optimizer: Any, steps: int) -> Any:
     """The learning rate over `steps` steps, at its highest config.lr; None if it is constant.
 
-    Momentum stays as it is: one cycle of it would turn the twin's Adam into another rule for half of the run.
+    Momentum is constant: cycling it would turn the twin's Adam into another rule for half of the run.
     """
     rates = lib.optim.lr_scheduler
     if config.scheduler == "onecycle":
@@ -144,6 +144,6 @@ def fingerprint(network: torch.nn.Module) -> str:
 
 
 def chosen(config: Config) -> list[Driven]:
-    """The engines that a config asks for."""
+    """The engines that a config selects."""
     engines = (DrivenScratch(), DrivenTorch())
     return [driven for driven in engines if config.engine in (driven.name, "both")]

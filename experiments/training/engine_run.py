@@ -43,7 +43,7 @@ class Run:
         self.start_from: Path | None = None
 
     def restore(self) -> None:
-        """Find out whether this engine has finished, or where it stood, in this very run.
+        """Find out whether this engine has finished this run, or where it stopped.
 
         Raises    TrainingError if the files are damaged, or those of another run.
         """
@@ -55,7 +55,7 @@ class Run:
             self.start_from = self.last
             refuse_foreign(_of(before, "config"), self.config, self.last)
         if (self.folder / "finished.json").exists():
-            config = finished_config(self.folder)  # older versions did not write it: the checkpoint says it
+            config = finished_config(self.folder)  # older versions did not write it: then the checkpoint has it
             config = _of(before, "config") if config is None else config
             refuse_foreign(config, self.config, self.folder / "finished.json")
             if _of(config, "epochs") == self.config.epochs:
@@ -69,7 +69,7 @@ class Run:
             )
 
     def outcome(self) -> EngineRun:
-        """What the engine did, in this start or in an earlier one."""
+        """The engine's outcome, from this start or an earlier one."""
         if self.finished:
             return self.finished
         self.build()
@@ -111,7 +111,7 @@ class Run:
         )
 
     def fit(self) -> None:
-        """Train what is left to train; nothing, if an earlier start was stopped after its last step."""
+        """Train the remaining steps; none, if an earlier start was stopped after its last step."""
         config, torchs = self.config, self.driven.name == "torch"
         epochs = read(self.start_from)["curves"]["epochs"] if self.start_from else []
         self.trainer = lightning.Trainer(
@@ -140,28 +140,28 @@ class Run:
         self.seconds = time.perf_counter() - start
 
     def readable(self, error: Exception) -> Exception:
-        """What made the training stop, as the one line that the user sees; a fault of the program as it is."""
+        """The error that stopped the training, as one line for the user; a fault of the program unchanged."""
         if self.config.devices > 1 and is_loss_of_others(error):
-            time.sleep(GRACE)  # this process ends meanwhile, if its watch finds out which one it was
+            time.sleep(GRACE)  # this process ends during this time if its watch finds the lost one
             end_children()
             return TrainingError(lost(f"the processes do not reach each other: {printable(error)}"))
         end_children()
         reason = why_not(error)
         if reason:
-            return TrainingError(f"compile: torch cannot compile here: {printable(reason)}. Leave --compile out.")
+            return TrainingError(f"compile: torch cannot compile here: {printable(reason)}. Omit --compile.")
         if self.start_from is None or self.lit.started or isinstance(error, TrainingError):
             return error
         return TrainingError(f"checkpoint: {self.start_from} does not fit this run: {printable(error)}.")
 
     def evaluate(self) -> None:
-        """Judge the test images: by the best checkpoint if other images chose it, else by the weights at the end."""
+        """Judge the test images: with the best checkpoint if other images selected it, else with the final weights."""
         lit = self.lit
-        self.losses, self.epochs = torch.stack(lit.losses).tolist(), lit.epochs  # a checkpoint loaded next has its own
+        self.losses, self.epochs = torch.stack(lit.losses).tolist(), lit.epochs  # a checkpoint loaded later has its own
         if self.prepared.judge_name == "validation":
             self.trainer.test(lit, self.module, ckpt_path=self.best, weights_only=True, verbose=False)
             self.test = lit.figures("test")
         else:
-            if not lit.predicted:  # nothing was left to train, so the last epoch was judged in an earlier start
+            if not lit.predicted:  # no training was left, so the last epoch was judged in an earlier start
                 self.trainer.loggers = []
                 self.trainer.validate(lit, self.module, verbose=False)
             self.test = self.epochs[-1]

@@ -1,4 +1,4 @@
-"""The folder that a run writes into: found or made, held against other runs, and cleared of an earlier one."""
+"""The folder that a run writes into: found or made, locked against other runs, and cleared of an earlier one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CONFIG = "config.yaml"
 PICTURES = ("curves.png", "epochs.png", "confusion.png", "classes.png")
 CHECKPOINTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
 RECORDS = ("steps.csv", "predictions.csv", "mistakes.png", "logs/metrics.csv", "logs/hparams.yaml")
-PLACES = ("output", "data_dir")  # options that say where files are: a run may move
+PLACES = ("output", "data_dir")  # options for the places of files: a run may be moved
 
 
 @contextmanager
 def alone_in(output: Path) -> Iterator[None]:
-    """Hold the folder: a second run in it would mix with the first."""
+    """Lock the folder: a second run in it would mix with the first."""
     import filelock
 
     if is_child():
-        yield  # a process of the run that holds it
+        yield  # a process of the run that holds the lock
         return
     lock = filelock.FileLock(output / ".lock", timeout=0)
     try:
@@ -46,7 +46,7 @@ def alone_in(output: Path) -> Iterator[None]:
 
 @contextmanager
 def readable_errors(output: Path) -> Iterator[None]:
-    """What the operating system says against writing, as one sentence."""
+    """The operating system's error on writing, as one sentence."""
     try:
         yield
     except OSError as error:
@@ -75,7 +75,7 @@ def output_folder(config: Config) -> Path:
 
 
 def _new_folder(parent: Path, stem: str) -> Path:
-    """The first number that is free; two runs that start at once get two folders."""
+    """The first free number; two runs that start at once get two folders."""
     number = 1
     while True:
         path = parent / f"{stem}-{number}"
@@ -88,24 +88,24 @@ def _new_folder(parent: Path, stem: str) -> Path:
 
 
 def refuse_links(folder: Path) -> None:
-    """A run that goes on writes where the files of an earlier start stand: none of them may lead out of the folder."""
+    """A resumed run writes over the files of an earlier start: none of them may be a link out of the folder."""
     inside = os.path.realpath(folder)
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
-                raise TrainingError(f"resume: {path} is a link out of {folder}. Put there what it leads to.")
+                raise TrainingError(f"resume: {path} is a link out of {folder}. Replace it by its target.")
 
 
 # --- an earlier run in the same folder --------------------------------------------------------------------------------
 
 
 def engines() -> list[str]:
-    """The names of the engines, which are those of their folders."""
+    """The names of the engines and of their folders."""
     return [name for name in ENGINES if name != "both"]
 
 
 def refuse_another(output: Path) -> None:
-    """A new run would destroy what an earlier one learned.
+    """Refuse a new run that would destroy an earlier one.
 
     Raises    ConfigError if the folder holds results or a checkpoint.
     """
@@ -113,13 +113,13 @@ def refuse_another(output: Path) -> None:
     learned = (output / name / file for name in engines() for file in ("finished.json", *CHECKPOINTS))
     if finished or any(path.exists() for path in learned):
         raise ConfigError(
-            f"output: {output} holds {'a finished' if finished else 'an unfinished'} run. Go on with it by --resume "
+            f"output: {output} holds {'a finished' if finished else 'an unfinished'} run. Continue it with --resume "
             f"{output}, replace it with --overwrite, or choose another folder with --output."
         )
 
 
 def clear(output: Path) -> None:
-    """Remove what an earlier run of any engine wrote here, and nothing else: first what says that it had finished."""
+    """Remove only the files that an earlier run of any engine wrote here, first those that mark it as finished."""
     clear_verdicts(output)
     names = [CONFIG, *(f"{engine}/{file}" for engine in engines() for file in (*CHECKPOINTS, *RECORDS))]
     for path in (output / name for name in names):
@@ -131,7 +131,7 @@ def clear(output: Path) -> None:
 
 
 def clear_verdicts(output: Path) -> None:
-    """Remove what says how a run ended; its checkpoints stay."""
+    """Remove the files that record the end of a run; its checkpoints stay."""
     for name in (*(f"{engine}/finished.json" for engine in engines()), "metrics.json", *PICTURES):
         (output / name).unlink(missing_ok=True)
 
@@ -140,7 +140,7 @@ def clear_verdicts(output: Path) -> None:
 
 
 def write_config(config: Config, output: Path) -> None:
-    """The options of the run, without the folder: used again, the file must not aim at the run that wrote it."""
+    """The options of the run, without the folder: a reused file must not point to the run that wrote it."""
     values = Config.from_dict({**asdict(config), "output": None})
     write_whole(output / CONFIG, lambda file: file.write(values.to_yaml().encode()))
 
@@ -150,12 +150,12 @@ def read_config(folder: Path) -> Config:
 
 
 def deciding(config: Config) -> dict[str, Any]:
-    """The options that decide what a run computes, as they are written beside it."""
+    """The options that determine the computation of a run, as written beside it."""
     return {name: value for name, value in asdict(config).items() if name not in PLACES}
 
 
 def refuse_foreign(there: Any, config: Config, path: Path) -> None:
-    """What a file was trained with must be what the run is trained with; an option it does not know had its default.
+    """A file's options must equal those of the run; an option that the file lacks had its default.
 
     The number of epochs may differ if the learning rate is constant: then every step of the shorter run is one of the
     longer one.
@@ -172,5 +172,5 @@ def refuse_foreign(there: Any, config: Config, path: Path) -> None:
             differ.append(f"{name} {printable(repr(before), 40)} there, {value!r} in {CONFIG}")
     if differ:
         raise TrainingError(
-            f"resume: {path} belongs to another run: {'; '.join(differ)}. Train anew into another folder with --output."
+            f"resume: {path} belongs to another run: {'; '.join(differ)}. Train it into another folder with --output."
         )

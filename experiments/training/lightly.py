@@ -1,4 +1,4 @@
-"""Lightning, kept quiet: its logs, its notices, and the switches of torch that it turns."""
+"""Lightning without noise: its logs, its notices, and the switches of torch that it changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.training.config import Config
 
 
 def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
-    """A CSV file with a row for each epoch, those before a resumption included, and TensorBoard's if that is there."""
+    """A CSV file with a row for each epoch, those before a resumption included, and TensorBoard's if installed."""
     to_csv = CSVLogger(folder, name="logs", version="")
     for number, figures in enumerate(epochs):
         logged = {
@@ -28,7 +28,9 @@ def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
 
 @contextmanager
 def quiet_and_deterministic(config: Config) -> Iterator[None]:
-    """Lightning without its notices, cuDNN without TF32 if it is to be deterministic; torch as before afterwards."""
+    """Lightning without its notices, cuDNN without TF32 if the run is deterministic; torch's settings are restored
+    afterwards.
+    """
     switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
     loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]

@@ -39,10 +39,10 @@ class LitClassifier(lightning.LightningModule):
     """A network, a loss and an optimizer; it keeps the loss of every step and the figures of every epoch.
 
     `make_optimizer(network)` gives the optimizer and, or None, the schedule that is stepped after each batch.
-    `judge` says what the images are that judge each epoch, "validation" or "test", and names the figures. They are
-    judged by `judging`, the loss without label smoothing. `run` says in a checkpoint what is being trained. `share` is
-    told the size of each batch of which this process has a part. `compute` is the network as training steps call it,
-    compiled for example; by default itself.
+    `judge` is the kind of images that judge each epoch, "validation" or "test", and names the figures. They are judged
+    by `judging`, the loss without label smoothing. `run` identifies the run in a checkpoint. `share` receives the size
+    of each batch of which this process has a part. `compute` is the network as training steps call it, for example
+    compiled; by default the network itself.
 
     Raises    TrainingError when a loss is not finite; it names the step and the layer.
     """
@@ -74,7 +74,7 @@ class LitClassifier(lightning.LightningModule):
         self.started = False
 
     def on_train_start(self) -> None:
-        self.started = True  # all that a checkpoint holds has been taken over
+        self.started = True  # everything in a checkpoint has been restored
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.network(images)
@@ -90,14 +90,14 @@ class LitClassifier(lightning.LightningModule):
         if shared:
             weight, self.share.whole = shared
         logits = self.compute(images)
-        if not len(labels):  # the last batch of an epoch may be too small for every device to have a part
+        if not len(labels):  # the last batch of an epoch may be too small to give every device a part
             loss = logits.sum() * 0
         else:
             loss = self.criterion(logits, labels)
         if shared:
             loss = loss * weight
         self.losses.append(self._over_all_devices(loss.detach()))
-        if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU is asked at each checkpoint, not each step
+        if loss.device.type == "cpu" and not torch.isfinite(loss):  # on a GPU this is checked at checkpoints
             raise not_finite(self, images)
         return loss
 
@@ -155,7 +155,7 @@ class LitClassifier(lightning.LightningModule):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar, which says whose epoch it is."""
+    """Lightning's progress bar with the name of the engine."""
 
     def __init__(self, engine: str) -> None:
         super().__init__(refresh_rate=20)

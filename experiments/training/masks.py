@@ -1,6 +1,6 @@
 """Dropout of processes that share a batch: each draws the masks of the whole batch and keeps those of its part.
 
-So all of them read their random streams alike, and together they drop what one process would, to the bit.
+So all use their random streams alike, and together they drop exactly what a single process would.
 """
 
 from __future__ import annotations

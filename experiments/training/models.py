@@ -1,6 +1,6 @@
 """The networks, each built once by a function that takes the library, `scratch` or `torch_impl`, as its argument.
 
-Layers are made in one order, and each layer draws its weights when it is made, so one seed gives one network.
+Layers are made in one order, and each layer draws its weights when it is made, so the same seed gives the same network.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ import numpy as np
 
 from experiments.training.config import Config
 
-VISIBLE = 1e-5  # a relative difference of the losses that begins to show
-FIRST = 100  # the steps in which rounding has not yet grown
+VISIBLE = 1e-5  # a relative difference of the losses that is visible
+FIRST = 100  # the first steps, before rounding has grown
 
 
 @dataclass
 class EngineRun:
-    """What one engine did."""
+    """The outcome of one engine."""
 
     engine: str
     losses: list[float] = field(repr=False)
@@ -31,7 +31,7 @@ class EngineRun:
     predicted: list[int] = field(repr=False)  # the class of every test image
     confidence: list[float] = field(repr=False)  # the probability that the network gives it
 
-    compiled: dict[str, Any] | None = None  # of torch.compile, what it compiled and what not
+    compiled: dict[str, Any] | None = None  # what torch.compile compiled and what not
 
     LISTS = ("losses", "predicted", "confidence")  # written to files of their own
 
@@ -42,10 +42,10 @@ class EngineRun:
 
 @dataclass
 class Comparison:
-    """Two runs from one seed. The bits must be equal; the losses are as close as rounding lets them be.
+    """Two runs from one seed. The bits must be equal; the losses are equal up to rounding.
 
     In float32 a ReLU whose input lies within a rounding of zero can be on for one engine and off for the other. At that
-    step the losses part by a jump; in float64 this is 10^9 times rarer.
+    step the losses jump apart; in float64 this is 10^9 times rarer.
     """
 
     same_initial_weights: bool
@@ -74,7 +74,7 @@ class RunResult:
 
 
 def relative_difference(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
-    """|a - b| / |b|, step by step, as far as both go; 0 where both are 0."""
+    """|a - b| / |b|, step by step, over the steps that both have; 0 where both are 0."""
     steps = min(len(a), len(b))
     x, y = np.asarray(a[:steps], np.float64), np.asarray(b[:steps], np.float64)
     return np.abs(x - y) / np.maximum(np.abs(y), np.finfo(np.float64).tiny)

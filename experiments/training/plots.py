@@ -20,7 +20,7 @@ TWIN_STYLES: list[dict[str, Any]] = [{"color": "0.7", "linewidth": 3.0}, {"color
 
 
 def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, path: str | Path) -> None:
-    """The loss of every step, one curve an engine; for two engines, underneath, their relative difference."""
+    """The loss of every step, one curve per engine; for two engines, underneath, their relative difference."""
     twins = len(curves) == 2
     figure = Figure(figsize=(8, 6.5 if twins else 4), layout="constrained")
     axes = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
@@ -73,7 +73,7 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
 
 
 def confusion(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, title: str, path: str | Path) -> None:
-    """How often each digit was taken for each other one. The shade is that of the mistakes; the diagonal is right."""
+    """The confusion matrix of the digits. The shade shows the mistakes; the diagonal is correct."""
     figure = Figure(figsize=(5.4 * len(predicted), 5.4), layout="constrained")
     for axes, (name, classes) in zip(
         figure.subplots(1, len(predicted), squeeze=False)[0], predicted.items(), strict=True
@@ -118,7 +118,7 @@ def class_accuracy(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, t
 def mistakes(
     test: Part, predicted: Sequence[int], confidence: Sequence[float], title: str, path: str | Path, most: int = 40
 ) -> None:
-    """The misclassified digits of which the network was surest."""
+    """The misclassified digits with the highest confidence."""
     wrong = np.flatnonzero(np.asarray(predicted) != test.labels)
     worst = wrong[np.argsort(-np.asarray(confidence)[wrong], kind="stable")][:most]
     rows = max(1, -(-len(worst) // 8))
@@ -134,7 +134,7 @@ def mistakes(
 
 
 def seen(image: np.ndarray, title: str, path: str | Path) -> None:
-    """An image as the network gets it."""
+    """An image as the network receives it."""
     figure = Figure(figsize=(3, 3.3), layout="constrained")
     axes = figure.subplots()
     axes.imshow(image, cmap="gray")
@@ -143,7 +143,7 @@ def seen(image: np.ndarray, title: str, path: str | Path) -> None:
 
 
 def _save(figure: Figure, path: str | Path) -> None:
-    """A picture in the format that the file's name asks for, whole under that name or not there."""
+    """A picture in the format of the file's ending, written completely or not at all."""
     kind = Path(path).suffix[1:] or "png"
     write_whole(path, lambda file: figure.savefig(file, dpi=150, format=kind))
 

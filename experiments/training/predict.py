@@ -1,4 +1,4 @@
-"""What a trained network says to a picture of a digit."""
+"""The prediction of a trained network for a picture of a digit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch_impl.files import opened, printable
 
 LARGEST = 50_000_000  # pixels of a picture; more is not a photo of a digit
 LONGEST = 2**28  # bytes of its file
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow hands others, such as PostScript, to other programs
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow passes others, such as PostScript, to other programs
 SHAPES = ((8, 8), (28, 28))  # of the digits and of MNIST
 # The brightest value of a data set's pixels, the box that its digits fill, and whether they are centered by their mass.
 LAYOUT = {"digits": (16.0, 8, False), "mnist": (255.0, 20, True)}
@@ -26,7 +26,7 @@ LAYOUT = {"digits": (16.0, 8, False), "mnist": (255.0, 20, True)}
 
 @dataclass
 class Prediction:
-    """The digit, how sure the network is of each, and the image that it saw, values as in training."""
+    """The digit, the probability of each, and the network's input, with values as in training."""
 
     digit: int
     probabilities: np.ndarray
@@ -37,7 +37,8 @@ class Prediction:
 def predict(checkpoint: str | Path, picture: str | Path) -> Prediction:
     """Show the network of a checkpoint, scratch's or torch's, a picture file of one digit.
 
-    The picture is made what the network was trained on: bright on black, cropped to the digit, of the same size.
+    The picture is converted to the form of the training images: bright on black, cropped to the digit, of the same
+    size.
 
     Raises    TrainingError about the checkpoint, DataError about the picture.
     """
@@ -69,7 +70,7 @@ def load_network(checkpoint: str | Path) -> tuple[Driven, torch.nn.Module, Confi
 
 
 def _check_sizes(state: dict[str, torch.Tensor], config: Config, shape: tuple[int, int]) -> None:
-    """The network that the config names must have the size of the weights that are there, before memory is taken."""
+    """The config's network must have the sizes of the stored weights; this is checked before memory is allocated."""
     with torch.device("meta"):  # sizes alone
         wanted = DrivenTorch().network(config, shape, 10).state_dict()
     for name in sorted(wanted.keys() | state.keys()):
@@ -78,7 +79,7 @@ def _check_sizes(state: dict[str, torch.Tensor], config: Config, shape: tuple[in
             for value in (wanted.get(name), state.get(name))
         )
         if need != came:
-            raise ValueError(f"{name} must be {need} as its config says, and is {came}")
+            raise ValueError(f"{name} must be {need} according to its config, but is {came}")
 
 
 def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.ndarray:
@@ -97,7 +98,7 @@ def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.n
 
 
 def _placed(ink: np.ndarray, shape: tuple[int, int], box: int, by_mass: bool) -> np.ndarray:
-    """Scaled so that the longer side is `box` pixels, and put in the middle: of its mass, or of its outline."""
+    """Scaled so that the longer side is `box` pixels, and centered by its mass or its outline."""
     scale = box / max(ink.shape)
     height, width = (max(1, round(size * scale)) for size in ink.shape)
     small = _resized(ink, (height, width))
@@ -121,12 +122,12 @@ def _resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _read(picture: str | Path) -> np.ndarray:
-    """Gray values 0 to 255 (H, W); what is transparent is white."""
+    """Gray values 0 to 255 (H, W); transparent pixels are white."""
     from PIL import Image
 
     try:
         with opened(picture, LONGEST) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow remarks on damaged pictures before it refuses them
+            warnings.simplefilter("ignore")  # Pillow's warnings about damaged pictures before it refuses them
             file = Image.open(stream, formats=FORMATS)
             if file.width * file.height > LARGEST:
                 raise DataError(f"picture: {picture} has {file.width}x{file.height} pixels. Crop it to the digit.")

@@ -1,4 +1,4 @@
-"""The data of a run as its config wants them."""
+"""The data of a run according to its config."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Prepared(NamedTuple):
 
 
 def prepare(config: Config) -> Prepared:
-    """Read the data, hold back what judges each epoch, and leave out what is not wanted.
+    """Read the data, hold back the images that judge each epoch, and drop those that are not used.
 
-    Raises    DataError; ConfigError if they shall be trained on a GPU and there is none.
+    Raises    DataError; ConfigError for training on a GPU without one.
     """
     if config.accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("accelerator: torch finds no GPU here. Use --accelerator cpu.")

@@ -1,4 +1,4 @@
-"""The files of a run: what each engine leaves, which is read when the run goes on, and what both leave."""
+"""The files of a run: those of each engine, which are read when the run resumes, and those of both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from experiments.training.data import Part
 from experiments.training.outcome import EngineRun, RunResult
 from torch_impl.files import opened, printable, read_json, write_whole
 
-LONGEST = 2**26  # bytes of a file that tells of a finished run; a million steps have 30 MB
+LONGEST = 2**26  # bytes of a file of a finished run; a million steps have 30 MB
 KINDS: dict[str, Any] = {
     "engine": str,
     "epochs": list,
@@ -31,7 +31,7 @@ KINDS: dict[str, Any] = {
 
 
 def write_finished(run: EngineRun, config: dict[str, Any], folder: Path, output: Path, test: Part) -> None:
-    """The files of one engine; finished.json comes last and says that the others are there, and of which run."""
+    """The files of one engine; finished.json is written last; it marks the others as complete and names their run."""
     write_steps(folder / "steps.csv", run.losses)
     write_rows(
         folder / "predictions.csv",
@@ -42,7 +42,7 @@ def write_finished(run: EngineRun, config: dict[str, Any], folder: Path, output:
 
 
 def finished_config(folder: Path) -> dict[str, Any] | None:
-    """The config of the run whose finished.json this is; None if it was written before it said so.
+    """The config of the run whose finished.json this is; None for files of older versions without it.
 
     Raises    TrainingError if the file is damaged.
     """
@@ -54,9 +54,9 @@ def finished_config(folder: Path) -> dict[str, Any] | None:
 
 
 def read_finished(folder: Path, output: Path) -> EngineRun:
-    """What an engine did in an earlier start of this run.
+    """The outcome of an engine in an earlier start of this run.
 
-    Raises    TrainingError if its files are damaged, or not what write_finished wrote.
+    Raises    TrainingError if its files are damaged, or were not written by write_finished.
     """
     try:
         values = {"compiled": None} | read_json(folder / "finished.json", LONGEST)
@@ -83,7 +83,7 @@ def read_finished(folder: Path, output: Path) -> EngineRun:
 
 def damaged(folder: Path, error: Exception) -> TrainingError:
     return TrainingError(
-        f"resume: {folder} says that it is finished, but its files are damaged: {printable(error)}. "
+        f"resume: {folder} says that it is finished, but its files are damaged:  {printable(error)}. "
         "Remove finished.json to train it again from its last checkpoint."
     )
 
@@ -102,7 +102,7 @@ def write_results(result: RunResult, test: Part) -> None:
         plots.class_accuracy(predicted, test.labels, title, output / "classes.png")
         for name, run in runs.items():
             plots.mistakes(test, run.predicted, run.confidence, f"{name}: {title}", output / name / "mistakes.png")
-    write_json(output / "metrics.json", metrics(result))  # last: it says that the run has finished
+    write_json(output / "metrics.json", metrics(result))  # last: it marks the run as finished
 
 
 def metrics(result: RunResult) -> dict[str, Any]:

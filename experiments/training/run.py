@@ -28,12 +28,13 @@ from experiments.training.results import write_results
 
 
 def train(config: Config, progress: bool | None = None, overwrite: bool = False) -> RunResult:
-    """Train as the config says, write everything into its output folder, return the figures.
+    """Train according to the config, write everything into its output folder, return the figures.
 
-    A progress bar is shown if `progress`, by default on a terminal. A run that stands in the folder already is replaced
-    if `overwrite`; `resume` goes on with it.
+    A progress bar is shown if `progress`, by default on a terminal. A run that is already in the folder is replaced if
+    `overwrite`; `resume` continues it.
 
-    Raises    ConfigError, DataError, TrainingError; Interrupted, a SystemExit, on Ctrl-C and SIGTERM, with all saved.
+    Raises    ConfigError, DataError, TrainingError; Interrupted, a SystemExit, on Ctrl-C and SIGTERM, with everything
+              saved.
     """
     watch_parent()
     prepared = prepare(config)
@@ -50,11 +51,11 @@ def train(config: Config, progress: bool | None = None, overwrite: bool = False)
 def resume(
     folder: str | Path, data_dir: str | None = None, progress: bool | None = None, epochs: int | None = None
 ) -> RunResult:
-    """Go on with the run in this folder, bit for bit. Engines that had finished are not trained again.
+    """Continue the run in this folder, bit for bit. Finished engines are not trained again.
 
-    With `epochs`, the run becomes one of so many epochs, as if it had been asked for from the start.
+    With `epochs`, the run becomes one of that many epochs, as if it had been started so.
 
-    Raises    as train; TrainingError if a file of the folder belongs to another run.
+    Raises as train; TrainingError if a file of the folder belongs to another run.
     """
     watch_parent()
     output = Path(folder)
@@ -72,7 +73,7 @@ def _train_engines(config: Config, prepared: Prepared, output: Path, progress: b
     progress = sys.stdout.isatty() if progress is None else progress
     runs = [Run(driven, config, prepared, output, progress) for driven in chosen(config)]
     for run in runs:
-        run.restore()  # of every engine, before one of them trains
+        run.restore()  # all engines, before one of them trains
     outcomes = {run.driven.name: run.outcome() for run in runs}
     result = RunResult(config, output, outcomes, compare(*outcomes.values()) if len(runs) == 2 else None)
     write_results(result, prepared.data.test)
@@ -80,7 +81,7 @@ def _train_engines(config: Config, prepared: Prepared, output: Path, progress: b
 
 
 def _with_epochs(config: Config, epochs: int, output: Path) -> Config:
-    """The same run, longer or shorter, written down; what it had said at its end is gone."""
+    """Write the same run with another length; the record of its end is removed."""
     longer = replace(config, epochs=epochs)
     for engine in chosen(config):
         last = output / engine.name / "checkpoints" / "last.ckpt"
@@ -89,7 +90,7 @@ def _with_epochs(config: Config, epochs: int, output: Path) -> Config:
         if config.scheduler != "constant":
             raise ConfigError(
                 f"epochs: the {config.scheduler} schedule of this run is laid out for {config.epochs} epochs, so its "
-                f"steps so far are not those of a run of {epochs}. Train that one anew, into another folder."
+                f"steps so far are not those of a run of {epochs}. Start that run in another folder."
             )
         done = len(read(last)["curves"]["epochs"])
         if epochs < done:

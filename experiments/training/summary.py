@@ -17,7 +17,7 @@ Row = tuple[str, str, bool | None]  # what, result, verdict if there is one
 
 
 def console() -> Console:
-    """Standard output; a file or pipe gets lines of 120 columns, as there is no terminal to ask."""
+    """Standard output; a file or pipe gets lines of 120 columns, since it has no terminal width."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
@@ -30,7 +30,7 @@ def mark(ok: bool | None) -> str:
 
 
 def show(result: RunResult) -> None:
-    """What each engine reached, how far apart the two are, and where the files lie."""
+    """The results of each engine, their difference, and the folder of the files."""
     c = result.config
     figures = table(
         f"{c.model} on {c.data}, {c.dtype}, seed {c.seed}", "engine", "steps", "seconds", "loss", "accuracy"
@@ -66,7 +66,7 @@ def compiled_line(record: dict[str, Any], dropout: bool) -> str:
 
 
 def show_prediction(answer: Prediction) -> None:
-    """The digit, and how likely each one is."""
+    """The digit, and the probability of each."""
     out = console()
     out.print(f"It is a {answer.digit}, says the network trained by {answer.engine}.")
     likely = table("", "digit", "probability", "")
@@ -77,7 +77,7 @@ def show_prediction(answer: Prediction) -> None:
 
 
 def comparison_rows(result: RunResult) -> list[Row]:
-    """What was compared, what came of it, and whether it is right; None where rounding has the last word."""
+    """The comparison, its result, and its verdict; None where rounding decides."""
     c, dtype = result.comparison, result.config.dtype
     assert c is not None
     return [

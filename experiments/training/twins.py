@@ -1,7 +1,7 @@
-"""Twin training, model by model: float64 to show that the engines compute the same, float32 what rounding does.
+"""Twin training, model by model: float64 shows that the engines compute the same, float32 shows the effect of rounding.
 
-In float64 the losses must agree through a whole epoch. In float32 rounding grows, because training is chaotic; what
-must agree then is where the runs end: over several seeds, the accuracies of the two engines overlap.
+In float64 the losses must agree through a whole epoch. In float32 rounding grows, because training is chaotic; so only
+the ends of the runs must agree: over several seeds, the accuracies of the two engines overlap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUBSET = {"mlp": None, "cnn": 6400, "lstm": 6400}  # images; None means all
 
 @dataclass
 class Twins:
-    """What one model did on both engines."""
+    """The results of one model on both engines."""
 
     model: str
     data: str

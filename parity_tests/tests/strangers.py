@@ -140,7 +140,7 @@ def checkpoints(marker: Path) -> dict[str, tuple[bytes, str]]:
         "a negative storage": (archive(tensor(-4, (4,), (1,))), not_one),
         "a negative stride": (archive(tensor(4, (4,), (-1,))), not_one),
         "sizes that overflow": (archive(tensor(4, (2**62, 4), (0, 0))), not_one),
-        "a packed record": (archive({}, bytes(3 * 10**8), packing=zipfile.ZIP_DEFLATED), "a part of it is packed"),
+        "a packed record": (archive({}, bytes(3 * 10**8), packing=zipfile.ZIP_DEFLATED), "a part of it is compressed"),
         "records on one another": (overlapping(), "its parts together are longer than the file"),
         "another protocol": (archive({}, protocol=4), "its pickle does PROTO"),
         "a list in itself": (archive(itself()), "nested deeper than 100"),
@@ -274,10 +274,10 @@ def safetensors_files(marker: Path) -> dict[str, tuple[bytes, str]]:
 
 
 JSONS = {
-    "empty": (b"", "it is no JSON"),
+    "empty": (b"", "it is not JSON"),
     "a list": (b"[]", "the outermost value of the JSON must be an object"),
-    "a deep list": (b'{"x":' + b"[" * 10**5, "it is no JSON"),
-    "no text": (b"\xff\xfe\xfd", "it is no JSON"),
+    "a deep list": (b'{"x":' + b"[" * 10**5, "it is not JSON"),
+    "no text": (b"\xff\xfe\xfd", "it is not JSON"),
     "NaN": (b'{"x": NaN}', "the number NaN, which is not finite"),
     "infinity": (b'{"x": -Infinity}', "the number -Infinity, which is not finite"),
     "a number that overflows": (b'{"x": 1e999}', "the number 1e999, which is not finite"),

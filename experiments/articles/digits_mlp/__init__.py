@@ -22,7 +22,7 @@ FRAMEWORK_EPOCHS, BATCH = 200, 32
 
 @dataclass(frozen=True)
 class Loss:
-    """One of the article's losses: what follows the last linear layer, the criterion, and the target it takes."""
+    """One of the article's losses: the layers after the last linear one, the criterion, and its target."""
 
     output: str
     criterion: str

@@ -1,4 +1,6 @@
-"""Against overfitting, left to the reader by the article: SGD, dropout, early stopping, a validation set, less net."""
+"""Remedies for overfitting that the article leaves to the reader: SGD, dropout, early stopping, a validation set, a
+smaller net.
+"""
 
 from __future__ import annotations
 

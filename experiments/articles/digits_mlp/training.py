@@ -59,7 +59,7 @@ def fit(
 ) -> Training:
     """Train for epochs of batches in random order, or, without a batch size, of one step on all images.
 
-    With patience, stop after so many epochs without a lower loss on the images held back, and return to the best one.
+    With patience, stop after that many epochs without a lower loss on the images held back, and return to the best one.
     """
     x, y = twin.tensor(train.x), twin.tensor(getattr(train, target))
     other_x, other_y = twin.tensor(held_back.x), twin.tensor(getattr(held_back, target))

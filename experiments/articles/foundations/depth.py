@@ -1,4 +1,4 @@
-"""Initial weights and depth: what becomes of activations and gradients on their way through many layers.
+"""Initial weights and depth: how activations and gradients change through many layers.
 
 A sum of n products w_i x_i with independent weights of mean 0 and variance s² has the variance n s² E[x²]. A ReLU keeps
 half of the mean square, so L layers of n units multiply it by

@@ -86,7 +86,7 @@ def replay(found: Replay, output: Path) -> None:
     found.figures.append(equal_to("chain rule: σ'(tanh x) tanh'(x) at 0.5", expected, numbers(chain, 0), ".6f"))
 
     def by_links(twin: Twin) -> float:
-        """The derivative of each link, multiplied."""
+        """The product of the derivatives of all links."""
         first = evaluate(twin, twin.lib.nn.Tanh(), [X])
         return float((evaluate(twin, twin.lib.nn.Sigmoid(), first.output).dx * first.dx)[0])
 
@@ -107,7 +107,7 @@ def replay(found: Replay, output: Path) -> None:
 
 
 def _order(errors: np.ndarray, smallest: float) -> float:
-    """The exponent k of error ~ h^k, where rounding does not show yet."""
+    """The exponent k of error ~ h^k, before rounding is visible."""
     part = (smallest <= STEPS) & (STEPS <= 1e-2)
     return float(np.polyfit(np.log(STEPS[part]), np.log(errors[part]), 1)[0])
 

@@ -1,4 +1,4 @@
-"""What a module of either engine computes in float64: arrays in; its output and the gradient of every input out."""
+"""A module of either engine in float64: from arrays, its output and the gradient of every input."""
 
 from __future__ import annotations
 

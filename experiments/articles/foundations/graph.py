@@ -4,8 +4,9 @@
     layer     y = f(W x + b): row o of W is neuron o
     network   layers one after another. Without f between them two layers are one: W2 (W1 x + b1) + b2 = (W2 W1) x + ...
 
-Every node knows its value and the derivative of that value by each node it was made from. Backwards, a node hands each
-of them its own derivative times that one, and whoever gets several adds them: the chain rule, one edge at a time.
+Every node knows its value and the derivative of that value by each node it was made from. Backwards, a node passes to
+each of them its own derivative times that one, and a node that receives several adds them: the chain rule, one edge at
+a time.
 """
 
 from __future__ import annotations

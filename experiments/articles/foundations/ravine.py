@@ -57,7 +57,7 @@ def path_of(twin: Twin, rule: str, steps: int = STEPS) -> np.ndarray:
 
 
 def by_powers(rule: str, steps: int = STEPS) -> np.ndarray:
-    """Where plain descent, momentum and Nesterov are after this many steps."""
+    """The positions of plain descent, momentum and Nesterov after this many steps."""
     m = 0.0 if rule == "plain" else MOMENTUM
     end = []
     for curvature, start in zip(CURVATURE, START, strict=True):
@@ -70,7 +70,7 @@ def by_powers(rule: str, steps: int = STEPS) -> np.ndarray:
 
 
 def adam(steps: int, corrected: bool = True) -> np.ndarray:
-    """Where Adam is, by its formulas, with or without the correction."""
+    """The position of Adam by its formulas, with or without the correction."""
     theta, m, v = START.copy(), np.zeros(2), np.zeros(2)
     for t in range(1, steps + 1):
         g = CURVATURE * theta

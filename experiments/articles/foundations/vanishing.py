@@ -39,7 +39,7 @@ KINDS = {  # activation, initial bias, rule, learning rate
 
 
 class Run(NamedTuple):
-    """At every step which units are silent on every digit, the largest gradient in their weights, and the loss."""
+    """For every step: the units that are silent on every digit, the largest gradient in their weights, and the loss."""
 
     silent: np.ndarray  # (steps, units)
     gradient: np.ndarray

@@ -1,4 +1,4 @@
-"""The cases of the benchmark, one module a group. Each has `cases(quick)` and `prepare(engine, **setting)`."""
+"""The cases of the benchmark, one module per group. Each has `cases(quick)` and `prepare(engine, **setting)`."""
 
 from importlib import import_module
 
@@ -10,7 +10,7 @@ GROUPS = {
     "layers": "layers at the sizes of real networks",
     "optimizers": "one step of every rule",
     "cnn": "an epoch of MNIST by a CNN, and what it costs as it grows",
-    "profile": "where the time of a training step goes",
+    "profile": "the time of a training step by layer",
     "memory": "peak memory of training",
     "streams": "random streams and initial weights",
     "start": "import and start",

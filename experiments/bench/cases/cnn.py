@@ -1,4 +1,4 @@
-"""An epoch of MNIST by a CNN, and what a training step costs as batch, channels and depth grow."""
+"""An epoch of MNIST by a CNN, and the cost of a training step as batch, channels and depth grow."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Epoch(Work):
 
 
 def step(engine: str, batch: int, channels: int, depth: int, axis: str) -> Timed:
-    """A training step of so many 3x3 convolutions of so many channels, on random images."""
+    """A training step of `depth` 3x3 convolutions on random images."""
     lib = library(engine)
     nn = lib.nn
     lib.manual_seed(0)

@@ -1,7 +1,7 @@
 """Forward and backward of every component of the parity table, on the sizes of sizes.py.
 
 Both engines get the same numbers. Gradients are asked for the same inputs and all parameters; clearing the gradients of
-the run before is not timed. The optimizers are a group of their own.
+the run before is not timed. The optimizers are a separate group.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLOSER = {
 }
 STEPS = 50  # of a schedule
 
-# Why a component takes longer than its limit says, or what its ratio is about.
+# Why a component exceeds its limit, or what its ratio measures.
 STREAM = "most of it is torch's own random stream, bit for bit, one Mersenne Twister in NumPy"
 LAYER_NORM = "statement by statement NumPy moves its arrays between cache and core; a fused loop moves them once"
 REASONS: dict[str, str] = {
@@ -204,7 +204,7 @@ def clipping(engine: str, row: Clipping) -> Timed:
 
 
 def schedule(engine: str, row: Scheduler) -> Timed:
-    """So many steps of the schedule alone, on an optimizer with two groups."""
+    """Many steps of the schedule alone, on an optimizer with two groups."""
     from parity_tests.checks.scheduler import Side
     from parity_tests.engine import ENGINES
 

@@ -64,7 +64,7 @@ class Loop(Work):
 
 
 def images(count: int) -> tuple[str, ImageData]:
-    """The first images of MNIST where NN_PARITY_DATA names its folder, else images like them; bytes either way."""
+    """The first images of MNIST where NN_PARITY_DATA names its folder, else similar images; bytes in both cases."""
     if os.environ.get(DATA_DIR):
         data = mnist()
         return "MNIST", data._replace(train=Part(data.train.images[:count], data.train.labels[:count]))

@@ -1,8 +1,8 @@
-"""Memory of training: the peak of the resident set, each engine and batch size in a process of its own.
+"""Memory of training: the peak of the resident set, each engine and batch size in its own process.
 
-The peak is counted from what the process held before the network was built: interpreter, libraries and data are not the
-training's. For scratch NumPy's own allocations say more: what is held between forward and backward, what after it, and
-the most at any time. A convolution of large images shows how large the buffer of columns becomes.
+The peak is counted from the memory before the network was built, so interpreter, libraries and data do not count. For
+scratch, NumPy's own allocations show more: the memory held between forward and backward, after it, and at most. A
+convolution of large images shows how large the buffer of columns becomes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def prepare(engine: str, name: str, batch: int) -> Work:
 
 
 class Memory(Work):
-    """Ten steps, and the highest that memory stood in them."""
+    """Ten steps, and the peak memory in them."""
 
     def __init__(self, engine: str, name: str, batch: int) -> None:
         self.engine, self.name = engine, name
@@ -115,7 +115,7 @@ class Columns(Work):
 
 
 def arrays_of_a_step(trainer: cnn.Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """What NumPy holds around a backward, beyond parameters and state, in MB."""
+    """The memory that NumPy holds around a backward, beyond parameters and state, in MB."""
     trainer.step(x, y)
     trainer.optimizer.zero_grad()
     tracemalloc.start()
@@ -134,7 +134,7 @@ def arrays_of_a_step(trainer: cnn.Trainer, x: np.ndarray, y: np.ndarray) -> dict
 
 
 def forget_peak() -> int:
-    """Start the peak anew where the system can, and return the bytes that are resident now."""
+    """Reset the peak if the system can, and return the bytes that are resident now."""
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS")
@@ -142,7 +142,7 @@ def forget_peak() -> int:
 
 
 def peak() -> int:
-    """The most bytes that were resident."""
+    """The largest number of bytes that were resident."""
     if sys.platform == "linux":
         return _status("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

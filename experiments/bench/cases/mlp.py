@@ -1,8 +1,8 @@
 """An epoch of MNIST by a multilayer perceptron: every engine from the same weights, through the same batches.
 
 The library's own layers and optimizer, nothing inlined. ReLU, cross-entropy, Adam at 1e-3, float32; batches are
-gathered from a permutation; an incomplete last batch is left out by all. Every round is the next epoch of one training,
-so that the rounds show what training does to the speed: moments that decay into subnormal numbers, for one.
+gathered from a permutation; all skip an incomplete last batch. Every round is the next epoch of one training, so that
+the rounds show effects of training on the speed, such as moments that decay into subnormal numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from experiments.bench.cases.mnist import CLASSES, SIDE, images, order, share
 
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
 WARM_UP = 20  # steps on another network
-FLOORS = ("GEMMs", "GEMMs, Adam")  # the same products and statements, with nothing around them
+FLOORS = ("GEMMs", "GEMMs, Adam")  # only the same products and statements
 ENGINES = ("scratch", "torch", "torch fused", "torch compiled, fused", "sklearn", "jax step", "jax scan", *FLOORS)
 SAME_SPEED = 1.1  # last epochs against first ones; subnormal moments would cost a third
 
@@ -184,12 +184,12 @@ def compiled(net: Any) -> Any:
     import torch
 
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        raise Unavailable("torch.compile needs a C++ compiler, and there is none on the path.")
+        raise Unavailable("torch.compile needs a C++ compiler on the PATH.")
     return torch.compile(net, dynamic=False)
 
 
 class Sklearn(Training):
-    """scikit-learn's MLPClassifier. It draws its own weights and order, and keeps both to itself."""
+    """scikit-learn's MLPClassifier. It draws its own weights and order and does not show them."""
 
     def build(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The images that the benchmark trains on: MNIST from a folder, or images like it where there is none."""
+"""The images that the benchmark trains on: MNIST from a folder, or similar images without one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def images(count: int = 60000) -> Images:
 
 
 def synthetic(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images of which four fifths of the pixels are 0, the border always: what makes moments decay to subnormals.
+    """Images of which four fifths of the pixels are 0, the border always: this makes moments decay to subnormals.
 
     Each class is a dozen bright spots inside the frame, each image has most of its class's and some noise on them.
     """
@@ -59,5 +59,5 @@ def order(count: int, batch: int, epoch: int) -> np.ndarray:
 
 
 def share(predicted: Any, labels: np.ndarray) -> float:
-    """How many labels are right, of logits (N, 10)."""
+    """The number of labels that logits (N, 10) predict correctly."""
     return float(np.mean(np.asarray(predicted).argmax(1) == labels))

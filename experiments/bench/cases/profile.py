@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, layer by layer: what is left, and why it stays."""
+"""The time of a training step, layer by layer, and why the rest remains."""
 
 from __future__ import annotations
 

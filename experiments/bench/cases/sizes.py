@@ -1,4 +1,4 @@
-"""A size worth timing for every component of the parity table, whose own rows are tiny. One row each, as there."""
+"""A size worth timing for every component of the parity table, whose own rows are tiny. One row per component."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """scikit-learn's MLPClassifier beside ScratchMLPClassifier: a fit on digits with the defaults, a new seed every round.
 
 `experiments.estimators.side_by_side` compares their losses and accuracies, torch's too, in one process; here each has
-its own.
+its own process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long it takes until one can begin: imports and the command line, each time in a new process."""
+"""Start-up time: imports and the command line, each time in a new process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which figure a component gets follows from its family and from what it does; a new component needs no entry here."""
+"""The figure of a component follows from its family and its behavior; a new component needs no entry here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BY_FAMILY: dict[str, list[Draw]] = {
 
 
 def draw(component: Component) -> list[Picture]:
-    """The figures of a component: those of its family; its arrays where these do not apply to it."""
+    """The figures of a component: those of its family, or its arrays if these do not apply."""
     for way in [*BY_FAMILY.get(component.family, []), arrays.draw]:
         if pictures := way(component):
             return pictures

@@ -1,4 +1,4 @@
-"""Everything else: the arrays that go in, that come out on both engines, and the gradients, as pictures."""
+"""Everything else: the inputs, the outputs of both engines, and the gradients, as pictures."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def draw(component: Component) -> list[Picture]:
         figure.colorbar(shown, ax=axes)
     worst = max((distance(ours[name], theirs[name]) for name, _ in results), default=0.0)
     caption = (
-        f"What goes into {titled(row)}, what comes out of scratch, and the gradients for random "
-        f"numbers from above. Torch's arrays look the same: the largest difference is {worst:.2g} ulp."
+        f"The inputs of {titled(row)}, the outputs of scratch, and the gradients for random "
+        f"cotangents. Torch's arrays look the same: the largest difference is {worst:.2g} ulp."
     )
     return [picture(figure, f"{component.name}: arrays", caption, component.name)]
 

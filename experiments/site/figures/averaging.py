@@ -34,7 +34,7 @@ def draw(component: Component) -> list[Picture]:
     handles, labels = grid[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     grid[0].legend(unique.values(), unique.keys())
-    caption = f"What {component.name} makes of the numbers of a small network; the engines are {apart:.2g} ulp apart."
+    caption = f"The averages of {component.name} over a small network; the engines differ by {apart:.2g} ulp."
     return [picture(figure, f"{component.name}: averages", caption, component.name)]
 
 

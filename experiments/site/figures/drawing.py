@@ -1,4 +1,4 @@
-"""Figures as SVG that stands in the page itself, in the page's own colors: light, dark, or black on paper.
+"""Figures as inline SVG in the page's own colors: light, dark, or black on paper.
 
 matplotlib draws with stand-in colors, which become CSS variables. Text stays text. A build gives the same bytes again.
 """
@@ -71,7 +71,7 @@ def styled(draw: Any) -> Any:
 
 
 def new(width: float, height: float) -> Any:
-    """A figure of so many inches, of which a page has about eight."""
+    """A figure of this size in inches; a page is about eight wide."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

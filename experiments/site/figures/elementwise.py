@@ -1,4 +1,4 @@
-"""Functions that act on every number by itself: the curve, the slope and the error of both engines; kinks marked."""
+"""Elementwise functions: the curve, the slope and the error of both engines; kinks marked."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _scale(axes: Any, largest: float) -> None:
 
 
 def table(component: Component) -> dict[str, Any] | None:
-    """What the page's slider shows: the values of both engines at the grid, exact, nothing between."""
+    """The values of the page's slider: those of both engines on the grid, exact, without interpolation."""
     row = row_of(component)
     if row is None:
         return None

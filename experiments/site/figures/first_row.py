@@ -1,4 +1,4 @@
-"""A component's first row on both engines, with equal parameters, for inputs of one's own."""
+"""A component's first row on both engines, with equal parameters, for any inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cases(component: Component) -> list[Any]:
 
 
 def first_inputs(row: Layer) -> list[Any]:
-    """What forward gets in the row's first draw, in float32."""
+    """The inputs of forward in the row's first draw, in float32."""
     return list(draw(row.inputs, generator(row, 0, 0), np.dtype(np.float32)))
 
 
@@ -40,7 +40,7 @@ def quietly() -> Iterator[None]:
 
 
 def outputs(side: Any, inputs: Any, call: Any = None, training: bool = True) -> list[np.ndarray]:
-    """What forward returns, flattened, as arrays."""
+    """The outputs of forward, flattened, as arrays."""
     given = draw(call or {}, np.random.default_rng(SEED), np.dtype(np.float32))
     if isinstance(side, TorchSide):
         import torch

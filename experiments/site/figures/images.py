@@ -1,4 +1,4 @@
-"""Layers of images: what a small picture turns into on both engines, and what comes back; dropout's masks."""
+"""Layers of images: a small picture, its outputs on both engines, and the gradient; dropout's masks."""
 
 from __future__ import annotations
 
@@ -109,5 +109,5 @@ def draw_mask(component: Component) -> list[Picture]:
         place.set(title=name, ylabel=ylabel, xlabel=xlabel)
     figure.colorbar(shown, ax=list(axes), label="y")
     same = "equal to the last bit" if np.array_equal(results["scratch"], results["torch"]) else "not equal"
-    caption = f"What {component.name} makes of ones in training, from seed 0 on both engines: {same}."
+    caption = f"The output of {component.name} for ones in training, from seed 0 on both engines: {same}."
     return [picture(figure, f"{component.name}: masks", caption, component.name)]

@@ -49,12 +49,12 @@ def draw(component: Component) -> list[Picture]:
         bars = "the same bars"
     else:
         bars = "bars that differ where a last bit crosses an edge"
-    caption = f"What both engines fill in from seed 0: torch gray, scratch as an outline, {bars}."
+    caption = f"The values of both engines from seed 0: torch gray, scratch as an outline, {bars}."
     if matrices:
         _depth(axes[1], row)
         caption += (
             f" Right: normal numbers go through {DEPTH} layers of {WIDTH} units whose weights are filled so, without "
-            "biases; the variance of what comes out of each."
+            "biases; the variance of the output of each."
         )
     return [picture(figure, f"{component.name}: weights", caption, component.name)]
 

@@ -1,4 +1,4 @@
-"""Losses: a slice, where one number of the prediction moves and all else stays, and the surface over two of them."""
+"""Losses: a slice along one number of the prediction with the others fixed, and the surface over two of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw(component: Component) -> list[Picture]:
     axes[2].plot(inputs[0].flat[a], inputs[0].flat[b], "o", color=ACCENT)
     axes[2].set(title="over two numbers", xlabel="x₁", ylabel="x₂")
     caption = (
-        f"A slice through {titled(row)}: the number x₁ of the prediction moves and all else stays as drawn, torch "
+        f"A slice through {titled(row)}: the number x₁ of the prediction varies, the others are fixed, torch "
         "thick and gray, scratch over it; and lines of equal loss over the two numbers that matter most, with a dot "
         "where they were drawn."
     )
@@ -62,7 +62,7 @@ def _range(x: np.ndarray) -> tuple[float, float]:
 
 
 def _liveliest(row: Layer, inputs: Nest) -> tuple[int, int]:
-    """Which two numbers of the prediction move the loss most, as it was drawn."""
+    """The two numbers of the prediction with the largest effect on the loss."""
     slopes = np.abs(_scratch_slopes(row, inputs)[1]).ravel()
     first, second = np.argsort(-slopes, kind="stable")[:2]
     return int(first), int(second)
@@ -76,7 +76,7 @@ def _with(inputs: Nest, changes: dict[int, float]) -> Nest:
 
 
 def _total(side: Any, inputs: Nest) -> float:
-    """The loss as one number; of a loss that returns several, the last is the loss itself."""
+    """The loss as one number; if a loss returns several, the last is the loss itself."""
     import scratch
 
     with scratch.no_grad():

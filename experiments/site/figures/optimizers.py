@@ -21,7 +21,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """A function of two numbers, its gradient, where paths start, and what is shown of it."""
+    """A function of two numbers, its gradient, the start of the paths, and the part that is shown."""
 
     name: str
     formula: str
@@ -80,7 +80,7 @@ def path(component: Component, surface: Surface, engine: str, lr: float, dtype: 
 
 
 def best_rate(component: Component, surface: Surface) -> float:
-    """Of a few rates, the one whose path is lowest on the whole; a path that leaves the window does not count."""
+    """The rate whose path has the lowest mean; a path that leaves the window does not count."""
 
     def height(lr: float) -> float:
         points = path(component, surface, "scratch", lr).astype(np.float64)
@@ -138,7 +138,7 @@ RULES = {  # as in optimizer.js, with the name of what its second slider moves a
 
 
 def playground(component: Component) -> dict[str, Any] | None:
-    """What the sliders start with; None for a rule that the page's script does not have."""
+    """The initial values of the sliders; None for a rule that the page's script does not have."""
     if component.name not in RULES:
         return None
     rules, name, momentum = RULES[component.name]

@@ -1,4 +1,4 @@
-"""Recurrent layers: the gates and states over a short sequence. Attention: who looks where."""
+"""Recurrent layers: the gates and states over a short sequence. Attention: the weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GATES = {4: "i f g o", 3: "r z n"}
 
 @styled
 def draw_states(component: Component) -> list[Picture]:
-    """A layer over a sequence. Cells take one step, and their base classes none: they get their arrays."""
+    """A layer over a sequence. Cells take one step and their base classes none, so they show their arrays."""
     row = next((row for row in cases(component) if has_forward(row)), None)
     drawn = first_inputs(row)[0] if row else None
     if row is None or not isinstance(drawn, np.ndarray) or drawn.ndim != 3:
@@ -41,7 +41,7 @@ def draw_states(component: Component) -> list[Picture]:
     figure.axes[len(panels) - 1].set_xlabel("time step, left to right")
     inside = f", its gates ({', '.join(name for name, _ in gates)})" if gates else ""
     caption = (
-        f"{component.name} over {LENGTH} steps: waves that fall silent in the middle{inside}, and what it returns on "
+        f"{component.name} over {LENGTH} steps: waves that fall silent in the middle{inside}, and its output on "
         f"both engines, {distance(y, expected):.2g} ulp apart. One row is one unit."
     )
     return [picture(figure, f"{component.name}: a short sequence", caption, component.name)]
@@ -73,7 +73,7 @@ def _gates(side: ScratchSide, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 @styled
 def draw_weights(component: Component) -> list[Picture]:
-    """Attention's weights: an output of their own, or what it makes of values that are the identity."""
+    """Attention's weights: a separate output, or the output for values that are the identity."""
     row = cases(component)[0]
     inputs = [x for x in first_inputs(row) if isinstance(x, np.ndarray)]
     query, key = inputs[0], inputs[1]

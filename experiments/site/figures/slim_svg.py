@@ -1,4 +1,4 @@
-"""matplotlib's SVG made small, and fit to stand in a page: nothing that it says is lost but a tenth of a pixel."""
+"""matplotlib's SVG, reduced for inline use in a page: only differences below a tenth of a pixel are lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INVISIBLE = {"fill: none", "fill: none; opacity: 0"}
 
 
 def slim(svg: str, label: str, key: str, colors: Mapping[str, str]) -> str:
-    """Without prologue, names, nesting and digits that nobody needs; each style once, as a class.
+    """Without the prologue and unnecessary names, nesting and digits; each style once, as a class.
 
     Ids and classes get a prefix made from `key`, so that several drawings can share a page.
     """
