@@ -56,7 +56,10 @@ class Slot:
             lists = [held.get(name) for name in (*GRADIENTS, *(s.format(self.table) for s in SPELLINGS))]
             found = [part[self.attribute] for part in lists if isinstance(part, list) and len(part) == len(self.owner)]
         shape = np.shape(self.value())
-        return next((kept for kept in found if isinstance(kept, np.ndarray) and kept.shape == shape), None)
+        kept = sorted((k for k in found if isinstance(k, np.ndarray)), key=lambda k: k.shape != shape)
+        if kept and _without_ones(kept[0].shape) == _without_ones(shape):
+            return kept[0].reshape(shape)  # a bias of (n,) and a gradient of (1, n)
+        return kept[0] if kept else None  # of another shape altogether: that is a finding
 
     def clear(self) -> None:
         holder = self.holder()
@@ -71,6 +74,10 @@ class Slot:
             return np.zeros_like(holder.data) if holder.grad is None else np.array(holder.grad)
         kept = None if self.buffer else self.kept_gradient()
         return None if kept is None else np.array(kept)
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
 
 
 def walk(obj: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:

@@ -246,6 +246,9 @@ class Pairing:
             if link is None or np.shape(value) != link.shape or link.result_shape() != link.shape:
                 if link is None and f"{prefix}.{name}".strip(".") not in self.apart:
                     translated.setdefault(f"{head} {name}", value)
+                elif link is not None and link.plain and head == "grad":  # of another shape: that is a finding
+                    other = link.theirs[0]
+                    translated[f"grad {other.removeprefix(f'{layer}.') if layer else other}"] = value
                 continue
             for other, (part, where) in zip(link.theirs, link.to_right(value), strict=True):
                 key = f"{head} {other.removeprefix(f'{layer}.') if layer else other}"

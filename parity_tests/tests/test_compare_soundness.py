@@ -504,3 +504,25 @@ def test_the_fast_path_of_the_right_is_reported():
     report = compare(seeded(Encoder), seeded(Encoder), x)
     assert report.ok, str(report)
     assert any("no_grad" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("axis", "keepdims", "agrees"), [(0, False, True), (0, True, True), (1, False, False)])
+def test_a_gradient_of_another_shape_is_a_finding_not_a_gap(axis, keepdims, agrees):
+    class Linear:
+        def __init__(self):
+            self.weight, self.bias = np.zeros((3, 4), np.float32), np.zeros(3, np.float32)
+
+        def forward(self, x):
+            self._x = x
+            return x @ self.weight.T + self.bias
+
+        def backward(self, dy):
+            self.dweight, self.dbias = dy.T @ self._x, dy.sum(axis=axis, keepdims=keepdims)
+            return dy @ self.weight
+
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    report = compare(Linear(), torch.nn.Linear(4, 3), x)
+    assert report.ok == agrees, str(report)
+    if not agrees:
+        assert report.first_divergence.what == "grad bias"
+        assert "float32[6]" in str(report.first_divergence)
