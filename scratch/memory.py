@@ -19,7 +19,7 @@ class Training:
     """Every parameter with a gradient holds this object; as long as one does, freed memory is kept.
 
     A training step frees its activations and the next one asks for the same sizes again. glibc hands blocks of 128 KB
-    and more back to the system, which then gives out and clears every page anew; up to 32 MB are kept here instead, so
+    and more back to the system, which then hands out and clears every page again; up to 32 MB are kept here instead, so
     that a step of a small CNN takes 0.65 to 0.75 of the time. When the last of the parameters is gone, glibc's own
     bounds are restored and memory freed later is returned as usual. Other C libraries are left alone.
     """

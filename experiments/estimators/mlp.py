@@ -133,7 +133,7 @@ class ScratchMLP(Perceptron):
             self.network_.load_state_dict(self._best)
 
     def _epoch(self, rule: Rule, loader: DataLoader, X: Any, targets: np.ndarray, weight: np.ndarray | None) -> float:
-        """One step a batch; the mean of L over the rows. A batch whose weights are all 0 is skipped."""
+        """One step per batch; the mean of L over the rows. A batch whose weights are all 0 is skipped."""
         total = 0.0
         for (rows,) in loader:
             w = None if weight is None else weight[rows]

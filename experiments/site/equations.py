@@ -145,7 +145,7 @@ class _Reader:
         return "".join(parts)
 
     def denominator(self) -> str:
-        """A factor; a sum with all that is summed, up to an operator or a word that is no formula."""
+        """A factor; a sum with its summands, up to an operator or a word that is not a formula."""
         if self.peek()[0] != "sum":
             return _bare(self.factor())
         parts = [self.factor()]

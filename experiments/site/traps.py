@@ -1,6 +1,6 @@
 """Differences of other libraries that matter when you port a layer and compare the numbers.
 
-Facts that stand in a component's own docstring, under Torch, Differs or Numerics, are not repeated here.
+Facts in a component's own docstring, under Torch, Differs or Numerics, are not repeated here.
 """
 
 from __future__ import annotations

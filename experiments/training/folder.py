@@ -52,7 +52,7 @@ def readable_errors(output: Path) -> Iterator[None]:
     except OSError as error:
         raise TrainingError(
             f"output: {output} cannot be written: {error}. Checkpoints so far are unharmed: "
-            f"go on with --resume {output} once it can."
+            f"continue with --resume {output} when it can be written."
         ) from error
 
 

@@ -120,7 +120,7 @@ def build(lib: Any, config: Config, shape: tuple[int, ...], classes: int, **fact
 
 
 def initialize(lib: Any, network: Any, init: str) -> None:
-    """Draw every weight anew by a function of `nn.init`; biases become 0."""
+    """Draw every weight again by a function of `nn.init`; biases become 0."""
     draw = getattr(lib.nn.init, f"{init}_")
     for name, parameter in network.named_parameters():
         if "bias" in name:

@@ -57,7 +57,7 @@ def twins(
 
     Prints a table, and writes twins.json beside the folders of the runs, which replace those of an earlier call.
 
-    Raises    ConfigError if there is no seed to train from.
+    Raises    ConfigError for less than one seed.
     """
     if seeds < 1:
         raise ConfigError(f"seeds: must be at least 1, got {seeds}.")

@@ -111,7 +111,7 @@ class Tensors:
 
     def __init__(self, path: Path, file: Any) -> None:
         self._path, self._file = path, file
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         self.kinds = {
             name: (DTYPES.get(part.get_dtype(), part.get_dtype()), tuple(part.get_shape()))
             for name, part in slices.items()

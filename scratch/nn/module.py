@@ -127,7 +127,7 @@ class Module:
     def take(self, cotangent: Any = None) -> Any:
         """Empty the slot and return what `save` kept: one value as it is, several as a tuple.
 
-        A cotangent, if given, must have the shape and dtype of the output (None stands for zero).
+        A cotangent, if given, must have the shape and dtype of the output (None means zero).
         """
         slots = vars(self).get("_slots", {})
         owner = get_ident()

@@ -119,7 +119,7 @@ class Philox:
         """Uniforms in (0, 1], never 0, whereas the CPU's are never 1.
 
         float32    word / 2^32 + 1 / 2^33                    the word rounded to float32 first
-        float64    (x ^ y 2^21) / 2^53 + 1 / 2^54            two a call, from x and y, then from z and w
+        float64    (x ^ y 2^21) / 2^53 + 1 / 2^54            two per call, from x and y, then from z and w
         """
         if dtype != np.float64:
             return unit_float32(self.words(n))
@@ -129,8 +129,8 @@ class Philox:
     def normals(self, n: int, dtype: DTypeLike) -> np.ndarray:
         """Standard normals, Box-Muller of the lanes (x, y) and (z, w): r sin v, then r cos v.
 
-        float32    u, v = units of a lane each, v times 2 pi       r = sqrt(-2 log u)        four a call
-        float64    u of x and y, v = 2 pi times that of z and w                              two a call
+        float32    u, v = units of a lane each, v times 2 pi       r = sqrt(-2 log u)        four per call
+        float64    u of x and y, v = 2 pi times that of z and w                              two per call
 
         A GPU takes float32 sin and cos from a table in hardware, so these agree to about 1e-6, not to the bit.
         """

@@ -75,9 +75,9 @@ def _array(stream: Any, length: int) -> np.ndarray:
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file by name. Half precision is refused."""
     with opened_safetensors(path) as file, _readable("a safetensors file of NumPy's dtypes"):
-        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+        for name in file.keys():  # noqa: SIM118 - not a dictionary
             refuse_half(name, HALF.get(file.get_slice(name).get_dtype(), ""))
-        return {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        return {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a dictionary
 
 
 def refuse_half(name: str, dtype: Any) -> None:

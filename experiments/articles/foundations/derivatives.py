@@ -3,7 +3,7 @@
     f'(x) = lim (f(x + h) - f(x)) / h        error h f''/2 + ...        and a rounding of order eps / h
           = lim (f(x + h) - f(x - h)) / 2h   error h² f'''/6 + ...
     (f ∘ g)'(x) = f'(g(x)) g'(x)
-    ∂f/∂a: the derivative by a while every other variable stands still
+    ∂f/∂a: the derivative by a while every other variable is constant
 
 A computer cannot take the limit: below some h the rounding of f, divided by h, grows faster than the rest shrinks. The
 best h is near √eps for the one-sided quotient and near ∛eps for the symmetric one, which the gradient checks use.
@@ -113,7 +113,7 @@ def _order(errors: np.ndarray, smallest: float) -> float:
 
 
 def _smooth(errors: np.ndarray) -> np.ndarray:
-    """The worst of nine neighbors: a single lucky rounding is no good step."""
+    """The worst of nine neighbors: a single lucky rounding does not make a good step."""
     padded = np.pad(errors, 4, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, 9).max(axis=1)
 

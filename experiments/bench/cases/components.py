@@ -177,7 +177,7 @@ def initialiser(engine: str, row: Initialiser) -> Timed:
 
 
 def clipping(engine: str, row: Clipping) -> Timed:
-    """Of the gradients of 784-128-10, which are drawn anew before each call."""
+    """Clipping of the gradients of 784-128-10, which are drawn again before each call."""
     from parity_tests.checks.sides import draw, generator
     from parity_tests.engine import find
 

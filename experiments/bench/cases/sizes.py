@@ -49,7 +49,7 @@ def fed(name: str, *inputs: Any) -> Layer:
 
 
 def places(axes: int) -> Recipe:
-    """Where the largest element of each window of 2 stood, if it was the window's first."""
+    """The index of the largest element of each window of 2, if it was the window's first."""
     shape = AXES[axes]
     half = (*shape[:2], *(size // 2 for size in shape[2:]))
     flat = np.arange(int(np.prod(shape[2:]))).reshape(shape[2:])[(slice(None, None, 2),) * axes]

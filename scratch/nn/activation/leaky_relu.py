@@ -95,7 +95,7 @@ class PReLU(Module):
 
 
 class RReLU(Activation):
-    """LeakyReLU with a slope drawn anew for every element in training; their mean in eval mode.
+    """LeakyReLU with a random slope for every element in training; their mean in eval mode.
 
         y = x m        m = 1 where x > 0, else r ~ U(lower, upper) in training, (lower + upper) / 2 in eval mode
 

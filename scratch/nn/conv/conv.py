@@ -26,7 +26,7 @@ class _Conv(_Convolution):
               dx = what padding's adjoint makes of dxp, or None after requires_input_grad_(False)
     Why       y is linear in xp and in w, and both gradients are derivatives of one trilinear form, Σ dy w xp.
               Adding b at every place sends every dy to it.
-    Saves     x, neither padded nor as columns: gathering anew costs about a tenth of the products, while columns would
+    Saves     x, neither padded nor as columns: gathering again costs about a tenth of the products, while columns would
               take K times the memory.
     Numerics  a correlation: the kernel is not flipped. Sums run in BLAS, tile by tile of the batch.
     Init      weight and bias ~ U(-1/√fan, 1/√fan), fan = I / groups * K, torch's draws from the same seed to the bit.

@@ -27,7 +27,7 @@ class CrossEntropyLoss(LabelLoss):
     Why       d log p_k / dx_c = [k = c] - p_c, so dl/dx_c = -q_c + p_c Σ_k q_k: the row is pulled from what it
               predicts to what it should. With one label, w = 1 and ε = 0 it is p - onehot(y).
     Saves     p, the target or the positions of its elements, w and the divisor of the mean.
-    Numerics  those of LogSoftmax: nothing overflows. One exp a logit, and no one-hot table. With probability targets
+    Numerics  those of LogSoftmax: nothing overflows. One exp per logit, and no one-hot table. With probability targets
               0 times a log-probability of -inf is NaN, as in torch.
     Torch     torch.nn.CrossEntropyLoss. Smoothing uses the class weights too, while the mean still divides by the
               weights of the labels; with probabilities it does not divide by weights at all.

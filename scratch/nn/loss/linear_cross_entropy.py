@@ -29,7 +29,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
     Numerics  those of its two parts.
     Init      that of Linear.
     Torch     torch.nn.LinearCrossEntropyLoss. Its `options` only trade time for memory and are ignored. ignore_index
-              is None by default, which stands for -100; if it is given, probability targets are refused.
+              is None by default, which means -100; if it is given, probability targets are refused.
     Raises    what Linear and CrossEntropyLoss raise; RuntimeError for a weight that is not one number per class.
     """
 
