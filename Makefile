@@ -1,7 +1,7 @@
 # make demo · test · check C=nn.Linear · test-deep · lint · bench · versions: each sets up .venv by itself, from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-# One thread a process: the table and the tests run in as many processes as there are cores.
+# One thread per process: the table and the tests run in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 

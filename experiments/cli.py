@@ -138,7 +138,7 @@ def train(
 def fast(
     recipes: Annotated[list[str] | None, typer.Argument(help="mlp, cnn-fast, cnn-accurate; all by default")] = None,
     loop: Annotated[str, typer.Option(help="plain, fabric or trainer")] = "plain",
-    seeds: Annotated[int, typer.Option(help="how many seeds")] = 10,
+    seeds: Annotated[int, typer.Option(help="number of seeds")] = 10,
     engine: Annotated[str, typer.Option(help="torch or scratch")] = "torch",
     compiled: Annotated[bool, typer.Option("--compile", help="compile the network")] = False,
     data_dir: Annotated[str | None, _option("data_dir")] = None,
@@ -168,7 +168,7 @@ def fast(
 def twins(
     model: Annotated[list[str] | None, typer.Option(help="mlp, cnn, lstm; all by default")] = None,
     data: Annotated[str, _option("data")] = "mnist",
-    seeds: Annotated[int, typer.Option(help="how many float32 runs")] = 5,
+    seeds: Annotated[int, typer.Option(help="number of float32 runs")] = 5,
     data_dir: Annotated[str | None, _option("data_dir")] = None,
     output: Annotated[str, typer.Option(help="folder for the results")] = "runs/twins",
 ) -> None:

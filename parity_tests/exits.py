@@ -1,7 +1,7 @@
 """How every command ends: one table of exit codes, and one line if a command cannot continue.
 
-0          it did what was asked, and what it compared agrees
-1          it did what was asked, and the answer is no: a comparison failed, a goal or a limit was missed
+0          success: all comparisons agree
+1          it ran, but a comparison failed, or a goal or a limit was missed
 2          it failed: a usage error, input that cannot be read, a full disk, a folder that cannot be written
 130, 143   stopped by SIGINT, by SIGTERM
 """

@@ -1,4 +1,4 @@
-"""The door: what a constructor is given becomes plain Python numbers, or is refused in one clear sentence.
+"""Constructor arguments: they become plain Python numbers, or are refused with one clear message.
 
 A NumPy scalar as an option does what the Python number of its value does, to the bit. Without the conversion it would
 not: an np.float64 among float32 arrays promotes them to float64.

@@ -111,7 +111,7 @@ def replay(
     what = f"{len(data.train.labels)} pictures of {name}, {epochs} epochs, {len(data.test.labels)} others for the test"
     instead = "" if name == "mnist" else " MNIST is read if --data-dir names its folder."
     found.notes.append(f"Trained on {what}.{instead}")
-    caption = f"{what}: the loss by both engines, and how far they are apart."
+    caption = f"{what}: the loss by both engines, and their difference."
     found.plots.append((_draw(runs, output / "losses.png"), caption))
     return found, runs, data
 

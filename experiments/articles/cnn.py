@@ -34,7 +34,7 @@ RECIPE = classifier.Recipe(build, lr=1e-2, epochs={"mnist": 3, "digits": 15})
 def run(output: Path, data_dir: str | Path | None = None, progress: Callable[[str], None] = quiet) -> Replay:
     found, runs, data = classifier.replay(ARTICLE, RECIPE, output, data_dir, progress)
     _draw(runs, data, output / "filters.png")
-    caption = "The filters of the first layer, black for positive weights, and what each makes of one picture."
+    caption = "The filters of the first layer, black for positive weights, and the output of each for one picture."
     found.plots.append((output / "filters.png", caption))
     return found
 

@@ -1,6 +1,6 @@
 """Speed, claimed in one place: every engine in its own process, threads pinned, A B A B, medians, ratios, their spread.
 
-case.py             what is measured: Case, Limit, and the Work that an engine does
+case.py             the measured work: Case, Limit, and the Work that an engine does
 cases/<group>.py    the cases, one file per group: `cases(quick)` lists them, `prepare(engine, **setting)` builds one
 worker.py           the process of one engine
 engine_process.py   the parent's end of it

@@ -30,7 +30,7 @@ class Limit:
 class Case:
     """One thing that several engines do, each in its own process.
 
-    name      what the report calls it; patterns are looked for in "group/name"
+    name      its name in the report; patterns are searched in "group/name"
     group     the module of experiments.bench.cases whose `prepare(engine, **setting)` returns an engine's Work
     engines   the engines that do it; limits are on the first
     setting   numbers and words that define the work, all of which JSON can hold

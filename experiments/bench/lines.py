@@ -32,7 +32,7 @@ HEAD = Line("what", "scratch", "other engine", "ratio", "spread", "limit", "", "
 
 
 def show(report: dict[str, Any]) -> None:
-    """One group as a table, and where and with what it was measured."""
+    """One group as a table, with the environment of its measurement."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

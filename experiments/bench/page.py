@@ -17,7 +17,7 @@ Reports = Sequence[dict[str, Any]]
 BEGIN, END = "<!-- speed: begin, written by `nn-parity bench --write FILE` -->", "<!-- speed: end -->"
 SHORT_BEGIN, SHORT_END = "<!-- speed in short: begin, written by `make bench` -->", "<!-- speed in short: end -->"
 SHOWN = "mlp"  # the group whose engines are compared side by side
-SHORT = (  # the README's lines: what it is there, group, case and other engine
+SHORT = (  # the README's lines: its label, group, case and other engine
     ("an epoch of MNIST, 784-128-10, batch 64", "mlp", "784-128-10, batch 64, 1 thread", "torch"),
     ("the same, torch compiled", "mlp", "784-128-10, batch 64, 1 thread", "torch compiled, fused"),
     ("the same, JAX jitted", "mlp", "784-128-10, batch 64, 1 thread", "jax step"),

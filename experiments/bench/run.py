@@ -48,7 +48,7 @@ class Workers:
 
 
 def bench(cases: Sequence[Case], quick: bool = False) -> list[Report]:
-    """Measure cases, group by group, print each as it is done, and return what the files of results hold."""
+    """Measure cases, group by group, print each when it is done, and return the content of the files of results."""
     facts = run_facts() | {"quick": quick}
     reports = []
     with progress(cases) as tick:

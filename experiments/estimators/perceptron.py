@@ -20,7 +20,7 @@ from scratch import nn
 
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 FLOATS = (np.float64, np.float32)
-SPARSE_ROWS = 1024  # how many rows of a sparse matrix are made dense at once for a prediction
+SPARSE_ROWS = 1024  # the number of rows of a sparse matrix that are made dense at once for a prediction
 
 
 class Perceptron(BaseEstimator):

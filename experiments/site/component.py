@@ -54,7 +54,7 @@ def write(site: Site, name: str) -> Component:
     return component
 
 
-# --- what the checks found --------------------------------------------------------------------------------------------
+# --- results of the checks --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

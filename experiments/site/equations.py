@@ -2,7 +2,7 @@
 
 The notation is that of a formula on one line: a / b, sqrt(a), x_ij, x_(o s - p), x^p, x², x̂, h', Σ_i, |d|, <g>. Spaces
 mean something: `σ(x)` is a function of x, `w (x - t)` is a product. A fraction takes the product on its left, or the
-factor if there are no spaces around its bar, and the factor on its right: what a line read from the left says.
+factor if there are no spaces around its bar, and the factor on its right: as a line is read from the left.
 
 Nothing is lost: every symbol of the source is in the MathML; brackets that a fraction bar or an index makes superfluous
 are in the attribute `data-brackets`. Unreadable text is a NotationError and is shown unchanged.

@@ -80,6 +80,6 @@ def test_where_torch_cannot_compile_one_line_says_so(tmp_path: Path, monkeypatch
         raise RuntimeError("no C++ compiler found")
 
     monkeypatch.setattr(compiling, "BACKEND", no_compiler)
-    with pytest.raises(TrainingError, match=r"compile: torch cannot compile here: .*Leave --compile out") as caught:
+    with pytest.raises(TrainingError, match=r"compile: torch cannot compile here: .*Omit --compile") as caught:
         train(replace(CONFIG, output=str(tmp_path)))
     assert len(str(caught.value).splitlines()) == 1

@@ -367,7 +367,7 @@ def test_errors_of_calls():
         assert not hasattr(kind(solver="lbfgs"), "partial_fit")
         with pytest.raises(AttributeError):
             kind(solver="lbfgs").partial_fit  # noqa: B018
-    with pytest.raises(ValueError, match="counts something"):
+    with pytest.raises(ValueError, match="needs y >= 0"):
         ScratchMLPRegressor("poisson").fit(X, Z)
     model = ScratchMLPClassifier(max_iter=1, warm_start=True).fit(X, CLASSES)
     with pytest.raises(ValueError, match="Set warm_start=False"):

@@ -18,7 +18,7 @@ from experiments.training.results import write_json
 from experiments.training.run import train
 from experiments.training.summary import console, mark, table
 
-LIMIT = 1e-12  # how far the losses may be apart in float64, relative, through one epoch
+LIMIT = 1e-12  # the largest relative difference of the losses in float64, through one epoch
 SUBSET = {"mlp": None, "cnn": 6400, "lstm": 6400}  # images; None means all
 
 

@@ -21,7 +21,7 @@ Found = dict[Any, list[Measurement]]  # by the call and "input" or "cotangent", 
 def between(trial: Trial, right: Numbers) -> Found:
     """Judged where it arrives: at the layers, at the end, and at the parameters that the code uses itself.
 
-    U only grows with the draws: what is within the limit of one is within that of all.
+    U only grows with the draws: a value within the limit of one draw is within that of all.
     """
     found = _between(trial, right, 1)
     if all(m.ok for group in found.values() for m in group):

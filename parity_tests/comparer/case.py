@@ -46,7 +46,7 @@ class Cotangents:
 
 @dataclass
 class Case:
-    """Two sides, what they are given, and the report that is being written."""
+    """Two sides, their inputs, and the report that is being written."""
 
     left: Side
     right: Side

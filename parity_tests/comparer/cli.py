@@ -31,7 +31,7 @@ def compare_command(
         typer.Option(
             "--map",
             help='JSON: {"left name": "right name"} or ["right name", MOVE ...]; moves are transpose, permute 3 2 0 1, '
-            'reshape, rows 0:16, gates zrn, concat, sum; "zero" and "ignore" for what the right has not',
+            'reshape, rows 0:16, gates zrn, concat, sum; "zero" and "ignore" for what the right does not have',
         ),
     ] = None,
     write_map: Annotated[

@@ -1,9 +1,8 @@
 """Which known convention explains that two sides differ, in a layer, in the code between layers, or in the whole.
 
 The reference is recorded as the torch functions that it calls, and played again in float64 with one of them done
-another way. A convention explains a number if what the left gives is within the limit of what the reference gives then.
-Each number has the cause that explains it; where no convention does, plain relations are tried: a factor, zeros, a
-transpose.
+another way. A convention explains a number if the left's value is then within the limit of the reference's. Each number
+has the cause that explains it; where no convention does, plain relations are tried: a factor, zeros, a transpose.
 """
 
 from __future__ import annotations

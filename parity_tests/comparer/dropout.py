@@ -1,4 +1,4 @@
-"""A dropout that draws other random numbers is right if it keeps the same share and scales what it keeps alike."""
+"""A dropout that draws other random numbers is right if it keeps the same share and scales the kept values equally."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 {% if first.first %}<tr><th>first element</th><td>[{{ first.first.index | join(', ') }}]</td></tr>
 <tr><th>left</th><td>{{ '%.9g' | format(first.first.left) }}</td></tr>
 <tr><th>right</th><td>{{ '%.9g' | format(first.first.right) }}</td></tr>
-<tr><th>apart</th><td>{{ number(first.first.ulp) }} ulp; {{ first.first.apart }} of {{ first.first.of }} elements diverge</td></tr>{% endif %}
+<tr><th>difference</th><td>{{ number(first.first.ulp) }} ulp; {{ first.first.apart }} of {{ first.first.of }} elements diverge</td></tr>{% endif %}
 {% if first.note %}<tr><th>note</th><td>{{ first.note }}</td></tr>{% endif %}
 <tr><th>likely cause</th><td>{{ report.cause or 'no known convention explains it' }}</td></tr></table></section>{% endif %}
 <div class="columns">

@@ -74,7 +74,7 @@ def kinked(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _conventions(what: str, args: Any, kwargs: Any, ours: Numbers, exact: Numbers, limit: float) -> str:
-    """The first input at which they differ, and what each side gives there."""
+    """The first input at which they differ, and the value of each side there."""
     element = first_element(ours[what], exact[what], limit)
     if element is None:
         return "they differ at exact zeros, integers or equal values"

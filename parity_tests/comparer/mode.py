@@ -1,7 +1,7 @@
 """The layers in one mode, training or eval: where a difference lies.
 
-The columns of the report: what each layer's own forward and backward do (`own`), what the code between layers does
-(`between`), and what has accumulated by the end of each layer (`accumulated`).
+The columns of the report: the error of each layer's own forward and backward (`own`), of the code between layers
+(`between`), and the accumulated error at the end of each layer (`accumulated`).
 """
 
 from __future__ import annotations

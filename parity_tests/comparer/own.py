@@ -1,4 +1,4 @@
-"""A layer's own error, forward and backward: both sides' layer gets what the right side's layer got."""
+"""A layer's own error, forward and backward: both sides' layers get the inputs of the right side's layer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
             return found, []
     ours = judge.in_order(ours, rough)
     raised = bool(found)
-    for draws in (1, DRAWS):  # U only grows: what is within the limit of one draw is within that of all
+    for draws in (1, DRAWS):  # U only grows: within the limit of one draw means within that of all
         truth, u = _truth(trial, call, given, rough, seed, draws)
         if raised:
             truth = {what: value for what, value in truth.items() if what in ours}

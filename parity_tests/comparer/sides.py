@@ -1,4 +1,4 @@
-"""The side that a model makes: torch's, or one of arrays; and what is unwrapped on the way there."""
+"""The side for a model, of torch or of arrays, and the unwrapping of wrappers."""
 
 from __future__ import annotations
 

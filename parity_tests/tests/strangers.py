@@ -250,7 +250,7 @@ def part(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[str
 
 
 def safetensors_files(marker: Path) -> dict[str, tuple[bytes, str]]:
-    no = "it is not a safetensors file|it is no safetensors file"
+    no = "it is not a safetensors file"
     return {
         "empty": (b"", no),
         "a pickle": (pickled(Call(os.system, f"touch {marker}")), no),

@@ -1,15 +1,15 @@
-// A second implementation of FORMAT.md, which knows nothing but that page. Node.js 20 or newer, no packages.
+// A second implementation of FORMAT.md, which follows only that page. Node.js 20 or newer, no packages.
 //
 //     node check.mjs DIR              compute the components below, in float32 and float64, and judge the numbers
 //     node check.mjs DIR --write      the same, and write the answers to DIR/answers, for `nn-parity vectors check DIR`
-//     node check.mjs DIR --answers    judge DIR/answers, whoever wrote them
+//     node check.mjs DIR --answers    judge the answers in DIR/answers
 //
-// Exit 0 all within the limits, 1 something is not, 2 nothing could be judged.
+// Exit 0 all within the limits, 1 some are not, 2 nothing could be judged.
 
 import fs from "node:fs";
 import path from "node:path";
 
-// --- tensors: {dtype, shape, data}, data being an ordinary array of numbers ---------------------------------------------
+// --- tensors: {dtype, shape, data}, where data is an ordinary array of numbers ---------------------------------------------
 
 const KINDS = {
   F32: ["float32", Float32Array], F64: ["float64", Float64Array], I32: ["int32", Int32Array],
@@ -17,11 +17,11 @@ const KINDS = {
 };
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
 
-const shown = (text) => String(text).replace(/[^\x20-\x7e]/g, "?"); // an escape sequence could steer the terminal
+const shown = (text) => String(text).replace(/[^\x20-\x7e]/g, "?"); // an escape sequence could control the terminal
 
 /** A plain file's content: a link could lead out of the folder, a pipe would never end. */
 function read(file) {
-  if (!fs.lstatSync(file).isFile()) throw new Error(`${file} is a link or no plain file`);
+  if (!fs.lstatSync(file).isFile()) throw new Error(`${file} is a link or not a plain file`);
   return fs.readFileSync(file);
 }
 
@@ -277,7 +277,7 @@ function main([folder, mode]) {
   if (fs.lstatSync(answers, { throwIfNoEntry: false })?.isSymbolicLink()) throw new Error(`${answers} is a link`);
   let judged = 0, failed = 0;
   for (const { name, label } of index.rows) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._=-]{0,159}$/.test(name)) throw new Error(`${JSON.stringify(name)} is no row's name`);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._=-]{0,159}$/.test(name)) throw new Error(`${JSON.stringify(name)} is not the name of a row`);
     const manifest = JSON.parse(read(path.join(folder, `${name}.json`)));
     const file = path.join(answers, `${name}.safetensors`);
     const mine = Object.hasOwn(LAYERS, manifest.component) || Object.hasOwn(OPTIMIZERS, manifest.component);
@@ -285,7 +285,7 @@ function main([folder, mode]) {
     const tensors = readTensors(path.join(folder, `${name}.safetensors`));
     const answer = mode === "--answers" ? readTensors(file) : compute(manifest, tensors);
     if (mode === "--write") {
-      fs.rmSync(file, { force: true }); // a link that stands there must not lead out of the folder
+      fs.rmSync(file, { force: true }); // an existing link must not lead out of the folder
       writeTensors(file, answer);
     }
     const { failures, worst } = judge(manifest, tensors, answer);

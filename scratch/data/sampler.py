@@ -13,7 +13,7 @@ import numpy as np
 
 from scratch.random import Generator, multinomial, randint, random_, randperm
 
-CHUNK = 32  # how many numbers torch draws at once when it samples with replacement
+CHUNK = 32  # the number of draws that torch makes at once when it samples with replacement
 
 
 class Sampler:

@@ -164,7 +164,7 @@ def plot_remedies(path: Path, remedied: dict[str, dict[str, Training]]) -> tuple
     ]
     caption = (
         f"{remedies.FEW} images to learn from, {remedies.VALIDATION} to validate on: the gap between the curves is "
-        "the overfitting, and what each remedy does about it."
+        "the overfitting, and the effect of each remedy."
     )
     return draw(path, panels, 3), caption
 

@@ -1,4 +1,4 @@
-"""The foundations of neural networks, part by part: what the text explains, computed by both engines and checked."""
+"""The foundations of neural networks, part by part: its explanations, computed by both engines and checked."""
 
 from __future__ import annotations
 

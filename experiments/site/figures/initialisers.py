@@ -41,7 +41,7 @@ def draw(component: Component) -> list[Picture]:
     counts = {name: np.histogram(values, edges)[0] for name, values in (("torch", theirs), ("scratch", ours))}
     axes[0].stairs(counts["torch"], edges, fill=True, color=TORCH, label="torch")
     axes[0].stairs(counts["scratch"], edges, color=SCRATCH, linewidth=1, label="scratch")
-    axes[0].set(xlabel="weight", ylabel="how many", title=f"{' x '.join(map(str, shape))} weights")
+    axes[0].set(xlabel="weight", ylabel="count", title=f"{' x '.join(map(str, shape))} weights")
     axes[0].legend()
     if np.array_equal(ours, theirs):
         bars = "the same bits"

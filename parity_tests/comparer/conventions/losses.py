@@ -1,4 +1,4 @@
-"""Conventions of losses: what is summed, what it is divided by, smoothing and class weights."""
+"""Conventions of losses: the summands, the divisor, smoothing and class weights."""
 
 from __future__ import annotations
 

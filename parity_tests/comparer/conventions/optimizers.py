@@ -29,7 +29,7 @@ class Deviation:
 
 @dataclass
 class Trajectory:
-    """One pass over the gradients: the rates, what the left gave after every step, and what counts as one."""
+    """One pass over the gradients: the rates, the left's values after every step, and the unit of each step."""
 
     start: np.ndarray  # (n,)
     rates: np.ndarray  # (T,)

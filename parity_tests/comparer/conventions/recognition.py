@@ -18,7 +18,7 @@ from parity_tests.comparer.conventions.convention import Site
 from parity_tests.comparer.conventions.normalization import ROOTS
 from parity_tests.comparer.conventions.tape import Ref, Tape
 
-DEPTH, BREADTH = 16, 48  # how far back, and how many values
+DEPTH, BREADTH = 16, 48  # limits on the steps back and on the number of values
 NEAR = 1e-9
 FORM_NAMES = {form: name for name, form in OWN.items()} | {"ELU": "elu", "GELU in its tanh form": "gelu"}
 ARITHMETIC = {

@@ -112,7 +112,7 @@ class Question:
 
 @dataclass
 class Found:
-    """A candidate, and what is left of each difference in units of its limit."""
+    """A candidate, and the rest of each difference in units of its limit."""
 
     candidate: Candidate
     left: dict[str, float]

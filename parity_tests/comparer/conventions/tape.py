@@ -255,7 +255,7 @@ class Tape:
             else:
                 args, kwargs = values.fill(mapped((node.args, node.kwargs), Ref, lambda ref: renamed.get(ref, ref)))
                 out = exactly(node)(*args, **kwargs)
-        if node.out is None and compute is not None:  # an assignment: what it gives is what it overwrites
+        if node.out is None and compute is not None:  # an assignment: its result is the overwritten value
             values.own[node.changed[0][1].index] = out
         _bind(node.out, out, values.own)
 

@@ -96,7 +96,7 @@ def both(*conditions: Any) -> Holds:
 
 
 LOSS_SHAPES = scratch_refuses(
-    "one shape",
+    "the same shape",
     "must have shape",
     "must have the shape",
     "must broadcast to the shape",

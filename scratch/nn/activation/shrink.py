@@ -7,7 +7,7 @@ from scratch.nn.activation.select import keep
 
 
 class Hardshrink(Activation):
-    """Zero what is small, keep the rest.
+    """Set small numbers to 0 and keep the rest.
 
         y = x where |x| > lambd, else 0
 

@@ -1,4 +1,4 @@
-"""Sigmoid, SiLU and GLU: the logistic function, and what it gates."""
+"""Sigmoid, SiLU and GLU: the logistic function, and the functions that it gates."""
 
 import numpy as np
 

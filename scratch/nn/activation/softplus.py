@@ -1,4 +1,4 @@
-"""Softplus, LogSigmoid and Mish: log(1 + exp(x)) and what is made of it."""
+"""Softplus, LogSigmoid and Mish: log(1 + exp(x)) and functions built on it."""
 
 import numpy as np
 

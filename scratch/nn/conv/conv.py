@@ -11,7 +11,7 @@ from scratch.random import Generator
 
 
 class _Conv(_Convolution):
-    """Slide a kernel over the input; every output is a weighted sum of what lies under it.
+    """Slide a kernel over the input; every output is a weighted sum of the inputs under it.
 
         y[n, o, p] = b[o] + Σ_{c,k} w[o, c, k] xp[n, c, stride p + dilation k]        xp = x padded
 

@@ -94,7 +94,7 @@ class _ConvTranspose(_Convolution):
         return correlation.correlate(dz, self.weight.data).reshape(x.shape)
 
     def _widths(self, x: np.ndarray, output_size: Sequence[int] | None) -> Widths:
-        """By how much y is wider than z on both sides of each axis."""
+        """The extra width of y over z on both sides of each axis."""
         extra = self.output_padding
         sizes = self._windows().sizes(x.shape[-self.axes :])
         smallest = [size - 2 * p for size, p in zip(sizes, self.padding, strict=True)]

@@ -1,4 +1,4 @@
-"""Two inputs that may repeat along an axis, and the gradient of what was repeated."""
+"""Two inputs that may repeat along an axis, and the gradient of the repeated one."""
 
 import numpy as np
 
@@ -19,7 +19,9 @@ def broadcast(module: Module, x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarra
 
 
 def sum_repeated(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The gradient of an input of that shape: what was read several times collects a gradient from each reading."""
+    """The gradient of an input of that shape: an element that was read several times collects a gradient from each
+    reading.
+    """
     missing = gradient.ndim - len(shape)
     repeated = tuple(i for i, n in enumerate(shape, missing) if n == 1 and gradient.shape[i] != 1)
     return gradient.sum((*range(missing), *repeated), keepdims=True).reshape(shape) if missing or repeated else gradient

@@ -41,7 +41,7 @@ def normalize(
     <.> is the mean over p and l, and over n as well `over_batch`; `running` gives μ and σ² from outside.
 
     Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by
-    up to 3e-5, so what is left of the mean in x - μ is taken out too, which makes y exact to an ulp.
+    up to 3e-5, so the rest of the mean in x - μ is subtracted too, which makes y exact to an ulp.
     """
     if running is not None:
         mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)

@@ -29,7 +29,7 @@ def as_shape(call: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...
 
 
 def rows_to_normalize(layer: Module, x: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many rows x holds, and how many elements each has, if its last dimensions are `shape`."""
+    """The number of rows of x and of elements in each, if its last dimensions are `shape`."""
     if not shape or x.shape[-len(shape) :] != shape:
         wanted = f"must end in dimensions {shape}" if shape else "cannot be normalized over no dimensions"
         raise RuntimeError(f"{layer}: the input {wanted}, got shape {x.shape}. normalized_shape counts from the end.")

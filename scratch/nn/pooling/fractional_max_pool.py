@@ -41,7 +41,7 @@ class _FractionalMaxPool(Module):
     dimensions: int
     sample_of_axis: tuple[int, ...]  # which u an axis takes
     _random_samples: np.ndarray | None
-    margin: int  # how much smaller than the input outputs and windows together must be
+    margin: int  # by this much outputs and windows together must be smaller than the input
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class Layout(NamedTuple):
         return y.swapaxes(0, 1) if self.batch_first else y
 
     def sort_state(self, state: State) -> State:
-        """State parts (L·D, N, F), sequences in the order of the rows, from what the user gave."""
+        """State parts (L·D, N, F), sequences in the order of the rows, from the user's state."""
         if not self.batched:
             return tuple(part[:, np.newaxis] for part in state)
         if self.packed is not None and self.packed.sorted_indices is not None:

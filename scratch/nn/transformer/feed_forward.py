@@ -25,7 +25,7 @@ def make_activation(layer: str, activation: str | Module) -> Module:
 
 
 def check_sizes(call: str, d_model: int, nhead: int, dim_feedforward: int, dropout: float) -> None:
-    """Refuse what a part would refuse, in the name of the layer that is being built."""
+    """Refuse arguments that a part would refuse, in the name of the layer that is being built."""
     if d_model <= 0 or nhead <= 0:
         raise ValueError(f"{call}: d_model and nhead must be positive, got {d_model} and {nhead}.")
     if d_model % nhead:

@@ -19,7 +19,7 @@ Layer = TypeVar("Layer", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: Layer, bn: Any, transpose: bool = False) -> Layer:
-    """A copy of the convolution that computes what it and then `bn` compute in eval mode.
+    """A copy of the convolution that computes the same as the original followed by `bn` in eval mode.
 
     Torch     torch.nn.utils.fuse_conv_bn_eval; `transpose` is for the transposed convolutions.
     Raises    AssertionError if one of them is in training mode, or bn has no running statistics.
@@ -51,7 +51,7 @@ def fuse_conv_bn_weights(
 
 
 def fuse_linear_bn_eval(linear: Layer, bn: Any) -> Layer:
-    """A copy of the linear layer that computes what it and then `bn` compute in eval mode.
+    """A copy of the linear layer that computes the same as the original followed by `bn` in eval mode.
 
     Torch     torch.nn.utils.fuse_linear_bn_eval.
     Raises    AssertionError if one of them is in training mode, bn has no running statistics, or the sizes differ.
