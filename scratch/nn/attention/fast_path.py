@@ -5,6 +5,11 @@ TransformerEncoderLayer   the same; masks of floats are read as booleans, blocke
 TransformerEncoder        padded positions are 0 before the last norm, in a wholly padded sequence too
 """
 
+import numpy as np
+
+from scratch.grad_mode import is_grad_enabled
+from scratch.nn.module import Module
+
 _enabled = True
 
 
@@ -19,3 +24,8 @@ def set_fastpath_enabled(value: bool) -> None:
 def get_fastpath_enabled() -> bool:
     """True by default: torch.backends.mha.get_fastpath_enabled."""
     return _enabled
+
+
+def may_take_fast_path(layer: Module, x: np.ndarray) -> bool:
+    """Whether the mode and the input, (N, L, E) or (L, N, E), allow it; the options of the layer decide too."""
+    return _enabled and not layer.training and not is_grad_enabled() and x.ndim == 3

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratch.grad_mode import is_grad_enabled
 from scratch.nn import init
-from scratch.nn.attention.fast_path import get_fastpath_enabled
+from scratch.nn.attention.fast_path import may_take_fast_path
+from scratch.nn.attention.heads import append_row, append_row_backward, append_zeros, join_heads, split_heads
+from scratch.nn.attention.layout import Layout, check_inputs
 from scratch.nn.attention.masks import causal_mask, check_masks, merged
+from scratch.nn.attention.projections import affine, project, project_backward
 from scratch.nn.attention.scaled_dot_product import attend, attend_backward
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module, Parameter
@@ -86,10 +89,8 @@ class MultiheadAttention(Module):
         self.vdim = embed_dim if vdim is None else vdim
         self.batch_first = batch_first
 
-        def parameter(*shape: int) -> Parameter:
-            return self.new_parameter(*shape, dtype=dtype)
-
         self.packed = self.kdim == embed_dim and self.vdim == embed_dim
+        parameter = partial(self.new_parameter, dtype=dtype)
         if self.packed:
             self.in_proj_weight = parameter(3 * embed_dim, embed_dim)
         else:
@@ -115,14 +116,6 @@ class MultiheadAttention(Module):
     def _in_weights(self) -> list[Parameter]:
         return [self.in_proj_weight] if self.packed else [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
 
-    def _projections(self) -> list[np.ndarray]:
-        """Wq, Wk, Wv."""
-        if self.packed:
-            return np.split(self.in_proj_weight.data, 3)
-        return [weight.data for weight in self._in_weights()]
-
-    # --- forward ----------------------------------------------------------------------------------------------------
-
     def forward(
         self,
         query: np.ndarray,
@@ -136,43 +129,65 @@ class MultiheadAttention(Module):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         fast = query is key is value and self._takes_fast_path(query, key_padding_mask, attn_mask)
         hint_alone = not fast and is_causal and not need_weights and key_padding_mask is None and attn_mask is not None
-        sizes = self._check(query, key, value)
+        layout = Layout(query.ndim == 3, self.batch_first)
+        H, widths = self.num_heads, (self.embed_dim, self.kdim, self.vdim)
+        N, L, S = check_inputs(self, (query, key, value), layout, widths, self.out_proj.weight.dtype)
         if is_causal and attn_mask is None and not fast:
             raise RuntimeError(
                 f"{self}: is_causal is a hint that needs attn_mask; "
-                f"use nn.Transformer.generate_square_subsequent_mask({sizes[2]})."
+                f"use nn.Transformer.generate_square_subsequent_mask({L})."
             )
-        check_masks(self, key_padding_mask, attn_mask, sizes, query.ndim == 3, hint_alone)
-        x = [self._batch_first(part) for part in (query, key, value)]
-        q, k, v = self._project(x)
-        mask = (
-            causal_mask(q.shape[2], k.shape[2], q.dtype)
-            if hint_alone
-            else merged(key_padding_mask, attn_mask, sizes[0], self.num_heads, k.shape[2], q.dtype)
-        )
+        check_masks(self, key_padding_mask, attn_mask, (N, H, L, S), layout.batched, hint_alone)
+
+        x = [layout.enter(part) for part in (query, key, value)]
+        q, k, v = project(x, self._in_weights(), self.in_proj_bias)
+        k, v = append_row(k, self.bias_k), append_row(v, self.bias_v)
+        q, k, v = (split_heads(part, H) for part in (q, k, v))
+        if self.add_zero_attn:
+            k, v = append_zeros(k), append_zeros(v)
+        S = k.shape[2]
+        mask = causal_mask(L, S, q.dtype) if hint_alone else merged(key_padding_mask, attn_mask, N, H, S, q.dtype)
         p = self.dropout if self.training else 0.0
         empty_rows = np.nan if need_weights or fast else 0.0
         heads, saved = attend(q, k, v, mask, p, math.sqrt(1 / self.head_dim), empty_rows)
-        joined = heads.transpose(2, 0, 1, 3).reshape(heads.shape[2], heads.shape[0], self.embed_dim)
-        y = joined @ self.out_proj.weight.data.T
-        if self.out_proj.bias is not None:
-            y += self.out_proj.bias.data
+        joined = heads.transpose(2, 0, 1, 3).reshape(L, N, self.embed_dim)
+        Wo, bo = self.out_proj.weight, self.out_proj.bias
+        y = affine(joined, Wo.data, None if bo is None else bo.data)
+
         weights = None
         if need_weights:
-            weights = saved.weights if saved.kept is None else saved.weights * saved.kept
-            weights = weights.mean(axis=1) if average_attn_weights else weights.copy()
-            weights = weights if query.ndim == 3 else weights[0]
-        output = self._restore(y, query.ndim), weights
-        return self.save(output, x, saved, joined, query.ndim, average_attn_weights)
+            weights = saved.dropped.mean(axis=1) if average_attn_weights else saved.dropped.copy()
+            weights = weights if layout.batched else weights[0]
+        return self.save((layout.leave(y), weights), x, saved, joined, layout, average_attn_weights)
+
+    def backward(
+        self, dy: np.ndarray | None, dweights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, saved, joined, layout, averaged = self.take((dy, dweights))
+        L, N, E = joined.shape
+        dy = np.zeros_like(joined) if dy is None else layout.enter(dy).swapaxes(0, 1)
+        if dweights is not None:
+            dweights = dweights if layout.batched else dweights[np.newaxis]
+            dweights = dweights[:, np.newaxis] / dy.dtype.type(self.num_heads) if averaged else dweights
+
+        rows = dy.reshape(L * N, E)
+        self.out_proj.weight.accumulate_product(rows.T, joined.reshape(L * N, E))
+        if self.out_proj.bias is not None:
+            self.out_proj.bias.accumulate(sum_leading(rows))
+        djoined = dy @ self.out_proj.weight.data
+        dheads = djoined.reshape(L, N, self.num_heads, self.head_dim).transpose(1, 2, 0, 3)
+        dq, dk, dv = (join_heads(part) for part in attend_backward(dheads, saved, dweights))
+        S = x[1].shape[1]
+        dk, dv = append_row_backward(dk, self.bias_k, S), append_row_backward(dv, self.bias_v, S)
+        dx = project_backward([dq, dk, dv], x, self._in_weights(), self.in_proj_bias)
+        dquery, dkey, dvalue = (layout.leave(part.swapaxes(0, 1)) for part in dx)
+        return dquery, dkey, dvalue
 
     def _takes_fast_path(self, query: np.ndarray, *masks: np.ndarray | None) -> bool:
         """Whether torch would take its fast path for self-attention: see fast_path.py."""
         return (
-            get_fastpath_enabled()
-            and not self.training
-            and not is_grad_enabled()
+            may_take_fast_path(self, query)
             and self.batch_first
-            and query.ndim == 3
             and self.packed
             and self.num_heads % 2 == 0
             and self.in_proj_bias is not None
@@ -180,104 +195,6 @@ class MultiheadAttention(Module):
             and not self.add_zero_attn
             and not any(mask is not None and mask.dtype.kind == "f" for mask in masks)
         )
-
-    def _batch_first(self, x: np.ndarray) -> np.ndarray:
-        """To (N, L, E)."""
-        if x.ndim == 2:
-            return x[np.newaxis]
-        return x if self.batch_first else x.swapaxes(0, 1)
-
-    def _restore(self, y: np.ndarray, ndim: int) -> np.ndarray:
-        """From (L, N, E)."""
-        if ndim == 2:
-            return y[:, 0]
-        return y.swapaxes(0, 1) if self.batch_first else y
-
-    def _project(self, x: list[np.ndarray]) -> list[np.ndarray]:
-        """q, k, v as (N, H, L, E / H), with the extra key and value of the options at the end of k and v."""
-        biases = [None] * 3 if self.in_proj_bias is None else np.split(self.in_proj_bias.data, 3)
-        projected = []
-        for part, weight, bias in zip(x, self._projections(), biases, strict=True):
-            y = part @ weight.T
-            if bias is not None:
-                y += bias
-            projected.append(y)
-        for i, extra in ((1, self.bias_k), (2, self.bias_v)):
-            if extra is not None:
-                row = np.broadcast_to(extra.data, (len(x[i]), 1, self.embed_dim))
-                projected[i] = np.concatenate([projected[i], row], axis=1)
-        heads = [self._split(part) for part in projected]
-        if self.add_zero_attn:
-            heads[1:] = [np.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in heads[1:]]
-        return heads
-
-    def _split(self, x: np.ndarray) -> np.ndarray:
-        """(N, L, E) to (N, H, L, E / H)."""
-        return x.reshape(*x.shape[:2], self.num_heads, self.head_dim).swapaxes(1, 2)
-
-    def _join(self, heads: np.ndarray) -> np.ndarray:
-        """(N, H, L, E / H) to (N, L, E)."""
-        N, H, L, D = heads.shape
-        return heads.swapaxes(1, 2).reshape(N, L, H * D)
-
-    # --- backward ---------------------------------------------------------------------------------------------------
-
-    def backward(
-        self, dy: np.ndarray | None, dweights: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        x, saved, joined, ndim, averaged = self.take((dy, dweights))
-        L, N, E = joined.shape
-        dy = np.zeros_like(joined) if dy is None else self._batch_first(dy).swapaxes(0, 1)
-        rows = dy.reshape(-1, E)
-        self.out_proj.weight.accumulate_product(rows.T, joined.reshape(-1, E))
-        if self.out_proj.bias is not None:
-            self.out_proj.bias.accumulate(sum_leading(rows))
-        if dweights is not None:
-            dweights = dweights if ndim == 3 else dweights[np.newaxis]
-            dweights = dweights[:, np.newaxis] / dy.dtype.type(self.num_heads) if averaged else dweights
-        djoined = dy @ self.out_proj.weight.data
-        dheads = djoined.reshape(L, N, self.num_heads, self.head_dim).transpose(1, 2, 0, 3)
-        heads = attend_backward(dheads, saved, dweights)
-        lengths = [part.shape[1] for part in x]
-        gradients = [self._join(part) for part in heads]
-        for gradient, length, extra in zip(gradients[1:], lengths[1:], (self.bias_k, self.bias_v), strict=True):
-            if extra is not None:
-                extra.accumulate(sum_leading(gradient[:, length]).reshape(1, 1, E))
-        gradients = [part[:, :length] for part, length in zip(gradients, lengths, strict=True)]
-        self._accumulate(gradients, x)
-        dx = [part @ weight for part, weight in zip(gradients, self._projections(), strict=True)]
-        dquery, dkey, dvalue = (self._restore(part.swapaxes(0, 1), ndim) for part in dx)
-        return dquery, dkey, dvalue
-
-    def _accumulate(self, gradients: list[np.ndarray], x: list[np.ndarray]) -> None:
-        """Weights and biases of the three projections."""
-        rows = [g.reshape(-1, self.embed_dim) for g in gradients]
-        dw = [g.T @ part.reshape(-1, part.shape[-1]) for g, part in zip(rows, x, strict=True)]
-        for weight, gradient in zip(self._in_weights(), [np.concatenate(dw)] if self.packed else dw, strict=True):
-            weight.accumulate(gradient)
-        if self.in_proj_bias is not None:
-            self.in_proj_bias.accumulate(np.concatenate([sum_leading(g) for g in rows]))
-
-    # --- refusals ---------------------------------------------------------------------------------------------------
-
-    def _check(self, query: np.ndarray, key: np.ndarray, value: np.ndarray) -> tuple[int, int, int, int]:
-        """Refuse inputs that do not fit; return (N, H, L, S)."""
-        shapes = f"got query {query.shape}, key {key.shape}, value {value.shape}"
-        if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
-            raise AssertionError(f"{self}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")
-        if (query.shape[-1], key.shape[-1], value.shape[-1]) != (self.embed_dim, self.kdim, self.vdim):
-            product_fails = self.packed and query.shape[-1] == self.embed_dim and key.shape == value.shape
-            raise (RuntimeError if product_fails else AssertionError)(
-                f"{self}: the inputs must end in {self.embed_dim}, {self.kdim} and {self.vdim} features; {shapes}."
-            )
-        if key.shape[:-1] != value.shape[:-1]:
-            raise AssertionError(f"{self}: key and value must have the same length and batch; {shapes}.")
-        (N, L), (keys_N, S) = (self._batch_first(part).shape[:2] for part in (query, key))
-        if keys_N != N:
-            raise RuntimeError(f"{self}: query and key must have the same batch; {shapes}.")
-        if not query.dtype == key.dtype == value.dtype == self.out_proj.weight.dtype:
-            raise RuntimeError(f"{self}: all inputs must be {self.out_proj.weight.dtype}, got {query.dtype}.")
-        return N, self.num_heads, L, S
 
     def extra_repr(self) -> str:
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"

@@ -22,6 +22,11 @@ class Attention(NamedTuple):
     kept: np.ndarray | None  # dropout's factors, like weights
     scale: float
 
+    @property
+    def dropped(self) -> np.ndarray:
+        """The weights after dropout."""
+        return self.weights if self.kept is None else self.weights * self.kept
+
 
 def attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, p: float, scale: float, empty_rows: float
@@ -40,8 +45,8 @@ def attend(
         kept = random.bernoulli_(np.empty(weights.shape, weights.dtype), 1 - p)
         if p < 1:
             kept /= kept.dtype.type(1 - p)
-    dropped = weights if kept is None else weights * kept
-    return dropped @ v, Attention(q, k, v, weights, kept, scale)
+    saved = Attention(q, k, v, weights, kept, scale)
+    return saved.dropped @ v, saved
 
 
 def attend_backward(
@@ -49,8 +54,7 @@ def attend_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of q, k and v. `dweights` is the cotangent of the weights after dropout, if they were an output too."""
     q, k, v, weights, kept, scale = saved
-    dropped = weights if kept is None else weights * kept
-    dv = dropped.swapaxes(-1, -2) @ dy
+    dv = saved.dropped.swapaxes(-1, -2) @ dy
     dw = dy @ v.swapaxes(-1, -2)
     if dweights is not None:
         dw += dweights

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratch.grad_mode import is_grad_enabled
 from scratch.nn.activation import GELU, ReLU
 from scratch.nn.attention import MultiheadAttention
-from scratch.nn.attention.fast_path import get_fastpath_enabled
+from scratch.nn.attention.fast_path import may_take_fast_path
 from scratch.nn.attention.masks import blocking, is_causal_mask
 from scratch.nn.container import ModuleList
 from scratch.nn.dropout import Dropout
@@ -108,13 +107,7 @@ class TransformerEncoderLayer(Module):
 
     def takes_fast_path(self, src: np.ndarray) -> bool:
         """Whether torch would take its fast path: see attention/fast_path.py."""
-        return (
-            get_fastpath_enabled()
-            and not self.training
-            and not is_grad_enabled()
-            and src.ndim == 3
-            and self.has_fast_path()
-        )
+        return may_take_fast_path(self, src) and self.has_fast_path()
 
     def has_fast_path(self) -> bool:
         """Whether the options allow torch's fast path."""

@@ -1,0 +1,50 @@
+"""Projections of query, key and value, with one packed weight or three separate ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratch.nn.parameter import Parameter
+from scratch.nn.sums import sum_leading
+
+
+def affine(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """Return x W^T + b, or x W^T without b."""
+    y = x @ weight.T
+    if bias is not None:
+        y += bias
+    return y
+
+
+def project(inputs: Sequence[np.ndarray], weights: Sequence[Parameter], bias: Parameter | None) -> list[np.ndarray]:
+    """Return q = query Wq^T + bq, k = key Wk^T + bk and v = value Wv^T + bv: (N, L, E) and twice (N, S, E).
+
+    The weights are one of shape (3E, E) or three; the bias (3E,) is always packed.
+    """
+    biases = [None] * 3 if bias is None else np.split(bias.data, 3)
+    return [affine(x, W, b) for x, W, b in zip(inputs, _separate(weights), biases, strict=True)]
+
+
+def project_backward(
+    dprojected: Sequence[np.ndarray],
+    inputs: Sequence[np.ndarray],
+    weights: Sequence[Parameter],
+    bias: Parameter | None,
+) -> list[np.ndarray]:
+    """Return the gradients of the inputs; accumulate those of the weights and of the bias."""
+    rows = [d.reshape(-1, d.shape[-1]) for d in dprojected]
+    products = [d.T @ x.reshape(-1, x.shape[-1]) for d, x in zip(rows, inputs, strict=True)]
+    if len(weights) == 1:
+        products = [np.concatenate(products)]
+    for weight, gradient in zip(weights, products, strict=True):
+        weight.accumulate(gradient)
+    if bias is not None:
+        bias.accumulate(np.concatenate([sum_leading(d) for d in rows]))
+    return [d @ W for d, W in zip(dprojected, _separate(weights), strict=True)]
+
+
+def _separate(weights: Sequence[Parameter]) -> list[np.ndarray]:
+    """Wq, Wk, Wv."""
+    return np.split(weights[0].data, 3) if len(weights) == 1 else [weight.data for weight in weights]
