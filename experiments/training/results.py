@@ -83,7 +83,7 @@ def read_finished(folder: Path, output: Path) -> EngineRun:
 
 def damaged(folder: Path, error: Exception) -> TrainingError:
     return TrainingError(
-        f"resume: {folder} says that it is finished, but its files are damaged:  {printable(error)}. "
+        f"resume: {folder} says that it is finished, but its files are damaged: {printable(error)}. "
         "Remove finished.json to train it again from its last checkpoint."
     )
 

@@ -55,7 +55,7 @@ def resume(
 
     With `epochs`, the run becomes one of that many epochs, as if it had been started so.
 
-    Raises as train; TrainingError if a file of the folder belongs to another run.
+    Raises    as train; TrainingError if a file of the folder belongs to another run.
     """
     watch_parent()
     output = Path(folder)

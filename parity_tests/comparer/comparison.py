@@ -218,7 +218,7 @@ def _layers(case: Case, training: bool) -> list[Measurement]:
     except Exception as error:
         for side in case.sides:
             case.rewind(side)
-        case.report.note(f"the layers could not be observed, only the end was compared:  {told(error)}")
+        case.report.note(f"the layers could not be observed, only the end was compared: {told(error)}")
         return []
 
 

@@ -61,7 +61,7 @@ def read_json(path: str | os.PathLike[str], most: int, follow: bool = True) -> d
     except FileRefusedError:
         raise
     except (ValueError, RecursionError) as error:
-        raise FileRefusedError(f"it is not JSON:  {printable(error)}") from error
+        raise FileRefusedError(f"it is not JSON: {printable(error)}") from error
     if not isinstance(value, dict):
         raise FileRefusedError("the outermost value of the JSON must be an object")
     return value
