@@ -60,6 +60,18 @@ def test_an_optimizer_or_loss_by_hand_is_not_accused(name):
     assert steps.trial("rewrite", next(c for c in steps.rewrites() if c.name == name)).failure == ""
 
 
+def test_the_last_run_of_all_of_them_missed_nothing_and_accused_nobody():
+    counts = summary.counts(results())
+    assert {key: counts[key] for key in ("missed", "accused", "refused", "traceback")} == dict.fromkeys(
+        ("missed", "accused", "refused", "traceback"), 0
+    )
+    assert sum(r.kind == "mutant" and r.truth in ("different", "raises", "structure") for r in results()) >= 600
+    assert sum(r.kind == "rewrite" and r.truth == "equal" for r in results()) >= 300
+    assert sum(r.truth == "undecided" for r in results()) <= 0.05 * len(results())
+    assert counts["place right"] >= 0.95
+    assert {r.name.partition(":")[0] for r in results()} == {*NETWORKS, "steps", "loss"}
+
+
 # --- the measure itself -----------------------------------------------------------------------------------------------
 
 
