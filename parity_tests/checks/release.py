@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from parity_tests.checks.initialiser import filled
-from parity_tests.checks.refusal import refusal, verdict
+from parity_tests.checks.refusal import attempt, refusal, verdict
+from parity_tests.checks.scheduler import run
 from parity_tests.checks.sides import TorchSide, draw, generator
 from parity_tests.engine import TORCH, Torch
-from parity_tests.rule import DRAWS, Ledger, Result, bits_equal, exactly
-from parity_tests.table.row import Initialiser, Layer, Refusal, Row
+from parity_tests.rule import DRAWS, FLOOR, Ledger, Result, bits_equal, distance, exactly
+from parity_tests.table.row import Initialiser, Layer, Refusal, Row, Scheduler
 from parity_tests.table.versions import Change
 
 
@@ -23,6 +24,10 @@ def check_release(row: Row, change: Change, dtypes: tuple[str, ...], torch: Torc
 
 
 def _layer(row: Layer, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    errors = [attempt(lambda e=engine: _numbers(row, e, "float32", 0))[1] for engine in (torch, told)]  # type: ignore[misc]
+    if any(errors):
+        yield _refused(row, *errors)
+        return
     ledgers = {dtype: Ledger(row.label, dtype) for dtype in dtypes}
     for number in range(DRAWS):
         rough, truth = (_numbers(row, told, dtype, number) for dtype in ("float32", "float64"))
@@ -41,9 +46,19 @@ def _numbers(row: Layer, engine: Torch, dtype: str, number: int) -> dict[str, np
 
 def _refusal(row: Refusal, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
     errors = [refusal(row, lambda e=engine: TorchSide(row, np.float32, engine=e)) for engine in (torch, told)]  # type: ignore[misc]
-    same = type(errors[0]) is type(errors[1])
-    note = f"torch: {verdict(errors[0])}; listed: {verdict(errors[1])}"
-    yield exactly(row.label, "this torch, as listed: refusal", None, same, note)
+    yield _refused(row, *errors)
+
+
+def _refused(row: Row, installed: Exception | None, listed: Exception | None) -> Result:
+    note = f"torch: {verdict(installed)}; listed: {verdict(listed)}"
+    return exactly(row.label, "this torch, as listed: refusal", None, type(installed) is type(listed), note)
+
+
+def _scheduler(row: Scheduler, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    installed, listed = (run(row, [engine]) for engine in (torch, told))
+    for what, rates in listed.items():
+        error = distance(installed[what], rates)
+        yield Result(row.label, f"this torch, as listed: {what}", "float64", error, FLOOR)
 
 
 def _initialiser(row: Initialiser, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
@@ -60,4 +75,5 @@ CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Torch, Torch], Iterator[
     Layer: _layer,
     Refusal: _refusal,
     Initialiser: _initialiser,
+    Scheduler: _scheduler,
 }

@@ -8,6 +8,7 @@ by `older`: it must behave exactly as this table says. So no row is skipped on a
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,16 +51,27 @@ class Change:
         return row.name == self.component and (not self.cases or row.case in self.cases)
 
     @property
+    def since(self) -> str:
+        return ".".join(map(str, self.release))
+
+    @property
+    def sides(self) -> tuple[tuple[str, Any], tuple[str, Any]]:
+        """What the newest torch does and what torch did before, each in words and as a class."""
+        return (
+            (f"{self.what} of torch from {self.since} on: {self.now}", self.newest),
+            (f"{self.what} of torch before {self.since}: {self.before}", self.older),
+        )
+
+    @property
     def history(self) -> str:
         """The text about the component on a page, independent of the installed release."""
-        release = ".".join(map(str, self.release))
-        return f"{self.what}: {self.now}, in torch from {release} on; before, {self.before} ({self.source})."
+        return f"{self.what}: {self.now}, in torch from {self.since} on; before, {self.before} ({self.source})."
 
     @property
     def text(self) -> str:
         """The text of a report about a row of this component on an older release."""
-        release, here = (".".join(map(str, version)) for version in (self.release, RELEASE))
-        return f"{self.what}: as torch {release}, {self.now}; torch {here}: {self.before}"
+        here = ".".join(map(str, RELEASE))
+        return f"{self.what}: as torch {self.since}, {self.now}; torch {here}: {self.before}"
 
 
 # --- clamp with a number as bound -------------------------------------------------------------------------------------
@@ -251,6 +263,82 @@ def order_infinity(kind: Any) -> Change:
     )
 
 
+# --- normalization without its bias -----------------------------------------------------------------------------------
+
+
+class TakesBias:
+    """A normalization that can be built without its bias."""
+
+    def __init__(self, *args: Any, bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not bias:
+            self.bias = None
+
+
+class RefusesBias:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "bias" in kwargs:
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument 'bias'")
+        super().__init__(*args, **kwargs)
+
+
+def bias(kind: Any) -> Change:
+    name = kind.__name__
+    return Change(
+        component=f"nn.{name}",
+        what="argument bias",
+        release=(2, 12),
+        now="bias=False leaves the bias alone out",
+        before="TypeError",
+        source="torch.nn.modules of both releases",
+        newest=type(name, (TakesBias, kind), {}),
+        older=type(name, (RefusesBias, kind), {}),
+        cases=("no bias",),
+    )
+
+
+# --- targets that are integers ----------------------------------------------------------------------------------------
+
+
+class ConvertsTarget(torch.nn.MSELoss):
+    def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return super().forward(input, target if target.is_floating_point() else target.to(input.dtype))
+
+
+class RefusesIntegers(torch.nn.MSELoss):
+    def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if not target.is_floating_point():
+            raise RuntimeError("Found dtype Long but expected Float")
+        return super().forward(input, target)
+
+
+# --- schedules in a row -----------------------------------------------------------------------------------------------
+
+
+class Sequential(torch.optim.lr_scheduler.SequentialLR):
+    """SequentialLR, of whose schedules a given one makes the initial step."""
+
+    def __init__(self, optimizer: Any, schedulers: Any, milestones: Any, last_epoch: int = -1) -> None:
+        super().__init__(optimizer, schedulers, milestones, last_epoch)
+        if bisect_right(milestones, 0) == 0:
+            return
+        first, of_installed = self.first(), 0 if schedulers[0].last_epoch == 0 else bisect_right(milestones, 0)
+        if first != of_installed:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"]
+            schedulers[of_installed].last_epoch -= 1
+            schedulers[first]._initial_step()
+            self._last_lr = schedulers[first].get_last_lr()
+
+    def first(self) -> int:
+        return bisect_right(self._milestones, 0)
+
+
+class BeginsWithTheFirst(Sequential):
+    def first(self) -> int:
+        return 0
+
+
 # --- truncated normal numbers -----------------------------------------------------------------------------------------
 
 
@@ -303,6 +391,31 @@ CHANGES: tuple[Change, ...] = (
     order_infinity(torch.nn.LPPool2d),
     order_zero(torch.nn.LPPool3d),
     order_infinity(torch.nn.LPPool3d),
+    bias(torch.nn.BatchNorm1d),
+    bias(torch.nn.GroupNorm),
+    bias(torch.nn.InstanceNorm1d),
+    Change(
+        component="nn.MSELoss",
+        what="a target of integers",
+        release=(2, 12),
+        now="converted to the input's type",
+        before="RuntimeError in backward",
+        source="torch.nn.functional.mse_loss of both releases",
+        newest=ConvertsTarget,
+        older=RefusesIntegers,
+        cases=("integer target",),
+    ),
+    Change(
+        component="optim.lr_scheduler.SequentialLR",
+        what="milestone 0",
+        release=(2, 13),
+        now="the schedule after it makes the initial step",
+        before="the first schedule does",
+        source="torch.optim.lr_scheduler of both releases",
+        newest=Sequential,
+        older=BeginsWithTheFirst,
+        cases=("the second at once",),
+    ),
     Change(
         component="nn.init.trunc_normal_",
         what="truncated normal numbers",

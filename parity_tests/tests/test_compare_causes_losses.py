@@ -70,6 +70,36 @@ def test_loss(cause, left, right, dense):
     assert report.cause.name == cause, str(report)
 
 
+class OpenHinge(nn.HingeEmbeddingLoss):
+    """With the slope 1 of max(z, 0) at 0, as torch had it before 2.14."""
+
+    def forward(self, x, target):
+        self.at_margin = (target == -1) & (x == self.margin)
+        return super().forward(x, target)
+
+    def backward(self, dloss=None):
+        dx = super().backward(dloss)
+        return np.where(self.at_margin, -dx.dtype.type(1 / dx.size), dx)
+
+
+def slope_at_bound():
+    z = torch.zeros(1, requires_grad=True)
+    z.clamp_min(0).sum().backward()
+    return z.grad.item()
+
+
+def test_a_loss_of_another_torch_is_told_by_its_slope_at_the_margin():
+    x = np.array([[1.0, 0.5, 2.0], [1.0, -1.0, 0.25]], np.float32)
+    target = np.array([[-1, -1, -1], [1, 1, -1]])
+    newest = slope_at_bound() == 0
+    left = OpenHinge() if newest else nn.HingeEmbeddingLoss()
+    report = compare(nn.Identity(), T.Identity(), x, target, (left, T.HingeEmbeddingLoss()))
+    assert report.cause is not None, str(report)
+    assert report.cause.name == "kink"
+    release = "before 2.14: 1" if newest else "from 2.14 on: 0"
+    assert f"gradient of clamp at its bound of torch {release} at the kink" in str(report)
+
+
 # --- optimizers -------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
+from parity_tests.table.versions import CHANGES
 
+CLAMP = next(change for change in CHANGES if "clamp" in change.what)  # the slope at a bound, by release of torch
 SELU_ALPHA = 1.6732632423543772
 
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -79,6 +81,16 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
 @function("clamp", "clip")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return torch.clamp(input, min, max)
+
+
+@function("clamp_min")
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    return torch.clamp(input, min=min)
+
+
+@function("clamp_max")
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    return torch.clamp(input, max=max)
 
 
 @function("abs")
@@ -242,11 +254,12 @@ def slope_of_abs(o: Options) -> Iterator[Deviation]:
         yield Deviation("kink", f"with the gradient {slope:g} of |x| at 0, where torch's is 0", {"instead": instead})
 
 
-@convention("clamp", "clip", "hardtanh")
+@convention("clamp", "clip", "clamp_min", "clamp_max", "hardtanh")
 def slope_at_bounds(o: Options) -> Iterator[Deviation]:
-    low, high = (o.min_val, o.max_val) if "min_val" in o else (o.min, o.max)
+    low, high = (o.min_val, o.max_val) if "min_val" in o else (o.get("min"), o.get("max"))
     ends = [end for end in (low, high) if isinstance(end, int | float)]
-    for slope, text in ((0.0, "0"), (1.0, "1"), (0.5, "1/2")):
+    (newest, _), (older, _) = CLAMP.sides
+    for slope, text in ((0.0, newest), (1.0, older), (0.5, "gradient 1/2 at the bounds")):
 
         def instead(o: Options, slope: float = slope) -> Tensor:
             at = torch.zeros_like(o.input, dtype=torch.bool)
@@ -254,4 +267,4 @@ def slope_at_bounds(o: Options) -> Iterator[Deviation]:
                 at = at | (o.input == end)
             return _with_slope(torch.clamp(o.input, low, high), o.input, at, slope)
 
-        yield Deviation("kink", f"with the gradient {text} at the bounds", {"instead": instead})
+        yield Deviation("kink", f"with the {text}", {"instead": instead})

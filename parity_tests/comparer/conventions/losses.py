@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
+from parity_tests.table.versions import CHANGES
 
 REDUCED = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "nll_loss", "kl_div",
@@ -18,6 +19,9 @@ REDUCED = (
     "soft_margin_loss", "hinge_embedding_loss", "margin_ranking_loss", "cosine_embedding_loss",
     "triplet_margin_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
 )  # fmt: skip
+CLAMPED = {  # losses whose slope at the margin changed between releases of torch
+    name: change for name in REDUCED for change in CHANGES if change.component.lower() == f"nn.{name.replace('_', '')}"
+}
 for _name in REDUCED:
     function(_name)(getattr(F, _name))
 
@@ -157,6 +161,18 @@ def margins(o: Options) -> Iterator[Deviation]:
     for margin in (0.0, 0.1, 0.2, 0.5, 1.0):
         if margin != o.margin:
             yield Deviation("margin", f"with margin={margin:g}", {"margin": margin})
+
+
+@convention(*CLAMPED)
+def slope_at_margin(o: Options) -> Iterator[Deviation]:
+    for text, kind in CLAMPED[o.function].sides:
+
+        def instead(o: Options, kind: Any = kind) -> Tensor:
+            options = {key: o[key] for key in ("margin", "p", "eps", "swap", "reduction") if key in o}
+            loss: Tensor = kind(**options)(*(value for value in o.values() if isinstance(value, Tensor)))
+            return loss
+
+        yield Deviation("kink", f"with the {text}", {"instead": instead})
 
 
 @convention("poisson_nll_loss", "gaussian_nll_loss")
