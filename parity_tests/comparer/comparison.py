@@ -40,6 +40,7 @@ from parity_tests.comparer.side import Given, Side, generators_kept
 from parity_tests.comparer.sides import build, side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
+from parity_tests.comparer.truth import Truth, repeats, same_function, truth_of, widen
 from parity_tests.comparer.values import NO_ARRAY, array
 from parity_tests.rule import float32_limit
 
@@ -140,19 +141,19 @@ def _compare_modes(case: Case, mode: str) -> None:
     if fixed and mode != "eval":
         report.not_compared(f"training mode: the {' and the '.join(fixed)} computes in eval mode alone")
     modes = (False,) if fixed or mode == "eval" else (True,) if mode == "train" else (True, False)
-    seen: ends.Truth | None = None
+    seen: Truth | None = None
     for training in modes:
         try:
-            if not ends.repeats(case, training):
+            if not repeats(case, training):
                 report.reason = "the right does not give the same twice from one seed"
                 return
-            same = seen is not None and ends.same_function(case, training, seen)
-            truth = seen if same and seen is not None else ends.truth_of(case, training)
+            same = seen is not None and same_function(case, training, seen)
+            truth = seen if same and seen is not None else truth_of(case, training)
         except Exception as error:
             raise CompareError(f"compare: the right side failed: {told(error)}.") from error
         try:
             end = ends.compare_ends(case, training, truth)
-            if any(not m.ok and math.isfinite(m.error) for m in end) and ends.widen(case, training, truth):
+            if any(not m.ok and math.isfinite(m.error) for m in end) and widen(case, training, truth):
                 end = ends.compare_ends(case, training, truth)
         except Exception as error:
             end = [ends.left_failed(case, error, training)]

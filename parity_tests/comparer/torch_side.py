@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from parity_tests.comparer.nests import map_nest, packed_for
-from parity_tests.comparer.side import LOSS, Cotangent, Key, Probe, Side
+from parity_tests.comparer.side import LOSS, Cotangent, Probe, Side
+from parity_tests.comparer.stand_in import stand_in
+from parity_tests.comparer.twin import computing_in, twin_of
 from parity_tests.comparer.values import Numbers, array, floats, is_float, kept, named_numbers, named_outputs, tensors
 from parity_tests.nests import numbered
 
@@ -131,8 +131,8 @@ class TorchSide(Side):
 
     def double(self, dtype: Any = np.float64) -> TorchSide:
         precision = torch.float64 if np.dtype(dtype) == np.float64 else torch.float32
-        loss = _in(precision, copy.deepcopy(self.loss)) if isinstance(self.loss, torch.nn.Module) else self.loss
-        twin = TorchSide(_in(precision, copy.deepcopy(self.layers)), loss)
+        loss = twin_of(self.loss, precision) if isinstance(self.loss, torch.nn.Module) else self.loss
+        twin = TorchSide(twin_of(self.layers, precision), loss)
         twin.precision, twin._fixed = precision, self._fixed
         return twin
 
@@ -152,7 +152,7 @@ class TorchSide(Side):
             self._probed(probe),
             torch.set_grad_enabled(self.records),
             not_in_place(model, probe),
-            self._computing(),
+            computing_in(self.precision),
         ):
             output = model(*xs.args, **xs.kwargs)
             numbers: Numbers = {}
@@ -225,7 +225,7 @@ class TorchSide(Side):
         try:
             if not self._fixed:
                 module.train(training)
-            with torch.enable_grad(), self._computing():
+            with torch.enable_grad(), computing_in(self.precision):
                 output = module(*xs, **options)
                 numbers = named_outputs(output)
                 if dys is not None:
@@ -253,20 +253,6 @@ class TorchSide(Side):
             for module, implementation in compiled:
                 module._compiled_call_impl = implementation
 
-    @contextmanager
-    def _computing(self) -> Iterator[None]:
-        """For a twin: values that the model makes or casts in float32 get the twin's precision."""
-        if self.precision is None:
-            yield
-            return
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(self.precision)
-        try:
-            with _Precision(self.precision):
-                yield
-        finally:
-            torch.set_default_dtype(before)
-
     def _wrap(self, name, module, probe, calls):
         original = module.forward
 
@@ -278,7 +264,7 @@ class TorchSide(Side):
             probe.enter(key, _state_around(module))
             outputs = probe.stand_in(key, kept(args), kept(kwargs))
             if outputs is not None:
-                return _stand_in(probe, key, outputs, (args, kwargs))
+                return stand_in(probe, key, outputs, (args, kwargs))
             alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, (args, kwargs))
             y = original(*alias[0], **alias[1])
             y = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, y)
@@ -292,50 +278,6 @@ class TorchSide(Side):
             return map_nest(lambda x: x.clone() if is_float(x) else x, y)  # what follows may write into it
 
         vars(module)["forward"] = forward
-
-
-class _Precision(TorchFunctionMode):
-    """Reads float32 as another precision wherever it is written: x.float(), dtype=torch.float32."""
-
-    def __init__(self, precision: torch.dtype) -> None:
-        super().__init__()
-        self.precision = precision
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.Tensor.float:
-            func, args = torch.Tensor.to, (*args, self.precision)
-        other = torch.float32 if self.precision == torch.float64 else torch.float64
-        args = tuple(self.precision if a is other else a for a in args)
-        kwargs = {key: self.precision if a is other else a for key, a in (kwargs or {}).items()}
-        if func is torch.nn.functional.rms_norm and len(args) < 4 and kwargs.get("eps") is None:
-            kwargs["eps"] = torch.finfo(other).eps  # the default is that of the precision of the input
-        return func(*args, **kwargs)
-
-
-class _StandIn(torch.autograd.Function):
-    """A layer whose outputs and gradients are given."""
-
-    @staticmethod
-    def forward(ctx: Any, probe: Probe, key: Key, outputs: list[torch.Tensor], *inputs: Any) -> Any:
-        ctx.probe, ctx.key, ctx.count = probe, key, len(inputs) - 1
-        return tuple(y.clone() for y in outputs)
-
-    @staticmethod
-    def backward(ctx: Any, *dys: Any) -> Any:
-        for i, dy in enumerate(dys):
-            if dy is not None:
-                ctx.probe.cotangent(ctx.key, i, array(dy))
-        given = iter(tensors(ctx.probe.stand_in_gradients(ctx.key)))
-        return None, None, None, None, *(next(given, None) for _ in range(ctx.count))
-
-
-def _stand_in(probe: Probe, key: Key, outputs: Any, args: Any) -> Any:
-    inputs = floats(args)
-    outputs = packed_for("torch", outputs)
-    given = [x if isinstance(x, torch.Tensor) else torch.tensor(np.asarray(x)) for x in floats(outputs)]
-    root = torch.zeros((), requires_grad=True)  # without a floating input the outputs still ask for a gradient
-    values = iter(_StandIn.apply(probe, key, given, root, *inputs) if given else ())
-    return map_nest(lambda y: next(values) if is_float(y) else tensors(y), outputs)
 
 
 @contextmanager
@@ -373,26 +315,6 @@ def _can_switch(model: torch.nn.Module) -> bool:
         for module, mode in modes:
             vars(module)["training"] = mode
     return True
-
-
-def _in(precision: torch.dtype, module: torch.nn.Module) -> torch.nn.Module:
-    complex_ = torch.complex128 if precision == torch.float64 else torch.complex64
-
-    def convert(t: torch.Tensor) -> torch.Tensor:
-        return t.to(precision) if t.is_floating_point() else t.to(complex_) if t.is_complex() else t
-
-    for part in [module, *_hidden(module)]:
-        part._apply(convert)
-    return module
-
-
-def _hidden(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """Modules in plain lists and dicts, which PyTorch does not count among a module's own."""
-    for part in module.modules():
-        for value in vars(part).values():
-            for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-                if isinstance(item, torch.nn.Module):
-                    yield item
 
 
 def _cotangent(cotangent: Cotangent, name: str, y: torch.Tensor) -> torch.Tensor | None:
