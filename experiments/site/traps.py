@@ -21,7 +21,7 @@ RECURRENT_INIT = (
 TF32 = (
     "On recent GPUs torch computes it in TF32, 10 bits of mantissa and errors near 1e-3, unless that is switched off."
 )
-KINK = "At a kink every library picks a slope of its own; the one here is torch's, measured."
+KINK = "At a kink every library picks its own slope; the one here is torch's, measured."
 SGD_AVERAGE = (
     "Some libraries scale the gradient in the velocity by 1 - momentum, which makes it a running mean: the same as "
     "torch's dampening = momentum, except in the first step."

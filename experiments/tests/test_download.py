@@ -62,7 +62,7 @@ BAD: dict[Answer, str] = {
     play.endless: f"it sends more than the {MOST} bytes that the file can have",
     play.endless_redirection: f"it sends more than the {MOST} bytes",
     play.redirected_for_ever: f"it redirects more than {REDIRECTS} times",
-    play.redirected_to_a_file: "it redirects to file:///etc/hostname, which is no address on the web",
+    play.redirected_to_a_file: "it redirects to file:///etc/hostname, which is not a web address",
     play.no_http: r"\?",
     play.endless_header: "line",
     play.hangs_up: "closed connection without response",

@@ -87,7 +87,7 @@ def test_pictures_that_are_none(tmp_path: Path, trained: dict[str, Path]) -> Non
     for name, message in (
         ("none.png", "cannot be read as one: .*No such file"),
         ("text.png", "cannot be read as one: cannot identify"),
-        ("blank.png", "is of one shade, there is no digit on it"),
+        ("blank.png", "is of one shade and shows no digit"),
         ("huge.png", "has 9000x9000 pixels. Crop it"),
     ):
         with pytest.raises(DataError, match=rf"picture: .*{name} {message}"):

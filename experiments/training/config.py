@@ -144,17 +144,17 @@ class Config:
                 "patience: stopping early is decided on a validation part, never on the test set. Set --validation 0.1."
             )
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
-            raise ConfigError(f"momentum: {self.optimizer} has none of its own. Use it with sgd or rmsprop.")
+            raise ConfigError(f"momentum: {self.optimizer} has no momentum option. Use it with sgd or rmsprop.")
         if self.channels != Config.channels and self.model != "cnn":
             raise ConfigError(f"channels: only the cnn has convolutions, got {self.channels} for the {self.model}.")
         if self.activation != Config.activation and self.model == "lstm":
-            raise ConfigError(f"activation: the lstm has tanh and sigmoid of its own, got {self.activation}.")
+            raise ConfigError(f"activation: the lstm always uses tanh and sigmoid, got {self.activation}.")
         if self.model != "lstm" and self.dropout and not self.hidden:
-            raise ConfigError("dropout: it follows a hidden layer, and there is none. Give --hidden a width, as 64.")
+            raise ConfigError("dropout: there is no hidden layer to apply it to. Give --hidden a width, such as 64.")
         if self.model == "lstm" and len(set(self.hidden)) != 1:
-            raise ConfigError(f"hidden: the layers of the lstm, at least one, have one width, got {self.hidden}.")
+            raise ConfigError(f"hidden: the lstm needs at least one layer, all of the same width, got {self.hidden}.")
         if self.model == "lstm" and self.dropout and len(self.hidden) == 1:
-            raise ConfigError("dropout: in the lstm it lies between its layers. Give --hidden two widths, as 64,64.")
+            raise ConfigError("dropout: the lstm applies it between layers. Give --hidden two widths, such as 64,64.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:

@@ -65,7 +65,7 @@ def _body(url: str, most: int, silence: float, limit: float, progress: bool) -> 
     opener, start = _opener(), time.monotonic()
     for _ in range(REDIRECTS + 1):
         if urlsplit(url).scheme not in ("http", "https"):
-            raise DownloadError(f"it redirects to {url}, which is no address on the web")
+            raise DownloadError(f"it redirects to {url}, which is not a web address")
         try:
             with opener.open(Request(url, headers={"User-Agent": "nn-parity"}), timeout=silence) as response:
                 return _read(response, most, start, limit, progress)

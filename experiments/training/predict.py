@@ -88,7 +88,7 @@ def prepare(picture: str | Path, shape: tuple[int, int], config: Config) -> np.n
     background = np.median(np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]]))
     ink = np.abs(gray - background)
     if np.ptp(ink) < 16:
-        raise DataError(f"picture: {picture} is of one shade, there is no digit on it.")
+        raise DataError(f"picture: {picture} is of one shade and shows no digit.")
     ink[ink < 0.15 * ink.max()] = 0  # shades of paper
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -38,7 +38,7 @@ def compare_command(
         Path | None, typer.Option(help="if names do not pair, write the proposed map to this file")
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="train, eval or both; exported models are compared in eval by itself")
+        str, typer.Option(help="train, eval or both; exported models are always compared in eval mode")
     ] = "both",
     seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,

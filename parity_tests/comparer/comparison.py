@@ -69,7 +69,7 @@ def compare(
     parameters   "copy" gives the left the right's parameters, by name; "seed" makes both sides from the same seed and
                  copies nothing (left and right must be functions); a map {left name: right name} or
                  {left name: (right name, "transpose")} copies by that map (see comparer/moves.py)
-    mode         "train", "eval" or "both"; an exported model is compared in eval mode by itself
+    mode         "train", "eval" or "both"; an exported model is always compared in eval mode
     Raises       CompareError if nothing can be compared: a side cannot be used, or the right one fails.
     """
     began = time.perf_counter()
@@ -244,7 +244,7 @@ def _pair(case: Case, seeded: bool) -> bool:
     if seeded:
         _initial_values(case)
     if left.frozen or right.frozen:
-        report.note("a side has parameters of its own that cannot be copied: both must be made from the same ones")
+        report.note("the parameters of one side cannot be copied: both sides must be made from the same ones")
     kept = case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
     case.copied = True
     for name in kept:

@@ -52,11 +52,11 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 <tr><th>likely cause</th><td>{{ report.cause or 'no known convention explains it' }}</td></tr></table></section>{% endif %}
 <div class="columns">
 {% for mode, lines in modes.items() %}<section><h2>Layers, {{ mode }} mode</h2>
-<p class="soft">Colored by the error of its own, in ulp of its largest value, against its limit.</p><ol>
-{% for line in lines %}<li style="border-color: {{ color(line) }}"><b>{{ line.name or 'the whole' }} <span class="soft">{{ line.kind }}</span></b>
-<span class="soft">forward {{ number(line.forward) }} / {{ number(line.limit) }} · backward {{ number(line.backward) }} / {{ number(line.backward_limit) }}
-· <span class="{{ 'ok' if line.ok else 'diverges' }}">{{ 'ok' if line.ok else 'diverges' }}</span></span></li>
-{% endfor %}</ol></section>{% endfor %}
+<p class="soft">Each layer's color shows its own error, in ulp of its largest value, against its limit.</p><ol> {% for
+line in lines %}<li style="border-color: {{ color(line) }}"><b>{{ line.name or 'the whole' }} <span class="soft">{{
+line.kind }}</span></b> <span class="soft">forward {{ number(line.forward) }} / {{ number(line.limit) }} · backward {{
+number(line.backward) }} / {{ number(line.backward_limit) }} · <span class="{{ 'ok' if line.ok else 'diverges' }}">{{
+'ok' if line.ok else 'diverges' }}</span></span></li> {% endfor %}</ol></section>{% endfor %}
 </div>
 <div class="columns">{% for title, drawing in plots %}<section><h2>{{ title }}</h2>{{ drawing }}</section>{% endfor %}</div>
 {% if others %}<section><h2>All that diverges</h2><table>{% for m in others %}<tr><td>{{ m.place }}</td><td>{{ number(m.error) }} ulp</td></tr>

@@ -106,7 +106,7 @@ def precision(value: Any) -> str:
 def named_numbers(head: str, nest: Any) -> dict[str, Any]:
     """The numbers of an output by name: `output`, `output 1` by position, `output logits` by key.
 
-    A dtype that NumPy does not have is a number of its own: `dtype of output`.
+    A dtype that NumPy does not have is a separate entry: `dtype of output`.
     """
     found = {path: leaf for path, leaf in named_leaves(nest) if leaf is not None}
     names = [f"{head} {path}" if path else head for path in found] if keyed(nest) else [

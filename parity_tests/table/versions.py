@@ -124,7 +124,7 @@ class HingeEmbeddingLoss(Clamped, torch.nn.HingeEmbeddingLoss):
 
 
 class CosineEmbeddingLoss(Clamped, torch.nn.CosineEmbeddingLoss):
-    EPSILON = float(np.float32(1e-12))  # a float32 in torch, whatever the precision
+    EPSILON = float(np.float32(1e-12))  # a float32 in torch in every precision
 
     def losses(self, x1: torch.Tensor, x2: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         squares = ((x1 * x1).sum(-1) + self.EPSILON) * ((x2 * x2).sum(-1) + self.EPSILON)

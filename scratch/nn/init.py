@@ -246,7 +246,7 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) 
 
     Q of a QR decomposition of normal values, each column times the sign of R's diagonal, which makes Q uniform
     (Mezzadri 2007, arXiv:math-ph/0609050). The normal values are torch's to the bit. Q is not, in its last bits: it
-    depends on the LAPACK at hand, as torch's own does between machines and thread counts. Saxe et al. 2013.
+    depends on the installed LAPACK, as torch's own does between machines and thread counts. Saxe et al. 2013.
     """
     x = _array("orthogonal_", tensor)
     if x.ndim < 2:

@@ -104,7 +104,7 @@ class Module:
 
     @property
     def saved(self) -> Saved | None:
-        """What the last forward of this thread left for its backward: every thread has a slot of its own."""
+        """What the last forward of this thread left for its backward: every thread has its own slot."""
         slots: dict[int, Saved] | None = vars(self).get("_slots")
         return slots.get(get_ident()) if slots else None
 

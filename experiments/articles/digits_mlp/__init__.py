@@ -173,7 +173,7 @@ NOTES = [
     "With the right gradients mse and log loss learn slowly at lr 0.1. What the article prints for mse, (a - y) / N, "
     "is ten times the gradient of the log loss: its mse descends the log loss at lr 1.",
     "Its categorical rule is the gradient of the mean over samples; only the printed loss is ten times too small.",
-    f"The framework's version runs {FRAMEWORK_EPOCHS} epochs here, where its accuracy has long come to rest.",
+    f"The framework's version runs {FRAMEWORK_EPOCHS} epochs here, long after its accuracy has settled.",
 ]
 
 ARTICLE = Article(

@@ -2,7 +2,7 @@
 
 The mean of squares and the square of the mean are each rounded, and their difference keeps the roundings: a few ulp of
 E[x²], which may be many times the variance. What a normalization gives then is the right direction with a wrong length:
-(x - mean) times a number of its own for each row. So the number is found by least squares, and the variance that it
+(x - mean) times a separate number for each row. So the number is found by least squares, and the variance that it
 stands for must be within what such roundings can do.
 """
 

@@ -103,8 +103,8 @@ class RReLU(Activation):
     Backward  dx = dy m
     Why       m does not depend on x, except through its sign.
     Saves     m.
-    Random    one float64 uniform for each x <= 0, in the order of the indices, from the global generator; whatever the
-              dtype of x, so both precisions see the same slopes. Positive numbers and NaN draw nothing.
+    Random    one float64 uniform for each x <= 0, in the order of the indices, from the global generator; it does not
+              depend on the dtype of x, so both precisions see the same slopes. Positive numbers and NaN draw nothing.
     Numerics  r = u (upper - lower) + lower in float64, two roundings, then one to the dtype.
     Torch     torch.nn.RReLU; the same slopes from the same seed, bit for bit. `inplace` is accepted and ignored.
     Raises    RuntimeError if lower > upper, or one is not finite.

@@ -1,4 +1,4 @@
-"""ConvTranspose1d, ConvTranspose2d and ConvTranspose3d: the convolution's gradient as a layer of its own."""
+"""ConvTranspose1d, ConvTranspose2d and ConvTranspose3d: the convolution's gradient as a separate layer."""
 
 from collections.abc import Sequence
 from typing import Any

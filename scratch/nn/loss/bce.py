@@ -23,7 +23,7 @@ class BCELoss(Loss):
     Saves     x, t.
     Numerics  log(1 - x) by log1p. A confident mistake, x = 0 or 1, costs 100 and not infinity, and its gradient is
               at most 1e12: torch's two cut-offs. Train with BCEWithLogitsLoss, which needs none.
-    Torch     torch.nn.BCELoss. mean divides by the number of elements, whatever the weights.
+    Torch     torch.nn.BCELoss. mean divides by the number of elements, regardless of the weights.
     Raises    ValueError for unequal shapes; RuntimeError for unequal dtypes and for values outside [0, 1].
     """
 
@@ -71,7 +71,7 @@ class BCEWithLogitsLoss(Loss):
     Saves     x, t.
     Numerics  log(1 - σ(x)) = log σ(x) - x turns l into (1 - t) x - (1 + (p - 1) t) log σ(x), with one logarithm,
               -log σ(x) = max(-x, 0) + log1p(exp(-|x|)), that cannot overflow.
-    Torch     torch.nn.BCEWithLogitsLoss. mean divides by the number of elements, whatever the weights.
+    Torch     torch.nn.BCEWithLogitsLoss. mean divides by the number of elements, regardless of the weights.
     Raises    ValueError for unequal shapes; RuntimeError for unequal dtypes and weights that do not fit.
     """
 

@@ -19,7 +19,7 @@ class MultiLabelSoftMarginLoss(Loss):
     Why       d log σ(x) = σ(-x) and d log σ(-x) = -σ(x); -t σ(-x) + (1 - t) σ(x) = σ(x) - t, since both σ sum to 1.
     Saves     x, t.
     Numerics  log σ(±x) = min(±x, 0) - log1p(exp(-|x|)), one exp and one logarithm for both.
-    Torch     torch.nn.MultiLabelSoftMarginLoss. mean divides by the rows, whatever the weights.
+    Torch     torch.nn.MultiLabelSoftMarginLoss. mean divides by the rows, regardless of the weights.
     Raises    RuntimeError for unequal shapes or dtypes, or a weight that does not fit; IndexError for a scalar.
     """
 

@@ -22,7 +22,7 @@ class MultiMarginLoss(Loss):
     Why       each rival inside the margin pushes its own score down and the right one up by the same amount.
     Saves     max(z, 0) with 0 at the right class, the position of that class, and w.
     Numerics  NaN is not greater than 0, so it adds nothing: in torch too.
-    Torch     torch.nn.MultiMarginLoss. mean divides by the rows, whatever the weights; labels int64 only. The mean
+    Torch     torch.nn.MultiMarginLoss. mean divides by the rows, regardless of the weights; labels int64 only. The mean
               of an empty batch is uninitialized memory in torch, and NaN here.
     Raises    RuntimeError for a label out of range, other shapes and dtypes; ValueError unless p is 1 or 2.
     Source    Crammer, Singer 2001, On the algorithmic implementation of multiclass kernel-based vector machines.

@@ -4,7 +4,7 @@ Each of them is a view of its input as (N, G, P, L), in which every group g of e
 over its p and l, and every (g, p) a weight and a bias:
 
     GroupNorm      (N, G, C/G, L)       a weight for each channel; L is the product of the spatial sizes
-    InstanceNorm   (N, C, 1, L)         each channel is a group of its own
+    InstanceNorm   (N, C, 1, L)         each channel is its own group
     BatchNorm      (N, C, 1, L)         the same, with one mean and one variance for all n
 """
 

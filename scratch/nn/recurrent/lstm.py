@@ -119,8 +119,8 @@ class LSTM(_LSTM, RNNBase):
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
     Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
-    Cost      15 NumPy calls per step forward and 7 backward, whatever the sizes: 2.5 times torch's time at 32 units.
-              From 64 units on the products take most of it, three quarters at 128, and it is 1.6 to 1.9 times torch's.
+    Cost      15 NumPy calls per step forward and 7 backward, for all sizes: 2.5 times torch's time at 32 units. From 64
+              units on the products take most of it, three quarters at 128, and it is 1.6 to 1.9 times torch's.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTM; between layers, dropout draws torch's masks from the same seed.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.

@@ -28,7 +28,7 @@ from scratch.random import Generator
 
 
 class TransformerEncoderLayer(Module):
-    """Every position attends to all, then passes through a small network of its own.
+    """Every position attends to all, then passes through a small network separately.
 
         norm last:   z = norm1(x + a(x))        y = norm2(z + f(z))
         norm first:  z = x + a(norm1(x))        y = z + f(norm2(z))

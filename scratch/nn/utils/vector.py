@@ -8,7 +8,7 @@ from scratch.nn.parameter import Parameter
 
 
 def parameters_to_vector(parameters: Iterable[Parameter]) -> np.ndarray:
-    """The numbers of all parameters, one after another, as a vector of its own.
+    """The numbers of all parameters, one after another, as a new vector.
 
     Torch     torch.nn.utils.parameters_to_vector.
     Raises    ValueError for no parameters.

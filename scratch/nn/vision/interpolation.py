@@ -46,7 +46,7 @@ def _matrix(
 def nearest(
     size: int, outputs: int, scale_factor: float | None, exact: bool, dtype: np.dtype, fused: bool
 ) -> AxisMatrix:
-    """Each output copies one input: floor(o s), or, exactly, the cell that contains the middle of its own.
+    """Each output copies one input: floor(o s), or, for nearest-exact, the cell that contains the middle of its own.
 
     Torch takes the floor in float32 for every precision of x.
     """

@@ -12,7 +12,7 @@ from scratch.optim.optimizer import Optimizer
 
 
 class _CompositeLR(LRScheduler):
-    """Holds schedulers of one optimizer; their state_dicts are part of its own."""
+    """Holds schedulers of one optimizer; their state_dicts are part of its state_dict."""
 
     _schedulers: list[LRScheduler]
 
