@@ -13,14 +13,14 @@ import scratch
 import torch_impl
 from experiments.site import component, figures, source_code
 from experiments.site.figures import elementwise
-from experiments.site.pages import Site, anchor, components
+from experiments.site.pages import Component, Site, anchor, components
 from experiments.site.traps import TRAPS, traps
 from parity_tests.checks import check
 from parity_tests.engine import find
 from parity_tests.environment import environment
 from parity_tests.table import FAMILIES, TABLE
 from parity_tests.table.recipe import normal
-from parity_tests.table.row import Layer, Pair
+from parity_tests.table.row import Layer, Pair, Scheduler
 
 NAMES = [one.name for one in components()]
 ONE_OF_EACH = [  # the smallest of every family, and of every way to draw
@@ -82,6 +82,37 @@ def test_everything_that_computes_has_a_figure(pages: Path, name: str) -> None:
     ElementTree.fromstring(drawing)
     assert "#0" not in re.sub(r'href="[^"]*"', "", drawing), "a stand-in color was left"
     assert re.search(r"<figcaption>.{40,}</figcaption>", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("one", components(), ids=lambda one: one.name)
+def test_nothing_is_missing_for_a_page(one: Component) -> None:
+    """What a page shows is there, for every component and without building the site."""
+    assert lacking(one) == []
+
+
+def lacking(one: Component) -> list[str]:
+    """What a component's page would miss, and where it belongs."""
+    cases = [row for row in one.rows if isinstance(row, Pair)]
+    file = find(scratch, one.name).__module__.replace(".", "/") + ".py"
+    found = []
+    if not any(text for _, text in source_code.documents(one.name)):
+        found.append(f"a derivation: write the docstring of {one.name} in {file}")
+    if cases and not any(isinstance(row, Layer) for row in cases) and one.family not in figures.BY_FAMILY:
+        found.append(f"a figure: add the family {one.family!r} to BY_FAMILY in experiments/site/figures/__init__.py")
+    return found
+
+
+def test_what_a_page_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Bare(scratch.nn.Module):
+        pass
+
+    monkeypatch.setattr(scratch.nn, "Bare", Bare, raising=False)
+    Bare.__module__, Bare.__doc__ = "scratch.nn.module", ""
+    monkeypatch.setitem(FAMILIES, "new", [Scheduler("nn.Bare")])
+    (one,) = (one for one in components() if one.name == "nn.Bare")
+    derivation, figure = lacking(one)
+    assert derivation == "a derivation: write the docstring of nn.Bare in scratch/nn/module.py"
+    assert figure == "a figure: add the family 'new' to BY_FAMILY in experiments/site/figures/__init__.py"
 
 
 def test_pages_are_the_same_again(pages: Path, tmp_path: Path) -> None:
