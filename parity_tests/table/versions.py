@@ -7,14 +7,31 @@ by `older`: it must behave exactly as this table says. So no row is skipped on a
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
+from parity_tests.table.behaviors import (
+    BeginsWithTheFirst,
+    Clamped,
+    ConvertsTarget,
+    CosineEmbeddingLoss,
+    DividesByZero,
+    HingeEmbeddingLoss,
+    LargestMagnitude,
+    MarginRankingLoss,
+    PowerOfInfinity,
+    RefusesBias,
+    RefusesIntegers,
+    RefusesZero,
+    Sequential,
+    TakesBias,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+    by_inverse,
+    by_rejection,
+)
 from parity_tests.table.row import Row
 
 RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -77,87 +94,6 @@ class Change:
 # --- clamp with a number as bound -------------------------------------------------------------------------------------
 
 
-class Clamp(torch.autograd.Function):
-    """max(z, 0), whose slope at 0 is 0, or 1 where `closed`; of NaN it is 0."""
-
-    @staticmethod
-    def forward(ctx: Any, z: torch.Tensor, closed: bool) -> torch.Tensor:
-        ctx.save_for_backward((z >= 0) if closed else (z > 0))
-        return z.clamp_min(0)
-
-    @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (active,) = ctx.saved_tensors
-        return torch.where(active, dy, torch.zeros_like(dy)), None
-
-
-class Clamped:
-    """A loss built on clamp. torch's own forward comes first, for its refusals."""
-
-    closed = False
-    reduction: str
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        super().forward(*(x.detach() for x in inputs))  # type: ignore[misc]
-        losses: Any = self.losses(*inputs)
-        reduced: torch.Tensor = {"mean": losses.mean, "sum": losses.sum, "none": losses.clone}[self.reduction]()
-        return reduced
-
-    def losses(self, *inputs: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
-    def clamp(self, z: torch.Tensor) -> torch.Tensor:
-        clamped: torch.Tensor = Clamp.apply(z, self.closed)
-        return clamped
-
-
-class MarginRankingLoss(Clamped, torch.nn.MarginRankingLoss):
-    def losses(self, x1: torch.Tensor, x2: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        return self.clamp(-target * (x1 - x2) + self.margin)
-
-
-class HingeEmbeddingLoss(Clamped, torch.nn.HingeEmbeddingLoss):
-    def losses(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        zeros = torch.zeros_like(x)
-        far = torch.where(target != 1, self.clamp(self.margin - x), zeros)
-        return far + torch.where(target != -1, x, zeros)
-
-
-class CosineEmbeddingLoss(Clamped, torch.nn.CosineEmbeddingLoss):
-    EPSILON = float(np.float32(1e-12))  # a float32 in torch in every precision
-
-    def losses(self, x1: torch.Tensor, x2: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        squares = ((x1 * x1).sum(-1) + self.EPSILON) * ((x2 * x2).sum(-1) + self.EPSILON)
-        cosine = (x1 * x2).sum(-1) / squares.sqrt()
-        zeros = torch.zeros_like(cosine)
-        near = torch.where(target == 1, 1 - cosine, zeros)
-        return near + torch.where(target == -1, self.clamp(cosine - self.margin), zeros)
-
-
-class TripletMarginWithDistanceLoss(Clamped, torch.nn.TripletMarginWithDistanceLoss):
-    def losses(self, a: torch.Tensor, p: torch.Tensor, n: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        far = self.distance(a, n)
-        if self.swap:
-            far = torch.minimum(far, self.distance(p, n))
-        return self.clamp(self.margin + self.distance(a, p) - far)
-
-    def distance(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        function: Any = self.distance_function
-        distance: torch.Tensor = function(x, y)
-        return distance
-
-
-class TripletMarginLoss(Clamped, torch.nn.TripletMarginLoss):
-    def losses(self, a: torch.Tensor, p: torch.Tensor, n: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        far = self.distance(a, n)
-        if self.swap:
-            far = torch.minimum(far, self.distance(p, n))
-        return self.clamp(self.margin + self.distance(a, p) - far)
-
-    def distance(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.pairwise_distance(x, y, self.p, self.eps)
-
-
 def clamp(kind: type[Clamped]) -> Change:
     return Change(
         component=f"nn.{kind.__name__}",
@@ -172,62 +108,6 @@ def clamp(kind: type[Clamped]) -> Change:
 
 
 # --- norms of order 0 and infinity ------------------------------------------------------------------------------------
-
-
-class RefusesZero:
-    """LPPool, which refuses norm_type 0 when it is built."""
-
-    def __init__(self, norm_type: float, *args: Any, **kwargs: Any) -> None:
-        if norm_type == 0:
-            raise ValueError(f"norm_type must be a non-zero value, but got {norm_type}")
-        super().__init__(norm_type, *args, **kwargs)  # type: ignore[call-arg]
-
-
-class DividesByZero:
-    """LPPool, which divides by norm_type when it is called."""
-
-    norm_type: float
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.norm_type == 0:
-            raise ZeroDivisionError("float division by zero")
-        result: torch.Tensor = super().forward(x)  # type: ignore[misc]
-        return result
-
-
-class OfInfinity:
-    """LPPool, whose norm of order infinity, or minus infinity, is written here."""
-
-    norm_type: float
-    kernel_size: Any
-    stride: Any
-    ceil_mode: bool
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if math.isinf(self.norm_type):
-            return self.norm(x, int(type(self).__name__[-2]))
-        result: torch.Tensor = super().forward(x)  # type: ignore[misc]
-        return result
-
-    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
-        raise NotImplementedError
-
-
-class LargestMagnitude(OfInfinity):
-    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
-        sign = math.copysign(1, self.norm_type)
-        pool: Any = getattr(torch.nn.functional, f"max_pool{dimensions}d")
-        largest: torch.Tensor = pool(sign * x.abs(), self.kernel_size, self.stride, ceil_mode=self.ceil_mode)
-        return sign * largest
-
-
-class PowerOfInfinity(OfInfinity):
-    def norm(self, x: torch.Tensor, dimensions: int) -> torch.Tensor:
-        size, p = self.kernel_size, float(self.norm_type)
-        pool: Any = getattr(torch.nn.functional, f"avg_pool{dimensions}d")
-        mean: torch.Tensor = pool(x.pow(p), size, self.stride, ceil_mode=self.ceil_mode)
-        count = math.prod(size) if isinstance(size, tuple) else size**dimensions
-        return (mean.sign() * mean.abs().relu()).mul(count).pow(1 / p)
 
 
 def of_pooling(kind: Any, older: type, **entry: Any) -> Change:
@@ -266,22 +146,6 @@ def order_infinity(kind: Any) -> Change:
 # --- normalization without its bias -----------------------------------------------------------------------------------
 
 
-class TakesBias:
-    """A normalization that can be built without its bias."""
-
-    def __init__(self, *args: Any, bias: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not bias:
-            self.bias = None
-
-
-class RefusesBias:
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "bias" in kwargs:
-            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument 'bias'")
-        super().__init__(*args, **kwargs)
-
-
 def bias(kind: Any) -> Change:
     name = kind.__name__
     return Change(
@@ -295,86 +159,6 @@ def bias(kind: Any) -> Change:
         older=type(name, (RefusesBias, kind), {}),
         cases=("no bias",),
     )
-
-
-# --- targets that are integers ----------------------------------------------------------------------------------------
-
-
-class ConvertsTarget(torch.nn.MSELoss):
-    def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return super().forward(input, target if target.is_floating_point() else target.to(input.dtype))
-
-
-class RefusesIntegers(torch.nn.MSELoss):
-    def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if not target.is_floating_point():
-            raise RuntimeError("Found dtype Long but expected Float")
-        return super().forward(input, target)
-
-
-# --- schedules in a row -----------------------------------------------------------------------------------------------
-
-
-class Sequential(torch.optim.lr_scheduler.SequentialLR):
-    """SequentialLR, of whose schedules a given one makes the initial step."""
-
-    def __init__(self, optimizer: Any, schedulers: Any, milestones: Any, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, schedulers, milestones, last_epoch)
-        if bisect_right(milestones, 0) == 0:
-            return
-        first, of_installed = self.first(), 0 if schedulers[0].last_epoch == 0 else bisect_right(milestones, 0)
-        if first != of_installed:
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"]
-            schedulers[of_installed].last_epoch -= 1
-            schedulers[first]._initial_step()
-            self._last_lr = schedulers[first].get_last_lr()
-
-    def first(self) -> int:
-        return bisect_right(self._milestones, 0)
-
-
-class BeginsWithTheFirst(Sequential):
-    def first(self) -> int:
-        return 0
-
-
-# --- truncated normal numbers -----------------------------------------------------------------------------------------
-
-
-def _share_below(x: float) -> float:
-    return (1 + math.erf(x / math.sqrt(2))) / 2
-
-
-def by_rejection(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
-    """Normal numbers, or uniform ones that are accepted with the density's probability, drawn until all lie in [a, b].
-
-    torch's method from release 2.12 on.
-    """
-    fresh = lambda: torch.empty_like(x)  # noqa: E731
-    with torch.no_grad():
-        if _share_below((b - mean) / std) - _share_below((a - mean) / std) > 0.3:
-            low, high = x.new_tensor(a).item(), x.new_tensor(b).item()
-            result = x.normal_(mean, std).clone()
-            while (outside := (result < low) | (result > high)).any():
-                result = torch.where(outside, fresh().normal_(mean, std), result)
-            return x.copy_(result)
-        log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
-        result, open_ = x, torch.ones_like(x, dtype=torch.bool)
-        while open_.any():
-            drawn = fresh().uniform_(a, b)
-            result = torch.where(open_, drawn, result)
-            log_density = drawn.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(log_peak)
-            open_ &= fresh().uniform_().log_().gt(log_density)
-        return x.copy_(result)
-
-
-def by_inverse(x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
-    """One uniform number each, through the inverse error function: torch's method before 2.12."""
-    low, high = _share_below((a - mean) / std), _share_below((b - mean) / std)
-    with torch.no_grad():
-        x.uniform_(2 * low - 1, 2 * high - 1).erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
-        return x.clamp_(min=a, max=b)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
