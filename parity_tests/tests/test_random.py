@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from parity_tests.checks import streams as seeds
 from parity_tests.checks.streams import DRAWS, SIZES, Draw, random_program, same_bits, same_state, seed_both
+from parity_tests.engine import SCRATCH, Engine
 from parity_tests.tests import patience
 from scratch import random
 
@@ -144,14 +145,15 @@ def test_fused_multiply_add_rounds_once(dtype: str) -> None:
 MACHINES = {"default": "aarch64"} if platform.machine() == "aarch64" else {"default": "scalar", "avx2": "avx2"}
 PROGRAM = """
 import sys, numpy, torch
+from parity_tests.engine import REFERENCE
 from parity_tests.tests.test_random import everything
 torch.manual_seed(11)
-numpy.savez(sys.argv[1], *everything("theirs"))
+numpy.savez(sys.argv[1], *everything(REFERENCE))
 """
 
 
-def everything(side: str) -> list[np.ndarray]:
-    return [getattr(draw, side)(n, dtype) for draw in DRAWS if draw.exact for dtype in draw.dtypes for n in (15, 999)]
+def everything(engine: Engine) -> list[np.ndarray]:
+    return [draw.drawn(engine, n, dtype) for draw in DRAWS if draw.exact for dtype in draw.dtypes for n in (15, 999)]
 
 
 @pytest.mark.parametrize(("capability", "arch"), MACHINES.items())
@@ -164,7 +166,7 @@ def test_the_setting_reproduces_the_other_machine(capability: str, arch: str, tm
     random.set_arch(arch)
     try:
         random.manual_seed(11)
-        ours = everything("ours")
+        ours = everything(SCRATCH)
     finally:
         random.set_arch(None)
     with np.load(saved) as theirs:

@@ -258,12 +258,6 @@ DISAGREEMENTS = [
         Example("nn.NLLLoss[nonfinite]", (Dtype(1, "uint8"),)),
     ),
     Disagreement(
-        "nn.LPPool*",
-        "of two options that cannot be, torch looks at the stride first",
-        other_class("stride should not be zero"),
-        Example("nn.LPPool1d", (Resize(2, 0, True),)),
-    ),
-    Disagreement(
         "*",
         "torch indexes an empty tensor before it looks at the sizes: IndexError or RuntimeError by accident",
         other_class("select(): index", "index_select()", "index >= 0 && index <"),
@@ -396,12 +390,6 @@ DISAGREEMENTS = [
         "what is left where a probability is 1 or a slope subnormal is rounding, in float64 elsewhere than in float32",
         lambda example, problem: problem.what.startswith("grad") and example.has_value("large", "root"),
         Example("nn.LogSigmoid[tail]", (Scale(0, "root"), Plant(0, 0.0, "large")), training=False),
-    ),
-    Disagreement(
-        "nn.Transformer* nn.TripletMarginWithDistanceLoss",
-        "beside a large number the rest of a row has few digits, and five draws measure torch's own error to a factor",
-        lambda example, problem: problem.excess < 2 and example.has_value("large"),
-        Example("nn.TransformerDecoder", (Plant(1, 0.999, "large"),)),
     ),
     Disagreement(
         "nn.LocalResponseNorm",
