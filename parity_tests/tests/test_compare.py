@@ -1,19 +1,16 @@
-"""compare: correct code passes without a cause, the first place is named, the reports and the command work."""
+"""compare: correct code passes without a cause, the first place is named, the reports say it."""
 
 import json
+import random
 import re
 
 import numpy as np
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
 
 import scratch
 from parity_tests import compare
 from parity_tests.comparer import example
-from parity_tests.comparer.cli import compare_command
-from parity_tests.comparer.load import load_inputs
 from parity_tests.comparer.report import CompareError
 from scratch import nn
 
@@ -117,6 +114,31 @@ def test_both_sides_are_as_they_were():
     assert all(torch.equal(value, before[name]) for name, value in right.state_dict().items())
     assert all(np.array_equal(value, before[name].numpy()) for name, value in left.state_dict().items())
     assert {name: vars(module).get("forward") for name, module in right.named_modules()} == forwards
+
+
+def test_models_and_generators_are_left_as_found():
+    left, right = T.Sequential(T.Linear(8, 8), T.BatchNorm1d(8), T.Dropout(0.5)), None
+    right = T.Sequential(T.Linear(8, 8), T.BatchNorm1d(8), T.Dropout(0.5))
+    calls = []
+    right[0].register_forward_hook(lambda *_: calls.append(1))
+    right[1].eval()
+    right[0].weight.grad = torch.ones(8, 8)
+    left.load_state_dict(right.state_dict())
+    state = [{n: v.clone() for n, v in m.state_dict().items()} for m in (left, right)]
+    torch.manual_seed(5), scratch.manual_seed(5), np.random.seed(5), random.seed(5)
+    expected = torch.rand(2), scratch.rand(2), np.random.random(2), random.random()
+    torch.manual_seed(5), scratch.manual_seed(5), np.random.seed(5), random.seed(5)
+    assert compare(left, right, RNG.normal(size=(5, 8)).astype(np.float32)).ok
+    found = torch.rand(2), scratch.rand(2), np.random.random(2), random.random()
+    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+    for model, before in zip((left, right), state, strict=True):
+        assert all(torch.equal(v, before[n]) for n, v in model.state_dict().items())
+    assert [m.training for m in right] == [True, False, True]
+    assert left.training
+    assert torch.equal(right[0].weight.grad, torch.ones(8, 8))
+    assert left[0].weight.grad is None
+    assert calls
+    assert len(right[0]._forward_hooks) == 1
 
 
 # --- where ------------------------------------------------------------------------------------------------------------
@@ -317,7 +339,7 @@ def test_a_deep_network_in_little_time():
     assert len(str(report).splitlines()) < 60
 
 
-# --- reports and the command ------------------------------------------------------------------------------------------
+# --- reports -------------------------------------------------------------------------------------------------------
 
 
 def test_json_and_html():
@@ -340,114 +362,3 @@ def test_html_escapes_what_it_shows():
     page = compare(network(nn, Evil()), network(T, T.Tanh()), X).to_html()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-
-
-def command(*arguments):
-    app = typer.Typer()
-    app.command()(compare_command)
-    return CliRunner().invoke(app, list(arguments))
-
-
-def test_command_on_the_example(tmp_path):
-    html, data = tmp_path / "r.html", tmp_path / "r.json"
-    result = command(
-        f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--html", str(html), "--json", str(data)
-    )
-    assert result.exit_code == 1
-    assert "attn.c_attn → attn.c_proj" in result.output
-    assert json.loads(data.read_text())["cause"]["name"] == "attention-scale"
-    assert "whole width" in html.read_text()
-    assert command(f"{EXAMPLE}:repaired", "parity_tests.comparer.example:right", "--input", "2,8,16").exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("nowhere.py:left", "nowhere.py:right", "--input", "2"), "no file nowhere.py"),
-        (("nothing", "nothing", "--input", "2"), "FILE.py:FUNCTION"),
-        ((f"{EXAMPLE}:no", f"{EXAMPLE}:right", "--input", "2"), "has no 'no'"),
-        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right"), "--input"),
-        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "a,b"), "shapes"),
-        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,15"), "right side failed"),
-        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--steps", "2"), "optimizer"),
-        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--html", "no/where.html"), "does not exist"),
-    ],
-)
-def test_command_says_in_one_line_what_it_could_not_do(arguments, says):
-    result = command(*arguments)
-    assert result.exit_code == 2, result.output
-    assert says in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-
-
-def test_command_with_steps_and_a_checkpoint(tmp_path):
-    (tmp_path / "pair.py").write_text(
-        "import scratch, torch\n"
-        "def left():\n"
-        "    model, sgd = scratch.nn.Linear(7, 5), lambda p: scratch.optim.SGD(p, lr=0.1)\n"
-        "    return {'model': model, 'loss': 'MSELoss', 'optimizer': sgd}\n"
-        "def right():\n"
-        "    model, sgd = torch.nn.Linear(7, 5), lambda p: torch.optim.SGD(p, lr=0.1)\n"
-        "    return {'model': model, 'optimizer': sgd, 'target': torch.zeros(3, 5)}\n"
-    )
-    torch.save(T.Linear(7, 5).state_dict(), tmp_path / "w.pt")
-    pair = f"{tmp_path}/pair.py:left", f"{tmp_path}/pair.py:right"
-    result = command(*pair, "--input", "3,7", "--steps", "3", "--parameters", f"{tmp_path}/w.pt")
-    assert result.exit_code == 0, result.output
-    assert "Steps: 3" in result.output
-    assert command(*pair, "--input", "3,7", "--parameters", "seed").exit_code == 0
-
-
-def test_a_checkpoint_that_holds_code_is_refused(tmp_path):
-    class Code:
-        def __reduce__(self):
-            return print, ("ran",)
-
-    torch.save({"weight": Code()}, tmp_path / "w.pt")
-    result = command(f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--parameters", f"{tmp_path}/w.pt")
-    assert result.exit_code == 2
-    assert "ran" not in result.output.splitlines()
-
-
-def test_an_onnx_side(tmp_path, monkeypatch):
-    """Through a stand-in for onnxruntime, and without it the reason in one line."""
-    (tmp_path / "m.onnx").write_bytes(b"")
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    result = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "2,8,16")
-    assert result.exit_code == 2
-    assert "onnxruntime" in result.stderr
-
-    class Session:
-        def __init__(self, path, providers):
-            self.model = example.repaired()
-            scratch.manual_seed(0)
-            torch.manual_seed(0)
-            for name, value in example.right().state_dict().items():
-                owner = self.model
-                *path, last = name.split(".")
-                for part in path:
-                    owner = getattr(owner, part)
-                setattr(owner, last, value.numpy())
-
-        def get_inputs(self):
-            return [type("Input", (), {"name": "x"})]
-
-        def run(self, names, feed):
-            return [self.model.forward(feed["x"])]
-
-    monkeypatch.setitem(
-        __import__("sys").modules, "onnxruntime", type("onnxruntime", (), {"InferenceSession": Session})
-    )
-    result = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "2,8,16")
-    assert result.exit_code == 0, result.output
-
-
-def test_inputs_from_files_and_shapes(tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    assert np.array_equal(load_inputs(str(tmp_path / "x.npy"))[0], X)
-    x, i = load_inputs("2,3;4:7")
-    assert (x.shape, x.dtype, i.shape) == ((2, 3), np.float32, (4,))
-    assert i.max() < 7
-    np.save(tmp_path / "o.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(CompareError, match="cannot be read"):
-        load_inputs(str(tmp_path / "o.npy"))

@@ -1,0 +1,123 @@
+"""Models that are wrapped, compiled, exported, half precise, that cast or cannot be copied."""
+
+import numpy as np
+import pytest
+import torch
+import torch.utils.checkpoint
+from torch import nn
+
+from parity_tests import compare
+from parity_tests.comparer.findings import CompareError
+from parity_tests.tests.ports import Named, Wrapped, X, agree, seeded
+
+# --- precisions and twins ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_models(dtype):
+    def net():
+        return nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 4)).to(dtype)
+
+    x = torch.tensor(X).to(dtype)
+    agree(seeded(net), seeded(net), x)
+    assert not compare(seeded(lambda: nn.Sequential(*net(), nn.Hardtanh(-0.1, 0.1))), seeded(net), x).ok
+
+
+def test_the_twin_that_cannot_be_made_or_run():
+    class Casts(nn.Linear):
+        def forward(self, x):
+            return super().forward(torch.tensor(x.detach().to(torch.float32).numpy().astype(np.float32)))
+
+    class Closed(nn.Module):
+        """Its layers are held by a function alone, which a copy still calls."""
+
+        def __init__(self):
+            super().__init__()
+            self.a, b = nn.Linear(8, 8), nn.Linear(8, 4)
+            self.b = b
+            self.run = lambda x: b(torch.tanh(self.a(x)))
+
+        def forward(self, x):
+            return self.run(x)
+
+    report = agree(seeded(Closed), seeded(Closed))
+    assert any("float32" in note for note in report.notes)
+    assert not compare(seeded(lambda: nn.Sequential(seeded(Closed), nn.Tanh())), Wrapped("0", seeded(Closed)), X).ok
+
+    class NoCopy(nn.Linear):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("not today")
+
+    agree(NoCopy(8, 4), NoCopy(8, 4))
+
+
+def test_float32_written_into_the_reference():
+    class Norm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(8))
+
+        def forward(self, x):
+            h = x.to(torch.float32)
+            h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + torch.tensor(1e-6, dtype=torch.float32))
+            return self.weight * (h @ torch.eye(8)).float().to(x.dtype)
+
+    report = agree(Norm(), Norm())
+    assert not any("twin" in note for note in report.notes)
+
+
+# --- wrappers ---------------------------------------------------------------------------------------------------------
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, on, reentrant=False):
+        super().__init__()
+        self.a, self.b, self.on, self.reentrant = nn.Linear(8, 8), nn.Linear(8, 4), on, reentrant
+
+    def forward(self, x):
+        h = torch.utils.checkpoint.checkpoint(self.a, x, use_reentrant=self.reentrant) if self.on else self.a(x)
+        return self.b(h)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_recomputation_is_no_second_call(reentrant):
+    agree(Checkpointed(True, reentrant), Checkpointed(False))
+    agree(Checkpointed(False), Checkpointed(True, reentrant))
+
+
+def test_data_parallel():
+    agree(nn.DataParallel(Named()), Named())
+    agree(Named(), nn.DataParallel(Named()))
+
+
+def test_torch_compile():
+    report = agree(torch.compile(seeded(Named), backend="eager"), seeded(Named))
+    assert {line.name for line in report.layers} == {"linear"}
+    agree(seeded(Named), torch.compile(seeded(Named), backend="eager"))
+    inside = seeded(Named)
+    inside.compile(backend="eager")
+    agree(inside, seeded(Named))
+
+    class Wrong(Named):
+        def forward(self, x):
+            return super().forward(x) * 1.01
+
+    assert not compare(torch.compile(seeded(Wrong), backend="eager"), seeded(Named), X).ok
+
+
+def test_an_exported_program_is_compared_in_eval_mode():
+    model = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.5))
+    exported = torch.export.export(model.eval(), (torch.tensor(X),))
+    for left in (exported, exported.module()):
+        report = agree(left, model)
+        assert {line.mode for line in report.layers} <= {"eval"}
+        assert any("training mode" in text for text in report.uncompared)
+
+
+def test_modes():
+    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+    for mode, seen in (("eval", {"eval"}), ("train", {"train"}), ("both", {"train", "eval"})):
+        assert {m.mode for m in agree(model, model, mode=mode).measurements} == seen
+    with pytest.raises(CompareError, match="mode"):
+        compare(model, model, X, mode="test")
