@@ -91,9 +91,7 @@ class Faults:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # closes both pipes: the server ends with its input
 
     def run(self, case: Case, folder: Path, at: int | None = None, how: str = "kill", **more: Any) -> dict[str, Any]:
         """The exit code, the output and the number of writes of one run of a command in a folder."""
