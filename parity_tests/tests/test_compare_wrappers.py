@@ -8,6 +8,7 @@ from torch import nn
 
 from parity_tests import compare
 from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.twin import computing_in, twin_of
 from parity_tests.tests.ports import Named, Wrapped, X, agree, seeded
 
 # --- precisions and twins ---------------------------------------------------------------------------------------------
@@ -64,6 +65,26 @@ def test_float32_written_into_the_reference():
 
     report = agree(Norm(), Norm())
     assert not any("twin" in note for note in report.notes)
+
+
+def test_a_twin_computes_in_its_own_precision_throughout():
+    x, model = torch.tensor(X), twin_of(Wrapped("inner", Hides()), torch.float64)
+    with computing_in(torch.float64):
+        made = [x.float(), x.to(torch.float32), x.to(dtype=torch.float32), torch.eye(8)]
+        made += [model(x.double()), *model.state_dict().values()]
+    assert {part.dtype for part in made} == {torch.float64}
+    assert torch.eye(8).dtype == torch.tensor(X).float().dtype == torch.float32
+
+
+class Hides(nn.Module):
+    """One of its layers stands in a plain list."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.rest = nn.Linear(8, 8), [nn.Linear(8, 4)]
+
+    def forward(self, x):
+        return self.rest[0](self.first(x).float())
 
 
 # --- wrappers ---------------------------------------------------------------------------------------------------------
