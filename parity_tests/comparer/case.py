@@ -66,6 +66,7 @@ class Case:
         self.bar = tqdm(desc="compare", unit=" runs", leave=False, disable=not (self.large and sys.stderr.isatty()))
         self.output_names: list[str] = []
         self.copied = False
+        self.draws = False  # whether the right draws random numbers in this mode
         self.other_draws: dict[Key, Any] = {}  # calls of a dropout in which the left draws other random numbers
 
     @property

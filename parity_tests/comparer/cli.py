@@ -68,6 +68,8 @@ def compare_command(
             _refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
     try:
         report = run(left, right, input_, steps, parameters, map_file, seed, mode)
+    except SystemExit as error:  # its own exit code would read as a verdict
+        _refuse(f"compare: the code of a side ends the process, by sys.exit({error.code!r}) or an argument parser.")
     except Exception as error:
         if traceback:
             raise

@@ -190,6 +190,19 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
 
 
+def random_numbers_drawn(seed: int) -> bool:
+    """Whether a global generator has moved since `seed_all(seed)`. They end as that leaves them."""
+    before = _states()
+    seed_all(seed)
+    return before != _states()
+
+
+def _states() -> tuple[Any, ...]:
+    numpy_name, words, *rest = np.random.get_state()
+    return (torch.get_rng_state().numpy().tobytes(), np.asarray(scratch.get_rng_state()).tobytes(),
+            numpy_name, np.asarray(words).tobytes(), *rest, random.getstate())  # fmt: skip
+
+
 @contextmanager
 def generators_kept() -> Iterator[None]:
     """Every global generator afterwards continues from its earlier state."""

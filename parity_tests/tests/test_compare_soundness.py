@@ -383,3 +383,41 @@ def test_a_gradient_of_another_shape_is_a_finding_not_a_gap(axis, keepdims, agre
     if not agrees:
         assert report.first_divergence.what == "grad bias"
         assert "float32[6]" in str(report.first_divergence)
+
+
+class Noisy(nn.Module):
+    """A little noise of its own: the float64 twin draws other numbers, which is no rounding error."""
+
+    def __init__(self, skips, size):
+        super().__init__()
+        self.a, self.skips, self.size = nn.Linear(8, 4), skips, size
+
+    def forward(self, x):
+        for _ in range(self.skips):
+            torch.rand(4)
+        return self.a(x) + self.size * torch.rand(4)
+
+
+@pytest.mark.parametrize("size", [0.1, 1e-3])
+def test_other_random_numbers_are_not_taken_for_roundings(size):
+    assert compare(seeded(Noisy, 0, size), seeded(Noisy, 0, size), X).ok
+    first = compare(seeded(Noisy, 1, size), seeded(Noisy, 0, size), X).first_divergence
+    assert first is not None
+    assert first.what == "output"
+
+
+class ZeroesItsInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(8, 4)
+
+    def forward(self, x):
+        y = self.a(x.clone())
+        with torch.no_grad():
+            x.mul_(0)
+        return y
+
+
+def test_a_model_that_writes_to_its_input_under_no_grad():
+    """A hook on such a view ends the process, unless its node has been renewed."""
+    assert compare(seeded(ZeroesItsInput), seeded(ZeroesItsInput), X).ok
