@@ -66,6 +66,8 @@ def compare_command(
     for option, path in (("--html", html), ("--json", json_file), ("--write-map", write_map)):
         if path is not None and not path.parent.is_dir():
             _refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
+        if path is not None and path.is_dir():
+            _refuse(f"compare: {option} {path}: this is a folder; give the name of a file.")
     try:
         report = run(left, right, input_, steps, parameters, map_file, seed, mode)
     except SystemExit as error:  # its own exit code would read as a verdict

@@ -75,6 +75,8 @@ def compare(
     began = time.perf_counter()
     if parameters not in ("copy", "seed") and not isinstance(parameters, Mapping):
         raise CompareError(f"compare: parameters must be 'copy', 'seed' or a map of names, got {parameters!r}.")
+    if steps < 0:
+        raise CompareError(f"compare: steps must be 0 or more, got {steps}.")
     if steps and optimizer is None:
         raise CompareError("compare: steps need an optimizer, such as lambda parameters: torch.optim.SGD(parameters).")
     if mode not in ("eval", "train", "both"):
@@ -245,7 +247,10 @@ def _pair(case: Case, seeded: bool) -> bool:
         _initial_values(case)
     if left.frozen or right.frozen:
         report.note("the parameters of one side cannot be copied: both sides must be made from the same ones")
-    kept = case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
+    try:
+        kept = case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
+    except (TypeError, ValueError, IndexError) as error:
+        raise CompareError(f"compare: the right's parameters cannot be copied to the left: {told(error)}.") from error
     case.copied = True
     for name in kept:
         report.note(f"{name} was not copied: it has another shape on the right")

@@ -46,6 +46,10 @@ class Link:
                     f"compare: the map of {self.ours!r} says {move!r}; it can say transpose, permute 3 2 0 1, reshape, "
                     "rows 0:16, gates zrn, concat, sum, zero and ignore."
                 )
+            if move.startswith("permute") and sorted(_numbers(move)) != list(range(len(self.shape))):
+                raise ValueError(
+                    f"compare: the map of {self.ours!r} says {move!r}: these axes do not fit {len(self.shape)} axes."
+                )
         if len(self.theirs) > 1 and not {"sum", "concat"}.intersection(self.moves):
             raise ValueError(f"compare: the map of {self.ours!r} names several parameters: add 'sum' or 'concat'.")
 

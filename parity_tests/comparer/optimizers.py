@@ -30,13 +30,26 @@ def make(maker: Any, parameters: list[Any]) -> Any:
             raise CompareError(f"compare: {package.__name__} has no optimizer {maker!r}.")
         return getattr(package, maker)(parameters)
     try:
-        return maker(parameters)
+        made = maker(parameters)
     except Exception as error:
         kind = "torch" if isinstance(parameters[0], torch.nn.Parameter) else "scratch"
         raise CompareError(
             f"compare: the optimizer could not be made of a list of {kind} parameters: {told(error)}. Give a pair, "
             "(of the left's parameters, of the right's), if one function cannot take both."
         ) from error
+    if not callable(getattr(made, "step", None)):
+        raise CompareError(f"compare: an optimizer must have a method step(), got {type(made).__name__}.")
+    return made
+
+
+def take_step(optimizer: Any, *closure: Any) -> None:
+    """step(), with the name of the optimizer in what is said if it fails."""
+    try:
+        optimizer.step(*closure)
+    except CompareError:
+        raise
+    except Exception as error:
+        raise CompareError(f"compare: the optimizer {type(optimizer).__name__} failed: {told(error)}.") from error
 
 
 def needs_closure(optimizer: Any) -> bool:

@@ -75,6 +75,7 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
         model = model.module()
     if isinstance(model, torch.nn.Module):
         layers = _unwrapped(model)
+        _refuse_unwatchable(layers)
         if any(torch.nn.parameter.is_lazy(p) for p in layers.parameters()):
             with torch.no_grad(), generators_kept():
                 _first_run(layers, packed_for("torch", tensors(given)))
@@ -89,6 +90,17 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
             _first_run(lambda *a, **k: side.run(Given(a, k), None, True, 0, None), given, quiet=True)
         side.find_slots()
     return side
+
+
+def _refuse_unwatchable(layers: torch.nn.Module) -> None:
+    name = type(layers).__name__
+    if any(isinstance(module, torch.jit.ScriptModule) for module in layers.modules()):
+        raise TypeError(
+            f"compare: the layers of {name} are traced or scripted by torch.jit and cannot be watched: give the module "
+            "that it was made from, or a function that calls it."
+        )
+    if any(tensor.is_meta for tensor in layers.state_dict().values() if isinstance(tensor, torch.Tensor)):
+        raise TypeError(f"compare: {name} has tensors on the meta device, which have no numbers: load its weights.")
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:

@@ -21,7 +21,7 @@ import scratch
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.conventions.optimizers import SAMPLE, Trajectory, explain
 from parity_tests.comparer.findings import Cause, Measurement, first_element
-from parity_tests.comparer.optimizers import distances, entries, make, needs_closure, rate, set_gradient
+from parity_tests.comparer.optimizers import distances, entries, make, needs_closure, rate, set_gradient, take_step
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.training import train_freely
@@ -182,7 +182,7 @@ class Judge:
             found = moved(found, rng) if draw else found
             for name, parameter in parameters.items():
                 set_gradient(parameter, found.get(name))
-            optimizer.step()
+            take_step(optimizer)
             yield dict(entries(optimizer, parameters, dtype)), optimizer
 
     def explain(self, name: str) -> Cause | None:

@@ -15,7 +15,7 @@ import torch
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.findings import Measurement, StepLine, first_element
-from parity_tests.comparer.optimizers import distances, entries, live, make, needs_closure, set_gradient
+from parity_tests.comparer.optimizers import distances, entries, live, make, needs_closure, set_gradient, take_step
 from parity_tests.comparer.side import Given, Side
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.values import Numbers, cast
@@ -43,10 +43,10 @@ class Trainer:
     def step(self, t: int) -> Numbers:
         self.loss = None
         if self.closure:
-            self.optimizer.step(lambda: self._compute(t))
+            take_step(self.optimizer, lambda: self._compute(t))
         else:
             self._compute(t)
-            self.optimizer.step()
+            take_step(self.optimizer)
         self._write_back()
         dtype = np.float64 if self.side is self.case.twin else np.float32
         numbers = dict(entries(self.optimizer, self.parameters, dtype))

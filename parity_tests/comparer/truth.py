@@ -142,6 +142,8 @@ def repeats(case: Case, training: bool) -> bool:
     first, again = (case.run(case.right, training, backward=False) for _ in range(2))
     case.draws = random_numbers_drawn(case.seed)
     outputs = [what for what in first if not what.startswith("buffer ")]
+    if case.right.loss is not None and not any(what.startswith("output") for what in outputs):
+        raise TypeError("the loss gives no number")
     return all(what in again and judge.error(again[what], first[what], first[what]) <= FLOOR for what in outputs)
 
 
