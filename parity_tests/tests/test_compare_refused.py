@@ -92,5 +92,5 @@ def test_what_cannot_be_compared_is_one_sentence(name):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_traced_module_is_refused_by_name():
     traced = torch.jit.trace(nn.Linear(8, 4), torch.tensor(X))
-    with pytest.raises(CompareError, match="torch.jit"):
+    with pytest.raises(CompareError, match=r"torch\.jit"):
         compare(traced, nn.Linear(8, 4), X)
