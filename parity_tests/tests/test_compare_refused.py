@@ -1,4 +1,4 @@
-"""compare: what cannot be compared is refused in one sentence, and no exit code of a side's own is read as a verdict."""
+"""compare: what cannot be compared is refused in one sentence, and no other exit code is read as a verdict."""
 
 import numpy as np
 import pytest
