@@ -59,7 +59,8 @@ class Pairing:
             parts = (entry,) if isinstance(entry, str) else tuple(entry) if isinstance(entry, list | tuple) else ()
             if not parts or not all(isinstance(part, str) for part in parts):
                 raise ValueError(
-                    f"compare: the map of {own!r} must be a name of the right, or a list of names and moves, got {entry!r}."
+                    f"compare: the map of {own!r} must be a name of the right or a list of names and moves, "
+                    f"got {entry!r}."
                 )
             if own in self.left.modules and own not in ours and parts[0] in self.right.modules:
                 self.layers[own] = parts[0]
