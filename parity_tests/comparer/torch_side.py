@@ -271,9 +271,7 @@ class TorchSide(Side):
             probe.forward(key, kept(args), kept(kwargs), kept(y))
             for i, x in enumerate(floats(alias)):
                 if x.requires_grad:
-                    _ = (
-                        x.grad_fn
-                    )  # renewed, if x was written to under no_grad: without it torch's hook ends the process
+                    _ = x.grad_fn  # renewed after a write under no_grad: without it the hook is a crash
                     x.register_hook(lambda dx, i=i: probe.gradient(key, i, array(dx)))
             for i, out in enumerate(floats(y)):
                 if out.requires_grad:
