@@ -175,7 +175,10 @@ def _compare_modes(case: Case, mode: str) -> None:
             report.not_compared("training mode with the left's own dropout: the right's masks were put in its place")
         case.other_draws.clear()
         failed = any(m.phase == "failure" for m in found)
-        counted = [m for m in found if apart or m.ok or m.phase in ("output", "backward", "buffer")]
+        others = {m.where for m in found if m.other_shape}  # layers that have the same name by chance
+        counted = [
+            m for m in found if apart or m.ok or (m.phase in ("output", "backward", "buffer") and m.where not in others)
+        ]
         for m in found:
             if m not in counted:
                 report.note(f"inside, {m}: it makes no difference at the end")

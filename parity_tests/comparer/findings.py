@@ -62,6 +62,7 @@ class Measurement:
     note: str = ""
     first: Element | None = None
     cause: Cause | None = None
+    other_shape: bool = False  # the two values have different shapes
 
     @property
     def ok(self) -> bool:

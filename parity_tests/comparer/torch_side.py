@@ -271,7 +271,7 @@ class TorchSide(Side):
             probe.forward(key, kept(args), kept(kwargs), kept(y))
             for i, x in enumerate(floats(alias)):
                 if x.requires_grad:
-                    _ = x.grad_fn  # renewed after a write under no_grad: without it the hook is a crash
+                    _ = x.grad_fn  # brings the node up to date before it is watched
                     x.register_hook(lambda dx, i=i: probe.gradient(key, i, array(dx)))
             for i, out in enumerate(floats(y)):
                 if out.requires_grad:

@@ -61,6 +61,7 @@ class Trial:
         value, other = ours[what], like[what]
         m.error = judge.error(value, other, truth)
         if value.dtype != other.dtype or value.shape != other.shape:
+            m.other_shape = value.shape != other.shape
             m.note = "" if m.ok else f"left is {precision(value)}, right {precision(other)}"
             return m
         if not m.ok:

@@ -419,5 +419,24 @@ class ZeroesItsInput(nn.Module):
 
 
 def test_a_model_that_writes_to_its_input_under_no_grad():
-    """A hook on such a view ends the process, unless its node has been renewed."""
+    """The values around such a write can be watched, and the model agrees with itself."""
     assert compare(seeded(ZeroesItsInput), seeded(ZeroesItsInput), X).ok
+
+
+class Mean(nn.Module):
+    """The mean over the positions of an image, in one layer."""
+
+    def forward(self, x):
+        return x.mean((-1, -2))
+
+
+def test_layers_that_have_a_name_in_common_by_chance():
+    """What matters is the end: `1` is a mean on the left, and on the right a pool whose result is flattened by `2`."""
+    images = RNG.normal(size=(2, 3, 6, 6)).astype(np.float32)
+    ours = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), Mean()))
+    theirs = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    report = compare(ours, theirs, images)
+    assert report.ok, report
+    assert any("it makes no difference at the end" in note for note in report.notes)
+    ours[1].forward = lambda x: x.mean((-1, -2)) * 1.001
+    assert not compare(ours, theirs, images).ok
