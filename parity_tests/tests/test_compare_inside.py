@@ -1,4 +1,4 @@
-"""What happens inside a model counts only as far as it reaches the end: noise, writes to inputs, names shared by chance."""
+"""What happens inside a model counts as far as it reaches the end: noise, writes to inputs, names shared by chance."""
 
 import numpy as np
 import pytest
