@@ -1,0 +1,52 @@
+"""Every file that a command writes goes through write_whole: no other library code opens a file for writing."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("scratch", "torch_impl", "parity_tests", "experiments")
+WRITERS = {"write_text", "write_bytes", "to_csv", "savetxt"}
+ALLOWED = {
+    "torch_impl/files/whole.py": "write_whole itself",
+    "experiments/bench/cases/memory.py": "Path('/proc/self/clear_refs') is no file on a disk",
+}
+
+
+def library() -> list[Path]:
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return [path for path in files if "tests" not in path.relative_to(ROOT).parts]
+
+
+def writes_in_place(source: str) -> list[str]:
+    """Calls such as open(path, "w"), path.write_text(...), json.dump(value, file), figure.savefig(path)."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        modes = [a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)]
+        opens = name == "open" and any(isinstance(mode, str) and set(mode) & set("wax+") for mode in modes)
+        method = isinstance(node.func, ast.Attribute) and (name in WRITERS or (name == "dump" and len(node.args) > 1))
+        picture = name == "savefig" and not any(getattr(a, "id", "") in ("file", "buffer") for a in node.args)
+        if opens or method or picture:
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+@pytest.mark.parametrize("path", library(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_written_in_place(path: Path) -> None:
+    found = writes_in_place(path.read_text(encoding="utf-8"))
+    if str(path.relative_to(ROOT)) in ALLOWED:
+        assert found, f"{path.name} need not be in ALLOWED any more"
+    else:
+        assert found == [], f"use torch_impl.files.write_whole or write_text: {found}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["open(path, 'w')", "path.open(mode='ab')", "path.write_text(x)", "json.dump(x, f)", "figure.savefig(path, dpi=9)"],
+)
+def test_writing_in_place_is_seen(source: str) -> None:
+    assert writes_in_place(source)
