@@ -142,7 +142,7 @@ def work(rank, address, path):
     torch.distributed.destroy_process_group()
 
 if __name__ == "__main__":
-    torch.multiprocessing.start_processes(work, sys.argv[1:], 2, start_method="fork")  # imports are made once
+    torch.multiprocessing.spawn(work, sys.argv[1:], 2)
 """
 
 
