@@ -21,6 +21,7 @@ from experiments.cli import main
 from torch_impl.files import whole
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+LONGEST = 900  # seconds after which a command that hangs is ended
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -74,6 +75,7 @@ class Halves:
 
 def child(request: dict[str, Any], out: int, err: int, count: int) -> None:
     """Run the command, and end with its exit code."""
+    signal.alarm(LONGEST)
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.chdir(request["folder"])
