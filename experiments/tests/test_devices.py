@@ -124,7 +124,7 @@ def outputs(engine: Driven, config: Config, part: Part, rank: int, world: int) -
 
 
 GRADIENT = """
-import sys, numpy as np, torch
+import os, signal, sys, numpy as np, torch
 from torch.nn.parallel import DistributedDataParallel
 from experiments.training.driven import DrivenTorch
 from experiments.tests.test_devices import CONFIG, batches
@@ -139,10 +139,16 @@ def work(rank, address, path):
     (engine.criterion()(network(images), labels) * weight).backward()
     if rank == 0:
         np.savez(path, **{name: p.grad.numpy() for name, p in network.module.named_parameters()})
-    torch.distributed.destroy_process_group()
+        os._exit(0)  # without an orderly end, in which gloo's two sides can wait for each other
+    signal.pause()
 
 if __name__ == "__main__":
-    torch.multiprocessing.spawn(work, sys.argv[1:], 2)
+    spawn = torch.multiprocessing.get_context("spawn")
+    first, second = (spawn.Process(target=work, args=(rank, *sys.argv[1:])) for rank in range(2))
+    first.start(), second.start()
+    first.join()
+    second.kill()
+    sys.exit(first.exitcode)
 """
 
 

@@ -38,8 +38,9 @@ def test_a_file_written_in_place_would_be_found(faults: Faults, tmp_path: Path) 
 
 def test_a_stopped_command_says_so(faults: Faults, tmp_path: Path) -> None:
     folder = faults.fresh(CASES["bench"], tmp_path / "work")
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell may have it ignored
     for how, code in (("SIGTERM", 143), ("SIGINT", 130)):
-        stop = f"import experiments.bench.run as r, signal; r.command = lambda *a: signal.raise_signal(signal.{how})"
+        stop = f"{heard}; import experiments.bench.run as r; r.command = lambda *a: signal.raise_signal(signal.{how})"
         done = faults.run(Case(("bench",), patches=(stop,)), folder)
         assert (done["code"], "Traceback" in done["err"]) == (code, False), done
 

@@ -31,9 +31,10 @@ class Patience:
 def run(command: list[Any], **options: Any) -> subprocess.CompletedProcess[str]:
     """Like subprocess.run with what it prints as text; a program that hangs is ended with all that it started.
 
-    Raises    AssertionError if patience with it is over.
+    Raises    AssertionError if patience with it is over, with the lines where its Python processes were.
     """
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    options["env"] = {**(options.get("env") or os.environ), "PYTHONFAULTHANDLER": "1"}
     patience = Patience()
     with subprocess.Popen([str(word) for word in command], start_new_session=True, **pipes, **options) as process:
         while True:
@@ -42,8 +43,19 @@ def run(command: list[Any], **options: Any) -> subprocess.CompletedProcess[str]:
                 return subprocess.CompletedProcess(command, process.returncode, output, errors)
             except subprocess.TimeoutExpired:
                 if patience.is_over():
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise AssertionError(f"{command[:3]} hangs: over {STARTS} starts of Python.") from None
+                    os.killpg(process.pid, signal.SIGABRT)
+                    raise AssertionError(
+                        f"{command[:3]} hangs: over {STARTS} starts of Python. {last_words(process)}"
+                    ) from None
+
+
+def last_words(process: subprocess.Popen[str]) -> str:
+    """What a process that was told to abort still prints, however many of its group refuse to end."""
+    try:
+        return process.communicate(timeout=LOOK)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[1]
 
 
 def seconds_of_a_start() -> float:
