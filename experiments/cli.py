@@ -213,6 +213,7 @@ def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "
 def replay(
     names: Annotated[list[str] | None, typer.Argument(help="the articles; without a name they are listed")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all articles")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="the texts, and what replays each of them")] = False,
     output: Annotated[Path, typer.Option(help="folder for the results")] = Path("runs/replay"),
     data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files")] = None,
 ) -> None:
@@ -221,7 +222,7 @@ def replay(
         from experiments.articles import ARTICLES
         from experiments.articles import replay as articles
 
-        if not (names or everything):
+        if listing or not (names or everything):
             articles.show_all()
             raise typer.Exit(0)
         done = articles.replay(list(ARTICLES) if everything else names or [], output, data_dir)

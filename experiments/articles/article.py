@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+from experiments.articles.texts import texts_of
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation, of order h², equals rounding, of order eps / h
 LIMIT = 1e-6  # differences hold ten digits, seven where the gradient is a thousandth of f; a wrong formula has none
@@ -15,23 +17,43 @@ LIMIT = 1e-6  # differences hold ten digits, seven where the gradient is a thous
 
 @dataclass(frozen=True)
 class Figure:
-    """One number beside the article's: what each engine found. `ok` is None where the number is shown, not judged."""
+    """One number: what a text prints of it, what it has to be, and what each engine found.
+
+    text        what a text prints, word for word; empty where it prints nothing
+    place       the heading under which the text prints it
+    expected    what the number has to be: the value of a formula, a bound, a range that was measured before
+    ok          the engines found what was expected; None where the number is shown, not judged
+    text_ok     the number in the text is right to its last digit; None where the text has none
+    part        the heading of this row in the table
+    note        one sentence about this row
+    """
 
     what: str
-    article: str
-    scratch: str
-    torch: str
+    text: str = ""
+    place: str = ""
+    expected: str = ""
+    scratch: str = ""
+    torch: str = ""
     ok: bool | None = None
+    text_ok: bool | None = None
+    part: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.text) != bool(self.place):
+            raise ValueError(f"Figure {self.what!r}: a quotation needs its place, and a place its quotation.")
 
     @classmethod
     def of(
         cls,
         what: str,
-        article: str,
+        expected: str,
         values: Mapping[str, float],
         low: float | None = None,
         high: float | None = None,
         form: str = ".4g",
+        text: str = "",
+        place: str = "",
     ) -> Figure:
         """The values of "scratch" and "torch", judged right if both lie in [low, high]; without bounds not judged."""
         ok = None
@@ -40,15 +62,23 @@ class Figure:
                 (low is None or low <= value) and (high is None or value <= high) for value in values.values()
             ) and all(np.isfinite([*values.values()]))
         scratch, torch = (format(values[name] + 0, form) for name in ("scratch", "torch"))  # + 0: no -0
-        return cls(what, article, scratch, torch, ok)
+        return cls(what, text, place, expected, scratch, torch, ok)
 
     @classmethod
     def apart(cls, what: str, curves: Mapping[str, Any], limit: float | None = None) -> Figure:
         """The difference of the two engines' curves: the largest |scratch - torch| / |torch|, judged if limited."""
         ours, theirs = (np.asarray(curves[name], np.float64) for name in ("scratch", "torch"))
         largest = float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(theirs), np.finfo(np.float64).tiny)))
-        text = "" if limit is None else f"at most {limit:.0e}"
-        return cls(what, text, f"{largest:.1e}", "", None if limit is None else largest <= limit)
+        expected = "" if limit is None else f"at most {limit:.0e}"
+        ok = None if limit is None else largest <= limit
+        return cls(what, expected=expected, scratch=f"{largest:.1e}", ok=ok)
+
+    @property
+    def verdict(self) -> str:
+        """One word: "" (not judged), "ok", "FAILED", or "caught" where both engines show that the text errs."""
+        if self.ok is None:
+            return ""
+        return "FAILED" if not self.ok else "caught" if self.text_ok is False else "ok"
 
 
 @dataclass(frozen=True)
@@ -64,10 +94,23 @@ class GradientCheck:
     limit: float = LIMIT
     expected: bool = True
     note: str = ""
+    part: str = ""
 
     @property
     def ok(self) -> bool:
         return self.error <= self.limit if self.expected else self.error > self.limit
+
+    @property
+    def verdict(self) -> str:
+        return "FAILED" if not self.ok else "ok" if self.expected else "caught"
+
+
+Row = TypeVar("Row", Figure, GradientCheck)
+
+
+def under(part: str, rows: Sequence[Row]) -> list[Row]:
+    """The rows under a heading; those that have one keep it."""
+    return [row if row.part else replace(row, part=part) for row in rows]
 
 
 @dataclass
@@ -77,7 +120,7 @@ class Replay:
     name: str
     title: str
     source: str
-    claim: str
+    claim: str  # what the texts say, in our words
     figures: list[Figure] = field(default_factory=list)
     checks: list[GradientCheck] = field(default_factory=list)
     plots: list[tuple[Path, str]] = field(default_factory=list)  # a picture and its caption
@@ -93,14 +136,15 @@ class Replay:
         return {
             **asdict(self),
             "ok": self.ok,
-            "checks": [{**asdict(check), "ok": check.ok} for check in self.checks],
+            "figures": [{**asdict(figure), "verdict": figure.verdict} for figure in self.figures],
+            "checks": [{**asdict(check), "ok": check.ok, "verdict": check.verdict} for check in self.checks],
             "plots": [{"file": path.name, "caption": caption} for path, caption in self.plots],
         }
 
 
 @dataclass(frozen=True)
 class Article:
-    """A text whose system is replayed.
+    """A system that texts describe, to be replayed.
 
     `run(output, data_dir, progress)` writes its plots into the folder `output`, which exists, reads MNIST, if it needs
     it, from `data_dir` as experiments.training.data does, and calls `progress` with a short text about the current
@@ -109,9 +153,13 @@ class Article:
 
     name: str
     title: str  # what is replayed
-    source: str  # the title of the text
-    claim: str  # what the text says about it
+    claim: str  # what the texts say about it, in our words
     run: Callable[..., Replay]
+
+    @property
+    def source(self) -> str:
+        """The titles of the texts."""
+        return "; ".join(map(str, texts_of(self.name)))
 
     def start(self) -> Replay:
         """An empty replay of this article."""

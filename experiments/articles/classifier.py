@@ -127,7 +127,7 @@ def figures(runs: dict[str, Trained], exact: dict[str, list[float]], data: Image
         Figure.of("loss of the last batch", "", {name: run.losses[-1] for name, run in runs.items()}),
         Figure.of("test accuracy, beside the nearest mean's", f"over {simple:.1%}", reached, simple, 1, ".1%"),
         Figure.apart(f"float64: first {EXACT} losses apart by", exact, APART),
-        Figure(f"float32: first step apart by {VISIBLE:.0e}", "", step, ""),
+        Figure(f"float32: first step apart by {VISIBLE:.0e}", scratch=step),
     ]
 
 

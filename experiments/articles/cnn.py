@@ -69,7 +69,6 @@ def _draw(runs: dict[str, classifier.Trained], data: ImageData, path: Path) -> N
 ARTICLE = Article(
     name="cnn",
     title="a small convolutional network",
-    source="The Nuts and Bolts of Neural Networks",
-    claim="Convolutional networks share the weights of small filters over a whole picture; only named there.",
+    claim="Convolutional networks are named as those that see patterns in pictures, convolution and pooling as layers.",
     run=run,
 )

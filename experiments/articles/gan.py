@@ -132,8 +132,8 @@ def run(
     found.figures += [
         same_bits("initial weights", {name: game.initial for name, game in games.items()}),
         Figure.apart(f"float64: first {EXACT} losses of both players apart by", both, APART),
-        Figure.of("detective's loss, mean of the last quarter", f"{math.log(4):.3f} at the end of the game", told),
-        Figure.of("forger's loss, mean of the last quarter", f"{math.log(2):.3f} at the end of the game", fooled),
+        Figure.of("detective's loss, mean of the last quarter", f"{math.log(4):.3f} if the forger were perfect", told),
+        Figure.of("forger's loss, mean of the last quarter", f"{math.log(2):.3f} if the forger were perfect", fooled),
         Figure.of("distance to the nearest real digit", f"under {mixed:.2f}", distance, 0, mixed, ".2f"),
         Figure.of("kinds of digits among the nearest", "10", kinds, form="g"),
     ]
@@ -192,7 +192,6 @@ def _draw_samples(found: Replay, games: dict[str, Game], real: np.ndarray, path:
 ARTICLE = Article(
     name="gan",
     title="a generative adversarial network that draws digits",
-    source="The Nuts and Bolts of Neural Networks",
-    claim="A generator learns to draw what a discriminator cannot tell from real data; only named there.",
+    claim="A GAN is named as one network that makes false data and another that tries to tell them from real ones.",
     run=run,
 )

@@ -166,7 +166,7 @@ def run(
     trained = {twin.name: fit(twin, train, test, epochs, progress) for twin in TWINS}
     last = {engine: one.accuracy[-1] for engine, one in trained.items()}
     text = f"test accuracy after {epochs} epochs"
-    replay.figures = [Figure.of(text, "about 97.5 to 98 %", last, 0.9745, 0.9805, ".2%")]
+    replay.figures = [Figure.of(text, "97.5 to 98 %, measured", last, 0.9745, 0.9805, ".2%")]
     replay.figures += [
         Figure.of(f"test loss after {epochs} epochs", "", {engine: one.test[-1] for engine, one in trained.items()}),
         Figure.apart("training loss of the epochs apart, float32", {e: one.train for e, one in trained.items()}),
@@ -249,9 +249,8 @@ NOTES = [
 ARTICLE = Article(
     "mnist-mlp",
     "Activations, initialisers, and a network of 128 ReLU on MNIST",
-    "Neural network algorithm, explained",
     "Sigmoid, tanh, ReLU and softmax; weights small and random, Xavier or He. A network of 784 pixels, 128 ReLU, "
-    "dropout 0.2 and 10 softmax, Adam, sparse categorical cross-entropy, batches of 32, reaches about 97.5 to 98 % on "
-    "the test set of MNIST in 5 epochs.",
+    "dropout 0.2 and 10 softmax, Adam and sparse categorical cross-entropy is trained on MNIST for 5 epochs and "
+    "evaluated on its test set.",
     run,
 )

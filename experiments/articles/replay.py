@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from rich.markup import escape
 
 from experiments.articles import ARTICLES, article
 from experiments.articles.article import Replay
+from experiments.articles.texts import TEXTS
 from experiments.training.config import ConfigError
 from experiments.training.data import DataError
 from experiments.training.summary import console, mark, table
@@ -92,33 +94,46 @@ def one_thread() -> Iterator[None]:
 
 
 def show_all() -> None:
-    """The names that can be replayed, with a description of each."""
-    names = table("articles that can be replayed", "name", "what", "text")
+    """The texts with the replays of each, and what each replay shows."""
+    out = console()
+    texts = table("texts, and what replays them", "text", "what it is", "replays")
+    for text in TEXTS:
+        texts.add_row(escape(f"{text.english}\n{text.title}"), text.kind, "\n".join(text.replays))
+    out.print(texts)
+    names = table("what can be replayed", "name", "what")
     for name in ARTICLES:
-        one = article(name)
-        names.add_row(name, escape(one.title), escape(one.source))
-    console().print(names)
+        names.add_row(name, escape(article(name).title))
+    out.print(names)
 
 
 def show(found: Replay) -> None:
-    """Figures of both engines beside the text's, the gradient checks, the notes, and the folder of the plots."""
+    """The claim, figures of both engines beside the text's, the gradient checks, notes, and the folder of the plots."""
     out = console()
-    figures = table(f"{found.name}: {escape(found.title)}", "what", "in the text", "scratch", "torch", "verdict")
-    for figure in found.figures:
-        cells = (figure.what, figure.article, figure.scratch, figure.torch)
-        figures.add_row(*(escape(cell) for cell in cells), mark(figure.ok))
-    out.print(figures)
-    if found.checks:
-        checks = table("gradient checks", "formula", "error", "limit", "verdict")
-        for check in found.checks:
-            verdict = mark(check.ok) if check.expected or not check.ok else "[green]caught[/]"
-            checks.add_row(escape(check.what), f"{check.error:.1e}", f"{check.limit:.0e}", verdict)
+    out.print(f"{found.name}: {found.title}", markup=False, style="bold")
+    out.print(f"{found.source}: {found.claim}", markup=False)
+    for part, rows in groupby(found.figures, lambda figure: figure.part):
+        figures = table(escape(part), "what", "in the text", "expected", "scratch", "torch", "verdict")
+        for row in rows:
+            text = f"{row.text}, {row.place}" if row.text else ""
+            cells = (row.what, text, row.expected, row.scratch, row.torch)
+            figures.add_row(*(escape(cell) for cell in cells), VERDICTS[row.verdict])
+            if row.note:
+                figures.add_row(f"  [dim]{escape(row.note)}[/]")
+        out.print(figures)
+    for part, group in groupby(found.checks, lambda check: check.part):
+        checks = table(f"gradient checks{f': {escape(part)}' if part else ''}", "formula", "error", "limit", "verdict")
+        notes = []
+        for check in group:
+            checks.add_row(escape(check.what), f"{check.error:.1e}", f"{check.limit:.0e}", VERDICTS[check.verdict])
+            notes += [f"{check.what}: {check.note}"] if check.note else []
         out.print(checks)
-        for check in found.checks:
-            if check.note:
-                out.print(f"{check.what}: {check.note}", markup=False)
+        for note in notes:
+            out.print(note, markup=False)
     for note in found.notes:
         out.print(note, markup=False)
     folder = found.plots[0][0].parent if found.plots else None
     files = ", ".join(path.name for path, _ in found.plots)
     out.print(f"{found.seconds:.1f} s. {f'Plots in {folder}: {files}.' if files else 'No plots.'}\n", markup=False)
+
+
+VERDICTS = {"": "", "ok": mark(True), "FAILED": mark(False), "caught": "[green]caught[/]"}

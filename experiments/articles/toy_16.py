@@ -203,8 +203,8 @@ def run(
     solved = {name: {engine: one.solved for engine, one in both.items()} for name, both in found.items()}
     what = f"of {STARTS} starts, at 100 % validation and test"
     replay.figures = [
-        Figure.of(f"{what}: {RIGHT}", "20 of 20 (measured)", solved[RIGHT], STARTS, STARTS, "d"),
-        Figure.of(f"{what}: {PRINTED}", "18 of 20 (measured)", solved[PRINTED], LEAST, STARTS, "d"),
+        Figure.of(f"{what}: {RIGHT}", "20 of 20, measured", solved[RIGHT], STARTS, STARTS, "d", "100%", END),
+        Figure.of(f"{what}: {PRINTED}", "18 of 20, measured", solved[PRINTED], LEAST, STARTS, "d"),
         Figure.of(f"{what}: {OTHER}", "", solved[OTHER], form="d"),
     ]
     for name, both in found.items():
@@ -217,6 +217,7 @@ def run(
     return replay
 
 
+END = "Update rule"  # the heading over the text's result
 LEAST = 14  # 99 of 100 samples of 20 starts, each solved with probability 18/20, solve at least this many
 
 
@@ -243,8 +244,9 @@ def plot(path: Path, found: dict[str, dict[str, Training]]) -> tuple[Path, str]:
 
 
 NOTES = [
-    "The wrong gradient trains most starts, which is why nobody notices; a gradient check finds it in one step. Its "
-    "loss tells as well: it stays above 0.6, near ln 2, the loss of a guess, while the accuracy rises to 100 %.",
+    "The wrong gradient trains most starts, which is why nobody notices; a gradient check finds it in one step. The "
+    "plotted loss, the cross-entropy as it should be, tells as well: it stays above 0.6, near ln 2, the loss of a "
+    "guess, while the accuracy rises to 100 %. The loss that the printed function returns is another number.",
     "The article draws its batches with replacement. Without, its gradient fails far more often; the right one does "
     "not mind.",
     "The right gradient here is that of the sum over the batch, which is what the article's formula p - onehot(y) is.",
@@ -253,7 +255,6 @@ NOTES = [
 ARTICLE = Article(
     "toy-16",
     "Sixteen points, one linear layer, and a gradient that is not the loss's",
-    "A soft introduction to neural networks",
     "Sixteen points of four binary features, the label the third of them; 8 train, 4 validate, 4 test. One linear "
     "layer with weights from N(0, 1), softmax cross-entropy, batches of 4, lr 0.01, 4000 steps: 100 % validation and "
     "test accuracy.",

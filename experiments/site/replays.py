@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from experiments.articles import ARTICLES, article
 from experiments.articles.article import quiet
+from experiments.articles.texts import TEXTS
 from experiments.site.pages import Site
 from experiments.training.data import DataError
 from parity_tests.checks.parallel import workers
@@ -41,6 +43,12 @@ class Shown:
         return f"replays/{self.name}.html"
 
     @property
+    def parts(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """The rows by the heading over them."""
+        rows = (self.found or {"figures": []})["figures"]
+        return [(part, [*group]) for part, group in groupby(rows, lambda row: row["part"])]
+
+    @property
     def judged(self) -> list[dict[str, Any]]:
         return [figure for figure in (self.found or {"figures": []})["figures"] if figure["ok"] is not None]
 
@@ -48,12 +56,13 @@ class Shown:
 def write(site: Site) -> None:
     with TemporaryDirectory() as folder:
         shown = [_written(site, one, place) for one, place in _collected(Path(folder))]
-    site.render("replays.html", "replays.html", title="Systems of articles, replayed by both engines", articles=shown)
+    title = "Systems of articles, replayed by both engines"
+    site.render("replays.html", "replays.html", title=title, articles=shown, texts=TEXTS)
 
 
 def _collected(scratch: Path) -> Iterator[tuple[Shown, Path]]:
     """Every article with its findings and the folder of its plots."""
-    known = {name: RUNS / name for name in ARTICLES if (RUNS / name / "replay.json").is_file()}
+    known = {name: RUNS / name for name in ARTICLES if _readable(RUNS / name / "replay.json")}
     now = [name for name in ARTICLES if name not in known and name not in SLOW]
     failed = dict(zip(now, _replayed(now, scratch), strict=True))
     for name in ARTICLES:
@@ -65,6 +74,14 @@ def _collected(scratch: Path) -> Iterator[tuple[Shown, Path]]:
         else:
             found = read_json(folder / "replay.json", LONGEST)
             yield Shown(name, found["title"], found["source"], found["claim"], found), folder
+
+
+def _readable(path: Path) -> bool:
+    """Whether the findings of an earlier replay are there, and have what a page shows of them."""
+    if not path.is_file():
+        return False
+    rows = read_json(path, LONGEST).get("figures", [])
+    return all({"part", "text", "verdict"} <= {*row} for row in rows)
 
 
 def _replayed(names: Sequence[str], output: Path) -> list[str]:

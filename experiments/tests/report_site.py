@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from experiments.articles.article import Figure, GradientCheck
+
 PATTERN = "Softm"  # activations and a loss
 HOSTILE = '<img src=x onerror="document.title = 1"></script><script>console.error("run")</script>&amp;"\''
 ENVIRONMENT = {"numpy": "2", "torch": "2", "python": "3", "machine": "m", "device": "d"}
+
+
+def figure(what: str, **fields: Any) -> dict[str, Any]:
+    one = Figure(what, **fields)
+    return {**asdict(one), "verdict": one.verdict}
+
+
+def check(what: str, error: float, **fields: Any) -> dict[str, Any]:
+    one = GradientCheck(what, error, **fields)
+    return {**asdict(one), "ok": one.ok, "verdict": one.verdict}
 
 
 def replay_of(name: str, **changes: Any) -> dict[str, Any]:
@@ -22,12 +35,12 @@ def replay_of(name: str, **changes: Any) -> dict[str, Any]:
         "source": f"a source, {HOSTILE}",
         "claim": f"a claim, {HOSTILE}",
         "figures": [
-            {"what": f"what {HOSTILE}", "article": "0.9", "scratch": "0.91", "torch": "0.91", "ok": True},
-            {"what": "curves apart", "article": "", "scratch": "1e-7", "torch": "", "ok": None},
+            figure(f"what {HOSTILE}", text="0.9", place=f"a heading, {HOSTILE}", scratch="0.91", torch="0.91", ok=True),
+            figure("curves apart", scratch="1e-7", part=f"a part, {HOSTILE}", note=f"a note, {HOSTILE}"),
         ],
         "checks": [
-            {"what": "right", "error": 1e-9, "limit": 1e-6, "expected": True, "note": "", "ok": True},
-            {"what": "as printed", "error": 0.5, "limit": 1e-6, "expected": False, "note": HOSTILE, "ok": True},
+            check("right", 1e-9),
+            check("as printed", 0.5, expected=False, note=HOSTILE),
         ],
         "plots": [{"file": "a plot.png", "caption": f"a caption, {HOSTILE}"}],
         "notes": [HOSTILE],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def test_a_replay(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     said: list[str] = []
     found = article(name).run(tmp_path, None, said.append, **SHORT[name])
     assert (found.name, found.source) == (name, article(name).source)
+    assert all(figure.part for figure in found.figures) or name in ("toy-16", "mnist-mlp")
     assert said
     assert [check.what for check in found.checks if not check.ok] == []
     assert {figure.what for figure in found.figures if figure.ok is False} <= OPEN[name]
@@ -100,13 +102,13 @@ def test_what_is_printed_for_mse_is_ten_times_the_gradient_of_the_log_loss() -> 
 
 
 def test_the_worked_example_sees_a_wrong_backward(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures, _ = worked_example.findings()
+    figures, _ = worked_example.EXAMPLE.findings("")
     assert all(figure.ok for figure in figures)
     right = scratch.nn.ReLU.backward
     monkeypatch.setattr(scratch.nn.ReLU, "backward", lambda self, dy: right(self, dy) + 0.5 * dy)
-    wrong = {figure.what.split(" ")[0] for figure in worked_example.findings()[0] if not figure.ok}
-    assert wrong >= {"dL/dz11", "dL/dw11", "dL/dx1"}
-    assert not wrong & {"dL/da2", "dL/dz2", "dL/dw21", "dL/da11"}
+    wrong = {figure.what.partition(" = ")[0] for figure in worked_example.EXAMPLE.findings("")[0] if not figure.ok}
+    assert wrong >= {"dL/dz1", "dL/dw11", "dL/dx1", "new w11", "L with the new weights"}
+    assert not wrong & {"dL/da3", "dL/dz3", "dL/dw31", "dL/da1", "new w31", "a3"}
 
 
 def test_early_stopping_returns_to_the_best_epoch() -> None:
@@ -127,14 +129,31 @@ def test_early_stopping_returns_to_the_best_epoch() -> None:
 # --- tree-age ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["LR", "START"])
-def test_the_first_step_is_the_texts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert all(figure.ok for figure in one_step.findings()[0])
-    other: Any = 0.04 if name == "LR" else {**one_step.START, "c": np.array([0.1])}
-    monkeypatch.setattr(one_step, name, other)
-    wrong = {figure.what for figure in one_step.findings()[0] if not figure.ok}
-    assert "next prediction" in wrong
-    assert ("first prediction" in wrong) == (name == "START")
+@pytest.mark.parametrize(
+    ("other", "first"), [({"lr": 0.04}, True), ({"start": one_step.EXAMPLE.start | {"c": np.array([0.1])}}, False)]
+)
+def test_the_first_step_is_the_texts(other: dict[str, Any], first: bool) -> None:
+    assert all(figure.ok for figure in one_step.EXAMPLE.findings("")[0])
+    rows = {figure.what: figure.verdict for figure in replace(one_step.EXAMPLE, **other).findings("")[0]}
+    assert rows["YPrediction with the new weights"] == "FAILED"
+    assert (rows["YPrediction = w5 H1 + w6 H2 + b3"] == "ok") == first
+
+
+def test_the_weights_of_the_first_step_are_one_of_many_that_fit() -> None:
+    sets = [*one_step.fitting()]
+    assert len(sets) == 76
+    assert sum(all((one[k] == one_step.EXAMPLE.start[k]).all() for k in one) for one in sets) == 1
+    assert len({str(one) for one in sets}) == 76
+    assert [*one_step.fitting(lr=0.04)] == []
+
+
+def test_every_weight_of_a_worked_example_has_a_row() -> None:
+    for example in (one_step.EXAMPLE, worked_example.EXAMPLE):
+        rows = [row.what for row in example.findings("")[0]]
+        names = [name for key in ("W", "b", "V", "c") for name in example.names[key]]
+        for start in ("", "dL/d", "new "):
+            assert [n for n in names if not any(row.partition(" = ")[0] == start + n for row in rows)] == []
+        assert {*example.quoted} <= {*rows}
 
 
 def test_rules_stop_where_they_say() -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments.articles import ARTICLES
+from experiments.articles import ARTICLES, worked
 from experiments.articles import replay as articles
-from experiments.articles.article import Article, Figure, GradientCheck, Replay, differences, gradient_check
-from experiments.articles.chain import chain_findings
+from experiments.articles.article import Article, Figure, GradientCheck, Replay, differences, gradient_check, under
+from experiments.articles.digits_mlp import worked_example
+from experiments.articles.judge import agrees, equal_to
+from experiments.articles.texts import TEXTS
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
 from experiments.cli import app
 from experiments.training import data
@@ -72,15 +74,41 @@ def test_a_gradient_that_is_zero_everywhere_is_right_only_if_nothing_moves() -> 
     assert gradient_check(lambda x: 1.0, np.ones(3), np.full(3, 1e-9)) > 1
 
 
-@pytest.mark.parametrize("wrong", ["by hand", "engine"])
-def test_a_chain_is_checked_by_hand_by_engine_and_by_differences(wrong: str) -> None:
-    by_hand, found = {"x": np.array([6.0])}, {"x": np.array([6.0])}
-    (by_hand if wrong == "by hand" else found)["x"] = np.array([6.001])
-    engines = {"scratch": found, "torch": {"x": by_hand["x"]}}
-    at = {"x": np.array([3.0])}
-    figures, checks = chain_findings(lambda x: x[0] ** 2, at, by_hand, engines, {"dL/dx = 2 x": ("x", (0,))})
-    assert [figure.ok for figure in figures] == [False]
-    assert [check.ok for check in checks] == [wrong == "engine"]
+def test_a_wrong_derivative_by_hand_is_caught_by_both_engines_and_by_differences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    relu = worked.FORMULAS["ReLU"]
+    monkeypatch.setitem(worked.FORMULAS, "ReLU", (relu[0], lambda z: 1.001 * relu[1](z)))
+    figures, checks = worked_example.EXAMPLE.findings("")
+    wrong = {figure.what.partition(" = ")[0] for figure in figures if figure.ok is False}
+    assert {"dL/dz1", "dL/dw11", "dL/db1"} <= wrong
+    assert not wrong & {"dL/dz3", "dL/da1", "a1"}
+    assert {check.what for check in checks if not check.ok} == {
+        f"dL by {names}, by the chain rule" for names in ("z1, z2", "w11, w12, w21, w22", "b1, b2", "x1, x2")
+    }
+
+
+def test_a_number_of_a_text_is_right_to_its_last_digit() -> None:
+    for text, value in (("2.01", 2.014), ("50.3%", 0.5026), ("1/26", 1 / 26), ("-3.33", -3.3295), ("5", 5.4)):
+        assert agrees(text, value)
+        assert not agrees(text, value * 1.1)
+
+
+def test_what_a_text_prints_has_its_place_and_its_own_verdict() -> None:
+    right = equal_to("", 2.01, both(2.01, 2.01), text="2.01", place="a heading")
+    assert (right.ok, right.text_ok, right.verdict) == (True, True, "ok")
+    wrong = equal_to("", 51.35, both(51.35, 51.35), text="2.01", place="a heading")
+    assert (wrong.ok, wrong.text_ok, wrong.verdict) == (False, False, "FAILED")
+    caught = equal_to("", 51.35, both(51.35, 51.35), text="2.01", place="a heading", errs=True)
+    assert (caught.ok, caught.text_ok, caught.verdict) == (True, False, "caught")
+    assert equal_to("", 2.01, both(2.01, 2.01), text="2.01", place="a heading", errs=True).verdict == "FAILED"
+    with pytest.raises(ValueError, match="a quotation needs its place"):
+        Figure("", text="2.01")
+
+
+def test_rows_keep_the_heading_that_they_have() -> None:
+    rows = under("outer", [Figure("a"), Figure("b", part="inner")])
+    assert [row.part for row in rows] == ["outer", "inner"]
 
 
 # --- the two engines --------------------------------------------------------------------------------------------------
@@ -169,7 +197,11 @@ def example(error: float = 0.0, caught: float = 1.0, accuracy: float = 0.92) -> 
     def run(output: Path, data_dir: Any, progress: Any) -> Replay:
         replay = one.start()
         progress("half way")
-        replay.figures = [Figure.of("accuracy [test]", "91 to 94 %", both(accuracy, accuracy), 0.91, 0.94, ".0%")]
+        values = both(accuracy, accuracy)
+        replay.figures = [
+            Figure.of("accuracy [test]", "91 to 94 %", values, 0.91, 0.94, ".0%", "92 %", "a heading [1]"),
+            Figure("a row", part="a part [2]", note="why [3]"),
+        ]
         replay.checks = [
             GradientCheck("formula", error),
             GradientCheck("formula as printed", caught, expected=False, note="a factor is missing"),
@@ -179,7 +211,7 @@ def example(error: float = 0.0, caught: float = 1.0, accuracy: float = 0.92) -> 
         replay.notes = ["a note"]
         return replay
 
-    one = Article("tree-age", "an example", "a text", "a claim", run)
+    one = Article("tree-age", "an example", "a claim", run)
     return one
 
 
@@ -193,9 +225,12 @@ def test_findings_are_printed_and_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.output
     for text in ("accuracy [test]", "91 to 94 %", "92%", "caught", "a factor is missing", "a note", "curve.png"):
         assert text in done.output
+    for text in ("a claim", "92 %, a heading [1]", "a part [2]", "why [3]"):
+        assert text in done.output
     written = json.loads((tmp_path / "tree-age" / "replay.json").read_text())
     assert written["ok"] is True
-    assert (written["claim"], written["source"], written["notes"]) == ("a claim", "a text", ["a note"])
+    one_text = "Adventure of the Neurons: Theory Behind the Neural Networks (神经网络训练背后的数学)"
+    assert (written["claim"], written["source"], written["notes"]) == ("a claim", one_text, ["a note"])
     assert written["figures"][0]["scratch"] == written["figures"][0]["torch"] == "92%"
     assert [(check["expected"], check["ok"]) for check in written["checks"]] == [(True, True), (False, True)]
     assert written["plots"] == [{"file": "curve.png", "caption": "a curve"}]
@@ -215,7 +250,7 @@ def test_missing_data_stop_no_other_article(tmp_path: Path, monkeypatch: pytest.
     def no_data(*_: Any) -> Replay:
         raise data.DataError("MNIST: there is no folder nowhere.")
 
-    missing = Article("mnist-mlp", "an example", "a text", "a claim", no_data)
+    missing = Article("mnist-mlp", "an example", "a claim", no_data)
     stand_in(monkeypatch, tree_age=example(), mnist_mlp=missing)
     done = nn_parity("replay", "mnist-mlp", "tree-age", "--output", tmp_path)
     assert done.exit_code == 2
@@ -238,11 +273,23 @@ def test_an_output_that_cannot_be_written_is_answered_in_one_line() -> None:
     assert "cannot be written" in done.stderr
 
 
-def test_without_a_name_the_articles_are_listed() -> None:
-    done = nn_parity("replay")
+@pytest.mark.parametrize("options", [[], ["--list"]])
+def test_the_texts_are_listed_with_what_replays_them(options: list[str]) -> None:
+    done = nn_parity("replay", *options)
     assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    for text in TEXTS:
+        row = next(i for i, line in enumerate(lines) if text.title in line)
+        assert text.replays
+        assert any(text.replays[0] in line for line in lines[row - 3 : row + 1])
     for name in ARTICLES:
         assert name in done.output
+
+
+def test_every_replay_has_its_texts_and_every_text_its_replays() -> None:
+    assert {name for text in TEXTS for name in text.replays} == {*ARTICLES}
+    for name in ARTICLES:
+        assert articles.article(name).source.endswith(")")
 
 
 def test_articles_have_the_names_they_are_registered_under_and_need_neither_plots_nor_each_other() -> None:

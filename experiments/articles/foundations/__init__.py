@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from experiments.articles.article import Article, Replay, quiet
+from experiments.articles.article import Article, Replay, quiet, under
 from experiments.articles.foundations import (
     activations,
     boxcars,
@@ -38,6 +38,22 @@ PARTS: dict[str, Callable[[Replay, Path], None]] = {
     "xor": xor.replay,
 }
 
+HEADINGS = {
+    "vectors": "Vectors and matrices",
+    "probability": "Probability",
+    "information": "Information",
+    "derivatives": "Derivatives",
+    "graph": "Neuron, layer, network",
+    "activations": "Activations",
+    "vanishing": "Vanishing gradients and dying units",
+    "boxcars": "Universal approximation",
+    "costs": "Costs",
+    "deltas": "Backpropagation in delta form",
+    "depth": "Initial weights and depth",
+    "ravine": "Descent and its improvements",
+    "xor": "Exclusive or",
+}
+
 
 def run(
     output: Path,
@@ -49,19 +65,21 @@ def run(
     found = ARTICLE.start()
     for part in parts:
         progress(part)
+        rows, checks = len(found.figures), len(found.checks)
         PARTS[part](found, output)
+        found.figures[rows:] = under(HEADINGS[part], found.figures[rows:])
+        found.checks[checks:] = under(HEADINGS[part], found.checks[checks:])
     return found
 
 
 ARTICLE = Article(
     name="foundations",
     title="the nuts and bolts of neural networks, part by part",
-    source="The Nuts and Bolts of Neural Networks",
     claim=(
         "A neuron is a weighted sum and a function, a layer a matrix product, a network a graph of operations whose "
         "derivatives the chain rule gives. Gradients of sigmoids vanish with depth and ReLU units can die; one hidden "
-        "layer can follow any continuous function; initial weights must suit the activation; momentum and Adam go down "
-        "a ravine faster than plain descent; one unit cannot learn exclusive or, two layers can."
+        "layer can follow any continuous function; initial weights must suit the activation; momentum, Nesterov's "
+        "momentum and Adam improve on plain descent; one unit cannot learn exclusive or."
     ),
     run=run,
 )

@@ -120,10 +120,16 @@ def _threshold(found: Replay) -> None:
         "scratch": np.heaviside(x, 0.0),
         "torch": torch.heaviside(torch.tensor(x), torch.zeros((), dtype=torch.float64)).numpy(),
     }
-    text = "".join(str(int(value > 0)) for value in x)
+    steps_expected = "".join(str(int(value > 0)) for value in x)
     shown = {engine: "".join(str(int(value)) for value in y) for engine, y in steps.items()}
     found.figures.append(
-        Figure("threshold at -2, -0.5, 0, 0.5, 2", text, shown["scratch"], shown["torch"], {*shown.values()} == {text})
+        Figure(
+            "threshold at -2, -0.5, 0, 0.5, 2",
+            expected=steps_expected,
+            scratch=shown["scratch"],
+            torch=shown["torch"],
+            ok={*shown.values()} == {steps_expected},
+        )
     )
     found.notes.append(
         "Threshold: the derivative of a step is 0 wherever there is one, so no gradient ever reaches its weights. "

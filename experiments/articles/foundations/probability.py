@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.articles.article import Figure, Replay
+from experiments.articles.article import Replay
 from experiments.articles.judge import drawn_around, equal_to, same_bits
 from experiments.articles.twin import Twin, on_both
 from experiments.picture import save
@@ -42,14 +42,15 @@ def replay(found: Replay, output: Path) -> None:
 def _bayes(found: Replay) -> None:
     rule = on_both(lambda twin: float(posterior(twin.tensor(np.float64(RELIABLE)), ILL, POSITIVE)))
     found.figures.append(
-        Figure.of("Bayes: ill, given a positive test, with 3.9 % positive", "50.3%", rule, 0.5025, 0.5035, ".1%")
+        equal_to("Bayes: ill, given a positive test, with 3.9 % positive", 0.98 * 0.02 / 0.039, rule, ".1%")
     )
     evidence = RELIABLE * ILL + (1 - RELIABLE) * (1 - ILL)
     rule = on_both(lambda twin: float(posterior(twin.tensor(np.float64(RELIABLE)), ILL, evidence)))
-    found.figures.append(equal_to("Bayes: the same with all digits, 3.92 % positive", 0.5, rule, ".1%"))
+    found.figures.append(equal_to("Bayes: the same, as reliable for the healthy, 3.92 % positive", 0.5, rule, ".1%"))
     found.notes.append(
-        "Bayes: 98 % reliable and 2 % ill make 0.98 x 0.02 + 0.02 x 0.98 = 3.92 % positive tests. The text rounds this "
-        "to 3.9 % before it divides, hence 50.3 %; without rounding the answer is exactly one half."
+        "Bayes: the text assumes 3.9 % positive tests, and gives 98 % for the ill alone. If the test were as reliable "
+        "for the healthy, 0.98 x 0.02 + 0.02 x 0.98 = 3.92 % would be positive and the answer one half; 3.9 % exactly "
+        "needs a test that is right for 98.02 % of the healthy. The text's answer stands in a picture."
     )
 
     def count(twin: Twin) -> float:

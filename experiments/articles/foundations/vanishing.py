@@ -90,7 +90,13 @@ def learn(twin: Twin, digits: Part, activation: str, bias: float, rule: str, lr:
 def replay(found: Replay, output: Path) -> None:
     steepest = slopes(on_both_evaluated(lambda twin: twin.lib.nn.Sigmoid(), np.linspace(-6, 6, 25)))
     found.figures.append(
-        equal_to("sigmoid: largest derivative", 0.25, {e: float(dx.max()) for e, dx in steepest.items()})
+        equal_to(
+            "sigmoid: largest derivative",
+            0.25,
+            {e: float(dx.max()) for e, dx in steepest.items()},
+            text="0.25",
+            place="Weight initialization",
+        )
     )
     lengths = {name: on_both(partial(gradient_lengths, activation=name)) for name in ("Sigmoid", "Tanh", "ReLU")}
     bound = float(lengths["Sigmoid"]["torch"][1][-1])
