@@ -260,12 +260,13 @@ def bench(
 def report(
     pattern: Annotated[str, typer.Argument(help="only components with a row whose label contains this")] = "",
     output: Annotated[Path, typer.Option(help="folder for the site; open its index.html")] = Path("runs/report"),
+    open_page: Annotated[bool, typer.Option("--open", help="open the page in your browser")] = False,
 ) -> None:
     """Build a static site, a page for each component: derivation, code, figures, errors. Exit 1 if a check failed."""
     from experiments.site.build import command
 
     try:
-        ok = command(output, pattern)
+        ok = command(output, pattern, open_page)
     except ValueError as error:
         typer.echo(f"nn-parity: {error}", err=True)
         raise typer.Exit(2) from None

@@ -1,4 +1,8 @@
-"""`nn-parity report`: run the checks component by component, in worker processes, and write the site."""
+"""`nn-parity report`: run the checks component by component, in worker processes, and write the site.
+
+The whole report also trains the twins, shows the articles that were replayed, and draws the same-seed table; a report
+of some components is their pages and a short overview, in seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import as_completed
 from pathlib import Path
 
-from experiments.site import component, overview, replays, twins
-from experiments.site.pages import HERE, Component, Site, components
+from experiments.site import component, overview
+from experiments.site.pages import HERE, PARTS, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, workers
 from parity_tests.environment import environment
 from parity_tests.table import select
@@ -17,23 +21,33 @@ from torch_impl.files import write_text
 WORTH_A_POOL = 8  # fewer components are done before the worker processes have started
 
 
-def build(output: str | Path, pattern: str = "") -> Site:
+def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     """Write the site of all components that have a row with this pattern in its label; return it with its results.
+
+    Twins, articles and the same-seed table are in it without a pattern, or with `whole`.
 
     Raises    ValueError if no row has it.
     """
     found = components([row.label for row in select(pattern)])
     if not found:
         raise ValueError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
-    site = Site(Path(output), found, environment("cpu"))
+    whole = whole or not pattern
+    site = Site(Path(output), found, environment("cpu"), PARTS if whole else PARTS[:1])
     site.output.mkdir(parents=True, exist_ok=True)
     for file in (HERE / "static").iterdir():
         write_text(site.output / file.name, file.read_text(encoding="utf-8"))
     place = {one.name: number for number, one in enumerate(found)}
     for done in _track(_component_pages(site), len(found)):
         site.components[place[done.name]] = done
-    for part in (overview, twins, replays):
-        part.write(site)
+    if whole:
+        from experiments.site import replays, twins  # late: they import Lightning
+
+        _say("twin training")
+        twins.write(site)
+        _say("articles")
+        replays.write(site)
+        _say("overview, with the same-seed table")
+    overview.write(site, drawn=overview.same_seed(found) if whole else [])
     return site
 
 
@@ -49,12 +63,21 @@ def _component_pages(site: Site) -> Iterator[Component]:
 
 
 def _track(work: Iterator[Component], total: int) -> Iterator[Component]:
-    """The same items under a progress bar, on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
+    """The same items under a progress bar; without a terminal, a line for every tenth of them and for the last."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
 
-    bar, hidden = Console(stderr=True), not sys.stderr.isatty()
-    return iter(track(work, "component pages", total=total, console=bar, transient=True, disable=hidden))
+        yield from track(work, "component pages", total=total, console=Console(stderr=True), transient=True)
+        return
+    for number, one in enumerate(work, 1):
+        if number % 10 == 0 or number == total:
+            _say(f"{number} of {total} component pages, the last {one.name}")
+        yield one
+
+
+def _say(text: str) -> None:
+    print(f"report: {text}", file=sys.stderr, flush=True)
 
 
 def size(folder: Path) -> int:
@@ -67,15 +90,24 @@ def summary(site: Site, seconds: float) -> str:
     count = sum(len(one.results) for one in site.components)
     return (
         f"{len(site.components)} components, {count} results, {len(failed)} failed; {size(site.output) / 1e6:.1f} MB "
-        f"in {seconds:.0f} s. Open {site.output / 'index.html'}"
+        f"in {seconds:.0f} s. Open {first_page(site)}"
     )
 
 
-def command(output: str | Path, pattern: str = "") -> bool:
-    """The command: build, print the result, and return whether nothing failed."""
+def first_page(site: Site) -> Path:
+    """The page to open: the component's own if it is alone, or else the overview."""
+    return site.output / (site.components[0].page if len(site.components) == 1 else "index.html")
+
+
+def command(output: str | Path, pattern: str = "", open_page: bool = False) -> bool:
+    """The command: build, print the result, open the page if asked, and return whether nothing failed."""
     from time import perf_counter
 
     start = perf_counter()
     site = build(output, pattern)
-    print(summary(site, perf_counter() - start))
+    print(summary(site, perf_counter() - start), flush=True)
+    if open_page:
+        import webbrowser
+
+        webbrowser.open(first_page(site).resolve().as_uri())
     return all(one.ok for one in site.components)

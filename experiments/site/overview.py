@@ -52,7 +52,8 @@ class Family:
         return speed.middle(self.speeds)
 
 
-def write(site: Site) -> None:
+def write(site: Site, drawn: Sequence[Drawn]) -> None:
+    """The page index.html; without `drawn` it has no same-seed table."""
     speeds, measured = speed.read(site.components)
     families = [
         Family(name, members, [speeds[one.name] for one in members if one.name in speeds])
@@ -74,7 +75,7 @@ def write(site: Site) -> None:
         levels=LEVELS,
         factor=FACTOR,
         floor=FLOOR,
-        drawn=same_seed(site.components),
+        drawn=drawn,
         seeds_environment=seeds.environment(),
         speeds=speeds,
         measured=measured,

@@ -15,6 +15,7 @@ from parity_tests.table.row import Row
 from torch_impl.files import write_text
 
 HERE = Path(__file__).parent
+PARTS = (("index.html", "Components"), ("twins.html", "Twin training"), ("replays.html", "Articles"))
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Site:
     output: Path
     components: list[Component]
     environment: dict[str, str]
+    parts: tuple[tuple[str, str], ...] = PARTS  # (page, name) of what the header links to
 
     def render(self, template: str, path: str, **values: Any) -> Path:
         """Write one page; `path` is seen from the site's root. Templates extend base.html, which wants a `title`."""

@@ -6,14 +6,15 @@ import csv
 import json
 import os
 import shutil
+import webbrowser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments.site import replays, twins
+from experiments.site import build, overview, replays, twins
 from experiments.site.pages import Site
-from experiments.tests.report_site import ENVIRONMENT, Page, write_replay
+from experiments.tests.report_site import ENVIRONMENT, Page, figure, write_replay
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -89,33 +90,44 @@ def replays_of(output: Path) -> Page:
     return Page(output / "replays.html")
 
 
-def test_findings_are_shown_and_what_is_missing_is_replayed_or_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_findings_are_shown_and_what_was_not_replayed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = tmp_path / "runs"
-    figure = {"what": "accuracy", "article": "0.9", "scratch": "0.5", "torch": "0.9", "ok": False}
-    write_replay(known / "gan", ok=False, figures=[figure])
-    asked: list[str] = []
-
-    def replayed(names: list[str], output: Path) -> list[str]:
-        asked.extend(names)
-        for name in names[1:]:
-            write_replay(output / name)
-        return ["It needs data that are missing: <none>", *[""] * (len(names) - 1)]
-
+    failed = figure("accuracy", text="0.9", scratch="0.5", torch="0.9", ok=False)
+    write_replay(known / "gan", ok=False, figures=[failed])
+    write_replay(known / "cnn")
     monkeypatch.setattr(replays, "RUNS", known)
-    monkeypatch.setattr(replays, "_replayed", replayed)
     page = replays_of(tmp_path / "site")
-    assert set(asked) == set(replays.ARTICLES) - {"gan", *replays.SLOW}
-    assert f"nn-parity replay {asked[0]} mnist-mlp" in page.text
+    absent = [name for name in replays.ARTICLES if name not in ("gan", "cnn")]
+    assert f"nn-parity replay {' '.join(absent)}" in page.text
     assert "FAILED" in page.text
     assert "It does not hold" in Page(tmp_path / "site" / "replays" / "gan.html").text
-    assert "needs data that are missing: <none>" in Page(tmp_path / "site" / "replays" / f"{asked[0]}.html").text
-    other = Page(tmp_path / "site" / "replays" / f"{asked[1]}.html")
+    assert "It has not been replayed" in Page(tmp_path / "site" / "replays" / f"{absent[0]}.html").text
+    other = Page(tmp_path / "site" / "replays" / "cnn.html")
     assert "It holds" in other.text
     assert "caught" in other.text
 
 
-def test_articles_are_replayed_in_processes_of_their_own(tmp_path: Path) -> None:
-    assert replays._replayed(["lstm"], tmp_path) == [""]
-    assert json.loads((tmp_path / "lstm" / "replay.json").read_text())["ok"]
+# --- a report of some components --------------------------------------------------------------------------------------
+
+
+def test_a_report_of_one_component_trains_and_replays_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("only the whole report does this")
+
+    for module, name in ((twins, "write"), (replays, "write"), (overview, "same_seed")):
+        monkeypatch.setattr(module, name, forbidden)
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert build.command(tmp_path, "nn.Tanh", open_page=True)
+    page = tmp_path / "components" / "nn.tanh.html"
+    assert opened == [page.as_uri()]
+    told = capsys.readouterr()
+    assert told.out.endswith(f"Open {page}\n")
+    assert "1 of 1 component pages" in told.err
+    header = Page(page).links
+    assert not {"../twins.html", "../replays.html"} & {*header}
+    assert "same bits from the same seed" not in Page(tmp_path / "index.html").text
+    with pytest.raises(AssertionError, match="only the whole report"):
+        build.build(tmp_path, "nn.Tanh", whole=True)

@@ -102,7 +102,7 @@ def test_texts_are_escaped(small_report: Path) -> None:
 
 def overview_of(monkeypatch: pytest.MonkeyPatch, output: Path, *found: Component) -> Page:
     monkeypatch.setattr(overview.seeds, "table", lambda *_: SEEDS)
-    overview.write(Site(output, [*found], ENVIRONMENT))
+    overview.write(Site(output, [*found], ENVIRONMENT), overview.same_seed(found))
     return Page(output / "index.html")
 
 
