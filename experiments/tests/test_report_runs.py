@@ -92,7 +92,7 @@ def replays_of(output: Path) -> Page:
 
 def test_findings_are_shown_and_what_was_not_replayed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = tmp_path / "runs"
-    failed = figure("accuracy", text="0.9", scratch="0.5", torch="0.9", ok=False)
+    failed = figure("accuracy", text="0.9", place="a table", scratch="0.5", torch="0.9", ok=False)
     write_replay(known / "gan", ok=False, figures=[failed])
     write_replay(known / "cnn")
     monkeypatch.setattr(replays, "RUNS", known)
