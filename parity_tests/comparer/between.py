@@ -130,6 +130,11 @@ def _arrival(
     return m
 
 
+def place_of_code(trial: Trial, call: Call, what: str) -> str:
+    """The layer whose code lies before a call's input, or after its output."""
+    return _around(call, _neighbor(trial, call, what))
+
+
 def _judged(trial: Trial, probe: StandIns, place: Place) -> Measurement:
     key, what, number = place
     call, error = probe.calls[key], probe.arrived[place]

@@ -177,7 +177,9 @@ def _compare_modes(case: Case, mode: str) -> None:
         failed = any(m.phase == "failure" for m in found)
         others = {m.where for m in found if m.other_shape}  # layers that have the same name by chance
         counted = [
-            m for m in found if apart or m.ok or (m.phase in ("output", "backward", "buffer") and m.where not in others)
+            m
+            for m in found
+            if apart or m.ok or (m.phase in ("output", "backward", "buffer", "kink") and m.where not in others)
         ]
         for m in found:
             if m not in counted:

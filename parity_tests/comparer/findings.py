@@ -54,7 +54,7 @@ class Measurement:
 
     where: str  # dotted name of the layer, "loss", a parameter, ...
     kind: str  # class of the layer
-    phase: str  # pairing, structure, init, forward, backward, buffer, step
+    phase: str  # pairing, structure, init, forward, backward, buffer, kink, step
     what: str  # "output", "grad weight", ...
     error: float
     limit: float
@@ -71,7 +71,8 @@ class Measurement:
     @property
     def place(self) -> str:
         layer = f"{self.where} ({self.kind})" if self.kind and self.where else self.where or self.kind or "the whole"
-        phase = {"between": ", between its layers", "pairing": ", pairing", "init": ", initial values"}.get(
+        inside = ", between its layers"
+        phase = {"between": inside, "kink": inside, "pairing": ", pairing", "init": ", initial values"}.get(
             self.phase, ""
         )
         return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.what}"

@@ -12,6 +12,7 @@ from parity_tests.comparer.between import between
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
+from parity_tests.comparer.kinks_between import code_at_kinks
 from parity_tests.comparer.own import own
 from parity_tests.comparer.side import ROOT
 from parity_tests.comparer.trace import Follower, Recorder, kind_of
@@ -33,6 +34,8 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
     found = _structure(trial, follower)
     accumulated(trial, follower)
     gaps = {} if [call.key[0] for call in trial.calls] == [ROOT] else between(trial, right)
+    agree = all(m.ok for group in gaps.values() for m in group)
+    kinks = code_at_kinks(trial, right) if gaps and agree else []
     backwards = []
     for i, call in enumerate(trial.calls):
         found += gaps.pop((call.key, "input"), [])
@@ -43,7 +46,7 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
     found += gaps.pop((None, "output"), [])
     for back in reversed(backwards):  # the backward pass reaches the last layer first
         found += sorted(back, key=lambda m: "cotangent" not in m.what)
-    found += [m for rest in gaps.values() for m in rest]
+    found += [m for rest in gaps.values() for m in rest] + kinks
     case.report.layers += trial.report_lines()
     return found
 

@@ -54,7 +54,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
         judged = _measurements(trial, call, rough, rough, rough, u, True) and judged
     found += judged
     if all(m.ok for m in found):
-        found += (kinks := at_kinks(trial, call, seed, u))
+        found += (kinks := at_kinks(trial, call, seed, rough))
         trial.lines[call.key].ok &= all(m.ok for m in kinks)
     apart = [m for m in found if not m.ok and m.what in ours]
     if apart:
