@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.training.config import Config, ConfigError
+from experiments.training.config import DATA, MODELS, Config, ConfigError
 from parity_tests import exits
+from parity_tests.choices import choice
 from parity_tests.cli import check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.vectors.cli import app as vectors
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Neural networks from scratch in NumPy, proved equal to PyTorch from the same seed.",
@@ -29,8 +29,37 @@ app.command("compare")(compare_command)
 app.add_typer(vectors, name="vectors")
 
 
+# The panels of `train --help`.
+PANELS = {
+    "Data": "data data_dir limit_train validation shift rotate",
+    "Network": "engine model hidden channels activation dropout init",
+    "Training": "epochs batch_size optimizer lr weight_decay momentum scheduler label_smoothing seed patience",
+    "Precision and devices": "dtype precision accelerator devices strategy compile deterministic",
+    "Files": "save_every output",
+}
+
+
 def main() -> None:
     exits.run(app, "nn-parity")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from parity_tests.environment import versions
+
+        found = versions("nn-parity", "numpy", "torch", "lightning")
+        own = found.pop("nn-parity", "(not installed)")
+        typer.echo(f"nn-parity {own}, {', '.join(f'{name} {version}' for name, version in found.items())}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the versions and exit")
+    ] = False,
+) -> None:
+    """What every command has in common."""
 
 
 @contextmanager
@@ -58,12 +87,15 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(int(stop.code or 1)) from None
 
 
-def _option(name: str) -> Any:
-    """The option of a Config field, with the field's own explanation and default."""
+def _option(name: str, panels: bool = True) -> Any:
+    """The option of a Config field, with the field's own explanation, words and default, in its panel of the help."""
     (item,) = (item for item in fields(Config) if item.name == name)
     default = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
-    usual = "" if default is None else f" (default {default})"
-    return typer.Option(help=item.metadata["help"] + usual, show_default=False)
+    text = item.metadata["help"] + ("" if default is None else f" (default {default})")
+    (panel,) = (panel for panel, names in PANELS.items() if name in names.split())
+    more = {"show_default": False, "rich_help_panel": panel if panels else None}
+    choices = item.metadata["choices"]
+    return choice(text, choices, **more) if choices else typer.Option(help=text, **more)
 
 
 @app.command()
@@ -106,7 +138,12 @@ def train(
     data_dir: Annotated[str | None, _option("data_dir")] = None,
     output: Annotated[str | None, _option("output")] = None,
 ) -> None:
-    """Train a network with scratch, torch, or both from one seed. Exit 1 if weights or batches of the two differ."""
+    """Train a network with scratch, torch, or both from one seed. Exit 1 if weights or batches of the two differ.
+
+    \b
+    nn-parity train --model cnn --data mnist --epochs 3
+    nn-parity train --resume runs/mine --epochs 9
+    """
     with plain_errors():
         values = Config.values_from_yaml(config) if config else {}
         given = {name: value for name, value in context.params.items() if value is not None}
@@ -137,14 +174,19 @@ def train(
 @app.command()
 def fast(
     recipes: Annotated[list[str] | None, typer.Argument(help="mlp, cnn-fast, cnn-accurate; all by default")] = None,
-    loop: Annotated[str, typer.Option(help="plain, fabric or trainer")] = "plain",
+    loop: Annotated[str, choice("who runs the steps", ("plain", "fabric", "trainer"))] = "plain",
     seeds: Annotated[int, typer.Option(help="number of seeds")] = 10,
-    engine: Annotated[str, typer.Option(help="torch or scratch")] = "torch",
+    engine: Annotated[str, choice("who computes", ("torch", "scratch"))] = "torch",
     compiled: Annotated[bool, typer.Option("--compile", help="compile the network")] = False,
-    data_dir: Annotated[str | None, _option("data_dir")] = None,
+    data_dir: Annotated[str | None, _option("data_dir", panels=False)] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
-    """Train MNIST with all data on the device, against the clock. Exit 1 if a goal is missed."""
+    """Train MNIST with all data on the device, against the clock. Exit 1 if a goal is missed.
+
+    \b
+    nn-parity fast mlp --seeds 3
+    nn-parity fast cnn-fast --loop trainer --json fast.json
+    """
     with plain_errors():
         from experiments.fast.command import LOOPS, RECIPES, fast_command
 
@@ -166,14 +208,17 @@ def fast(
 
 @app.command()
 def twins(
-    model: Annotated[list[str] | None, typer.Option(help="mlp, cnn, lstm; all by default")] = None,
-    data: Annotated[str, _option("data")] = "mnist",
+    model: Annotated[list[str] | None, choice("a network; all by default", MODELS)] = None,
+    data: Annotated[str, choice("data set", DATA)] = "mnist",
     seeds: Annotated[int, typer.Option(help="number of float32 runs")] = 5,
-    data_dir: Annotated[str | None, _option("data_dir")] = None,
+    data_dir: Annotated[str | None, _option("data_dir", panels=False)] = None,
     output: Annotated[str, typer.Option(help="folder for the results")] = "runs/twins",
 ) -> None:
-    """Train each model on both engines: float64 losses must agree, float32 accuracies must overlap. Exit 1 if they do
-    not.
+    """Train each model on both engines: float64 losses must agree, float32 accuracies overlap. Exit 1 if not.
+
+    \b
+    nn-parity twins --data digits --seeds 3
+    nn-parity twins --model cnn --output runs/cnn-twins
     """
     with plain_errors():
         from experiments.training.twins import MODELS, twins
@@ -188,7 +233,12 @@ def predict(
     checkpoint: Annotated[Path, typer.Option(help="a .ckpt file that `train` wrote")],
     seen: Annotated[Path | None, typer.Option(help="write the network's input to this PNG file")] = None,
 ) -> None:
-    """Recognize the digit in a picture."""
+    """Recognize the digit in a picture.
+
+    \b
+    nn-parity predict digit.png --checkpoint runs/mine/torch/checkpoints/best.ckpt
+    nn-parity predict photo.jpg --checkpoint best.ckpt --seen input.png
+    """
     with plain_errors():
         from experiments.training import plots, summary
         from experiments.training.predict import predict
@@ -201,7 +251,12 @@ def predict(
 
 @app.command()
 def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "runs/demo") -> None:
-    """Check every component, train one network with both engines, print the verdict. Exit 1 if anything failed."""
+    """Check every component, train one network with both engines, print the verdict. Exit 1 if anything failed.
+
+    \b
+    nn-parity demo
+    nn-parity demo --output runs/first
+    """
     with plain_errors():
         from experiments.demo import demo
 
@@ -217,7 +272,12 @@ def replay(
     output: Annotated[Path, typer.Option(help="folder for the results")] = Path("runs/replay"),
     data_dir: Annotated[Path | None, typer.Option(help="folder with the MNIST files")] = None,
 ) -> None:
-    """Replay the systems of articles with both engines and compare the figures. Exit 1 if one does not hold."""
+    """Replay the systems of articles with both engines and compare the figures. Exit 1 if one does not hold.
+
+    \b
+    nn-parity replay
+    nn-parity replay foundations tree-age --output runs/articles
+    """
     with plain_errors():
         from experiments.articles import ARTICLES
         from experiments.articles import replay as articles
@@ -245,7 +305,12 @@ def bench(
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="only list the cases")] = False,
 ) -> None:
-    """Measure speed: each engine in its own process, threads pinned, in turn. Exit 1 if a limit is missed."""
+    """Measure speed: each engine in its own process, threads pinned, in turn. Exit 1 if a limit is missed.
+
+    \b
+    nn-parity bench layers/Conv2d --quick
+    nn-parity bench --json experiments/results --write experiments/results/SPEED.md
+    """
     from experiments.bench.run import BenchError, command
 
     try:
@@ -262,7 +327,12 @@ def report(
     output: Annotated[Path, typer.Option(help="folder for the site; open its index.html")] = Path("runs/report"),
     open_page: Annotated[bool, typer.Option("--open", help="open the page in your browser")] = False,
 ) -> None:
-    """Build a static site, a page for each component: derivation, code, figures, errors. Exit 1 if a check failed."""
+    """Build a static site, a page for each component: derivation, code, figures, errors. Exit 1 if a check failed.
+
+    \b
+    nn-parity report nn.Linear
+    nn-parity report --output site
+    """
     from experiments.site.build import command
 
     try:

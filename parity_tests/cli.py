@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parity_tests.choices import choice
+
 if TYPE_CHECKING:
     from parity_tests.rule import Result
     from parity_tests.table.row import Row
@@ -30,14 +32,20 @@ def default(context: typer.Context) -> None:
 @app.command()
 def check(
     pattern: Annotated[str, typer.Argument(help="a component, a part of a row's label, or wildcards")] = "",
-    dtype: Annotated[str, typer.Option(help="float32, float64, or both")] = "both",
-    device: Annotated[str, typer.Option(help="where torch computes: cpu or cuda (TF32 off)")] = "cpu",
+    dtype: Annotated[str, choice("the precisions", ("float32", "float64", "both"))] = "both",
+    device: Annotated[str, choice("where torch computes; cuda with TF32 off", ("cpu", "cuda"))] = "cpu",
     json_file: Annotated[Path | None, typer.Option("--json", help="write every result to this file")] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
     ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="only list the rows")] = False,
 ) -> None:
-    """Run the parity table. Exit 1 if anything differs, 2 on a usage error."""
+    """Run the parity table. Exit 1 if anything differs, 2 on a usage error.
+
+    \b
+    nn-parity check nn.Linear
+    nn-parity check "nn.*Norm*" --dtype float64 --verbose
+    """
     import torch
 
     from parity_tests.checks import DTYPES
@@ -46,7 +54,11 @@ def check(
 
     rows = select(pattern)
     if not rows:
-        _refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check` without a pattern lists all rows.")
+        _refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check --list` lists them.")
+    if listing:
+        for row in rows:
+            typer.echo(row.label)
+        return
     if dtype not in (*DTYPES, "both"):
         _refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
     if device == "cuda":
@@ -74,7 +86,12 @@ def table(
     ] = COMPONENTS,
     check: Annotated[bool, typer.Option("--check", help="only report whether the file's tables are stale")] = False,
 ) -> None:
-    """Write the tables of components from a run of all checks, or report whether they are stale."""
+    """Write the tables of components from a run of all checks, or report whether they are stale.
+
+    \b
+    nn-parity table
+    nn-parity table --check
+    """
     from parity_tests.table import markdown
 
     if not write.is_file():
@@ -91,7 +108,12 @@ def table(
 
 @app.command()
 def seeds() -> None:
-    """Print which of torch's random functions give the same bits in NumPy."""
+    """Print which of torch's random functions give the same bits in NumPy. Exit 1 if one does not.
+
+    \b
+    nn-parity seeds
+    nn-parity seeds > seeds.txt
+    """
     from parity_tests.checks.streams import print_table
 
     raise typer.Exit(0 if print_table() else 1)

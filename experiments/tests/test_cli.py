@@ -1,11 +1,15 @@
 """The command line: what it exits with, and that a mistake is answered in one line."""
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from experiments import demo
@@ -27,6 +31,41 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
     for command in ((), ("train",), ("demo",), ("check",), ("seeds",)):
         assert nn_parity(*command, "--help").exit_code == 0
+
+
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command, by its path: ("vectors", "export")."""
+    group = group or get_command(app)
+    for name, command in group.commands.items():
+        yield from commands(command, (*path, name)) if hasattr(command, "commands") else [((*path, name), command)]
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in commands()])
+def test_a_command_has_two_examples_that_parse(path: tuple[str, ...], command: Any) -> None:
+    start = " ".join(("nn-parity", *path))
+    examples = [line.strip() for line in command.help.splitlines() if line.strip().startswith("nn-parity ")]
+    assert len(examples) >= 2
+    for example in examples:
+        assert f"{example} ".startswith(f"{start} ")
+        command.make_context(start, shlex.split(example.removeprefix(start)))
+
+
+def test_versions_and_choices() -> None:
+    done = nn_parity("--version")
+    assert (done.exit_code, done.stdout.split()[0]) == (0, "nn-parity")
+    assert f"numpy {version('numpy')}" in done.stdout
+    assert "scratch|torch|both" in nn_parity("train", "--help").stdout
+    offered = CliRunner().invoke(
+        app,
+        env={"_NN_PARITY_COMPLETE": "complete_bash", "COMP_WORDS": "nn-parity train --model m", "COMP_CWORD": "3"},
+        prog_name="nn-parity",
+    )
+    assert offered.stdout.split() == ["mlp"]
+
+
+def test_rows_are_listed_and_not_run() -> None:
+    done = nn_parity("check", "nn.Linear", "--list")
+    assert (done.exit_code, done.stdout.split("\n")[:2]) == (0, ["nn.Linear", "nn.Linear[no bias]"])
 
 
 def test_train(tmp_path: Path) -> None:

@@ -39,9 +39,7 @@ class ConfigError(ValueError):
 
 def option(default: Any, help: str, choices: Any = None) -> Any:
     """A field with its explanation and, if it is a choice, the allowed values."""
-    allowed = tuple(choices or ())
-    text = f"{help}: {', '.join(allowed)}" if allowed else help
-    return field(default=default, metadata={"help": text, "choices": allowed})
+    return field(default=default, metadata={"help": help, "choices": tuple(choices or ())})
 
 
 @dataclass(kw_only=True)

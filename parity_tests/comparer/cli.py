@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from parity_tests.choices import choice
+
 
 def compare_command(
     left: Annotated[
@@ -38,7 +40,7 @@ def compare_command(
         Path | None, typer.Option(help="if names do not pair, write the proposed map to this file")
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="train, eval or both; exported models are always compared in eval mode")
+        str, choice("exported models are always compared in eval mode", ("train", "eval", "both"))
     ] = "both",
     seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
@@ -57,6 +59,10 @@ def compare_command(
     step(). ONNX files are given by name, in Python by parity_tests.comparer.load.load_side("model.onnx").
 
     Exit 0: parity. 1: divergence. 2: could not compare (with the reason).
+
+    \b
+    nn-parity compare mine.py:net torchs.py:net --input 2,8,16
+    nn-parity compare exported.onnx model.py:build --input images.npy --html report.html
     """
     from parity_tests.comparer.errors import told
     from parity_tests.comparer.findings import CompareError

@@ -116,16 +116,24 @@ def test_limits_are_those_of_check(folder):
     assert stated == used
 
 
-def test_a_second_export_replaces_the_first_and_leaves_other_files(tmp_path):
+def test_a_second_export_adds_rows_or_replaces_all_and_leaves_other_files(tmp_path):
+    pages = ["FORMAT.md", "check.mjs"]
     export(tmp_path, [ROWS["nn.ReLU"]], {})
     (tmp_path / "notes.txt").write_text("mine")
-    export(tmp_path, [ROWS["nn.Tanh"]], {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "nn.Tanh.json",
-        "nn.Tanh.safetensors",
-        "notes.txt",
-        "vectors.json",
-    ]
+    index = export(tmp_path, [ROWS["nn.Tanh"]], {})
+    assert [row["label"] for row in index["rows"]] == ["nn.ReLU", "nn.Tanh"]
+    with pytest.raises(VectorsError, match=r"made with unknown versions|holds rows made with"):
+        export(tmp_path, [ROWS["nn.Tanh"]], {"torch": "2.11.0"})
+    index = export(tmp_path, [ROWS["nn.Tanh"]], {"torch": "2.11.0"}, only=True)
+    assert [row["label"] for row in index["rows"]] == ["nn.Tanh"]
+    tanh = ["nn.Tanh.json", "nn.Tanh.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [*pages, *tanh, "notes.txt", "vectors.json"]
+    assert [page for page in pages if (tmp_path / page).read_bytes() != (CHECKER.parent / page).read_bytes()] == []
+
+
+def test_options_have_names(folder):
+    lstm = json.loads((folder / "nn.LSTM.json").read_text())
+    assert (lstm["args"], lstm["kwargs"]) == ([], {"input_size": 3, "hidden_size": 5})
 
 
 def test_what_cannot_be_written_is_left_out_with_a_reason(tmp_path):
@@ -189,6 +197,17 @@ def test_node_notices_a_changed_vector(node, small, tensor):
     ran = patience.run([node, CHECKER, small])
     assert ran.returncode == 1
     assert "1 rows judged, 1 failed" in ran.stdout
+
+
+@pytest.mark.parametrize("node", NODE)
+def test_node_says_how_it_is_used_and_which_files_are_missing(node, small):
+    for arguments in ([], [small, "--wrong"], [small, "--write", "more"]):
+        ran = patience.run([node, CHECKER, *arguments])
+        assert (ran.returncode, ran.stdout, ran.stderr[:26]) == (2, "", "check.mjs: usage: node che")
+    (small / "nn.Linear.json").unlink()
+    ran = patience.run([node, CHECKER, small])
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "nn.Linear.json is missing: export the row again" in ran.stdout
 
 
 BAD_ANSWERS = {

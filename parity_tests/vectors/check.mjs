@@ -21,7 +21,9 @@ const shown = (text) => String(text).replace(/[^\x20-\x7e]/g, "?"); // an escape
 
 /** A plain file's content: a link could lead out of the folder, a pipe would never end. */
 function read(file) {
-  if (!fs.lstatSync(file).isFile()) throw new Error(`${file} is a link or not a plain file`);
+  const found = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (!found) throw new Error(`${file} is missing`);
+  if (!found.isFile()) throw new Error(`${file} is a link or not a plain file`);
   return fs.readFileSync(file);
 }
 
@@ -166,22 +168,22 @@ function normalize({ input: [x], cotangent: [dy], parameters: { weight, bias } }
 }
 
 function layerNorm(row) {
-  const D = size([row.args[0]].flat()), x = row.input[0];
+  const D = size([row.kwargs.normalized_shape].flat()), x = row.input[0];
   const sets = Array.from({ length: x.data.length / D }, (_, n) => Array.from({ length: D }, (_, d) => n * D + d));
-  return normalize(row, sets, (i) => i % D, row.args[1] ?? row.kwargs.eps ?? 1e-5).numbers;
+  return normalize(row, sets, (i) => i % D, row.kwargs.eps ?? 1e-5).numbers;
 }
 
 function batchNorm(row) {
-  const { args, kwargs, buffers, round, training } = row, [x] = row.input, C = args[0];
+  const { kwargs, buffers, round, training } = row, [x] = row.input, C = kwargs.num_features;
   const L = size(x.shape.slice(2)), channel = (i) => Math.floor(i / L) % C;
   const sets = Array.from({ length: C }, () => []);
   x.data.forEach((_, i) => sets[channel(i)].push(i));
   const { running_mean: mean, running_var: variance, num_batches_tracked: count } = buffers;
   const fixed = !training && mean ? { mean: mean.data, variance: variance.data } : undefined;
-  const { numbers, statistics } = normalize(row, sets, channel, args[1] ?? kwargs.eps ?? 1e-5, fixed);
+  const { numbers, statistics } = normalize(row, sets, channel, kwargs.eps ?? 1e-5, fixed);
   if (training && mean) {
     count.data = [count.data[0] + 1];
-    const asked = args[2] ?? (kwargs.momentum === undefined ? 0.1 : kwargs.momentum);
+    const asked = kwargs.momentum === undefined ? 0.1 : kwargs.momentum;
     const m = asked ?? 1 / count.data[0], n = sets[0].length;
     mean.data = mean.data.map((old, k) => round((1 - m) * old + m * statistics[k].mean));
     variance.data = variance.data.map((old, k) => round((1 - m) * old + (m * statistics[k].variance * n) / (n - 1)));
@@ -232,7 +234,7 @@ function runLayer(manifest, tensors, round) {
   const floats = (t) => (t.dtype === "float32" ? { shape: t.shape, data: t.data } : { ...t });
   const buffers = Object.fromEntries(Object.entries(named(manifest.buffers)).map(([key, t]) => [key, floats(t)]));
   const row = {
-    args: manifest.args, kwargs: manifest.kwargs, round, buffers, parameters: named(manifest.parameters),
+    kwargs: manifest.kwargs, round, buffers, parameters: named(manifest.parameters),
     input: manifest.inputs.map((input) => tensors.get(input.tensor)),
     cotangent: manifest.cotangents.map((name) => name && tensors.get(name)),
   };
@@ -269,7 +271,10 @@ function runOptimizer(manifest, tensors, round) {
 
 // --- the command ----------------------------------------------------------------------------------------------------------
 
-function main([folder, mode]) {
+const USAGE = "usage: node check.mjs DIR [--write | --answers], where DIR is from `nn-parity vectors export DIR`";
+
+function main([folder, mode, ...more]) {
+  if (!folder || more.length || ![undefined, "--write", "--answers"].includes(mode)) throw new Error(USAGE);
   const index = JSON.parse(read(path.join(folder, "vectors.json")));
   if (index.format !== "nn-parity vectors" || index.version !== 1 || !index.complete) throw new Error("no complete vectors folder");
   const answers = path.join(folder, "answers");
@@ -278,11 +283,19 @@ function main([folder, mode]) {
   let judged = 0, failed = 0;
   for (const { name, label } of index.rows) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._=-]{0,159}$/.test(name)) throw new Error(`${JSON.stringify(name)} is not the name of a row`);
-    const manifest = JSON.parse(read(path.join(folder, `${name}.json`)));
+    const fileOf = (ending) => path.join(folder, `${name}.${ending}`);
+    const missing = ["json", "safetensors"].map(fileOf).filter((each) => !fs.lstatSync(each, { throwIfNoEntry: false }));
+    if (missing.length) {
+      judged += 1;
+      failed += 1;
+      console.log(`FAILED  ${shown(label)}  ${shown(missing.join(", "))} is missing: export the row again`);
+      continue;
+    }
+    const manifest = JSON.parse(read(fileOf("json")));
     const file = path.join(answers, `${name}.safetensors`);
     const mine = Object.hasOwn(LAYERS, manifest.component) || Object.hasOwn(OPTIMIZERS, manifest.component);
     if (mode === "--answers" ? !fs.existsSync(file) : !mine) continue;
-    const tensors = readTensors(path.join(folder, `${name}.safetensors`));
+    const tensors = readTensors(fileOf("safetensors"));
     const answer = mode === "--answers" ? readTensors(file) : compute(manifest, tensors);
     if (mode === "--write") {
       fs.rmSync(file, { force: true }); // an existing link must not lead out of the folder

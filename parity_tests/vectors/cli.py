@@ -17,20 +17,31 @@ app = typer.Typer(help="Test vectors for other languages: files of numbers, and 
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder, or an older vectors folder")],
-    pattern: Annotated[str, typer.Argument(help="a component, a part of a row's label, or wildcards")] = "",
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="components, parts of rows' labels, or wildcards; all rows by default")
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="remove the other rows of an older vectors folder")] = False,
 ) -> None:
-    """Write inputs, parameters, gradients and limits of the table's rows, as FORMAT.md says."""
+    """Write inputs, parameters, gradients and limits of the table's rows, with FORMAT.md, which explains the files.
+
+    \b
+    nn-parity vectors export vectors nn.Linear nn.LayerNorm "optim.Adam*"
+    nn-parity vectors export vectors --only
+    """
     from parity_tests.environment import environment
     from parity_tests.table import select
     from parity_tests.table.row import Pair
     from parity_tests.vectors.export import export
     from parity_tests.vectors.vector import VectorsError
 
-    rows = [row for row in select(pattern) if isinstance(row, Pair)]
     with _one_line():
-        if not rows:
-            raise VectorsError(f"export: no row of the table matches {pattern!r}. `nn-parity check` lists all rows.")
-        index = export(folder, rows, environment("cpu"), partial(_tracked, what="exporting"))
+        rows: dict[str, Pair] = {}
+        for pattern in patterns or [""]:
+            found = {row.label: row for row in select(pattern) if isinstance(row, Pair)}
+            if not found:
+                raise VectorsError(f"export: no row of the table matches {pattern!r}. See `nn-parity check --list`.")
+            rows |= found
+        index = export(folder, list(rows.values()), environment("cpu"), partial(_tracked, what="exporting"), only)
     for label, reason in index["left_out"].items():
         typer.echo(f"{label} left out: {reason}")
     typer.echo(f"{len(index['rows'])} rows in {folder}, {len(index['left_out'])} left out")
@@ -46,7 +57,12 @@ def check_command(
         bool, typer.Option("--verbose", "-v", help="print every number, not the worst of each row")
     ] = False,
 ) -> None:
-    """Judge answers by the tolerance rule. Exit 1 if anything differs, 2 if nothing can be judged."""
+    """Judge answers by the tolerance rule. Exit 1 if anything differs, 2 if nothing can be judged.
+
+    \b
+    nn-parity vectors check vectors
+    nn-parity vectors check vectors --all --verbose
+    """
     from parity_tests.vectors.files import ANSWERS, read_index
     from parity_tests.vectors.judge import judge
     from parity_tests.vectors.vector import VectorsError

@@ -1,4 +1,6 @@
-"""`nn-parity vectors export`: one safetensors file and one manifest per row, and an index of the folder."""
+"""`nn-parity vectors export`: one safetensors file and one manifest per row, an index of the folder, and beside them
+the page that explains them and a program that follows it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,9 @@ from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
 from parity_tests.vectors.vector import Json, NotPortable, Vector, VectorsError, file_name
+from torch_impl.files import printable
+
+PAGES = [Path(__file__).parent / name for name in ("FORMAT.md", "check.mjs")]
 
 KINDS: dict[type[Any], Callable[[Any], Vector]] = {
     Layer: layer_vector,
@@ -52,24 +57,33 @@ def export(
     rows: Sequence[Pair],
     environment: dict[str, str],
     tracked: Callable[[Sequence[Pair]], Iterable[Pair]] = iter,
+    only: bool = False,
 ) -> dict[str, Json]:
-    """Write the vectors of these rows and return the index. Files of an earlier export that this one does not write are
-    removed.
+    """Write the vectors of these rows and return the index.
 
-    The folder must be new, empty, or a vectors folder. `complete` is false in the index while the export is running.
-    `tracked` iterates over the rows and shows the progress.
+    The folder must be new, empty, or a vectors folder; its other rows are kept, or removed if the folder shall hold
+    `only` these. `complete` is false in the index while the export is running. `tracked` iterates over the rows and
+    shows the progress.
     """
-    before = _earlier_names(folder)
+    index = _earlier(folder)
+    before = {row["name"]: row["label"] for row in index["rows"]}
     names = {file_name(row.label): row.label for row in rows}
     if len(names) != len(rows):
         raise VectorsError("export: two rows would have the same file name: rename a case in parity_tests/table.")
+    kept = {} if only else {name: label for name, label in before.items() if name not in names}
+    if kept and index["environment"] != environment:
+        raise VectorsError(
+            f"export: {folder} holds rows made with {_said(index['environment'])}, this is {_said(environment)}. Name "
+            "another folder, or replace them all with --only."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for part in folder.glob(".*.part*"):  # left by killed exports
         part.unlink(missing_ok=True)
     head = {"format": FORMAT, "version": VERSION, "environment": environment}
-    listed = [{"name": name, "label": names.get(name, name)} for name in sorted({*names, *before})]
-    write_json(folder / INDEX, {**head, "complete": False, "rows": listed, "left_out": {}})
-    left_out = {}
+    left_out = {} if only else {label: why for label, why in index["left_out"].items() if label not in names.values()}
+    write_json(folder / INDEX, {**head, "complete": False, "rows": _listed(before | names), "left_out": left_out})
+    for page in PAGES:
+        write_bytes(folder / page.name, page.read_bytes())
     for row in tracked(rows):
         name = file_name(row.label)
         try:
@@ -79,27 +93,37 @@ def export(
             continue
         write_bytes(folder / f"{name}.safetensors", save(vector.tensors))
         write_json(folder / f"{name}.json", vector.manifest())
-    written = {name: label for name, label in names.items() if label not in left_out}
-    for name in before - written.keys():
+    written = kept | {name: label for name, label in names.items() if label not in left_out}
+    for name in before.keys() - written.keys():
         for ending in ("safetensors", "json"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    listed = [{"name": name, "label": label} for name, label in sorted(written.items())]
-    index = {**head, "complete": True, "rows": listed, "left_out": left_out}
+    index = {**head, "complete": True, "rows": _listed(written), "left_out": left_out}
     write_json(folder / INDEX, index)
     return index
 
 
-def _earlier_names(folder: Path) -> set[str]:
-    """The rows of an existing vectors folder. Any other folder that is not empty is refused."""
+def _listed(names: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "label": label} for name, label in sorted(names.items())]
+
+
+def _said(environment: Any) -> str:
+    if not isinstance(environment, dict):
+        return "unknown versions"
+    return printable(", ".join(f"{name} {version}" for name, version in environment.items()))
+
+
+def _earlier(folder: Path) -> dict[str, Json]:
+    """The index of an existing vectors folder. Any other folder that is not empty is refused."""
+    nothing: dict[str, Json] = {"rows": [], "left_out": {}, "environment": None}
     if not folder.exists():
-        return set()
+        return nothing
     if not folder.is_dir():
         raise VectorsError(f"export: {folder} is a file. Name a folder.")
     begun = set(folder.glob(".*.part*"))  # by an export that was killed
     if (folder / INDEX).exists():
-        return {row["name"] for row in read_index(folder)["rows"]}
+        return nothing | read_index(folder)
     if any(path not in begun for path in folder.iterdir()):
         raise VectorsError(
             f"export: {folder} is not empty, and not a vectors folder (it has no {INDEX}). Name a new or empty folder."
         )
-    return set()
+    return nothing

@@ -58,8 +58,7 @@ def _give(vector: Vector, check: LayerCheck) -> None:
     inputs, call = check.sample(0, "float32")
     count = itertools.count()
     vector.facts |= {
-        "args": vector.encode(args, "argument"),
-        "kwargs": vector.encode(kwargs, "option"),
+        **vector.options(row.name, args, kwargs),
         "call": vector.encode(call, "call"),
         "inputs": _listed(map_nest(lambda x: vector.encode(x, numbered("input", next(count))), inputs)),
         "parameters": {

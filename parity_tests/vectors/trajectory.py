@@ -48,8 +48,7 @@ def _give_optimizer(vector: Vector, check: optimizer.OptimizerCheck) -> None:
         {"parameters": names[1::2], "options": vector.encode(row.second_group, "call")},
     ]
     vector.facts |= {
-        "args": vector.encode(row.args, "argument"),
-        "kwargs": vector.encode(row.kwargs, "option"),
+        **vector.options(row.name, row.args, row.kwargs, before=1),
         "groups": [{"parameters": names, "options": {}}] if lbfgs else groups,
         "steps": check.steps,
         "rates": {"step": int(optimizer.DROP * check.steps), "factor": 0.1},
