@@ -93,7 +93,7 @@ def _option(name: str, panels: bool = True) -> Any:
     default = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
     text = item.metadata["help"] + ("" if default is None else f" (default {default})")
     (panel,) = (panel for panel, names in PANELS.items() if name in names.split())
-    more = {"show_default": False, "rich_help_panel": panel if panels else None}
+    more: dict[str, Any] = {"show_default": False, "rich_help_panel": panel if panels else None}
     choices = item.metadata["choices"]
     return choice(text, choices, **more) if choices else typer.Option(help=text, **more)
 

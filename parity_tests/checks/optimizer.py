@@ -175,9 +175,15 @@ class Side:
 
 @contextmanager
 def unrounded() -> Iterator[None]:
-    """Switch Muon's rounding to bfloat16 off, on both engines."""
+    """Switch Muon's rounding to bfloat16 off, on both engines. torch's is written in one of two ways."""
+    to = torch.Tensor.to
+
+    def unless_bfloat16(x: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        return x.clone() if options.get("dtype") is torch.bfloat16 else to(x, *arguments, **options)
+
     with (
         patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone),
+        patch.object(torch.Tensor, "to", unless_bfloat16),
         patch.object(scratch.optim.muon, "to_bfloat16", np.array),
     ):
         yield

@@ -163,6 +163,16 @@ class RefusesBias:
         super().__init__(*args, **kwargs)
 
 
+class RefusesToEmpty:
+    """Padding that must leave something of every dimension."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = super().forward(x)  # type: ignore[misc]
+        if x.numel() and not y.numel():
+            raise RuntimeError("nothing would be left of a dimension")
+        return y
+
+
 class ConvertsTarget(torch.nn.MSELoss):
     def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return super().forward(input, target if target.is_floating_point() else target.to(input.dtype))

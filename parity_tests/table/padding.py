@@ -39,12 +39,20 @@ def of_elements(name: str) -> list[Row]:
     ]
 
 
+def left_empty(name: str) -> list[Row]:
+    return [
+        Refusal(f"nn.{name}2d", ((-3, -4, 1, 1),), (normal(3, 2, 5, 7),), "one axis left empty"),
+        Refusal(f"nn.{name}3d", ((-3, -1, 1, 1, 0, 0),), (normal(2, 3, 5, 7, 4),), "one axis left empty"),
+    ]
+
+
 ROWS: list[Row] = [
     *rows("CircularPad"),
     *of_elements("CircularPad"),
     Layer("nn.CircularPad1d", (5,), (normal(3, 2, 5),), "once around"),
     Layer("nn.CircularPad1d", (1,), (normal(3, 0, 5),), "no channels"),
     Layer("nn.CircularPad1d", ((-3, -2),), (normal(3, 2, 5),), "nothing left"),
+    Layer("nn.CircularPad2d", ((-3, -4, 1, 1),), (normal(3, 2, 5, 7),), "one axis left empty"),
     Refusal("nn.CircularPad1d", (6,), (normal(3, 2, 5),), "more than once around"),
     *rows("ConstantPad", 3.5),
     Layer("nn.ConstantPad1d", (2, float("nan")), (normal(3, 2, 5),), "NaN", smooth=False),
@@ -58,7 +66,7 @@ ROWS: list[Row] = [
     *of_elements("ReflectionPad"),
     Layer("nn.ReflectionPad1d", (4,), (normal(3, 2, 5),), "as far as it goes"),
     Layer("nn.ReflectionPad1d", ((4, -6),), (normal(3, 2, 5),), "reflecting what is cut"),
-    Layer("nn.ReflectionPad2d", ((-3, -4, 1, 1),), (normal(3, 2, 5, 7),), "one axis left empty"),
+    *left_empty("ReflectionPad"),
     Refusal("nn.ReflectionPad1d", (5,), (normal(3, 2, 5),), "too far"),
     Refusal("nn.ReflectionPad1d", (1,), (normal(3, 0, 5),), "no channels"),
     Refusal("nn.ReflectionPad1d", ((-3, -2),), (normal(3, 2, 5),), "nothing left"),
@@ -70,6 +78,7 @@ ROWS: list[Row] = [
     Layer("nn.ReplicationPad1d", ((-7, 4),), (normal(3, 2, 5),), "cutting more than there is"),
     Refusal("nn.ReplicationPad1d", (1,), (normal(3, 0, 5),), "no channels"),
     Refusal("nn.ReplicationPad1d", ((-3, -2),), (normal(3, 2, 5),), "nothing left"),
+    *left_empty("ReplicationPad"),
     *rows("ZeroPad"),
     Layer("nn.ZeroPad2d", (1,), (normal(5, 7),), "two dimensions"),
 ]

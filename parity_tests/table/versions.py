@@ -24,6 +24,7 @@ from parity_tests.table.behaviors import (
     PowerOfInfinity,
     RefusesBias,
     RefusesIntegers,
+    RefusesToEmpty,
     RefusesZero,
     Sequential,
     TakesBias,
@@ -161,6 +162,24 @@ def bias(kind: Any) -> Change:
     )
 
 
+# --- padding that leaves a dimension empty ----------------------------------------------------------------------------
+
+
+def empties(kind: Any, release: tuple[int, int]) -> Change:
+    name = kind.__name__
+    return Change(
+        component=f"nn.{name}",
+        what="padding that leaves one dimension empty",
+        release=release,
+        now="RuntimeError",
+        before="an empty result, unless all are empty",
+        source="run with both releases",
+        newest=type(name, (RefusesToEmpty, kind), {}),
+        older=kind,
+        cases=("one axis left empty",),
+    )
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 CHANGES: tuple[Change, ...] = (
@@ -178,6 +197,10 @@ CHANGES: tuple[Change, ...] = (
     bias(torch.nn.BatchNorm1d),
     bias(torch.nn.GroupNorm),
     bias(torch.nn.InstanceNorm1d),
+    empties(torch.nn.ReplicationPad2d, (2, 14)),
+    empties(torch.nn.ReplicationPad3d, (2, 14)),
+    empties(torch.nn.ReflectionPad2d, (2, 15)),
+    empties(torch.nn.ReflectionPad3d, (2, 15)),
     Change(
         component="nn.MSELoss",
         what="a target of integers",

@@ -278,11 +278,13 @@ def test_a_broken_off_export_is_not_judged_and_can_be_done_again(tmp_path, monke
         yield next(iter(rows))
         raise KeyboardInterrupt
 
+    export(tmp_path, [ROWS["nn.GELU"]], {})
     with pytest.raises(KeyboardInterrupt):
         export(tmp_path, [ROWS["nn.ReLU"], ROWS["nn.Tanh"]], {}, stop)
     assert "interrupted" in run("check", tmp_path).output
-    export(tmp_path, [ROWS["nn.Tanh"]], {})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["nn.Tanh.json", "nn.Tanh.safetensors", "vectors.json"]
+    index = export(tmp_path, [ROWS["nn.Tanh"]], {})
+    assert [row["label"] for row in index["rows"]] == ["nn.GELU", "nn.Tanh"]
+    assert {path.stem for path in tmp_path.glob("nn.*")} == {"nn.GELU", "nn.Tanh"}
 
 
 # --- files from a stranger -------------------------------------------------------------------------------------------
@@ -295,8 +297,9 @@ def edited(path, change):
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "a\\b", "..", ".hidden", "", "a\0", "é", None, 3])
-def test_a_name_that_leads_out_of_the_folder_is_refused(small, name):
-    edited(small / "vectors.json", lambda index: index["rows"][0].update(name=name))
+@pytest.mark.parametrize("part", ["rows", "begun"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(small, name, part):
+    edited(small / "vectors.json", lambda index: index.setdefault(part, [{"label": "x"}])[0].update(name=name))
     with pytest.raises(VectorsError, match="not the name of a row"):
         read_index(small)
     refused = run("check", small)

@@ -66,7 +66,8 @@ def export(
     shows the progress.
     """
     index = _earlier(folder)
-    before = {row["name"]: row["label"] for row in index["rows"]}
+    begun = {row["name"] for row in index["begun"]}  # by an export that was interrupted
+    before = {row["name"]: row["label"] for row in index["rows"] if row["name"] not in begun}
     names = {file_name(row.label): row.label for row in rows}
     if len(names) != len(rows):
         raise VectorsError("export: two rows would have the same file name: rename a case in parity_tests/table.")
@@ -81,7 +82,9 @@ def export(
         part.unlink(missing_ok=True)
     head = {"format": FORMAT, "version": VERSION, "environment": environment}
     left_out = {} if only else {label: why for label, why in index["left_out"].items() if label not in names.values()}
-    write_json(folder / INDEX, {**head, "complete": False, "rows": _listed(before | names), "left_out": left_out})
+    removed = {name: name for name in begun | (before.keys() - kept.keys())}
+    listed = {"rows": _listed(kept), "begun": _listed(removed | names)}
+    write_json(folder / INDEX, {**head, "complete": False, **listed, "left_out": left_out})
     for page in PAGES:
         write_bytes(folder / page.name, page.read_bytes())
     for row in tracked(rows):
@@ -94,7 +97,7 @@ def export(
         write_bytes(folder / f"{name}.safetensors", save(vector.tensors))
         write_json(folder / f"{name}.json", vector.manifest())
     written = kept | {name: label for name, label in names.items() if label not in left_out}
-    for name in before.keys() - written.keys():
+    for name in (removed.keys() | names.keys()) - written.keys():
         for ending in ("safetensors", "json"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
     index = {**head, "complete": True, "rows": _listed(written), "left_out": left_out}
@@ -114,7 +117,7 @@ def _said(environment: Any) -> str:
 
 def _earlier(folder: Path) -> dict[str, Json]:
     """The index of an existing vectors folder. Any other folder that is not empty is refused."""
-    nothing: dict[str, Json] = {"rows": [], "left_out": {}, "environment": None}
+    nothing: dict[str, Json] = {"rows": [], "begun": [], "left_out": {}, "environment": None}
     if not folder.exists():
         return nothing
     if not folder.is_dir():

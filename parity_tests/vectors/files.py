@@ -46,10 +46,14 @@ def read_index(folder: Path) -> dict[str, Json]:
         raise VectorsError(
             f"{path}: the format is {index.get('format')!r} {index.get('version')!r}, not {FORMAT!r} {VERSION}."
         )
-    rows = index.get("rows")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise VectorsError(f"{path}: `rows` must be a list of objects.")
-    for row in rows:
+    rows: Any = index.get("rows")
+    begun, left_out = index.setdefault("begun", []), index.setdefault("left_out", {})
+    for part in (rows, begun):
+        if not isinstance(part, list) or not all(isinstance(row, dict) for row in part):
+            raise VectorsError(f"{path}: `rows` must be a list of objects.")
+    if not isinstance(left_out, dict) or not all(_is_text(text) for text in (*left_out, *left_out.values())):
+        raise VectorsError(f"{path}: `left_out` must be an object of texts.")
+    for row in (*rows, *begun):
         name, label = row.get("name"), row.get("label")
         if not _is_text(label) or not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
             raise VectorsError(

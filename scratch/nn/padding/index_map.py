@@ -103,8 +103,8 @@ def check_widths(owner: object, x: np.ndarray, widths: Widths, mode: str) -> Non
     if mode in ("reflect", "replicate"):
         if 0 in x.shape[-len(widths) - 1 :]:
             raise RuntimeError(f"{owner}: only the batch may be empty, got shape {x.shape}.")
-        if min(padded) < 0 or max(padded) == 0:
-            raise RuntimeError(f"{owner}: nothing would be left of the input. In the order of axes {given}")
+        if min(padded) < 1:
+            raise RuntimeError(f"{owner}: nothing would be left of a dimension. In the order of axes {given}")
     if mode == "reflect" and any(max(width) >= size for size, width in zip(sizes, widths, strict=True)):
         raise RuntimeError(f"{owner}: a reflection must be narrower than its dimension. In the order of axes {given}")
     if mode in ("constant", "circular"):

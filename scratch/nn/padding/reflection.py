@@ -17,7 +17,7 @@ class _ReflectionPad(_IndexPadding):
     Numerics  forward is exact. A negative width cuts the result.
     Torch     torch.nn.ReflectionPad1d/2d/3d.
     Raises    RuntimeError unless every width is smaller than its dimension, for an empty dimension other than the
-              batch, and if nothing is left; NotImplementedError for another number of dimensions.
+              batch, and if nothing is left of one; NotImplementedError for another number of dimensions.
     """
 
     mode = "reflect"

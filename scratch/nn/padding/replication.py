@@ -16,8 +16,8 @@ class _ReplicationPad(_IndexPadding):
     Saves     the shape of x.
     Numerics  forward is exact. A negative width cuts the result.
     Torch     torch.nn.ReplicationPad1d/2d/3d.
-    Raises    RuntimeError for an empty dimension other than the batch, and if nothing is left; NotImplementedError for
-              another number of dimensions.
+    Raises    RuntimeError for an empty dimension other than the batch, and if nothing is left of one;
+              NotImplementedError for another number of dimensions.
     """
 
     mode = "replicate"
