@@ -1,7 +1,6 @@
 """toy-16: sixteen points whose label is their third digit, one linear layer, and a gradient that is not the loss's.
 
-Twenty starts train at once: a convolution with a group for each start, and a kernel as long as a point, is twenty
-linear layers side by side. Its sum of losses has for each layer the gradient of that layer's own loss.
+The text's loop has W (4, 2) and b (2,). Here twenty starts train at once, each with its own: W (20, 4, 2).
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ import numpy as np
 import scratch
 from experiments.articles.article import LIMIT, Article, Figure, GradientCheck, Replay, gradient_check, quiet
 from experiments.articles.curves import TWIN_STYLES, Panel, draw
-from experiments.articles.twin import TWINS, Twin, network_check
-from torch_impl.bridge import TorchModule
+from experiments.articles.twin import TWINS, Twin
 
 SEED = 0
 STARTS, STEPS, BATCH, LR = 20, 4000, 4, 1e-2
@@ -50,36 +48,18 @@ def loss_as_printed(z: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(softmax(z)[rows, labels[:, np.newaxis]]).sum() / z.shape[1])
 
 
-def gradient(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each row is pulled from what it predicts to its own label: p - onehot(y). z (..., N, C); labels (..., N)."""
-    return softmax(z) - (labels[..., np.newaxis] == np.arange(z.shape[-1]))
+def pulled(targets: np.ndarray) -> np.ndarray:
+    """Each row is pulled from what it predicts to its own label: dL/dz = p - onehot(y). Targets (..., N, C) one-hot."""
+    return targets
 
 
-def gradient_as_printed(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The article's: rows 0 and 1 are pulled to every label that occurs in the batch, the other rows to none.
+def pulled_as_printed(targets: np.ndarray) -> np.ndarray:
+    """The text's: rows 0 and 1 are pulled to every label that occurs in the batch, the other rows to none.
 
     An index that occurs twice is decremented once.
     """
-    dz, C = softmax(z), z.shape[-1]
-    dz[..., :C, :] -= (labels[..., np.newaxis] == np.arange(C)).any(-2, keepdims=True)
-    return dz
-
-
-class AsPrinted(scratch.nn.CrossEntropyLoss):
-    """The sum of cross-entropies of logits (N S, C, 1), and as its gradient what the article's code returns."""
-
-    def __init__(self) -> None:
-        super().__init__(reduction="sum")
-
-    def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
-        self.batch = x, target
-        return super().forward(x, target)
-
-    def backward(self, dloss: Any = None) -> np.ndarray:
-        self.take(dloss)
-        x, target = self.batch
-        z, labels = (np.swapaxes(a.reshape(BATCH, -1, *a.shape[1:-1]), 0, 1) for a in (x, target))
-        return np.swapaxes(gradient_as_printed(z, labels), 0, 1).reshape(x.shape).astype(x.dtype)
+    rows = np.arange(targets.shape[-2])[:, np.newaxis] < targets.shape[-1]
+    return (rows * targets.max(-2, keepdims=True)).astype(targets.dtype)
 
 
 def checks() -> list[GradientCheck]:
@@ -89,14 +69,15 @@ def checks() -> list[GradientCheck]:
     labels = LABELS[2:6]
 
     def check(what: str, f: Callable[..., float], formula: Callable[..., np.ndarray], **verdict: Any) -> GradientCheck:
-        return GradientCheck(what, gradient_check(lambda z: f(z, labels), z, formula(z, labels)), LIMIT, **verdict)
+        gradient = softmax(z) - formula(np.eye(2)[labels])
+        return GradientCheck(what, gradient_check(lambda z: f(z, labels), z, gradient), LIMIT, **verdict)
 
     return [
-        check("p - onehot(label)", loss, gradient),
+        check("p - onehot(label)", loss, pulled),
         check(
             "the gradient as printed",
             loss,
-            gradient_as_printed,
+            pulled_as_printed,
             expected=False,
             note="The samples are counted along the axis of the classes, so rows 0 and 1 are pulled to every label of "
             "the batch and the other rows to none.",
@@ -104,7 +85,7 @@ def checks() -> list[GradientCheck]:
         check(
             "the gradient as printed, of the loss as printed",
             loss_as_printed,
-            gradient_as_printed,
+            pulled_as_printed,
             expected=False,
             note="The loss pairs the same rows, but divides by the number of classes and counts a pair as often as it "
             "occurs: the gradient is not its derivative either.",
@@ -119,7 +100,8 @@ def checks() -> list[GradientCheck]:
 class Training:
     """For every start: its accuracy at intervals and at the end. For all: the mean loss of every step."""
 
-    losses: list[float] = field(default_factory=list)
+    weights: np.ndarray  # (STARTS, 4, 2) at the end
+    losses: list[float] = field(default_factory=list)  # cross-entropy of a point, whatever the gradient was
     train: list[np.ndarray] = field(default_factory=list)  # accuracy (STARTS,) of the batch, every LOOK steps
     validation: list[np.ndarray] = field(default_factory=list)  # of the validation set, every VALIDATE steps
     test: np.ndarray = field(default_factory=lambda: np.zeros(STARTS))
@@ -130,55 +112,86 @@ class Training:
         return int(((self.validation[-1] == 1) & (self.test == 1)).sum())
 
 
-def layers(twin: Twin, dtype: str = "float32") -> Any:
-    """For every start a linear layer 4→2: points (N, STARTS, 4), logits (N STARTS, 2, 1). Weights N(0, 1), biases 0."""
-    nn = twin.lib.nn
-    conv = nn.Conv1d(STARTS, 2 * STARTS, 4, groups=STARTS, **twin.factory(dtype))
-    nn.init.normal_(conv.weight)
-    nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv, nn.Unflatten(1, (STARTS, 2)), nn.Flatten(0, 1))
-
-
-def drawn(twin: Twin, steps: int, replacement: bool) -> np.ndarray:
-    """The numbers of the points in each batch, (steps, BATCH, STARTS)."""
-    if replacement:
-        return twin.array(twin.random.randint(0, 8, (steps, BATCH, STARTS)))
-    order = twin.array(twin.random.rand(steps, 8, STARTS)).argsort(1, kind="stable")
-    return order[:, :BATCH]
-
-
-def train(twin: Twin, as_printed: bool, steps: int, replacement: bool = True) -> Training:
+def start(twin: Twin) -> tuple[Any, Any]:
+    """W (STARTS, 4, 2) from N(0, 1) and b (STARTS, 1, 2), zeros, from the seed."""
     twin.manual_seed(SEED)
-    net = layers(twin)
-    optimizer = twin.lib.optim.SGD(net.parameters(), lr=LR)
-    criterion = twin.lib.nn.CrossEntropyLoss(reduction="sum")
-    if as_printed:
-        criterion = AsPrinted() if twin.lib is scratch else TorchModule(AsPrinted())
-    found = Training()
-    for step, numbers in enumerate(drawn(twin, steps, replacement), 1):
-        x, labels = twin.tensor(POINTS[numbers]), twin.tensor(LABELS[numbers].reshape(-1, 1))
-        if step % LOOK == 0:
-            found.train.append(accuracy(twin, net, numbers))
-        found.losses.append(twin.step(net, criterion, optimizer, x, labels) / (BATCH * STARTS))
-        if step % VALIDATE == 0:
-            found.validation.append(accuracy(twin, net, _every(VALIDATION)))
-    found.test = accuracy(twin, net, _every(TEST))
+    return twin.random.randn(STARTS, 4, 2), twin.tensor(np.zeros((STARTS, 1, 2), np.float32))
+
+
+def drawn(twin: Twin, steps: int, batch: int, replacement: bool) -> np.ndarray:
+    """The numbers of the points in each batch, (steps, STARTS, batch)."""
+    if replacement:
+        return twin.array(twin.random.randint(0, 8, (steps, STARTS, batch)))
+    order = twin.array(twin.random.rand(steps, STARTS, 8)).argsort(-1, kind="stable")
+    return order[..., :batch]
+
+
+def train(
+    twin: Twin, formula: Callable[..., Any], steps: int, batch: int = BATCH, replacement: bool = True
+) -> Training:
+    """The text's loop: z = X W + b, dW = X^T dz, db = Σ dz, and a step, for every start, in the engine's arrays."""
+    W, b = start(twin)
+    numbers = drawn(twin, steps, batch, replacement)
+    x, targets = twin.tensor(POINTS[numbers]), np.eye(2, dtype=np.float32)[LABELS[numbers]]
+    pulls = twin.tensor(formula(targets))
+    probabilities, softmax = [], twin.lib.nn.Softmax(-1)
+    found = Training(twin.array(W))
+    for step in range(steps):
+        p = softmax(x[step] @ W + b)
+        probabilities.append(twin.array(p).copy())
+        dz = p - pulls[step]
+        W -= LR * (x[step].swapaxes(-1, -2) @ dz)
+        b -= LR * dz.sum(1, keepdims=True)
+        if (step + 1) % VALIDATE == 0:
+            found.validation.append(accuracy(twin, W, b, VALIDATION))
+    p = np.array(probabilities)
+    found.losses = [*-np.log((p * targets).sum(-1)).mean((1, 2))]
+    found.train = [*(p.argmax(-1) == LABELS[numbers]).mean(-1)[LOOK - 1 :: LOOK]]
+    found.test = accuracy(twin, W, b, TEST)
     return found
 
 
-def accuracy(twin: Twin, net: Any, numbers: np.ndarray) -> np.ndarray:
-    """The share of the points (N, STARTS) that each start classifies correctly."""
-    logits = twin.predict(net, twin.tensor(POINTS[numbers])).reshape(*numbers.shape, 2)
-    return (logits.argmax(-1) == LABELS[numbers]).mean(0)
+def accuracy(twin: Twin, W: Any, b: Any, part: slice) -> np.ndarray:
+    """The share of these points that each start classifies correctly."""
+    z = twin.tensor(POINTS[part]) @ W + b
+    return (twin.array(z).argmax(-1) == LABELS[part]).mean(-1)
 
 
-def _every(part: slice) -> np.ndarray:
-    return np.tile(np.arange(16)[part, np.newaxis], STARTS)
+def by_layers(twin: Twin, steps: int) -> np.ndarray:
+    """W (4, 2) of the first start, trained by the engine's Linear, CrossEntropyLoss and SGD on the same batches."""
+    W, _ = start(twin)
+    numbers = drawn(twin, steps, BATCH, True)[:, 0]
+    net = twin.lib.nn.Linear(4, 2)
+    twin.array(net.weight)[...] = twin.array(W)[0].T
+    twin.lib.nn.init.zeros_(net.bias)
+    optimizer = twin.lib.optim.SGD(net.parameters(), lr=LR)
+    criterion = twin.lib.nn.CrossEntropyLoss(reduction="sum")
+    for rows in numbers:
+        twin.step(net, criterion, optimizer, twin.tensor(POINTS[rows]), twin.tensor(LABELS[rows]))
+    return twin.array(net.weight).T
+
+
+def error_of_one(twin: Twin) -> str:
+    """What the printed index does to a batch of one point: row 1 of one row."""
+    p = twin.lib.nn.Softmax(-1)(twin.tensor(POINTS[:1]) @ start(twin)[0][0])
+    try:
+        p[twin.tensor(np.arange(p.shape[1])), twin.tensor(LABELS[:1, np.newaxis])]
+    except IndexError as error:
+        return type(error).__name__
+    return "no error"
 
 
 # --- the replay -------------------------------------------------------------------------------------------------------
 
-RIGHT, PRINTED, OTHER = "right gradient", "gradient as printed", "as printed, batches without replacement"
+END = "Update rule"  # the heading over the text's result
+RIGHT, PRINTED = "right gradient", "gradient as printed"
+RUNS: dict[str, tuple[Callable[..., Any], int, bool]] = {  # the gradient, the batch, drawn with replacement or without
+    RIGHT: (pulled, 4, True),
+    PRINTED: (pulled_as_printed, 4, True),
+    "right gradient, batches of 8": (pulled, 8, True),
+    "gradient as printed, batches of 8": (pulled_as_printed, 8, True),
+    "gradient as printed, without replacement": (pulled_as_printed, 4, False),
+}
 
 
 def run(
@@ -189,35 +202,55 @@ def run(
 ) -> Replay:
     replay = ARTICLE.start()
     replay.checks = checks()
-    for twin in TWINS:
-        twin.manual_seed(SEED)
-        net = layers(twin, "float64")
-        numbers = drawn(twin, 1, True)[0]
-        x, labels = twin.tensor(POINTS[numbers].astype(np.float64)), twin.tensor(LABELS[numbers].reshape(-1, 1))
-        criterion = twin.lib.nn.CrossEntropyLoss(reduction="sum")
-        replay.checks.append(network_check(twin, net, criterion, x, labels, "backward of the layers"))
     found: dict[str, dict[str, Training]] = {}
-    for name, as_printed, replacement in ((RIGHT, False, True), (PRINTED, True, True), (OTHER, True, False)):
+    for name, (formula, batch, replacement) in RUNS.items():
         progress(name)
-        found[name] = {twin.name: train(twin, as_printed, steps, replacement) for twin in TWINS}
-    solved = {name: {engine: one.solved for engine, one in both.items()} for name, both in found.items()}
-    what = f"of {STARTS} starts, at 100 % validation and test"
-    replay.figures = [
-        Figure.of(f"{what}: {RIGHT}", "20 of 20, measured", solved[RIGHT], STARTS, STARTS, "d", "100%", END),
-        Figure.of(f"{what}: {PRINTED}", "18 of 20, measured", solved[PRINTED], LEAST, STARTS, "d"),
-        Figure.of(f"{what}: {OTHER}", "", solved[OTHER], form="d"),
-    ]
-    for name, both in found.items():
-        mean = {engine: float(one.test.mean()) for engine, one in both.items()}
-        replay.figures.append(Figure.of(f"test accuracy, mean: {name}", "", mean, form=".1%"))
-        losses = {engine: one.losses for engine, one in both.items()}
-        replay.figures.append(Figure.apart(f"loss curves apart, float32: {name}", losses))
+        found[name] = {twin.name: train(twin, formula, steps, batch, replacement) for twin in TWINS}
+    replay.figures = figures(found, steps)
     replay.plots = [plot(output / "training.png", found)]
     replay.notes = NOTES
     return replay
 
 
-END = "Update rule"  # the heading over the text's result
+def figures(found: dict[str, dict[str, Training]], steps: int) -> list[Figure]:
+    what = f"of {STARTS} starts, at 100 % validation and test"
+    rows = []
+    for name, both in found.items():
+        solved = {engine: one.solved for engine, one in both.items()}
+        expected, least = {RIGHT: ("20, measured", STARTS), PRINTED: ("18, measured", LEAST)}.get(name, ("", None))
+        quoted = ("100%", END) if name == PRINTED else ("", "")
+        rows.append(Figure.of(f"{what}: {name}", expected, solved, least, least and STARTS, "d", *quoted))
+    for name, both in found.items():
+        for which, of in (("validation", lambda one: one.validation[-1].mean()), ("test", lambda one: one.test.mean())):
+            mean = {engine: float(of(one)) for engine, one in both.items()}
+            rows.append(Figure.of(f"{which} accuracy, mean: {name}", "", mean, form=".1%"))
+        rows.append(Figure.apart(f"loss curves apart, float32: {name}", {e: one.losses for e, one in both.items()}))
+    errors = {twin.name: error_of_one(twin) for twin in TWINS}
+    ok = {*errors.values()} == {"IndexError"}
+    rows.append(
+        Figure(
+            "batches of one, as printed",
+            expected="IndexError",
+            scratch=errors["scratch"],
+            torch=errors["torch"],
+            ok=ok,
+        )
+    )
+    few = min(steps, 200)
+    apart = {t.name: float(np.abs(by_layers(t, few) - train(t, pulled, few).weights[0]).max()) for t in TWINS}
+    rows.append(
+        Figure.of(
+            f"the loop beside Linear, CrossEntropyLoss and SGD: W apart after {few} steps",
+            "at most 1e-5",
+            apart,
+            0,
+            1e-5,
+            ".0e",
+        )
+    )
+    return rows
+
+
 LEAST = 14  # 99 of 100 samples of 20 starts, each solved with probability 18/20, solve at least this many
 
 
@@ -247,8 +280,8 @@ NOTES = [
     "The wrong gradient trains most starts, which is why nobody notices; a gradient check finds it in one step. The "
     "plotted loss, the cross-entropy as it should be, tells as well: it stays above 0.6, near ln 2, the loss of a "
     "guess, while the accuracy rises to 100 %. The loss that the printed function returns is another number.",
-    "The article draws its batches with replacement. Without, its gradient fails far more often; the right one does "
-    "not mind.",
+    "The text draws its batches with replacement. Without, or in batches of 8, its gradient fails far more often; the "
+    "right one does not mind. In batches of one the printed index leaves the batch.",
     "The right gradient here is that of the sum over the batch, which is what the article's formula p - onehot(y) is.",
 ]
 

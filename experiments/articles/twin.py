@@ -51,6 +51,10 @@ class Twin:
         """Add the gradients of the loss into those of the parameters; the loss."""
         raise NotImplementedError
 
+    def push(self, net: Any, x: Any, cotangent: Callable[[Any], Any]) -> Any:
+        """Add the gradients that follow from `cotangent(net(x))`, be it a derivative of something or not; net(x)."""
+        raise NotImplementedError
+
     def gradients(self, net: Any, criterion: Any, x: Any, y: Any) -> dict[str, np.ndarray]:
         """dLoss/dparameter by name."""
         net.zero_grad()
@@ -88,6 +92,11 @@ class ScratchTwin(Twin):
         net.backward(criterion.backward())
         return loss
 
+    def push(self, net: Any, x: Any, cotangent: Callable[[Any], Any]) -> Any:
+        output = net(x)
+        net.backward(cotangent(output))
+        return output
+
     def trace(self, net: Any, criterion: Any, x: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray], float]:
         net.zero_grad()
         values = [x]
@@ -107,6 +116,12 @@ class TorchTwin(Twin):
         loss = criterion(net(x), y)
         loss.backward()
         return float(loss.detach())
+
+    def push(self, net: Any, x: Any, cotangent: Callable[[Any], Any]) -> Any:
+        output = net(x)
+        given = output.detach()
+        output.backward(cotangent(given))
+        return given
 
     def trace(self, net: Any, criterion: Any, x: Any, y: Any) -> tuple[list[np.ndarray], list[np.ndarray], float]:
         net.zero_grad()

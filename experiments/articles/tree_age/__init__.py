@@ -29,6 +29,8 @@ def run(
         curves[name] = {twin.name: stopping.learn(twin, name, length) for twin in TWINS}
     one = curves["one hidden layer, identity"]
     replay.figures += under("When to stop: a forest of ours", stopping.figures(one))
+    one_tree = "One tree at a time, stopped when the loss changes by less than 0.05"
+    replay.figures += under(one_tree, stopping.one_by_one_figures())
     nets = []
     for name, found in curves.items():
         nets.append(Figure.of(f"{name}: loss after {stopping.SHORT}", "", _at(found, "train")))
@@ -85,10 +87,12 @@ def plot_nets(path: Path, curves: dict[str, dict[str, Curve]]) -> tuple[Path, st
 
 NOTES = [
     "The starting weights and η stand in pictures that the text at hand does not hold. The ones used here are inferred "
-    "from its numbers; the table counts how many others fit. So does not the 5.68 of two hidden layers: its weights "
-    "stand in a picture too, and one number cannot determine fifteen.",
+    "from its numbers; the table counts how many others fit. The 5.68 of two hidden layers cannot be computed: its "
+    "weights stand in a picture too, and one number cannot determine fifteen.",
     "The derivatives of the first step are right, the step is not: at lr 0.05 the error grows from 1.56 to 69.4. The "
     "gradient says where down is, not how far.",
+    "The text's rule compares the losses of two different trees. They differ by chance, so sooner or later two lie "
+    "close together, and the rule stops there, be the network good or not. On the mean of all trees it makes sense.",
     "Two hidden layers with identity reach the loss of one: a product of matrices is a matrix.",
     "A ReLU output whose input has become negative has gradient 0 and stays there: from the article's weights after "
     "one step at lr 0.05, and on the forest from its initial weights.",

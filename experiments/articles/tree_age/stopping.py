@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Figure
-from experiments.articles.twin import Twin
+from experiments.articles.judge import SLACK
+from experiments.articles.twin import Twin, on_both
 
 SEED = 5
 TREES, HELD_BACK = 6, 12  # so few that the noise in six ages can be learned by heart
@@ -18,13 +19,13 @@ MOST, THRESHOLD, WINDOW, ENOUGH, PATIENCE = 10_000, 0.05, 10, 0.4, 10
 SHORT = 400
 
 
-def forest(twin: Twin) -> tuple[Any, Any, Any, Any]:
-    """Trees from the seed, sizes of mean 0 and standard deviation 1: six to learn from, the rest held back."""
-    twin.manual_seed(SEED)
-    n, double = TREES + HELD_BACK, twin.factory("float64")
+def forest(twin: Twin, trees: int = TREES, held_back: int = HELD_BACK, seed: int = SEED) -> tuple[Any, Any, Any, Any]:
+    """Trees from the seed, sizes of mean 0 and standard deviation 1: some to learn from, the rest held back."""
+    twin.manual_seed(seed)
+    n, double = trees + held_back, twin.factory("float64")
     size = twin.random.randn(n, 2, **double)
     age = 5 + size @ twin.tensor(np.array([[0.6], [1.1]])) + NOISE * twin.random.randn(n, 1, **double)
-    return size[:TREES], age[:TREES], size[TREES:], age[TREES:]
+    return size[:trees], age[:trees], size[trees:], age[trees:]
 
 
 def net_of(twin: Twin, hidden: Sequence[int], activation: str, output: str) -> Any:
@@ -63,6 +64,62 @@ def learn(twin: Twin, net_name: str, iterations: int, lr: float = 0.02) -> Curve
         curve.validation.append(twin.loss(net, criterion, other_x, other_age))
         curve.train.append(twin.step(net, criterion, optimizer, x, age))
     return curve
+
+
+# --- one tree at a time, as the text has it ---------------------------------------------------------------------------
+
+WOOD, SEEDS = 100, 3  # trees, and forests of them
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """The text's loop: one tree an iteration. Where its rule stops, the mean loss there, and the least there is."""
+
+    stop: int
+    change: float  # the median difference of two following losses before that
+    mean_loss: float
+    least: float
+
+
+def one_by_one(twin: Twin, seed: int, lr: float = 0.02, most: int = MOST) -> OneByOne:
+    """SGD on single trees until the loss of two following ones differs by less than the threshold."""
+    x, age, *_ = forest(twin, WOOD, 0, seed)
+    net, criterion = net_of(twin, *NETS["one hidden layer, identity"]), twin.lib.nn.MSELoss()
+    optimizer = twin.lib.optim.SGD(net.parameters(), lr=lr)
+    losses: list[float] = []
+    while len(losses) < most:
+        for row in twin.batches(WOOD, 1):
+            losses.append(twin.step(net, criterion, optimizer, x[row], age[row]))
+            if len(losses) > 1 and abs(losses[-1] - losses[-2]) < THRESHOLD:
+                design = np.hstack([twin.array(x), np.ones((WOOD, 1))])
+                rest = twin.array(age) - design @ np.linalg.lstsq(design, twin.array(age), rcond=None)[0]
+                change = float(np.median(np.abs(np.diff(losses))))
+                return OneByOne(len(losses), change, twin.loss(net, criterion, x, age), float((rest**2).mean()))
+    raise RuntimeError(f"tree-age: no two following losses of {most} differ by less than {THRESHOLD}.")
+
+
+def one_by_one_figures() -> list[Figure]:
+    rows = []
+    for seed in range(SEEDS):
+        both = on_both(lambda twin, seed=seed: one_by_one(twin, seed))  # type: ignore[misc]
+        least = both["torch"].least
+
+        def pick(name: str, both: dict[str, OneByOne] = both) -> dict[str, float]:
+            return {engine: getattr(one, name) for engine, one in both.items()}
+
+        rows += [
+            Figure.of(f"forest {seed + 1}: the rule stops at iteration", "", pick("stop"), form="d"),
+            Figure.of(
+                f"forest {seed + 1}: median change of the loss before", f"over {THRESHOLD}", pick("change"), 0.05
+            ),
+            Figure.of(
+                f"forest {seed + 1}: mean loss of all trees there",
+                f"{least:.4g} could be reached",
+                pick("mean_loss"),
+                least - SLACK,
+            ),
+        ]
+    return rows
 
 
 def slow(curve: Curve, i: int) -> bool:
