@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +18,13 @@ import torch
 import scratch
 from parity_tests.comparer.conventions.cancellation import TEXT, cancelled
 from parity_tests.comparer.conventions.convention import called
-from parity_tests.comparer.conventions.recorded import of_gap, of_layer
+from parity_tests.comparer.conventions.recorded import Standing, of_gap, of_layer
 from parity_tests.comparer.conventions.search import Found, Question, search
 from parity_tests.comparer.conventions.tape import Tape, Values
 from parity_tests.comparer.conventions.wiring import wired
 from parity_tests.comparer.findings import Cause
 from parity_tests.comparer.relations import argument, initial_values, relation
 from parity_tests.comparer.side import LOSS, Given, Side
-from parity_tests.comparer.trace import Call
 from parity_tests.comparer.values import Numbers, is_float, named_outputs
 from parity_tests.rule import FLOOR, distance
 from torch_impl.bridge import TorchModule
@@ -198,11 +196,11 @@ class Gap:
     """A value that the code between layers makes, and that differs where it arrives.
 
     place     (key of the call, "input", number), or (None, "output", name) for an output of the whole
-    calls     the calls of layers that both sides make, with what they gave: they are replaced by it
+    standing  the calls of layers that both sides make, with what they gave: they are replaced by it
     """
 
     right: Side
-    calls: Sequence[Call]
+    standing: Standing
     place: Any
     given: Given
     target: Any
@@ -221,7 +219,7 @@ def between(gap: Gap) -> Cause | None:
     if value.dtype != other.dtype:
         text = f"the left hands on {value.dtype}, not {other.dtype}: a NumPy scalar of float64 promotes float32 arrays"
         return Cause("dtype", text)
-    if gap.place[1] != "cotangent" and gap.right.engine == "torch":
+    if gap.place[1] in ("input", "output") and gap.right.engine == "torch":
         cause = _gap(gap)
         if cause is not None:
             return cause
@@ -230,7 +228,7 @@ def between(gap: Gap) -> Cause | None:
 
 def _gap(gap: Gap) -> Cause | None:
     try:
-        tape, ref, judged = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.calls, gap.place)
+        tape, ref, judged = of_gap(gap.right, gap.given, gap.target, gap.training, gap.seed, gap.standing, gap.place)
     except Exception:  # anything a user's own code may raise when it is run once more
         return None
     name = "output"
@@ -245,5 +243,5 @@ def _gap(gap: Gap) -> Cause | None:
     found = search(question).get(name)
     if found is not None:
         return _cause(found, before, name, gap.limit)
-    other = wired(tape, ref.index, gap.calls, gap.value, gap.limit)
+    other = wired(tape, ref.index, list(gap.standing.calls.values()), gap.value, gap.limit)
     return None if other is None else Cause(other[0], other[1], before, other[2])

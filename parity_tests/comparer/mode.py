@@ -14,8 +14,8 @@ from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
 from parity_tests.comparer.kinks_between import code_at_kinks
 from parity_tests.comparer.own import own
-from parity_tests.comparer.side import ROOT
-from parity_tests.comparer.trace import Follower, Recorder, kind_of
+from parity_tests.comparer.side import ROOT, Key
+from parity_tests.comparer.trace import Call, Event, Follower, Recorder, kind_of
 from parity_tests.comparer.trial import Trial
 from parity_tests.rule import float64_limit
 
@@ -31,21 +31,25 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
         return _failed(case, training, error, trace, follower)
     calls = trace.leaf_calls(follower)
     trial = Trial(case, training, trace, calls, trace.holders(calls, follower))
-    found = _structure(trial, follower)
+    structure = _structure(trial, follower)
     accumulated(trial, follower)
     gaps = {} if [call.key[0] for call in trial.calls] == [ROOT] else between(trial, right)
     agree = all(m.ok for group in gaps.values() for m in group)
     kinks = code_at_kinks(trial, right) if gaps and agree else []
-    backwards = []
-    for i, call in enumerate(trial.calls):
-        found += gaps.pop((call.key, "input"), [])
-        case.bar.update()
-        ahead, back = own(trial, call, case.seed + 1000 + i)
-        found += ahead
-        backwards.append(back + gaps.pop((call.key, "cotangent"), []))
+    found: list[Measurement] = []
+    backwards: dict[Key, list[Measurement]] = {}
+    numbers = {call.key: i for i, call in enumerate(trial.calls)}
+    for step, key in trace.events:
+        found += structure.pop((step, key), [])
+        found += gaps.pop((key, "input" if step == "enter" else "output"), [])
+        if step == "enter" and key in numbers:
+            case.bar.update()
+            ahead, backwards[key] = own(trial, trace.calls[key], case.seed + 1000 + numbers[key])
+            found += ahead
     found += gaps.pop((None, "output"), [])
-    for back in reversed(backwards):  # the backward pass reaches the last layer first
-        found += sorted(back, key=lambda m: "cotangent" not in m.what)
+    for step, key in reversed(trace.events):  # the backward pass reaches the last layer first
+        found += gaps.pop((key, "cotangent" if step == "leave" else "gradient"), [])
+        found += backwards.pop(key, [])
     found += [m for rest in gaps.values() for m in rest] + kinks
     case.report.layers += trial.report_lines()
     return found
@@ -63,21 +67,32 @@ def accumulated(trial: Trial, follower: Follower) -> None:
         line.accumulated_backward_limit = float64_limit(exact.gradients.get(key, 0.0))
 
 
-def _structure(trial: Trial, follower: Follower) -> list[Measurement]:
-    """Layers with a different number of calls on the two sides."""
+def _structure(trial: Trial, follower: Follower) -> dict[Event, list[Measurement]]:
+    """Layers with a different number of calls on the two sides, where the first of them is missing or too many."""
     ours, theirs = follower.counts(), trial.trace.counts()
-    found = []
-    for name in theirs:
-        if name in ours and ours[name] != theirs[name]:
-            note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
-            found.append(Measurement(name, trial.kind(name), "structure", "calls", math.inf, 0.0, trial.mode, note))
+    left = trial.case.left
+    found: dict[Event, list[Measurement]] = {}
+
+    def add(event: Event, call: Call) -> None:
+        name, parent = call.key[0], call.parents[-1] if call.parents else (ROOT, 0)
+        known = parent in trial.trace.calls and parent in follower.calls
+        if not known or (parent[0], f"calls of {name}") in seen:
+            return  # what holds it is itself missing or too many
+        seen.add((parent[0], f"calls of {name}"))
+        note = f"called {ours[name]} times on the left and {theirs[name]} times on the right"
+        note = note if ours[name] else f"{name} is called only on the right"
+        m = Measurement(parent[0], trial.kind(parent[0]), "structure", f"calls of {name}", math.inf, 0.0, trial.mode)
+        m.note = note
+        found.setdefault(event, []).append(m)
+
+    seen: set[tuple[str, str]] = set()
     for key, call in trial.trace.calls.items():
-        name = key[0]
-        if name not in ours and name in trial.case.left.modules and trial.case.left.engine == "torch" and call.parents:
-            where = call.parents[-1][0]
-            note = f"{name} is called only on the right"
-            m = Measurement(where, trial.kind(where), "structure", f"call of {name}", math.inf, 0.0, trial.mode, note)
-            found.append(m)
+        watched = key[0] in ours or (key[0] in left.modules and left.engine == "torch")
+        if key not in follower.calls and watched:
+            add(("enter", key), call)
+    for key, call in follower.calls.items():
+        if key not in trial.trace.calls and key[0] in theirs and call.parents:
+            add(("leave", call.parents[-1]), call)
     inside = [n for n in theirs if n and n not in ours and any(n.startswith(f"{o}.") or o == "" for o in ours)]
     if inside:
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")

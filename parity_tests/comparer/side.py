@@ -40,8 +40,15 @@ class Probe:
         """The outputs to use in place of the layer's, or None to let it compute."""
         return None
 
+    def written(self, key: Key) -> Any:
+        """What a call that the probe replaces has made of its arguments (args, kwargs); None if it leaves them."""
+        return None
+
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         """The call has ended."""
+
+    def cut(self, key: Key, number: int) -> None:
+        """The call has ended, and no gradient can reach it from this output."""
 
     def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
         """The gradient with respect to an output has arrived."""
@@ -190,17 +197,41 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
 
 
+class Generators(NamedTuple):
+    """The states of the global generators that a side may draw from; `own` is torch's, or scratch's for arrays."""
+
+    own: bytes
+    numpy: tuple[Any, ...]
+    python: tuple[Any, ...]
+    devices: tuple[bytes, ...]
+
+    def own_state(self) -> torch.Tensor:
+        return torch.frombuffer(bytearray(self.own), dtype=torch.uint8)
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.own_state())
+        scratch.set_rng_state(self.own_state().numpy())
+        name, words, *rest = self.numpy
+        np.random.set_state((name, np.frombuffer(words, np.uint32), *rest))
+        random.setstate(self.python)
+        if self.devices:
+            torch.cuda.set_rng_state_all([torch.frombuffer(bytearray(s), dtype=torch.uint8) for s in self.devices])
+
+
+def generators(engine: str) -> Generators:
+    """The states as they are, for a side of this engine."""
+    own = torch.get_rng_state().numpy() if engine == "torch" else np.asarray(scratch.get_rng_state())
+    name, words, *rest = np.random.get_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ()
+    numpy = (name, np.asarray(words).tobytes(), *rest)
+    return Generators(own.tobytes(), numpy, random.getstate(), tuple(s.numpy().tobytes() for s in devices))
+
+
 def random_numbers_drawn(seed: int) -> bool:
     """Whether a global generator has moved since `seed_all(seed)`. They end as that leaves them."""
-    before = _states()
+    before = generators("torch"), generators("scratch")
     seed_all(seed)
-    return before != _states()
-
-
-def _states() -> tuple[Any, ...]:
-    numpy_name, words, *rest = np.random.get_state()
-    return (torch.get_rng_state().numpy().tobytes(), np.asarray(scratch.get_rng_state()).tobytes(),
-            numpy_name, np.asarray(words).tobytes(), *rest, random.getstate())  # fmt: skip
+    return before != (generators("torch"), generators("scratch"))
 
 
 @contextmanager

@@ -22,12 +22,22 @@ def stand_in(probe: Probe, key: Key, outputs: Any, args: Any) -> Any:
     return map_nest(lambda y: next(values) if is_float(y) else tensors(y), outputs)
 
 
+def overwrite(args: Any, after: Any) -> None:
+    """Give the arguments of a replaced call the values that it would have written into them, if it writes any."""
+    for x, value in zip(floats(args), floats(after) if after is not None else (), strict=False):
+        if tuple(x.shape) == tuple(value.shape):
+            if isinstance(x, torch.Tensor):
+                x.data.copy_(torch.as_tensor(value))
+            elif x.flags.writeable:
+                x[...] = array(value)
+
+
 class _StandIn(torch.autograd.Function):
-    """A layer whose outputs and gradients are given."""
+    """A layer whose outputs and gradients are given. An input of another shape has a gradient of zeros."""
 
     @staticmethod
-    def forward(ctx: Any, probe: Probe, key: Key, outputs: list[torch.Tensor], *inputs: Any) -> Any:
-        ctx.probe, ctx.key, ctx.count = probe, key, len(inputs) - 1
+    def forward(ctx: Any, probe: Probe, key: Key, outputs: list[torch.Tensor], root: Any, *inputs: Any) -> Any:
+        ctx.probe, ctx.key, ctx.shapes = probe, key, [getattr(x, "shape", None) for x in inputs]
         return tuple(y.clone() for y in outputs)
 
     @staticmethod
@@ -36,4 +46,8 @@ class _StandIn(torch.autograd.Function):
             if dy is not None:
                 ctx.probe.cotangent(ctx.key, i, array(dy))
         given = iter(tensors(ctx.probe.stand_in_gradients(ctx.key)))
-        return None, None, None, None, *(next(given, None) for _ in range(ctx.count))
+        return None, None, None, None, *(_fitting(next(given, None), shape) for shape in ctx.shapes)
+
+
+def _fitting(gradient: Any, shape: Any) -> Any:
+    return gradient if gradient is None or gradient.shape == shape else gradient.new_zeros(shape)

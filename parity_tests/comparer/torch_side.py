@@ -11,7 +11,7 @@ import torch
 
 from parity_tests.comparer.nests import map_nest, packed_for
 from parity_tests.comparer.side import LOSS, Cotangent, Probe, Side
-from parity_tests.comparer.stand_in import stand_in
+from parity_tests.comparer.stand_in import overwrite, stand_in
 from parity_tests.comparer.twin import computing_in, twin_of
 from parity_tests.comparer.values import Numbers, array, floats, is_float, kept, named_numbers, named_outputs, tensors
 from parity_tests.nests import numbered
@@ -264,6 +264,7 @@ class TorchSide(Side):
             probe.enter(key, _state_around(module))
             outputs = probe.stand_in(key, kept(args), kept(kwargs))
             if outputs is not None:
+                overwrite((args, kwargs), probe.written(key))
                 return stand_in(probe, key, outputs, (args, kwargs))
             alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, (args, kwargs))
             y = original(*alias[0], **alias[1])
@@ -276,6 +277,8 @@ class TorchSide(Side):
             for i, out in enumerate(floats(y)):
                 if out.requires_grad:
                     out.register_hook(lambda dy, i=i: probe.cotangent(key, i, array(dy)))
+                else:
+                    probe.cut(key, i)
             return map_nest(lambda x: x.clone() if is_float(x) else x, y)  # what follows may write into it
 
         vars(module)["forward"] = forward

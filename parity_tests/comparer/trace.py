@@ -12,12 +12,11 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import torch
 
-import scratch
 from parity_tests.comparer.arguments import differences
 from parity_tests.comparer.judge import apart
-from parity_tests.comparer.side import LOSS, ROOT, Key, Probe, Side
+from parity_tests.comparer.nests import leaves
+from parity_tests.comparer.side import LOSS, ROOT, Generators, Key, Probe, Side, generators
 from parity_tests.comparer.values import array, cast, copied, floats, kept, moved
 
 SAMPLE = 4096  # elements kept of a value between layers, when a further draw measures its rounding error
@@ -35,14 +34,23 @@ class Call:
     around: tuple[str, ...] = ()
     dys: dict[int, np.ndarray] = field(default_factory=dict)
     dxs: dict[int, np.ndarray] = field(default_factory=dict)
-    random_state: np.ndarray | None = None
+    after: Any = None  # args and kwargs at the end of the call, if it has written into them
+    began: Generators | None = None
+    ended: Generators | None = None
 
     def inputs(self) -> list[np.ndarray]:
         """The floating numbers that it received."""
         return floats((self.args, self.kwargs))
 
+    def left(self) -> Any:
+        """What it leaves of its arguments: args and kwargs at its end."""
+        return (self.args, self.kwargs) if self.after is None else self.after
+
     def cotangents(self) -> list[np.ndarray | None]:
         return [self.dys.get(i) for i in range(len(floats(self.output)))]
+
+
+Event = tuple[str, Key]  # "enter" or "leave", and the call
 
 
 class Order(Probe):
@@ -51,14 +59,17 @@ class Order(Probe):
     def __init__(self) -> None:
         self.calls: dict[Key, Call] = {}
         self.open: list[Key] = []
+        self.events: list[Event] = []
 
     def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
         self.calls[key] = Call(key, tuple(self.open), around=around)
         self.open.append(key)
+        self.events.append(("enter", key))
 
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         while self.open and self.open.pop() != key:
             pass
+        self.events.append(("leave", key))
 
     def counts(self) -> Counter[str]:
         return Counter(name for name, _ in self.calls)
@@ -69,18 +80,30 @@ class Recorder(Order):
 
     def __init__(self, side: Side) -> None:
         super().__init__()
-        self.torch = side.engine == "torch"
+        self.engine = side.engine
+        self.latest = generators(self.engine)
 
     @staticmethod
     def keep(nest: Any) -> Any:
         return copied(kept(nest))
 
+    def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
+        call = self.calls[key]
+        call.args, call.kwargs, call.began = self.keep(args), self.keep(kwargs), self._generators()
+        return None
+
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         super().forward(key, args, kwargs, output)
         call = self.calls[key]
-        call.args, call.kwargs, call.output = self.keep(args), self.keep(kwargs), self.keep(output)
-        state = torch.get_rng_state().numpy() if self.torch else scratch.get_rng_state()
-        call.random_state = np.array(state)
+        call.output, call.ended = self.keep(output), self._generators()
+        if not same_numbers((call.args, call.kwargs), (args, kwargs)):
+            call.after = self.keep((args, kwargs))
+
+    def _generators(self) -> Generators:
+        """One object for all calls between which no numbers are drawn."""
+        now = generators(self.engine)
+        self.latest = self.latest if now == self.latest else now
+        return self.latest
 
     def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
         self.calls[key].dys[number] = self.keep(dy)
@@ -102,14 +125,10 @@ class Recorder(Order):
         return [call for call in self.calls.values() if call.key[0] in paired - inner]
 
     def holders(self, calls: list[Call], other: Order) -> dict[Key, Call]:
-        """The calls around these that both sides make equally often. Their gradients are dropped."""
+        """The calls around these that both sides make equally often."""
         ours, theirs = self.counts(), other.counts()
         held = {parent for call in calls for parent in call.parents}
-        found = {key: self.calls[key] for key in held if key[0] != ROOT and ours[key[0]] == theirs[key[0]]}
-        for key, call in self.calls.items():
-            if key in found:
-                call.dys, call.dxs = {}, {}
-        return found
+        return {key: self.calls[key] for key in held if key[0] != ROOT and ours[key[0]] == theirs[key[0]]}
 
 
 class Follower(Order):
@@ -140,14 +159,15 @@ class Follower(Order):
             self.gradients[key] = max(self.gradients.get(key, 0.0), error)
 
 
-Place = tuple[Key, str, int]  # a call, "input", "cotangent" or "output", and which of them
+Place = tuple[Key, str, int]  # a call; "input", "after", "output", "cotangent" or "gradient"; and which of them
+Other = tuple[str, str, Any, Any]  # what differs and is no floating number: its name, both in words, and both
 
 
 class StandIns(Probe):
     """Replaces every paired layer by the right side's values, so that only the code between layers computes.
 
     What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
-    `holders` are the layers around others: what they receive and give is compared too, and says whose code it is.
+    `holders` are the layers around others: they compute, and what they receive and give, ahead and back, is compared.
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
     `limits` is given for the left: larger differences are kept, and values other than floating numbers are compared
     too.
@@ -165,57 +185,88 @@ class StandIns(Probe):
     ) -> None:
         self.calls = {call.key: call for call in calls}
         self.holders = holders or {}
+        self.around = self.calls | self.holders
         self.dtype, self.draw, self.against, self.limits, self.sides = dtype, draw, against, limits, sides
         self.arrived: dict[Place, float] = {}
         self.seen: dict[Place, Any] = {}
         self.arrays: dict[Place, tuple[np.ndarray, np.ndarray]] = {}
-        self.others: dict[Key, list[tuple[str, str, Any, Any]]] = {}  # arguments and state that differ
+        self.others: dict[tuple[Key, str], list[Other]] = {}  # by the call, and "input" or "output"
+        self.cuts: list[tuple[Key, int]] = []  # outputs of holders that no gradient reaches
         self.reached: set[Key] = set()
 
     def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
-        call = self.calls.get(key)
-        if call is None or self.sides is None or not around or not call.around:
+        call = self.around.get(key)
+        if call is None or self.sides is None:
             return
-        for ours, theirs in zip(around, call.around, strict=True):
+        for ours, theirs in zip(around, call.around, strict=False):
             if ours != theirs:
-                self.others.setdefault(key, []).append(
-                    ("state", f"{ours} on the left, {theirs} on the right", None, None)
-                )
+                self._differ(key, "input", ("state", f"{ours} on the left, {theirs} on the right", None, None))
+        self._drawn(key, "input", call.began)
 
     def stand_in(self, key: Key, args: Any, kwargs: Any) -> Any:
-        call = self.calls.get(key) or self.holders.get(key)
+        call = self.around.get(key)
         if call is None or key[0] == ROOT:
             return None
         self.reached.add(key)
-        for i, (x, other) in enumerate(zip(floats((args, kwargs)), call.inputs(), strict=False)):
-            self._arrive((key, "input", i), x, other)
-        if self.sides is not None:
-            left, right = (side.modules[key[0]] for side in self.sides)
-            found = list(differences(left, right, (args, kwargs), (call.args, call.kwargs)))
-            self.others.setdefault(key, []).extend(found)
+        self._receive(key, "input", (args, kwargs), (call.args, call.kwargs))
         if key in self.holders:
             return None
-        if call.random_state is not None:
-            torch.set_rng_state(torch.from_numpy(call.random_state))
-            scratch.set_rng_state(call.random_state)
+        if call.ended is not None:
+            call.ended.restore()
         return self._values(call.output, key, 0)
 
-    def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
-        call = self.calls.get(key)
-        if call is not None and number in call.dys:
-            self._arrive((key, "cotangent", number), dy, call.dys[number])
-        elif call is not None and np.any(dy):
-            self.arrived[key, "cotangent", number] = np.inf
+    def written(self, key: Key) -> Any:
+        return self._values(self.calls[key].after, key, 2)
 
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         call = self.holders.get(key)
-        if call is not None:
-            for i, (y, other) in enumerate(zip(floats(output), floats(call.output), strict=False)):
-                self._arrive((key, "output", i), y, other)
+        if call is None:
+            return
+        for i, (y, other) in enumerate(zip(floats(output), floats(call.output), strict=False)):
+            self._arrive((key, "output", i), y, other)
+        self._receive(key, "after", (args, kwargs), call.left())
+        if self.sides is not None:
+            self._drawn(key, "output", call.ended)
+
+    def cut(self, key: Key, number: int) -> None:
+        if key in self.holders:
+            self.cuts.append((key, number))
+
+    def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
+        call = self.around.get(key)
+        if call is not None and number in call.dys:
+            self._arrive((key, "cotangent", number), dy, call.dys[number])
+        elif key in self.calls and np.any(dy):
+            self.arrived[key, "cotangent", number] = np.inf
+
+    def gradient(self, key: Key, number: int, dx: np.ndarray) -> None:
+        call = self.holders.get(key)
+        if call is not None and number in call.dxs:
+            self._arrive((key, "gradient", number), dx, call.dxs[number])
 
     def stand_in_gradients(self, key: Key) -> list[np.ndarray | None]:
         call = self.calls[key]
         return self._values([call.dxs.get(i) for i in range(len(call.inputs()))], key, 1)
+
+    def _receive(self, key: Key, what: str, ours: Any, theirs: Any) -> None:
+        """Its arguments, at its beginning or at its end."""
+        for i, (x, other) in enumerate(zip(floats(ours), floats(theirs), strict=False)):
+            self._arrive((key, what, i), x, other)
+        if self.sides is not None:
+            left, right = (side.modules[key[0]] for side in self.sides)
+            known = {other[:2] for other in self.others.get((key, "input"), ())}
+            for other in differences(left, right, ours, theirs):
+                if what == "input" or other[:2] not in known:
+                    self._differ(key, "input" if what == "input" else "output", other)
+
+    def _drawn(self, key: Key, what: str, theirs: Generators | None) -> None:
+        """Whether as many random numbers have been drawn by now."""
+        if theirs is not None and self.sides is not None and generators(self.sides[0].engine) != theirs:
+            text = "more or fewer random numbers have been drawn on the left"
+            self._differ(key, what, ("random state", text, None, None))
+
+    def _differ(self, key: Key, what: str, other: Other) -> None:
+        self.others.setdefault((key, what), []).append(other)
 
     def _values(self, nest: Any, key: Key, salt: int) -> Any:
         if self.draw:
@@ -238,6 +289,12 @@ class StandIns(Probe):
             self.seen[place] = np.append(sample, sample.dtype.type(largest))
         elif place in self.against:
             self.arrived[place] = apart(self.against[place], np.append(sample, largest))
+
+
+def same_numbers(a: Any, b: Any) -> bool:
+    """Whether two nests of the same layout hold the same numbers."""
+    pairs = zip(leaves(a), leaves(b), strict=False)
+    return all(x is y or np.array_equal(array(x), array(y)) for x, y in pairs if hasattr(x, "dtype"))
 
 
 def single_distance(value: Any, truth: Any) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.findings import LayerLine, Measurement, first_element
-from parity_tests.comparer.side import LOSS, Key
+from parity_tests.comparer.side import LOSS, ROOT, Key
 from parity_tests.comparer.trace import Call, Recorder, kind_of
 from parity_tests.comparer.values import Numbers, precision
 
@@ -27,10 +27,13 @@ class Trial:
     calls: list[Call]
     holders: dict[Key, Call] = field(default_factory=dict)  # the layers around them
     lines: dict[Any, LayerLine] = field(default_factory=dict)
-    gaps: dict[tuple[str, str], LayerLine] = field(default_factory=dict)  # code between two layers that diverges
+    gaps: dict[int, LayerLine] = field(default_factory=dict)  # code before an event that diverges
 
     def __post_init__(self) -> None:
         self.mode = "train" if self.training else "eval"
+        watched = {call.key for call in self.calls} | set(self.holders) | {(ROOT, 0), (LOSS, 0)}
+        self.events = [event for event in self.trace.events if event[1] in watched]
+        self.number = {event: i for i, event in enumerate(self.events)}
         for call in self.calls:
             name = call.key[0]
             self.lines[call.key] = LayerLine(name, self.kind(name), self.mode)
@@ -42,10 +45,23 @@ class Trial:
     def report_lines(self) -> list[LayerLine]:
         """Each layer after the code before it, in order."""
         lines = []
-        for line in self.lines.values():
-            lines += [gap for ends, gap in self.gaps.items() if ends[1] == line.name]
-            lines.append(line)
-        return lines + [gap for ends, gap in self.gaps.items() if ends[1] == "the output"]
+        for i, (step, key) in enumerate(self.events):
+            lines += [self.gaps[i]] if i in self.gaps else []
+            lines += [self.lines[key]] if step == "enter" and key in self.lines else []
+        return lines
+
+    def ends_of(self, gap: int) -> tuple[str, str]:
+        """The names of what lies before and after the code before this event."""
+        return self._end(gap - 1), self._end(gap)
+
+    def _end(self, i: int) -> str:
+        if not 0 <= i < len(self.events):
+            return "the output"
+        step, key = self.events[i]
+        if key in self.lines:
+            return key[0] or "the whole"
+        put = "input" if step == "enter" else "output"
+        return f"the {put} of {key[0]}" if key[0] else f"the {put}"
 
     def judge(
         self, where: str, phase: str, what: str, ours: Numbers, like: Numbers, truth: np.ndarray, limit: float

@@ -25,9 +25,9 @@ class Noisy(nn.Module):
 @pytest.mark.parametrize("size", [0.1, 1e-3])
 def test_other_random_numbers_are_not_taken_for_roundings(size):
     assert compare(seeded(Noisy, 0, size), seeded(Noisy, 0, size), X).ok
-    first = compare(seeded(Noisy, 1, size), seeded(Noisy, 0, size), X).first_divergence
-    assert first is not None
-    assert first.what == "output"
+    report = compare(seeded(Noisy, 1, size), seeded(Noisy, 0, size), X)
+    assert "output" in {m.what for m in report.divergences}
+    assert report.first_divergence.what == "random state of a"
 
 
 class ZeroesItsInput(nn.Module):

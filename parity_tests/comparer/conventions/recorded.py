@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from parity_tests.comparer.conventions.tape import Recording, Ref, Tape
 from parity_tests.comparer.nests import map_nest, packed_for
-from parity_tests.comparer.side import Given, Side
+from parity_tests.comparer.side import Given, Key, Side
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.values import floats, is_float, named_numbers, tensors
 from parity_tests.nests import numbered
@@ -47,13 +48,23 @@ class Reached(BaseException):
     """The run has reached the place in question; a model's own `except Exception` does not catch it."""
 
 
-def of_gap(
-    right: Side, given: Given, target: Any, training: bool, seed: int, calls: Sequence[Call], place: Any
-) -> tuple[Tape, Ref, frozenset[int]]:
-    """The code before a call's input: `place` is (key, "input", number), or (None, "output", its name).
+@dataclass
+class Standing:
+    """Layers of the reference that give what they gave in the recorded run, and those around them, which compute."""
 
-    Every layer called is replaced by what it gave. With the tape come the place and the values that arrived at other
-    layers: those were compared there.
+    calls: Mapping[Key, Call]
+    around: Collection[Key]
+
+    def names(self) -> set[str]:
+        return {key[0] for key in (*self.calls, *self.around)}
+
+
+def of_gap(
+    right: Side, given: Given, target: Any, training: bool, seed: int, standing: Standing, place: Any
+) -> tuple[Tape, Ref, frozenset[int]]:
+    """The code before a place: (key, "input" or "output", number), or (None, "output", its name) at the end.
+
+    With the tape come the place and the values that were compared before it, at layers and those around them.
     """
     model = right.model
     recording = Recording()
@@ -62,7 +73,7 @@ def of_gap(
     with (
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
-        _standing_in(right, calls, place, recording, arrived, judged),
+        _standing_in(right, standing, place, recording, arrived, judged),
     ):
         torch.default_generator.manual_seed(seed)
         right.train(training)
@@ -84,16 +95,17 @@ def of_gap(
 
 @contextmanager
 def _standing_in(
-    right: Side,
-    calls: Sequence[Call],
-    place: Any,
-    recording: Recording,
-    arrived: list[torch.Tensor],
-    judged: set[int],
+    right: Side, standing: Standing, place: Any, recording: Recording, arrived: list[torch.Tensor], judged: set[int]
 ) -> Iterator[None]:
-    given = {call.key: call for call in calls}
     counts: dict[str, int] = {}
     replaced = []
+
+    def passed(key: Key, what: str, nest: Any) -> None:
+        """Values that go into a layer or come out of one: the place itself, or what was compared before it."""
+        if place[:2] == (key, what):
+            arrived.append(floats(nest)[place[2]])
+            raise Reached
+        judged.update(recording.ref(x).index for x in floats(nest))
 
     def wrap(name: str, module: Any) -> None:
         original = module.forward
@@ -101,13 +113,18 @@ def _standing_in(
         def forward(*args: Any, **kwargs: Any) -> Any:
             key = name, counts.get(name, 0)
             counts[name] = key[1] + 1
-            if place[0] == key:
-                arrived.append(floats((args, kwargs))[place[2]])
-                raise Reached
-            if key not in given:
+            if key in standing.around:
+                passed(key, "input", (args, kwargs))
+                outputs = original(*args, **kwargs)
+                passed(key, "output", outputs)
+                return outputs
+            if key not in standing.calls:
                 return original(*args, **kwargs)
-            judged.update(recording.ref(x).index for x in floats((args, kwargs)))
-            outputs = packed_for("torch", tensors(given[key].output))
+            passed(key, "input", (args, kwargs))
+            call = standing.calls[key]
+            if call.ended is not None:
+                torch.set_rng_state(call.ended.own_state())
+            outputs = packed_for("torch", tensors(call.output))
             for i, y in enumerate(floats(outputs)):
                 recording.label(y, f"the output of {name}" + (f", number {i}" if i else ""))
             return outputs
@@ -115,7 +132,7 @@ def _standing_in(
         vars(module)["forward"] = forward
 
     try:
-        for name in {call.key[0] for call in calls}:
+        for name in standing.names():
             module = right.modules[name]
             replaced.append((module, vars(module).get("forward")))
             wrap(name, module)
