@@ -66,7 +66,7 @@ def _between(trial: Trial, right: Numbers, draws: int) -> Found:
         if m_end is not None:
             if not m_end.ok:
                 end = None, "output" if head == "output" else "cotangent", what
-                m_end.cause = _cause(trial, end, left.get(what), right[what], m_end.limit)
+                _ask(trial, m_end, end, left.get(what), right[what])
                 m_end.note = m_end.note or "the layers agree: the code after or around them diverges"
             found.setdefault((None, "output" if head == "output" else "end"), []).append(m_end)
     return found
@@ -132,16 +132,22 @@ def _other(trial: Trial, key: Key, what: str, other: Other) -> Measurement:
     return m
 
 
-def _arrival(trial: Trial, place: Place, error: float, limit: float) -> Measurement:
-    """A measurement at the layer that holds the code, and the code's line in the report if it diverges.
+def place_of_code(trial: Trial, key: Key, what: str) -> str:
+    """The layer whose code makes something of a call.
 
     What a layer receives is made by the one that calls it, and so is the gradient of what it gives; what it gives, and
     the gradient of what it received, it makes itself.
     """
+    call = trial.trace.calls[key]
+    outside = call.parents[-1][0] if call.parents else ROOT
+    return key[0] if what in ("output", "after", "gradient") else outside
+
+
+def _arrival(trial: Trial, place: Place, error: float, limit: float) -> Measurement:
+    """A measurement at the layer that holds the code, and the code's line in the report if it diverges."""
     key, what, number = place
     back = what in ("cotangent", "gradient")
-    call = trial.trace.calls[key]
-    where = key[0] if what in ("output", "after", "gradient") else call.parents[-1][0] if call.parents else ROOT
+    where = place_of_code(trial, key, what)
     name = {"gradient": "gradient of the input", "after": "argument"}.get(what, what)
     name += f" {number}" if number else ""
     name += f" of {key[0]}" + (" at its end" if what == "after" else "")
@@ -159,25 +165,21 @@ def _arrival(trial: Trial, place: Place, error: float, limit: float) -> Measurem
     return m
 
 
-def place_of_code(trial: Trial, call: Call, what: str) -> str:
-    """The layer whose code lies before a call's input, or after its output."""
-    return _around(call, _neighbor(trial, call, what))
-
-
 def _judged(trial: Trial, probe: StandIns, place: Place) -> Measurement:
     error, limit = probe.arrived[place], (probe.limits or {}).get(place, float64_limit(0.0))
     m = _arrival(trial, place, error, limit)
     value, theirs = probe.arrays.get(place, (None, None))
     if not m.ok and value is not None and theirs is not None:
         m.first = first_element(value, theirs, limit)
-        m.cause = _cause(trial, place, value, theirs, limit)
+        _ask(trial, m, place, value, theirs)
         if value.dtype != theirs.dtype or value.shape != theirs.shape:
             m.note = f"{precision(value)} arrives at {place[0][0]}, right has {precision(theirs)}"
     return m
 
 
-def _cause(trial: Trial, place: Any, value: Any, theirs: Any, limit: float) -> Cause | None:
+def _ask(trial: Trial, m: Measurement, place: Any, value: Any, theirs: Any) -> None:
     case = trial.case
-    given = case.given, case.target, trial.training, case.seed
     standing = Standing({call.key: call for call in trial.calls}, trial.holders)
-    return diagnose.between(diagnose.Gap(case.right, standing, place, *given, value, theirs, limit))
+    gap = diagnose.Gap(case.right, standing, place, case.given, case.target, trial.training, case.seed, value, theirs,
+                       m.limit)  # fmt: skip
+    trial.ask([m], lambda: {m.what: diagnose.between(gap)})

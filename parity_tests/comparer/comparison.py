@@ -165,7 +165,7 @@ def _compare_modes(case: Case, mode: str) -> None:
             report.measurements += end
             ends.check_no_grad(case, truth)
             return
-        found = ends.ties(case, training) + _layers(case, training)
+        found = ends.ties(case, training) + _layers(case, training, apart)
         seen = truth
         if case.other_draws and apart:
             end = ends.compare_ends(case, training, truth, Masks(case.other_draws))
@@ -219,10 +219,10 @@ def _label(model: Any) -> str:
     return f"{type(model).__name__} ({engine})"
 
 
-def _layers(case: Case, training: bool) -> list[Measurement]:
+def _layers(case: Case, training: bool, apart: bool) -> list[Measurement]:
     """The layers show where. If they cannot be watched in a model that runs by itself, only the end is judged."""
     try:
-        return compare_layers(case, training)
+        return compare_layers(case, training, apart)
     except Exception as error:
         for side in case.sides:
             case.rewind(side)

@@ -10,9 +10,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import torch
 
-import scratch
 from parity_tests.comparer import judge
 from parity_tests.comparer.between import place_of_code
 from parity_tests.comparer.findings import Cause, Element, Measurement
@@ -73,9 +71,8 @@ class Grid(Probe):
             return None
         for i, x in enumerate(_numeric((args, kwargs))):
             self.arrived[key, "input", i] = x
-        if call.random_state is not None:
-            torch.set_rng_state(torch.from_numpy(call.random_state))
-            scratch.set_rng_state(call.random_state)
+        if call.ended is not None:
+            call.ended.restore()
         return self._cast(self.outputs[key])
 
     def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
@@ -157,7 +154,7 @@ def _measured(jumps: CodeJumps, place: Any, draw: int, element: Element) -> Meas
     if not isinstance(place, str):
         key, what, number = place
         name = f"{what}{f' {number}' if number else ''} of {key[0]}"
-        where = place_of_code(trial, next(call for call in trial.calls if call.key == key), what)
+        where = place_of_code(trial, key, what)
     unit = ulp(np.array([max(jumps.usual(place), abs(element.right))]), np.float64 if trial.case.fine else np.float32)
     element.ulp = abs(element.left - element.right) / unit
     m = Measurement(where, trial.kind(where), "kink", f"{name} at kinks and ties", max(element.ulp, 2 * LIMIT), LIMIT,

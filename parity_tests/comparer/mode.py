@@ -20,8 +20,8 @@ from parity_tests.comparer.trial import Trial
 from parity_tests.rule import float64_limit
 
 
-def compare_layers(case: Case, training: bool) -> list[Measurement]:
-    """What every layer and the code between them does, in the order of the run."""
+def compare_layers(case: Case, training: bool, apart: bool) -> list[Measurement]:
+    """What every layer and the code between them does, in the order of the run; with causes if the end is apart."""
     trace = Recorder(case.right)
     right = case.run(case.right, training, trace)
     follower = Follower(trace)
@@ -40,8 +40,8 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
     backwards: dict[Key, list[Measurement]] = {}
     numbers = {call.key: i for i, call in enumerate(trial.calls)}
     for step, key in trace.events:
-        found += structure.pop((step, key), [])
         found += gaps.pop((key, "input" if step == "enter" else "output"), [])
+        found += structure.pop((step, key), [])
         if step == "enter" and key in numbers:
             case.bar.update()
             ahead, backwards[key] = own(trial, trace.calls[key], case.seed + 1000 + numbers[key])
@@ -51,6 +51,8 @@ def compare_layers(case: Case, training: bool) -> list[Measurement]:
         found += gaps.pop((key, "cotangent" if step == "leave" else "gradient"), [])
         found += backwards.pop(key, [])
     found += [m for rest in gaps.values() for m in rest] + kinks
+    if apart:
+        trial.explain(found, {(m.where, m.what) for m in case.report.measurements if m.cause is not None})
     case.report.layers += trial.report_lines()
     return found
 
@@ -83,7 +85,7 @@ def _structure(trial: Trial, follower: Follower) -> dict[Event, list[Measurement
         note = note if ours[name] else f"{name} is called only on the right"
         m = Measurement(parent[0], trial.kind(parent[0]), "structure", f"calls of {name}", math.inf, 0.0, trial.mode)
         m.note = note
-        found.setdefault(event, []).append(m)
+        found.setdefault(("enter", parent) if parent in trial.lines else event, []).append(m)
 
     seen: set[tuple[str, str]] = set()
     for key, call in trial.trace.calls.items():
@@ -107,6 +109,7 @@ def _failed(case: Case, training: bool, error: Exception, trace: Recorder, follo
     for i, call in enumerate(trial.calls):
         ahead, back = own(trial, call, case.seed + 1000 + i)
         found += ahead + back
+    trial.explain(found, ())
     case.report.layers += list(trial.lines.values())
     where = follower.open[-1][0] if follower.open else ROOT
     kind = kind_of(case.left, where) if where in case.left.modules else ""

@@ -13,6 +13,8 @@ import torch
 
 from parity_tests.comparer.findings import Cause, CompareError, Findings, losses, number
 
+ALSO = 5  # causes of other places that are printed
+
 __all__ = ["Cause", "CompareError", "Report"]
 
 
@@ -40,10 +42,13 @@ class Report(Findings):
             if first.first is not None:
                 lines.append(f"  first element {first.first}")
             lines.append(f"  likely cause: {self.cause or 'no known convention explains it'}")
-            others = [m for m in self.divergences[1:] if (m.where, m.cause) != (first.where, first.cause)]
-            named = {(m.where, str(m.cause)): m for m in others if m.cause is not None}
-            for m in named.values():
-                lines.append(f"  also {m.place}: {m.cause}")
+            named: dict[Any, Any] = {}
+            for m in self.divergences:
+                if m.cause is not None:
+                    named.setdefault((m.where, m.cause.name), m)
+            others = [m for m in named.values() if m.cause is not first.cause]
+            lines += [f"  also {m.place}: {m.cause}" for m in others[:ALSO]]
+            lines += [f"  and {len(others) - ALSO} more"] if len(others) > ALSO else []
         if self.steps:
             worst = max(self.steps, key=lambda s: s.error / s.limit)
             lines += [

@@ -279,7 +279,8 @@ class TorchSide(Side):
                     out.register_hook(lambda dy, i=i: probe.cotangent(key, i, array(dy)))
                 else:
                     probe.cut(key, i)
-            return map_nest(lambda x: x.clone() if is_float(x) else x, y)  # what follows may write into it
+            memory = {_memory(x) for x in floats((args, kwargs))}  # what follows may write into what is given back
+            return map_nest(lambda x: x.clone() if is_float(x) and _memory(x) not in memory else x, y)
 
         vars(module)["forward"] = forward
 
@@ -302,6 +303,10 @@ def _state_around(module: torch.nn.Module) -> tuple[str, ...]:
     cast = f"autocast to {torch.get_autocast_dtype('cpu')}" if torch.is_autocast_enabled("cpu") else "no autocast"
     grad = "gradients recorded" if torch.is_grad_enabled() else "no gradients recorded"
     return cast, grad, "training mode" if module.training else "eval mode"
+
+
+def _memory(x: Any) -> int:
+    return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) and x.layout == torch.strided else id(x)
 
 
 def _impl(module: torch.nn.Module) -> Any:

@@ -35,6 +35,7 @@ class Call:
     dys: dict[int, np.ndarray] = field(default_factory=dict)
     dxs: dict[int, np.ndarray] = field(default_factory=dict)
     after: Any = None  # args and kwargs at the end of the call, if it has written into them
+    passes: bool = False  # whether it gives back memory that it was given, as Dropout does in eval mode
     began: Generators | None = None
     ended: Generators | None = None
 
@@ -96,6 +97,8 @@ class Recorder(Order):
         super().forward(key, args, kwargs, output)
         call = self.calls[key]
         call.output, call.ended = self.keep(output), self._generators()
+        given = [array(x) for x in floats((args, kwargs))]
+        call.passes = any(np.may_share_memory(array(y), x) for y in floats(output) for x in given)
         if not same_numbers((call.args, call.kwargs), (args, kwargs)):
             call.after = self.keep((args, kwargs))
 
@@ -167,6 +170,7 @@ class StandIns(Probe):
     """Replaces every paired layer by the right side's values, so that only the code between layers computes.
 
     What then arrives at a layer, compared with what arrived there on the right, is the error of that code alone.
+    A layer that gives back what it is given computes: what is written into the one is then in the other as well.
     `holders` are the layers around others: they compute, and what they receive and give, ahead and back, is compared.
     `draw` > 0 moves the values a little; `seen` then keeps a sample of what arrives, and `against` is such a sample.
     `limits` is given for the left: larger differences are kept, and values other than floating numbers are compared
@@ -209,7 +213,7 @@ class StandIns(Probe):
             return None
         self.reached.add(key)
         self._receive(key, "input", (args, kwargs), (call.args, call.kwargs))
-        if key in self.holders:
+        if key in self.holders or call.passes:
             return None
         if call.ended is not None:
             call.ended.restore()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import Case
-from parity_tests.comparer.findings import LayerLine, Measurement, first_element
+from parity_tests.comparer.findings import Cause, LayerLine, Measurement, first_element
 from parity_tests.comparer.side import LOSS, ROOT, Key
 from parity_tests.comparer.trace import Call, Recorder, kind_of
 from parity_tests.comparer.values import Numbers, precision
+
+EXPLAINED = 3  # places whose cause is looked for
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Trial:
     calls: list[Call]
     holders: dict[Key, Call] = field(default_factory=dict)  # the layers around them
     lines: dict[Any, LayerLine] = field(default_factory=dict)
+    questions: dict[int, tuple[list[Measurement], Any]] = field(default_factory=dict)
     gaps: dict[int, LayerLine] = field(default_factory=dict)  # code before an event that diverges
 
     def __post_init__(self) -> None:
@@ -37,6 +40,25 @@ class Trial:
         for call in self.calls:
             name = call.key[0]
             self.lines[call.key] = LayerLine(name, self.kind(name), self.mode)
+
+    def ask(self, measurements: list[Measurement], why: Callable[[], Mapping[str, Cause | None]]) -> None:
+        """Remember what finds the cause of each of these, by what was measured: it takes longer than to measure."""
+        for m in measurements:
+            self.questions[id(m)] = measurements, why
+
+    def explain(self, found: list[Measurement], known: Collection[tuple[str, str]]) -> None:
+        """The causes of the first places that diverge. A number of calls that differs is the cause of what follows."""
+        answered = 0
+        for m in (m for m in found if not m.ok):
+            measurements, why = self.questions.pop(id(m), ([], None))
+            if m.phase == "structure" or answered == EXPLAINED:
+                return
+            if why is None or m.cause is not None or (m.where, m.what) in known:
+                continue
+            answered += 1
+            causes = why()
+            for one in measurements:
+                one.cause = causes.get(one.what)
 
     def kind(self, name: str) -> str:
         right = self.case.right
