@@ -15,7 +15,6 @@ it, 5 U + 4.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,22 +24,20 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.comparer import diagnose, ends
+from parity_tests.comparer import diagnose
 from parity_tests.comparer.case import Case
-from parity_tests.comparer.dropout import Masks
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError, Measurement, first_element
 from parity_tests.comparer.losses import loss_for
-from parity_tests.comparer.mode import compare_layers
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.proposal import propose
 from parity_tests.comparer.report import Report
+from parity_tests.comparer.runs import compare_modes
 from parity_tests.comparer.side import Given, Side, generators_kept
 from parity_tests.comparer.sides import build, side_of
 from parity_tests.comparer.steps import compare_steps
 from parity_tests.comparer.trace import kind_of, single_distance
-from parity_tests.comparer.truth import Truth, repeats, same_function, truth_of, widen
 from parity_tests.comparer.values import NO_ARRAY, array
 from parity_tests.rule import float32_limit
 
@@ -94,7 +91,7 @@ def compare(
     case = Case(side_l, side_r, pairing, given, _as_arrays(target), report, seed)
     with generators_kept(), _threads_for(side_r), _left_as_found(case):
         if _pair(case, parameters == "seed"):
-            _compare_modes(case, mode)
+            compare_modes(case, mode)
             if steps and not any(m.phase == "failure" for m in report.measurements):
                 compare_steps(case, optimizer, steps)
     case.bar.close()
@@ -136,64 +133,6 @@ def _left_as_found(case: Case) -> Iterator[None]:
                 side.load(name, value)
 
 
-def _compare_modes(case: Case, mode: str) -> None:
-    """The end decides. An error in the code between layers counts against the left only if the end is off."""
-    report = case.report
-    fixed = [name for name, side in (("left", case.left), ("right", case.right)) if side.fixed_mode()]
-    if fixed and mode != "eval":
-        report.not_compared(f"training mode: the {' and the '.join(fixed)} computes in eval mode alone")
-    modes = (False,) if fixed or mode == "eval" else (True,) if mode == "train" else (True, False)
-    seen: Truth | None = None
-    for training in modes:
-        try:
-            if not repeats(case, training):
-                report.reason = "the right does not give the same twice from one seed"
-                return
-            same = seen is not None and same_function(case, training, seen)
-            truth = seen if same and seen is not None else truth_of(case, training)
-        except Exception as error:
-            raise CompareError(f"compare: the right side failed: {told(error)}.") from error
-        try:
-            end = ends.compare_ends(case, training, truth)
-            if any(not m.ok and math.isfinite(m.error) for m in end) and widen(case, training, truth):
-                end = ends.compare_ends(case, training, truth)
-        except Exception as error:
-            end = [ends.left_failed(case, error, training)]
-        apart = any(not m.ok for m in end)
-        if same and not apart:
-            report.note("in eval mode the right computes as in training mode: its layers were not looked at again")
-            report.measurements += end
-            ends.check_no_grad(case, truth)
-            return
-        found = ends.ties(case, training) + _layers(case, training, apart)
-        seen = truth
-        if case.other_draws and apart:
-            end = ends.compare_ends(case, training, truth, Masks(case.other_draws))
-            apart = any(not m.ok for m in end)
-            names = ", ".join(dict.fromkeys(key[0] or "the whole" for key in case.other_draws))
-            report.note(f"{names}: the left's dropout draws other random numbers; the share kept and the scale agree")
-            report.not_compared("training mode with the left's own dropout: the right's masks were put in its place")
-        case.other_draws.clear()
-        failed = any(m.phase == "failure" for m in found)
-        others = {m.where for m in found if m.other_shape}  # layers that have the same name by chance
-        counted = [
-            m
-            for m in found
-            if apart or m.ok or (m.phase in ("output", "backward", "buffer", "kink") and m.where not in others)
-        ]
-        for m in found:
-            if m not in counted:
-                report.note(f"inside, {m}: it makes no difference at the end")
-        if apart and all(m.ok for m in found):
-            for m in end:
-                m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
-        report.measurements += counted + ([] if failed else end)
-        if failed:
-            return
-        if not training:
-            ends.check_no_grad(case, truth)
-
-
 @contextmanager
 def _threads_for(side: Side) -> Iterator[None]:
     """One torch thread for small layers: more do not help, and the threads of torch and NumPy, which alternate here,
@@ -217,17 +156,6 @@ def _label(model: Any) -> str:
         else "object"
     )
     return f"{type(model).__name__} ({engine})"
-
-
-def _layers(case: Case, training: bool, apart: bool) -> list[Measurement]:
-    """The layers show where. If they cannot be watched in a model that runs by itself, only the end is judged."""
-    try:
-        return compare_layers(case, training, apart)
-    except Exception as error:
-        for side in case.sides:
-            case.rewind(side)
-        case.report.note(f"the layers could not be observed, only the end was compared: {told(error)}")
-        return []
 
 
 def _pair(case: Case, seeded: bool) -> bool:

@@ -35,6 +35,12 @@ class Truth:
     u: dict[str, float] = field(default_factory=dict)
     by_twin: bool = False
 
+    def forget_gradients(self) -> None:
+        """When they have been judged: those of a large model take as much memory as the model."""
+        for numbers in (self.rough, self.exact):
+            for what in [what for what in numbers if judge.is_parameter_gradient(what)]:
+                del numbers[what]
+
     def limit(self, what: str, largest: float) -> float:
         u = self.u.get(what, 0.0)
         if judge.is_parameter_gradient(what):

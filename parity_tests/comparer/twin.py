@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 def twin_of(module: torch.nn.Module, precision: torch.dtype) -> torch.nn.Module:
     """A copy of the module whose parameters and buffers are in this precision."""
-    module = copy.deepcopy(module)
+    module = copy.deepcopy(module, _in_precision(module, precision))
     complex_ = torch.complex128 if precision == torch.float64 else torch.complex64
 
     def convert(t: torch.Tensor) -> torch.Tensor:
@@ -22,6 +22,17 @@ def twin_of(module: torch.nn.Module, precision: torch.dtype) -> torch.nn.Module:
     for part in [module, *_hidden(module)]:
         part._apply(convert)
     return module
+
+
+def _in_precision(module: torch.nn.Module, precision: torch.dtype) -> dict[int, Any]:
+    """Plain parameters in their new precision, by id: they are copied once, and a large model never twice."""
+    memo = {}
+    for parameter in module.parameters():
+        if type(parameter) is torch.nn.Parameter and parameter.is_floating_point() and not vars(parameter):
+            memo[id(parameter)] = torch.nn.Parameter(
+                parameter.detach().to(precision, copy=True), parameter.requires_grad
+            )
+    return memo
 
 
 def _hidden(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
