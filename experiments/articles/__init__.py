@@ -18,6 +18,7 @@ ARTICLES = {
     "cnn": "experiments.articles.cnn",
     "lstm": "experiments.articles.lstm",
     "gan": "experiments.articles.gan",
+    "mistakes": "experiments.articles.mistakes",
 }
 
 

@@ -22,31 +22,31 @@ MATH = Text(
     "【翻译】神经网络背后的数学原理",
     "The Math Behind Neural Networks",
     "an article with two listings on handwritten digits",
-    ("digits-mlp", "cnn", "lstm", "gan"),
+    ("digits-mlp", "cnn", "lstm", "gan", "mistakes"),
 )
 ADVENTURE = Text(
     "神经网络训练背后的数学",
     "Adventure of the Neurons: Theory Behind the Neural Networks",
     "an article with a worked example",
-    ("tree-age", "cnn", "lstm"),
+    ("tree-age", "cnn", "lstm", "mistakes"),
 )
 ALGORITHM = Text(
     "终于把神经网络算法搞懂了!!",
     "Neural networks, understood at last",
     "a post with two listings; the English title is a translation",
-    ("mnist-mlp",),
+    ("mnist-mlp", "mistakes"),
 )
 CHAPTER = Text(
     "二、神经网络的基本要素",
     "The Nuts and Bolts of Neural Networks",
     "the second chapter of a book; its English title is translated back",
-    ("foundations", "cnn"),
+    ("foundations", "cnn", "mistakes"),
 )
 SOFT = Text(
     "神经网络导论",
     "A Soft Introduction to Neural Networks",
     "an article with one listing",
-    ("toy-16",),
+    ("toy-16", "mistakes"),
 )
 TEXTS = (MATH, ADVENTURE, ALGORITHM, CHAPTER, SOFT)
 

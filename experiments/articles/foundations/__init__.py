@@ -15,6 +15,7 @@ from experiments.articles.foundations import (
     derivatives,
     graph,
     information,
+    printed,
     probability,
     ravine,
     vanishing,
@@ -23,6 +24,7 @@ from experiments.articles.foundations import (
 )
 
 PARTS: dict[str, Callable[[Replay, Path], None]] = {
+    "printed": printed.replay,
     "vectors": vectors.replay,
     "probability": probability.replay,
     "information": information.replay,
@@ -39,6 +41,7 @@ PARTS: dict[str, Callable[[Replay, Path], None]] = {
 }
 
 HEADINGS = {
+    "printed": "The numbers that the text prints",
     "vectors": "Vectors and matrices",
     "probability": "Probability",
     "information": "Information",

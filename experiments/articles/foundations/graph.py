@@ -73,6 +73,24 @@ def squared_error(name: str, y: Node, t: Node) -> Node:
     return Node(name, e * e, [(y, 2 * e), (t, -2 * e)])
 
 
+def power(name: str, a: Node, exponent: int) -> Node:
+    return Node(name, a.value**exponent, [(a, exponent * a.value ** (exponent - 1))])
+
+
+def affine(name: str, a: Node, factor: float, constant: float) -> Node:
+    return Node(name, factor * a.value + constant, [(a, factor)])
+
+
+def parabola(x: float) -> dict[str, Node]:
+    """L = 3 x² + 2, the text's example, operation by operation."""
+    n = {"x": Node("x", x)}
+    n["n"] = power("n = x²", n["x"], 2)
+    n["m"] = affine("m = 3 n", n["n"], 3, 0)
+    n["L"] = affine("L = m + 2", n["m"], 1, 2)
+    n["L"].backward()
+    return n
+
+
 def neuron(values: dict[str, float]) -> dict[str, Node]:
     """C = (σ(w1 x1 + w2 x2 + b) - t)², with all its nodes and their derivatives."""
     n = {name: Node(name, value) for name, value in values.items()}
