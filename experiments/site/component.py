@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 
-from experiments.site import docstring, figures, source_code, stopwatch
+from experiments.site import docstring, figures, lesson, source_code, stopwatch
 from experiments.site.figures import elementwise, optimizers
+from experiments.site.links import Linker
 from experiments.site.pages import Component, Site, anchor, severity
 from experiments.site.traps import traps
 from experiments.site.usage import shown, usage
@@ -18,6 +19,7 @@ from parity_tests.rule import FACTOR, FLOOR, Result
 from parity_tests.table.row import Layer, Optimizer, Pair, Refusal, Row
 from parity_tests.table.versions import CHANGES
 
+FOR_IMPLEMENTERS = {"Saves", "Numerics", "Cost", "Raises", "Init", "Torch", "State", "Memory", "Layout"}
 OF_PARAMETER = re.compile(r" (?:(?:normal|zeros) at gradient .*|late|scalar|never|normal|near zero)$")  # of optimizers
 
 
@@ -29,7 +31,9 @@ def write(site: Site, name: str) -> Component:
     results = [result for row in found.rows for result in check(row)]
     component = replace(found, results=results, seconds=perf_counter() - start)
     documents = [docstring.parse(title, text) for title, text in source_code.documents(name)]
-    calls = usage(component.rows)
+    taught = lesson.lesson(name)
+    passes = source_code.forward_and_backward(name)
+    calls = None if taught else usage(component.rows)
     site.render(
         "component.html",
         component.page,
@@ -38,7 +42,12 @@ def write(site: Site, name: str) -> Component:
         before=site.components[place - 1] if place else None,
         after=site.components[place + 1] if place + 1 < len(site.components) else None,
         documents=documents,
+        taught=[section for section in documents[0].sections if section.title not in FOR_IMPLEMENTERS],
+        built=[section for section in documents[0].sections if section.title in FOR_IMPLEMENTERS],
+        linked=Linker(site.components, name, "../"),
+        lesson=taught,
         usage=calls and [source_code.highlighted(side) for side in calls],
+        passes=passes and source_code.highlighted(passes),
         scratch_source=source_code.highlighted(source_code.scratch_source(name)),
         torch_source=source_code.highlighted(source_code.torch_source(name)),
         pictures=figures.draw(component),

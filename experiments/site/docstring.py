@@ -13,15 +13,18 @@ from experiments.site.equations import NotationError, mathml
 
 HEADING = re.compile(r"([A-Z][a-z]+(?:, [A-Z][a-z]+)*|All else) {2,}(?=\S)")
 GAP = re.compile(r" {2,}")
-CODE = re.compile(r"[\w.]*[A-Za-z]{3,}_\w{2,}(?:\(\))?|[\w.]+\(\)|(?:[A-Za-z]\w+\.)+[A-Za-z]\w+")
+CODE = re.compile(r"[\w.]*[A-Za-z]{3,}_\w{2,}(?:\(\))?|bias_[kv]\b|_[a-z]\w+|[\w.]+\(\)|(?:[A-Za-z]\w+\.)+[A-Za-z]\w+")
 OPERATOR = re.compile(r"[-+*/<>=≤≥·]|<=|>=|!=")
-STRONG = re.compile(r"[=_^²³½√Σ∂≤≥±∞·<>α-ωΦΔ\u0302]|(?:^|\W)(?:\w|tanh|exp|log)'$| [-+*/] ")
+STRONG = re.compile(r"[=_^²³½√Σ∂≤≥±∞·<>α-ωΦΔ\u0302]|sqrt\(|\b[UN]\(|(?:^|\W)(?:\w|tanh|exp|log)'$| [-+*/] ")
 NAMES = "exp|log|tanh|sqrt|max|min|sign|eps|lr|alpha|beta|gamma|dweight|dbias|grad"
 WEAK = re.compile(
-    rf"\d[\d.e-]*|-?[b-zB-HJ-Z]\d?|-?d[A-Za-z]\d?|[a-z]+\(.*|-?(?:{NAMES})|\|?-?\w\|?|\||\d/\S+|d\w?/d\w+"
+    rf"\d[\d.e-]*|-?[b-zB-HJ-Z]\d?|-?d[A-Za-z]\d?|[a-z]+\(.*|(?:Var|E|U|N)[(\[].*|-?(?:{NAMES})|\|?-?\w\|?|\||\d/\S+|d\w?/d\w+"
 )
+TUPLE = re.compile(r"\((?:(?:\.\.\.|\*?[A-Z]\d?|\d|\d?[A-Z](?:·[A-Z])?)(?:, |,?(?=\))))+\)")  # a shape
+FIRST_EQUALS = re.compile(r" ([-+*]?=) ")
 EMPTY = Markup()
 LETTER = re.compile(r"(?!do$|L\d)(?:[b-zB-HJ-Z]\d?|d[A-Za-z]\d?)")
+FACTORS = {"lr", "eps"}  # a name of code after one of these is the other factor of a product
 NOT_LEFT = {"None", "means", "d", "with", "as", "the", "for", "where", "each", "in", "a", "on", "by", "and", "through"}
 
 
@@ -123,9 +126,9 @@ def _equations(lines: Sequence[str]) -> Iterator[Equation]:
         pieces = _pieces(line)
         label = pieces.pop(0) if len(pieces) > 1 and pieces[0].endswith(":") else ""
         first, *beside = pieces
-        left, equals, right = first.partition(" = ")
+        equals = FIRST_EQUALS.search(first)
         if equals:
-            sides = formula(left), formula("= " + right)
+            sides = formula(first[: equals.start()]), formula(f"{equals.group(1)} {first[equals.end() :]}")
         elif len(line) - len(line.lstrip()) > margin:
             sides = Markup(), formula(first)
         else:
@@ -139,13 +142,13 @@ def _pieces(line: str) -> list[str]:
 
 
 def formula(source: str) -> Markup:
-    """MathML of one piece; words stay words, and unreadable text stays unchanged."""
+    """MathML of one piece; words stay words, and of text that is not all notation, what is."""
     if _is_prose(source):
         return prose(source)
     try:
         return mathml(source, display=True)
     except NotationError:
-        return Markup('<code class="raw">{}</code>').format(source)
+        return prose(source)
 
 
 def prose(text: str) -> Markup:
@@ -177,11 +180,11 @@ def _word(word: str) -> Markup:
     if code := CODE.match(word):
         return Markup("<code>{}</code>{}").format(code.group(), word[code.end() :])
     core, tail = _core(word)
-    return Markup("<var>{}</var>{}").format(core, tail) if LETTER.fullmatch(core) else escape(word)
+    return mathml(core) + escape(tail) if LETTER.fullmatch(core) else escape(word)
 
 
 def _typeset(source: str) -> Markup | None:
-    if not STRONG.search(source) or CODE.fullmatch(source):
+    if not (STRONG.search(source) or TUPLE.fullmatch(source)) or CODE.fullmatch(source):
         return None
     try:
         return mathml(source)
@@ -200,7 +203,8 @@ def _formula_end(words: Sequence[str], start: int) -> int:
             continue
         core, tail = _core(word)
         operator = OPERATOR.fullmatch(core) is not None
-        inside = depth > 0 or (after_operator and at > start and core[:1].isalpha())
+        product = end > start and words[at - 2].strip() in FACTORS and CODE.fullmatch(core) is not None
+        inside = depth > 0 or product or (after_operator and at > start and core[:1].isalpha())
         if word.startswith("`") or not (inside or operator or _is_mathematical(core)) or (operator and at == start):
             break
         depth += sum(core.count(c) for c in "([{") - sum(core.count(c) for c in ")]}")

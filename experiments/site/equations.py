@@ -20,20 +20,34 @@ TOKENS = re.compile(
     rf"""(?P<space>\s+)
     | (?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)
     | (?P<code>[A-Za-z]\w+(?:\.[A-Za-z]\w+)+
-        | [a-z]{{2,}}(?:_[a-z]{{3,}})+\b | [a-z]{{3,}}_(?:lr|fn)\b | [a-z]{{3,}}_\w+_\w+)
+        | [a-z]{{2,}}(?:_[a-z]{{3,}})+\b | [a-z]{{3,}}_(?:lr|fn|in)\b | bias_[kv]\b | [a-z]{{3,}}_\w+_\w+)
+    | (?P<unpacked>(?<=[(,\s])\*[A-Za-z]\w*(?=[,)]))
     | (?P<root>sqrt(?=\() | √)
     | (?P<sum>[ΣΠ])
     | (?P<word>[A-Za-z]+\d*(?:{HAT})? | [α-ωΑ-Ωϵϕ]\d*(?:{HAT})? | [½∞•])
     | (?P<raised>[²³¹⁴-⁹⁰⁻⁺ᵀ]+)
     | (?P<prime>'+)
-    | (?P<operator>\.\.\. | // | <= | >= | != | -> | .)""",
+    | (?P<operator>\.\.\. | // | [-+*]= | <= | >= | != | -> | .)""",
     re.VERBOSE,
 )
 INDEX = re.compile(r"[^\W_]+'*(?:[+-]\d+)?(?:,[^\W_]+'*(?:_[^\W_]+)?(?:[+-]\d+)?)*")
 LETTERS = re.compile(r"[bcdfghijklmnopqrstvyz]{2,4}")  # adjacent indices
 WORD = re.compile(r"<(?:mi|mtext)>(\w+)</")
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ", "0123456789−+T")
-TYPESET = {"-": "−", "*": "∗", "<=": "≤", ">=": "≥", "!=": "≠", "->": "→", "...": "…", "Σ": "∑", "Π": "∏"}
+TYPESET = {
+    "-": "−",
+    "*": "⊙",
+    "+=": "+=",
+    "-=": "−=",
+    "*=": "⊙=",
+    "<=": "≤",
+    ">=": "≥",
+    "!=": "≠",
+    "->": "→",
+    "...": "…",
+    "Σ": "∑",
+    "Π": "∏",
+}
 CLOSING = {"(": ")]", "[": "])", "{": "}"}
 ENGLISH = {"and", "for", "if", "in", "of", "or", "over", "where"}
 NO_FACTOR = ("<mo>", "<munder>", "<mfrac>", *(f"<mi>{word}</mi>" for word in sorted(ENGLISH)))
@@ -85,6 +99,13 @@ def _numerator(parts: list[str], spaced: bool) -> str:
     return _bare(taken[0]) if len(taken) == 1 else f"<mrow>{''.join(taken)}</mrow>"
 
 
+def _fraction(above: str, below: str) -> str:
+    """A derivative d f / dx has an upright d, as its dx has."""
+    if re.search(r"<mi>d\w", below):
+        above = above.replace("<mi>d</mi><mspace", '<mi mathvariant="normal">d</mi><mspace', 1)
+    return f"<mfrac>{above}{below}</mfrac>"
+
+
 def _operator(text: str) -> str:
     stretchy = ' stretchy="true"' if text in tuple("()[]{}⟨⟩") else ""
     return f"<mo{stretchy}>{escape(TYPESET.get(text, text))}</mo>"
@@ -115,7 +136,7 @@ class _Reader:
         self.at += len(text)
         return kind, text
 
-    def row(self, ended: Callable[[], bool]) -> str:
+    def row(self, ended: Callable[[], bool], grouped: bool = False) -> str:
         """Factors and operators, until `ended`. A fraction joins the two factors around its bar."""
         parts: list[str] = []
         after_operator, words = True, 0
@@ -123,11 +144,15 @@ class _Reader:
             kind, text = self.peek()
             if kind == "space":
                 self.take()
+            elif text == "/" and not after_operator and grouped and not self.source[self.at - 1].isspace():
+                self.take()  # in a shape or an argument: I/groups on one line
+                parts.append('<mo lspace="0" rspace="0">/</mo>')
+                after_operator = True
             elif text == "/" and not after_operator:
                 spaced = self.source[self.at - 1].isspace()
                 self.take()
                 self.skip_space()
-                parts.append(f"<mfrac>{_numerator(parts, spaced)}{self.denominator()}</mfrac>")
+                parts.append(_fraction(_numerator(parts, spaced), self.denominator()))
             elif kind == "operator" and not self.opens(after_operator):
                 self.take()
                 parts.append(_operator(text))
@@ -213,6 +238,8 @@ class _Reader:
             if numbered := re.fullmatch(r"([^\W\d_])(\d+)", text):
                 return f'<msub data-name="{text}"><mi>{numbered[1]}</mi><mn>{numbered[2]}</mn></msub>'
             return f"<mi>{text}</mi>"
+        if kind == "unpacked":
+            return f'<mrow><mo lspace="0" rspace="0">*</mo><mi>{text[1:]}</mi></mrow>'
         if kind == "sum":
             return f"<mo>{TYPESET[text]}</mo>"
         if kind == "root":
@@ -231,7 +258,8 @@ class _Reader:
                 raise NotationError(f"{opening!r} is not closed: {self.source!r}")
             return self.source[self.at] in closing and self.source[self.at : self.at + 2] != ">="
 
-        inner = self.row(closed)
+        several = opening == "(" and re.match(r"[^()]*(?:\([^()]*\)[^()]*)*,", self.source[self.at :]) is not None
+        inner = self.row(closed, grouped=several)
         return _group(opening, inner, self.take()[1])
 
     def index(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.site import speed
-from experiments.site.pages import Component, Site, severity
+from experiments.site.pages import Component, Site, percent, severity
 from experiments.site.speed import Speed
 from parity_tests.checks import streams as seeds
 from parity_tests.rule import FACTOR, FLOOR, Result
@@ -96,15 +96,6 @@ def share(component: Component) -> float:
 def shade(value: float) -> int:
     """The level of a share, 0 to LEVELS - 1."""
     return int(min(value * LEVELS, LEVELS - 1))
-
-
-def percent(value: float) -> str:
-    """A share of the limit, never rounded up to the limit nor down to it."""
-    if value == 0:
-        return "0"
-    if value > 1:
-        return f"{value:.3g} ×" if value < 1e6 else "beyond"
-    return "< 1 %" if value < 0.01 else f"{int(100 * value)} %"
 
 
 def breakable(name: str) -> Any:

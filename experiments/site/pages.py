@@ -101,7 +101,7 @@ def _templates() -> Any:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "duration": duration}
+    environment.filters |= {"number": number, "duration": duration, "percent": percent}
     environment.globals |= {"anchor": anchor, "severity": severity}
     return environment
 
@@ -109,6 +109,15 @@ def _templates() -> Any:
 def number(value: float) -> str:
     """Three significant digits."""
     return "∞" if value == float("inf") else "0" if value == 0 else f"{value:.3g}"
+
+
+def percent(value: float) -> str:
+    """A share of the limit, never rounded up to the limit nor down to it."""
+    if value == 0:
+        return "0"
+    if value > 1:
+        return f"{value:.3g} ×" if value < 1e6 else "beyond"
+    return "< 1 %" if value < 0.01 else f"{int(100 * value)} %"
 
 
 def duration(seconds: float) -> str:

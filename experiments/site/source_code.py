@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,9 @@ from parity_tests.engine import find
 
 SHOWN_OF_TORCH = ("__init__", "forward", "step", "get_lr", "update_parameters")
 UNCOLORED = re.compile(r'<span class="(?:n|p|o|w|bp|nb|nn|ne|vm|sx)">([^<]*)</span>')
+LESSON = ("forward", "forward_steps", "reduce", "elements", "function", "backward", "backward_steps", "slope", "step",
+          "update", "get_lr")  # fmt: skip
+SHARED = ("scratch.nn.module", "scratch.optim.optimizer", "builtins", "abc")
 LONGEST = 80  # lines of torch's source that are shown
 
 
@@ -31,19 +35,33 @@ def highlighted(code: str) -> Markup:
 
 
 def documents(name: str) -> Iterator[tuple[str, str]]:
-    """(title, docstring) of a component, then of the private classes and files of the package it refers to."""
+    """(title, docstring) of a component, then of the files of its package that it refers to."""
     thing = find(scratch, name)
     module = sys.modules[thing.__module__]
     own = inspect.getdoc(thing) or ""
     yield name, own
-    mentioned = [part for part in vars(module).values() if inspect.isclass(part) and part.__name__ in own]
-    for part in dict.fromkeys([*_bases(thing), *mentioned]):
-        text = part.__dict__.get("__doc__") if part.__name__.startswith("_") else None
-        if text and inspect.cleandoc(text) != own:
-            yield f"{part.__module__}.{part.__name__}", inspect.cleandoc(text)
     for part in vars(sys.modules[module.__name__.rpartition(".")[0]]).values():
         if isinstance(part, ModuleType) and f"{part.__name__.rpartition('.')[2]}.py" in own:
             yield part.__name__, inspect.cleandoc(part.__doc__ or "")
+
+
+def forward_and_backward(name: str) -> str:
+    """The methods of scratch that compute, each from the class that defines it; empty for what is no class."""
+    thing = find(scratch, name)
+    if not inspect.isclass(thing):
+        return ""
+    parts = []
+    for method in LESSON:
+        kind = next((one for one in inspect.getmro(thing) if method in vars(one)), None)
+        if kind is None or kind.__module__ in SHARED:
+            continue
+        tree, lines = _module(sys.modules[kind.__module__])
+        body = dict(_definitions(tree)).get(kind.__name__)
+        nodes = [node for node in getattr(body, "body", []) if getattr(node, "name", "") == method]
+        if nodes:
+            code = textwrap.dedent("\n".join(_without_docstrings(nodes[0], lines)))
+            parts.append(code if kind is thing else f"# inherited\n{code}")
+    return "\n\n".join(parts)
 
 
 def scratch_source(name: str) -> str:

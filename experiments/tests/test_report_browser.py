@@ -60,6 +60,41 @@ def test_several_words_and_families_are_searched(overview: Page) -> None:
     assert overview.errors() == []
 
 
+# What is wider than its box, and can neither be scrolled by the keyboard nor shows a shadow where it is cut off; the
+# circles of a strip may stand out by half their width.
+CUT_OFF = """(() => {
+  const found = [], wide = document.documentElement;
+  if (wide.scrollWidth > wide.clientWidth) found.push(`the page is ${wide.scrollWidth} wide`);
+  for (const box of document.querySelectorAll("main *")) {
+    const style = getComputedStyle(box);
+    if (box.closest("svg, math") || style.display === "inline" || !box.clientWidth) continue;
+    if (box.scrollWidth <= box.clientWidth + (style.position === "relative" ? 8 : 1)) continue;
+    const about = `${box.tagName}.${box.className} ${box.textContent.trim().slice(0, 40)}`;
+    if (style.overflowX === "visible") {
+      if (!box.closest(".scrolls, .scroll, pre")) found.push(`it sticks out: ${about}`);
+    } else if (!style.backgroundImage.includes("gradient") || box.tabIndex < 0) found.push(`it is cut off: ${about}`);
+  }
+  return found;
+})()"""
+
+
+@pytest.mark.parametrize(("width", "height"), [DESKTOP, PHONE])
+def test_nothing_is_cut_off_without_a_sign(chromium: Browser, small_report: Path, width: int, height: int) -> None:
+    page = chromium.open("about:blank", width, height, phone=width == PHONE[0])
+    found = {}
+    for path in sorted(small_report.rglob("*.html")):
+        page.go(path.as_uri())
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true; reach()")
+        if cut := page.evaluate(CUT_OFF):
+            found[path.name] = cut
+    assert found == {}
+    page.evaluate(
+        "document.querySelector('main').insertAdjacentHTML('beforeend', '<p id=cut>' + 'x'.repeat(999) + '</p>')"
+    )
+    page.evaluate("document.querySelector('#cut').style.overflowWrap = 'normal'")
+    assert page.evaluate(CUT_OFF) != []
+
+
 def test_keys_move(overview: Page) -> None:
     names = overview.evaluate(NAMES)
     overview.press("ArrowDown")

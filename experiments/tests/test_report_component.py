@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 import scratch
 import torch_impl
-from experiments.site import component, figures, source_code
+from experiments.lessons.small import small
+from experiments.site import component, docstring, figures, source_code
 from experiments.site.figures import elementwise
 from experiments.site.pages import Component, Site, anchor, components
 from experiments.site.traps import TRAPS, traps
@@ -65,6 +66,11 @@ def test_page_says_it_all(pages: Path, name: str) -> None:
     assert len(ids) == len(set(ids)), "an id occurs twice"
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
     assert {"derivation", "code", "errors", "options", "time"} <= set(ids)
+    assert ("example" in ids) == (small(name) is not None)
+    assert 'class="raw"' not in text, "a formula was not typeset"
+    order = [text.find(f'id="{part}"') for part in ("derivation", "traps", "example", "code", "figures", "errors")]
+    there = [place for place in order if place >= 0]
+    assert there == sorted(there), "what is for implementers is last, traps are high"
     assert not re.search(r'(?:src|href)="(?:https?:)?//', text), "nothing comes from the network"
     assert "http-equiv" not in text
 
@@ -95,11 +101,18 @@ def lacking(one: Component) -> list[str]:
     cases = [row for row in one.rows if isinstance(row, Pair)]
     file = find(scratch, one.name).__module__.replace(".", "/") + ".py"
     found = []
-    if not any(text for _, text in source_code.documents(one.name)):
+    texts = [docstring.parse(title, text) for title, text in source_code.documents(one.name)]
+    if not any(text.blocks or {part.title for part in text.sections} - component.FOR_IMPLEMENTERS for text in texts):
         found.append(f"a derivation: write the docstring of {one.name} in {file}")
     if cases and not any(isinstance(row, Layer) for row in cases) and one.family not in figures.BY_FAMILY:
         found.append(f"a figure: add the family {one.family!r} to BY_FAMILY in experiments/site/figures/__init__.py")
     return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_sends_the_reader_to_what_is_not_there(name: str) -> None:
+    for _, text in source_code.documents(name):
+        assert not re.search(r"\b_[A-Z]\w+|\bCorrelation\b", text.partition("\n>>> ")[0])
 
 
 def test_what_a_page_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ from parity_tests.engine import find
 NAMES = [one.name for one in components()]
 SIGNS = {
     "−": "-",
-    "∗": "*",
+    "⊙": "*",
+    "⊙=": "*=",
+    "−=": "-=",
     "≤": "<=",
     "≥": ">=",
     "≠": "!=",

@@ -61,7 +61,16 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 @plain_options
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
-    """Draw every value from U(a, b)."""
+    """Draw every value from U(a, b).
+
+        W ~ U(a, b)        E[W] = (a + b) / 2        Var(W) = (b - a)² / 12
+
+    Why       an output y_o = Σ_i W_oi x_i sums fan_in products. With E[W] = 0 and independent weights
+                  Var(y) = fan_in Var(W) E[x²]
+              so U(-c, c), whose variance is c² / 3, keeps the size of x through a layer for c = sqrt(3 / fan_in). The
+              default U(0, 1) has a mean: outputs grow by about fan_in / 2 in every layer.
+    Torch     torch.nn.init.uniform_, its draws to the bit.
+    """
     x = _array("uniform_", tensor)
     check_numbers("uniform_", a=a, b=b)
     random.uniform_(x, a, b, generator=generator)
@@ -70,7 +79,16 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | N
 
 @plain_options
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
-    """Draw every value from N(mean, std²)."""
+    """Draw every value from N(mean, std²).
+
+        W ~ N(mean, std²)        Var(W) = std²
+
+    Why       an output y_o = Σ_i W_oi x_i sums fan_in products. With mean 0 and independent weights
+                  Var(y) = fan_in std² E[x²]
+              so std = 1 / sqrt(fan_in) keeps the size of x through a linear layer. The default std = 1 multiplies the
+              variance by fan_in in every layer: 128^30 after 30 layers of 128 units.
+    Torch     torch.nn.init.normal_, its draws to the bit.
+    """
     x = _array("normal_", tensor)
     check_numbers("normal_", mean=mean, std=std)
     random.normal_(x, mean, std, generator=generator)
@@ -140,7 +158,16 @@ def _normal_cdf(x: float) -> float:
 
 @plain_options
 def constant_(tensor: T, val: float) -> T:
-    """Set every value to `val`."""
+    """Set every value to `val`.
+
+        W = val        Var(W) = 0
+
+    Why       equal weights stay equal: every unit of a layer computes the same output, y_o = val Σ_i x_i, and gets the
+              same gradient, dW_oi = dy_o x_i with equal dy_o, so no step ever tells the units apart. Var(W) = 0 breaks
+              no symmetry: constants are for biases and for scales, not for weights.
+    Torch     torch.nn.init.constant_.
+    Raises    RuntimeError if the dtype cannot hold val.
+    """
     x = _array("constant_", tensor)
     check_numbers("constant_", val=val)
     if x.dtype.kind == "f" and float(np.finfo(x.dtype).max) < abs(val) < math.inf:
@@ -151,21 +178,44 @@ def constant_(tensor: T, val: float) -> T:
 
 @plain_options
 def ones_(tensor: T) -> T:
-    """Set every value to 1."""
+    """Set every value to 1.
+
+        W = 1        Var(W) = 0
+
+    Why       as a scale, y = W * x, it passes on values and gradients unchanged: so normalization layers start. As the
+              matrix of a layer it makes all units equal, y_o = Σ_i x_i, and they stay equal, as with `constant_`.
+    Torch     torch.nn.init.ones_.
+    """
     _array("ones_", tensor).fill(1)
     return tensor
 
 
 @plain_options
 def zeros_(tensor: T) -> T:
-    """Set every value to 0."""
+    """Set every value to 0.
+
+        W = 0        Var(W) = 0
+
+    Why       as a bias it shifts nothing. As the matrix of a layer it gives y = 0 and dx = W^T dy = 0: nothing passes
+              forward, and no gradient reaches the layers before it. In the last layer of a residual branch that is
+              wanted: the branch starts as the identity, and its own dW = dy x^T is not 0.
+    Torch     torch.nn.init.zeros_.
+    """
     _array("zeros_", tensor).fill(0)
     return tensor
 
 
 @plain_options
 def eye_(tensor: T) -> T:
-    """The identity matrix, so that a Linear layer passes on as many of its inputs as it can."""
+    """The identity matrix, so that a Linear layer passes on as many of its inputs as it can.
+
+        W_oi = 1 if o = i, 0 otherwise        y_o = x_o for o < I, 0 otherwise
+
+    Why       Var(y) = Var(x) and dx = dy for a square matrix, at any depth: nothing shrinks or grows. There is no
+              symmetry to break either, since every unit has another input.
+    Torch     torch.nn.init.eye_.
+    Raises    ValueError for other than 2 dimensions.
+    """
     x = _matrix("eye_", tensor)
     x.fill(0)
     np.fill_diagonal(x, 1)
@@ -174,7 +224,15 @@ def eye_(tensor: T) -> T:
 
 @plain_options
 def dirac_(tensor: T, groups: int = 1) -> T:
-    """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on."""
+    """One 1 in the middle of filter d for input channel d of its group, so that a convolution passes channels on.
+
+        W_oik = 1 if o = i and k is the middle, 0 otherwise        y_o = x_o
+
+    Why       the identity matrix for convolutions: with padding that keeps the size, Var(y) = Var(x) and dx = dy at any
+              depth. With groups, o and i count within their group; filters beyond the input channels are 0.
+    Torch     torch.nn.init.dirac_.
+    Raises    ValueError for other than 3, 4 or 5 dimensions, or if groups does not divide the filters.
+    """
     x = _array("dirac_", tensor)
     check_numbers("dirac_", groups=groups)
     if x.ndim not in (3, 4, 5):
@@ -196,14 +254,39 @@ def dirac_(tensor: T, groups: int = 1) -> T:
 
 @plain_options
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
-    """U(-a, a) with a = gain √(6 / (fan_in + fan_out)): keeps the variance of both passes. Glorot, Bengio 2010."""
+    """Draw from U(-a, a), of a variance that is a compromise between the forward and the backward pass.
+
+        W ~ U(-a, a)        a = gain √(6 / (fan_in + fan_out))
+
+    Why       an output sums fan_in products, Var(y) = fan_in Var(W) E[x²]; a gradient of an input sums fan_out of them,
+              Var(dx) = fan_out Var(W) E[dy²]. One variance cannot be 1 / fan_in and 1 / fan_out at once, so it is the
+              inverse of their mean:
+                  Var(W) = 2 / (fan_in + fan_out)
+              gain makes up for what the activation between the layers takes away: see `calculate_gain`. The argument
+              takes the activation to be nearly linear at 0, as tanh is; for relu see `kaiming_normal_`.
+              U(-a, a) has variance a² / 3, which gives a.
+    Torch     torch.nn.init.xavier_uniform_, its draws to the bit.
+    Source    Glorot, Bengio 2010.
+    """
     bound = math.sqrt(3.0) * _xavier_std("xavier_uniform_", tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
 
 @plain_options
 def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
-    """N(0, std²) with std = gain √(2 / (fan_in + fan_out)). Glorot, Bengio 2010."""
+    """Draw from N(0, std²), of a variance that is a compromise between the forward and the backward pass.
+
+        W ~ N(0, std²)        std = gain √(2 / (fan_in + fan_out))
+
+    Why       an output sums fan_in products, Var(y) = fan_in Var(W) E[x²]; a gradient of an input sums fan_out of them,
+              Var(dx) = fan_out Var(W) E[dy²]. One variance cannot be 1 / fan_in and 1 / fan_out at once, so it is the
+              inverse of their mean:
+                  Var(W) = 2 / (fan_in + fan_out)
+              gain makes up for what the activation between the layers takes away: see `calculate_gain`. The argument
+              takes the activation to be nearly linear at 0, as tanh is; for relu see `kaiming_normal_`.
+    Torch     torch.nn.init.xavier_normal_, its draws to the bit.
+    Source    Glorot, Bengio 2010.
+    """
     return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain), generator)
 
 
@@ -215,10 +298,19 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> T:
-    """U(-bound, bound) with bound = gain √(3 / fan), for layers followed by a rectifier of negative slope `a`.
+    """Draw from U(-bound, bound), for layers followed by a rectifier of negative slope `a`.
 
-    mode "fan_in" keeps the variance of the forward pass, "fan_out" that of the backward pass. With a = √5 the bound
-    is 1/√fan_in, torch's default for Linear and convolutions. He et al. 2015, arXiv:1502.01852.
+        W ~ U(-bound, bound)        bound = gain √(3 / fan)
+
+    Why       Var(y) = fan_in Var(W) E[x²]. A rectifier before the layer sets half of a symmetric input to 0, so that
+              E[x²] = Var(y of the layer before) / 2, or (1 + a²) / 2 of it with negative slope a. The variance is kept
+              by Var(W) = gain² / fan_in with
+                  gain² = 2 / (1 + a²)
+              mode "fan_out" keeps the variance of the gradients instead, by the same argument for dx = W^T dy.
+              U(-bound, bound) has variance bound² / 3. With a = √5 the bound is 1 / √fan_in, torch's default for
+              Linear and convolutions.
+    Torch     torch.nn.init.kaiming_uniform_, its draws to the bit.
+    Source    He et al. 2015, arXiv:1502.01852.
     """
     if _warned_empty("kaiming_uniform_", tensor):
         return tensor
@@ -234,7 +326,18 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> T:
-    """N(0, std²) with std = gain / √fan; options as in `kaiming_uniform_`. He et al. 2015, arXiv:1502.01852."""
+    """Draw from N(0, std²), for layers followed by a rectifier of negative slope `a`.
+
+        W ~ N(0, std²)        std = gain / √fan
+
+    Why       Var(y) = fan_in Var(W) E[x²]. A rectifier before the layer sets half of a symmetric input to 0, so that
+              E[x²] = Var(y of the layer before) / 2, or (1 + a²) / 2 of it with negative slope a. The variance is kept
+              by Var(W) = gain² / fan_in with
+                  gain² = 2 / (1 + a²)
+              mode "fan_out" keeps the variance of the gradients instead, by the same argument for dx = W^T dy.
+    Torch     torch.nn.init.kaiming_normal_, its draws to the bit.
+    Source    He et al. 2015, arXiv:1502.01852.
+    """
     if _warned_empty("kaiming_normal_", tensor):
         return tensor
     return normal_(tensor, 0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), generator)

@@ -1,48 +1,66 @@
-"""Everything else: the inputs, the outputs of both engines, and the gradients, as pictures."""
+"""Everything else: the numbers of the worked example as tiles: what is given, outputs, gradients."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from experiments.lessons.example import Example, example
+from experiments.lessons.trace import decimal
 from experiments.site.figures.drawing import Picture, new, picture, styled
-from experiments.site.figures.first_row import cases, has_forward, quietly, titled
+from experiments.site.figures.first_row import quietly
 from experiments.site.figures.images import show_plane
 from experiments.site.pages import Component
-from parity_tests.checks.sides import ScratchSide, TorchSide, generator
-from parity_tests.checks.sides import draw as drawn
-from parity_tests.nests import leaves
 from parity_tests.rule import distance
 
-SHOWN = 6
+COLUMNS, SHOWN = 4, 12
+WRITTEN = 32  # numbers of an array that are written into its tiles
 
 
 @styled
 def draw(component: Component) -> list[Picture]:
-    row = next((row for row in cases(component) if has_forward(row)), None)
-    if row is None:
-        return []
-    given, call = drawn((row.inputs, row.call), generator(row, 0, 0), np.dtype(np.float32))
     with quietly():
-        ours, theirs = ScratchSide(row, "float32").run(given, call), TorchSide(row, "float32").run(given, call)
-    inputs = [(f"input {i}" if i else "input", x) for i, x in enumerate(leaves(given)) if isinstance(x, np.ndarray)]
-    results = [(name, ours[name]) for name in ours if not name.startswith("buffer")]
-    panels = [(name, np.asarray(x)) for name, x in [*inputs, *results] if np.asarray(x).dtype.kind in "fiub"][:SHOWN]
-    figure = new(9, 2.4 * math.ceil(len(panels) / 3) + 0.3)
-    grid = figure.subplots(math.ceil(len(panels) / 3), 3, squeeze=False)
+        found = example(component.name)
+    if found is None:
+        return []
+    results = {name: found.scratch[name] for name in found.scratch}
+    panels = [*(found.inputs | found.parameters | found.cotangents | results).items()]
+    panels = [(name, array) for name, array in panels if array.dtype.kind in "fiub" and array.size][:SHOWN]
+    rows = math.ceil(len(panels) / COLUMNS)
+    figure = new(9, 1.75 * rows + 0.2)
+    grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    for axes, (name, values) in zip(grid.flat, panels, strict=False):
-        shown = show_plane(axes, np.asarray(_plane(values), np.float64))
-        axes.set_title(f"{name} {list(values.shape)}", fontsize=9)
-        figure.colorbar(shown, ax=axes)
-    worst = max((distance(ours[name], theirs[name]) for name, _ in results), default=0.0)
+    for axes, (name, array) in zip(grid.flat, panels, strict=False):
+        axes.set_title(f"{name} {list(array.shape)}", fontsize=9)
+        _tiles(axes, _plane(array))
+    worst = max((distance(found.scratch[name], found.torch[name]) for name in found.torch), default=0.0)
     caption = (
-        f"The inputs of {titled(row)}, the outputs of scratch, and the gradients for random "
-        f"cotangents. Torch's arrays look the same: the largest difference is {worst:.2g} ulp."
+        f"The numbers of the worked example of {component.name}: what is given, the outputs, and the gradients. "
+        f"Torch's are the same, at most {worst:.2g} ulp apart.{_cells(found)}"
     )
-    return [picture(figure, f"{component.name}: arrays", caption, component.name)]
+    return [picture(figure, f"{component.name}: the worked example", caption, component.name)]
+
+
+def _tiles(axes: Any, plane: np.ndarray) -> None:
+    """A shade for each number, and the number on it where there is room."""
+    plane = np.asarray(plane, np.float64)
+    bound = float(np.abs(plane[np.isfinite(plane)]).max(initial=1e-30))
+    show_plane(axes, plane, symmetric=True)
+    if plane.size <= WRITTEN and plane.shape[1] <= 8:
+        for (i, j), value in np.ndenumerate(plane):
+            color = "black" if value > 0.1 * bound else "white"
+            axes.text(j, i, decimal(round(value, 3)), ha="center", va="center", fontsize=8, color=color)
+
+
+def _cells(found: Example) -> str:
+    """One element of each product, spelled out."""
+    spelled = [step for step in [*found.forward, *found.backward] if step.cell and step.values]
+    names = {"returned": "dx", "self.weight.grad": "dweight"}
+    texts = [f"{names.get(step.values[0][0], step.values[0][0])}[0, 0] begins as {step.cell}" for step in spelled[:3]]
+    return f" Spelled out: {'; '.join(texts)}." if texts else ""
 
 
 def _plane(values: np.ndarray) -> np.ndarray:

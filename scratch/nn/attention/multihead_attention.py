@@ -24,11 +24,11 @@ from scratch.random import Generator
 class MultiheadAttention(Module):
     """Project queries, keys and values, let H heads attend, each on its slice of E / H features, and project back.
 
-        q = query Wq^T + bq        k = key Wk^T + bk        v = value Wv^T + bv
-        y = concat_h(softmax(q_h k_h^T / sqrt(E / H) + mask) v_h) Wo^T + bo
+        q = query W_q^T + b_q        k = key W_k^T + b_k        v = value W_v^T + b_v
+        p_h = softmax(q_h k_h^T / sqrt(E / H) + mask)        o = concat_h(p_h v_h)        y = o W_o^T + b_o
 
     Shapes    query (L, N, E), key (S, N, kdim), value (S, N, vdim), y (L, N, E); (N, L, E) and so on with batch_first;
-              no N without a batch. in_proj_weight (3E, E) holds Wq, Wk, Wv; with other kdim or vdim there are
+              no N without a batch. in_proj_weight (3E, E) holds W_q, W_k, W_v; with other kdim or vdim there are
               q_proj_weight (E, E), k_proj_weight (E, kdim), v_proj_weight (E, vdim). in_proj_bias (3E,).
     Masks     True = blocked, the opposite of scaled_dot_product_attention; floats are added. key_padding_mask (N, S);
               attn_mask (L, S) or (N·H, L, S). is_causal is a hint that needs attn_mask; with it, no weights and no
@@ -41,16 +41,26 @@ class MultiheadAttention(Module):
               out; add_bias_kv appends a learned key and value, add_zero_attn a key and value of zeros; kdim and vdim,
               the widths of key and value; batch_first; dtype of the parameters, float32 or float64; generator draws
               their initial values (None: the global one).
-    Backward  each projection as in Linear, the heads as in ScaledDotProductAttention. bias_k and bias_v, one more key
-              and value for everyone, collect the sums of their gradients over the batch.
-    Saves     query, key, value, what attention saves, and its output before Wo.
+    Backward  backwards through the same four steps, s_h being the scores before softmax:
+                  do = dy W_o              dW_o = dy^T o          db_o = Σ dy
+                  dv_h = p_h^T do_h        dp_h = do_h v_h^T
+                  ds_h = p_h * (dp_h - Σ_s p_h * dp_h)
+                  dq_h = ds_h k_h / sqrt(E / H)        dk_h = ds_h^T q_h / sqrt(E / H)
+                  dquery = dq W_q          dW_q = dq^T query      db_q = Σ dq
+                  dkey = dk W_k            dW_k = dk^T key        db_k = Σ dk
+                  dvalue = dv W_v          dW_v = dv^T value      db_v = Σ dv
+              Each projection is one of Linear, each head a ScaledDotProductAttention. `bias_k` and `bias_v`, one more
+              key and value for everyone, collect the sums of their gradients over the batch.
+    Why       heads share nothing but the input, so each has its own softmax and its own slice of W_o; a row of p_h sums
+              to 1, which takes the mean, weighted by p_h, off dp_h.
+    Saves     query, key, value, what attention saves, and its output before W_o.
     Numerics  y lies in memory as (L, N, E) even with batch_first, as torch's does: a dropout after it draws its mask in
               the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros
               without, as in torch; NaN also where torch takes its fast path: self-attention of a batch in eval mode
               inside no_grad(), batch_first, an even number of heads, with in_proj_bias and without bias_k and
               add_zero_attn, masks boolean. On that path is_causal is ignored. See set_fastpath_enabled.
-    Init      Wo and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier uniform;
-              bias_k, bias_v Xavier normal: torch's draws to the bit.
+    Init      W_o and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier
+              uniform; `bias_k`, `bias_v` Xavier normal: torch's draws to the bit.
     Torch     torch.nn.MultiheadAttention.
     Raises    AssertionError for dimensions that do not fit (torch's class), RuntimeError for masks of a wrong shape.
     Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.

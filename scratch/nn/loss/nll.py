@@ -116,6 +116,10 @@ class NLLLoss(LabelLoss):
 class NLLLoss2d(NLLLoss):
     """torch's former name of NLLLoss for images; NLLLoss takes any number of dimensions.
 
+        loss = -Σ w_t x_t / Σ w_t        over the pixels, t the label of each
+
+    Shapes    x (N, C, H, W), log-probabilities; target (N, H, W), labels 0 to C - 1.
+    Backward  dx_t = -w_t / Σ w_t dl at the label t of each pixel, 0 elsewhere; the derivation is that of NLLLoss.
     Options   weight, a factor for each class; ignore_index, a class that does not count; reduction, "mean", "sum" or
               "none".
     """

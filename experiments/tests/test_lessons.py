@@ -1,0 +1,85 @@
+"""Worked examples: both engines agree on every number, the programs beside them run and give the same, steps add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratch
+from experiments.lessons.example import Example, example, run
+from experiments.lessons.small import names, small
+from experiments.lessons.snippet import _variable, scratch_program, torch_program
+from experiments.lessons.trace import decimal, spelled_sum
+from experiments.site.figures.first_row import quietly
+from experiments.site.lesson import numbers
+
+NAMES = list(names())
+SHORT = 64  # numbers of an input or a parameter of an example
+
+
+def found(name: str) -> Example:
+    with quietly():
+        one = example(name)
+    assert one is not None
+    return one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_engines_agree_and_their_programs_run(name: str) -> None:
+    one = found(name)
+    assert set(one.scratch) == set(one.torch)
+    assert one.forward
+    assert all(array.size <= SHORT for array in [*one.inputs.values(), *one.parameters.values()])
+    for program, numbers_of in ((scratch_program(one), one.scratch), (torch_program(one), one.torch)):
+        space: dict[str, Any] = {}
+        with quietly():
+            exec(program, space)
+        for what, expected in numbers_of.items():
+            got = space[what] if what in space else space.get(_variable(what[1:]))
+            if got is None:  # torch gives no gradient where the output has none
+                assert not np.any(expected), what
+                continue
+            got = np.asarray(got.detach() if hasattr(got, "detach") else got)
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14, err_msg=what)
+    for what, ours in one.scratch.items():
+        np.testing.assert_allclose(ours, one.torch[what], rtol=1e-9, atol=1e-12, err_msg=what)
+
+
+def test_nearly_every_layer_shows_the_steps_of_its_backward() -> None:
+    without = [name for name in NAMES if not found(name).backward]
+    assert without == []
+
+
+def test_a_wrong_backward_is_seen() -> None:
+    class Wrong(scratch.nn.LayerNorm):
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            return super().backward(dy) * 1.01
+
+    row = small("nn.LayerNorm")
+    assert row is not None
+    one = run(row, Wrong)
+    assert one.largest > 1e-3
+    assert found("nn.LayerNorm").largest < 1e-12
+
+
+def test_the_steps_of_linear_are_the_code_with_its_numbers() -> None:
+    one = found("nn.Linear")
+    first = one.forward[0]
+    x, weight = one.inputs["x"], one.parameters["weight"]
+    assert first.code == "y = times_transposed(x, self.weight.data)"
+    np.testing.assert_array_equal(first.values[0][1], x @ weight.T)
+    assert first.cell == spelled_sum(x[0], weight[0])
+    assert first.cell.endswith(f"= {decimal(x[0] @ weight[0])}")
+    (of_weight,) = (step for step in one.backward if "accumulate_product" in step.code)
+    np.testing.assert_allclose(of_weight.values[0][1], one.cotangents["dy"].T @ x)
+    assert one.backward[-1].values[0][0] == "returned"
+
+
+def test_numbers_are_laid_out_in_rows_and_blocks() -> None:
+    assert numbers(np.array([[1.0, -0.25], [10.0, 2.0]])) == " 1  −0.25\n10      2"
+    assert numbers(np.zeros((2, 1, 2))) == "0  0\n\n0  0"
+    assert numbers(np.float64(0.1)) == "0.1"
+    assert numbers(np.ones(100)).endswith("…")
+    assert spelled_sum(np.array([1.0, -2.0]), np.array([0.5, 3.0])) == "1 · 0.5 + (−2) · 3 = −5.5"
