@@ -83,8 +83,12 @@ def clip_grad_norm_(
 def clip_grads_with_norm_(
     parameters: Parameter | Iterable[Parameter], max_norm: float, total_norm: np.floating | float
 ) -> None:
-    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), for a norm that was already computed.
+    """Scale all gradients by one factor, for a norm that was already computed.
 
+        g' = g min(1, max_norm / (total_norm + 1e-6))
+
+    Why       one factor for all gradients keeps their direction and bounds the length of the step; a norm of 0 divides
+              nothing by 0, thanks to 1e-6.
     Torch     torch.nn.utils.clip_grads_with_norm_.
     """
     _scale(_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
@@ -94,6 +98,10 @@ def clip_grads_with_norm_(
 def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
     """Clip every element of the gradients to [-clip_value, clip_value]. NaN stays NaN.
 
+        g' = max(-clip_value, min(g, clip_value))
+
+    Why       no element can move its weight by more than lr clip_value, but the direction of the gradient changes,
+              which `clip_grad_norm_` keeps.
     Torch     torch.nn.utils.clip_grad_value_.
     """
     bound = float(clip_value)
