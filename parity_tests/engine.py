@@ -118,6 +118,21 @@ class Engine:
     def no_grad(self) -> AbstractContextManager[Any]:
         return self.lib.no_grad()
 
+    @contextmanager
+    def fast_path(self, enabled: bool) -> Iterator[None]:
+        """Whether attention in eval mode without gradients takes torch's fast path."""
+        before = self.attention.get_fastpath_enabled()
+        self.attention.set_fastpath_enabled(enabled)
+        try:
+            yield
+        finally:
+            self.attention.set_fastpath_enabled(before)
+
+    @property
+    def attention(self) -> Any:
+        """The namespace of the option that turns the fast path off."""
+        raise NotImplementedError
+
 
 class Scratch(Engine):
     """NumPy, with its own backward."""
@@ -141,6 +156,10 @@ class Scratch(Engine):
 
     def holds(self, value: Any) -> bool:
         return isinstance(value, np.ndarray)
+
+    @property
+    def attention(self) -> Any:
+        return scratch.nn.attention
 
 
 class TorchRandom:
@@ -190,6 +209,10 @@ class Torch(Engine):
 
     def holds(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor)
+
+    @property
+    def attention(self) -> Any:
+        return torch.backends.mha
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from experiments.site.traps import traps
 from experiments.site.usage import shown, usage
 from parity_tests.checks import check
 from parity_tests.rule import FACTOR, FLOOR, Result
-from parity_tests.table.row import Layer, Optimizer, Pair, Refusal, Row
+from parity_tests.table.row import Inference, Layer, Optimizer, Pair, Refusal, Row
 from parity_tests.table.versions import CHANGES
 
 FOR_IMPLEMENTERS = {"Saves", "Numerics", "Cost", "Raises", "Init", "Torch", "State", "Memory", "Layout"}
@@ -99,7 +99,13 @@ def lines(component: Component) -> Iterator[Line]:
 def configuration(row: Row) -> str:
     """The arguments of a row and the shapes of its inputs."""
     arguments = [*map(shown, row.args), *(f"{key}={shown(value)}" for key, value in row.kwargs.items())]
-    call = row.call if isinstance(row, Layer | Refusal) else row.second_group if isinstance(row, Optimizer) else {}
+    call = (
+        row.call
+        if isinstance(row, Layer | Inference | Refusal)
+        else row.second_group
+        if isinstance(row, Optimizer)
+        else {}
+    )
     given = [f"{key}={shown(value)}" for key, value in call.items()]
     return ", ".join(arguments) + (f"; {', '.join(given)}" if given else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from parity_tests.table.recipe import Recipe
-from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Row, Scheduler
+from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Program, Row, Scheduler
 
 
 class Usage(NamedTuple):
@@ -14,9 +14,9 @@ class Usage(NamedTuple):
 
 
 def usage(rows: list[Row]) -> Usage | None:
-    """Both sides' lines; None for a component that has only rows of bad input."""
+    """Both sides' lines; None for a component that has only rows of bad input, or programs of its own."""
     row = next((row for row in rows if isinstance(row, Pair)), None)
-    if row is None:
+    if row is None or isinstance(row, Program):
         return None
     if isinstance(row, Initialiser):
         return _both("{}.manual_seed(0)\n{}." + _call(row, "w"))

@@ -11,15 +11,28 @@ from typing import Any
 
 from parity_tests.checks.averaging import check_averaging
 from parity_tests.checks.clipping import check_clipping
+from parity_tests.checks.inference import check_inference
 from parity_tests.checks.initialiser import check_initialiser
 from parity_tests.checks.layer import DTYPES, check_layer
 from parity_tests.checks.optimizer import check_optimizer
+from parity_tests.checks.program import check_program
 from parity_tests.checks.refusal import check_refusal
 from parity_tests.checks.release import check_release
 from parity_tests.checks.scheduler import check_scheduler
 from parity_tests.engine import REFERENCE, SCRATCH, Engine, Torch
 from parity_tests.rule import Result, exactly
-from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Refusal, Row, Scheduler
+from parity_tests.table.row import (
+    Averaging,
+    Clipping,
+    Inference,
+    Initialiser,
+    Layer,
+    Optimizer,
+    Program,
+    Refusal,
+    Row,
+    Scheduler,
+)
 from parity_tests.table.versions import in_force
 
 __all__ = ["CHECKS", "DTYPES", "check"]
@@ -27,11 +40,13 @@ __all__ = ["CHECKS", "DTYPES", "check"]
 # kind of row -> its check, of the row in these precisions, our engine and the reference engine
 CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Engine, Torch], list[Result]]] = {
     Layer: check_layer,
+    Inference: check_inference,
     Optimizer: check_optimizer,
     Scheduler: check_scheduler,
     Initialiser: check_initialiser,
     Clipping: check_clipping,
     Averaging: check_averaging,
+    Program: check_program,
     Refusal: check_refusal,
 }
 

@@ -1,6 +1,7 @@
-"""Check averaged weights: every parameter and buffer of the averaged copy, after every update.
+"""Check averaged weights: every parameter and buffer of the averaged copy after every update, and which is refused.
 
-The model is a small network with batch normalization, whose parameters move by fixed random numbers. `kwargs` names the
+The model is a small network with batch normalization, whose parameters move by fixed random numbers; its counter of
+batches is a buffer of integers. `kwargs` names the
 averaging function: {"avg_fn": ("get_ema_avg_fn", 0.9)}.
 """
 
@@ -14,8 +15,6 @@ from parity_tests.checks.sides import Numbers, generator
 from parity_tests.engine import Engine
 from parity_tests.rule import DRAWS, Ledger, Result, exactly
 from parity_tests.table.row import Averaging
-
-UPDATES = 7
 
 
 def check_averaging(row: Averaging, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
@@ -45,9 +44,12 @@ def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:
     kwargs = {name: _function(engine, value) for name, value in row.kwargs.items()}
     averaged = engine.find("optim.swa_utils.AveragedModel")(model, **kwargs)
     numbers: Numbers = {}
-    for update in range(UPDATES):
+    for update in range(row.updates):
         set_values(engine, model, row, number, update)
-        averaged.update_parameters(model)
+        try:
+            averaged.update_parameters(model)
+        except RuntimeError:
+            return numbers | {"refused at update": np.array(update + 1)}
         numbers |= {f"{name} after {update + 1}": value for name, value in _arrays(engine, averaged).items()}
     return numbers
 

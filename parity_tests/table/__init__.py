@@ -16,6 +16,7 @@ from parity_tests.table import (
     clip,
     container,
     conv,
+    data,
     distance,
     dropout,
     flatten,
@@ -35,6 +36,7 @@ from parity_tests.table import (
     sparse,
     swa_utils,
     transformer,
+    utils,
     vision,
 )
 from parity_tests.table.row import Row
@@ -61,9 +63,11 @@ FAMILIES: dict[str, Sequence[Row]] = {
     "container": container.ROWS,
     "init": init.ROWS,
     "clip": clip.ROWS,
+    "utils": utils.ROWS,
     "optim": optim.ROWS,
     "lr_scheduler": lr_scheduler.ROWS,
     "swa_utils": swa_utils.ROWS,
+    "data": data.ROWS,
 }
 
 TABLE: list[Row] = [row for rows in FAMILIES.values() for row in rows]

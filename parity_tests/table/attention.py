@@ -1,9 +1,11 @@
 """Rows: attention. Every query may attend to some key, unless the case says otherwise."""
 
+from typing import Any
+
 import numpy as np
 
 from parity_tests.table.recipe import Recipe, given, integers, normal
-from parity_tests.table.row import Layer, Refusal, Row
+from parity_tests.table.row import Inference, Layer, Refusal, Row
 
 L, S, N, E, H = 5, 7, 3, 6, 2
 
@@ -34,7 +36,37 @@ HEADS = (normal(N, H, L, E), normal(N, H, S, E), normal(N, H, S, 11))
 MHA = (normal(L, N, E), normal(S, N, E), normal(S, N, E))
 FIRST = (normal(N, L, E), normal(N, S, E), normal(N, S, E))
 SDPA = "nn.ScaledDotProductAttention"
-FULLY_MASKED = given([[True] * S if i == 2 else [False] * S for i in range(L)])
+
+
+def fully_masked(length: int) -> Recipe:
+    """(L, length): the third query may attend to nothing."""
+    return given([[i == 2] * length for i in range(L)])
+
+
+FULLY_MASKED = fully_masked(S)
+
+# self-attention of one array, as torch's fast path wants it; the third sequence is wholly padded
+SAME = (normal(N, L, E),) * 3
+BATCH_FIRST = {"batch_first": True}
+AT_THE_END = given(np.arange(L) >= np.array([[L], [2], [0]]))
+ANYWHERE = given(np.arange(L) % 2 == np.array([[0], [1], [0]]))
+NO_WEIGHTS = {"need_weights": False}
+PADDED = {"key_padding_mask": AT_THE_END, **NO_WEIGHTS}
+
+
+def floats(mask: Recipe, blocked: float) -> Recipe:
+    """A mask of booleans as numbers to add: `blocked` where it is True."""
+    return Recipe(lambda rng: np.where(mask.draw(rng), blocked, 0.0), differentiable=False)
+
+
+def without_gradients(name: str, args: Any, inputs: Any, options: Any, cases: dict[str, Any]) -> list[Row]:
+    """Rows of eval mode without gradients: every case on torch's fast path, and with the path turned off."""
+    return [
+        Inference(name, args, inputs, f"no gradients, {case}{'' if fast else ', path off'}", options, call, fast)
+        for case, call in cases.items()
+        for fast in (True, False)
+    ]
+
 
 FUSED = {"nonfinite": "torch's fused kernel on the CPU loses NaN and infinity where a softmax keeps them"}
 
@@ -103,6 +135,35 @@ ROWS: list[Row] = [
         MHA,
         "a row fully masked, no weights",
         call={"attn_mask": FULLY_MASKED, "need_weights": False},
+    ),
+    *without_gradients(
+        "nn.MultiheadAttention",
+        (E, H),
+        SAME,
+        BATCH_FIRST,
+        {
+            "weights": {},
+            "weights of each head": {"average_attn_weights": False},
+            "no weights": NO_WEIGHTS,
+            "padding": {"key_padding_mask": AT_THE_END},
+            "padding, no weights": PADDED,
+            "padding anywhere, no weights": {"key_padding_mask": ANYWHERE, **NO_WEIGHTS},
+            "padding in floats, no weights": {"key_padding_mask": floats(AT_THE_END, -np.inf), **NO_WEIGHTS},
+            "a row fully masked, no weights": {"attn_mask": fully_masked(L), **NO_WEIGHTS},
+            "both masks, no weights": {"attn_mask": causal(L), "key_padding_mask": AT_THE_END, **NO_WEIGHTS},
+            "causal hint, no weights": {"attn_mask": causal(L), "is_causal": True, **NO_WEIGHTS},
+        },
+    ),
+    *(
+        Inference("nn.MultiheadAttention", args, inputs, f"no gradients, {case}", options, PADDED)
+        for case, args, inputs, options in (
+            ("time first", (E, H), (normal(L, N, E),) * 3, {}),
+            ("three arrays", (E, H), tuple(normal(N, L, E) for _ in range(3)), BATCH_FIRST),
+            ("odd heads", (E, 3), SAME, BATCH_FIRST),
+            ("no bias", (E, H), SAME, {"bias": False, **BATCH_FIRST}),
+            ("bias_kv", (E, H), SAME, {"add_bias_kv": True, **BATCH_FIRST}),
+            ("zero attention", (E, H), SAME, {"add_zero_attn": True, **BATCH_FIRST}),
+        )
     ),
     Refusal("nn.MultiheadAttention", (E, 4), (), "heads that do not divide"),
     Refusal("nn.MultiheadAttention", (0, 1), (), "no features"),

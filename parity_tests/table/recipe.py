@@ -18,7 +18,12 @@ class Recipe:
 
     def __call__(self, rng: np.random.Generator, dtype: Any) -> np.ndarray:
         values = np.asarray(self.draw(rng))
-        return values.astype(np.float32).astype(dtype) if values.dtype.kind == "f" else values
+        return single(values).astype(dtype) if values.dtype.kind == "f" else values
+
+
+def single(values: np.ndarray) -> np.ndarray:
+    """Numbers that both precisions hold."""
+    return values.astype(np.float32)
 
 
 def normal(*shape: int, loc: float = 0.0, scale: float = 1.0) -> Recipe:

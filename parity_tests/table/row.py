@@ -12,10 +12,16 @@ All kinds have
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from parity_tests.table.recipe import Recipe
+
+if TYPE_CHECKING:
+    from parity_tests.engine import Engine
 
 Nest = Any  # a recipe, a value, or tuples, lists and dicts of them
 
@@ -53,6 +59,25 @@ class Layer(Pair):
     call: dict[str, Any] = field(default_factory=dict)
     smooth: bool = True
     noise_per_dtype: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inference(Pair):
+    """A layer in eval mode without gradients, where torch may take another path: the forward alone.
+
+    inputs     the inputs of forward; a recipe that occurs several times is one array, as in self-attention
+    call       keyword arguments of forward
+    fast_path  False with torch's option that turns its fast path for attention off, and scratch's
+    """
+
+    name: str
+    args: tuple[Any, ...] = ()
+    inputs: tuple[Nest, ...] = ()
+    case: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] = field(default_factory=dict)
+    fast_path: bool = True
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,12 +134,32 @@ class Clipping(Pair):
 
 @dataclass(frozen=True)
 class Averaging(Pair):
-    """A running average of a network's weights; an averaging function is written as (name, *arguments)."""
+    """A running average of a network's weights; an averaging function is written as (name, *arguments).
+
+    updates   how many updates are made; the one that torch refuses is the last
+    """
 
     name: str
     case: str = ""
     kwargs: dict[str, Any] = field(default_factory=dict)
+    updates: int = 7
     args: tuple[Any, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Program(Pair):
+    """A function, or a class that is not a layer, used in a few lines that run on both engines.
+
+    run   takes an engine, the precision and a NumPy generator, and returns everything that came out, as a nest of
+          arrays and plain values
+    """
+
+    name: str
+    run: Callable[[Engine, str, np.random.Generator], Nest]
+    case: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
 

@@ -5,9 +5,19 @@ from typing import Any
 from parity_tests.table.row import Averaging, Row, Scheduler
 
 
-def row(case: str = "", **kwargs: Any) -> Averaging:
-    return Averaging("optim.swa_utils.AveragedModel", kwargs=kwargs, case=case)
+def row(case: str = "", updates: int = 7, **kwargs: Any) -> Averaging:
+    return Averaging("optim.swa_utils.AveragedModel", case, kwargs, updates)
 
+
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "the mean": {},
+    "SWA": {"avg_fn": ("get_swa_avg_fn",)},
+    "EMA": {"avg_fn": ("get_ema_avg_fn", 0.9)},
+    "slow EMA": {"avg_fn": ("get_ema_avg_fn",)},
+    "SWA of lists": {"multi_avg_fn": ("get_swa_multi_avg_fn",)},
+    "EMA of lists": {"multi_avg_fn": ("get_ema_multi_avg_fn", 0.9)},
+    "slow EMA of lists": {"multi_avg_fn": ("get_ema_multi_avg_fn",)},
+}
 
 ROWS: list[Row] = [
     row(),
@@ -20,6 +30,11 @@ ROWS: list[Row] = [
     row("EMA of lists", multi_avg_fn=("get_ema_multi_avg_fn", 0.9)),
     row("EMA of lists, buffers too", multi_avg_fn=("get_ema_multi_avg_fn", 0.9), use_buffers=True),
     row("EMA of lists, fast", multi_avg_fn=("get_ema_multi_avg_fn", 0.3), use_buffers=True),
+    *(
+        row(f"{name}, 40 updates{', buffers too' if buffers else ''}", 40, use_buffers=buffers, **function)
+        for name, function in FUNCTIONS.items()
+        for buffers in (False, True)
+    ),
     Averaging("optim.swa_utils.update_bn"),
     Scheduler("optim.swa_utils.SWALR", kwargs={"swa_lr": 0.05}),
     Scheduler("optim.swa_utils.SWALR", "linear", {"swa_lr": [0.05, 0.2], "anneal_strategy": "linear"}),

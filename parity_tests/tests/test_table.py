@@ -42,6 +42,11 @@ def components(package, prefix):
     ]
 
 
+def own_of(module, value):
+    """Whether a public function or class is defined in this file."""
+    return getattr(value, "__module__", "") == module.__name__ and not value.__name__.startswith("_")
+
+
 INFRASTRUCTURE = {
     "nn.Module",
     "nn.Parameter",
@@ -61,9 +66,18 @@ COMPONENTS = [
     for name in components(package, prefix)
     if name not in INFRASTRUCTURE
 ]
+FUNCTIONS = [
+    *components(scratch.nn.utils, "nn.utils"),
+    *(
+        f"nn.utils.rnn.{name}"
+        for name, value in vars(scratch.nn.utils.rnn).items()
+        if own_of(scratch.nn.utils.rnn, value)
+    ),
+    *(name for name in components(scratch.data, "data") if name not in ("data.Dataset", "data.Sampler")),
+]
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@pytest.mark.parametrize("name", COMPONENTS + FUNCTIONS)
 def test_every_component_has_a_row(name):
     assert any(isinstance(row, Pair) and row.name == name for row in TABLE) or name in NO_ROW, (
         f"{name} has no row: add one to the file of its family in parity_tests/table, "
@@ -200,6 +214,7 @@ def test_inputs_go_by_torchs_names():
 def test_both_tables_of_contents_list_the_same_names_in_the_same_order():
     assert scratch.nn.__all__ == torch_impl.nn.__all__
     assert scratch.optim.__all__ == torch_impl.optim.__all__
+    assert scratch.data.__all__ == torch_impl.data.__all__
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,17 @@ from typing import Any
 import torch
 from safetensors.numpy import save
 
-from parity_tests.table.row import Averaging, Clipping, Initialiser, Layer, Optimizer, Pair, Scheduler
+from parity_tests.table.row import (
+    Averaging,
+    Clipping,
+    Inference,
+    Initialiser,
+    Layer,
+    Optimizer,
+    Pair,
+    Program,
+    Scheduler,
+)
 from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_bytes, write_json
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
@@ -29,12 +39,17 @@ KINDS: dict[type[Any], Callable[[Any], Vector]] = {
     Clipping: clip_vector,
     Averaging: averaging_vector,
 }
+NOT_PORTABLE: dict[type[Any], str] = {
+    Initialiser: "an initialiser turns a seed into bits: there are no numbers to start from",
+    Inference: "about a path that torch takes without gradients",
+    Program: "a program of a few lines: there is no single call to answer",
+}
 
 
 def vector_of(row: Pair) -> Vector:
     """The vector of one row, whatever its kind."""
-    if isinstance(row, Initialiser):
-        raise NotPortable("an initialiser turns a seed into bits: there are no numbers to start from")
+    if type(row) in NOT_PORTABLE:
+        raise NotPortable(NOT_PORTABLE[type(row)])
     with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.site.figures.drawing import ENGINE_STYLES, Picture, new, picture, styled
 from experiments.site.figures.first_row import cases
 from experiments.site.pages import Component
-from parity_tests.checks.averaging import UPDATES, run
+from parity_tests.checks.averaging import run
 from parity_tests.engine import SCRATCH, TORCH
 from parity_tests.rule import distance
 from parity_tests.table.row import Averaging
@@ -29,7 +29,7 @@ def draw(component: Component) -> list[Picture]:
         for engine, style in ENGINE_STYLES.items():
             axes.plot(_lines(sides[engine], names), label=engine, **style)
         apart = max([apart, *(distance(sides["scratch"][name], sides["torch"][name]) for name in names)])
-        xlabel, ylabel = ("update", "weight") if len(names) > 2 * UPDATES else ("number", "statistic")
+        xlabel, ylabel = ("update", "weight") if len(names) > 2 * row.updates else ("number", "statistic")
         axes.set(title=row.case or "default", xlabel=xlabel, ylabel=ylabel)
     handles, labels = grid[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
