@@ -5,6 +5,7 @@ import pytest
 
 import scratch
 from parity_tests.checks import check
+from parity_tests.rule import Ledger
 from parity_tests.table import TABLE, select
 from parity_tests.table.row import Averaging, Inference, Program
 
@@ -56,6 +57,15 @@ def test_a_bug_without_gradients_is_caught(kind, case):
     (row,) = select(f"nn.{kind.__base__.__name__}[no gradients, {case}]")
     assert all(result.ok for result in check(row))
     assert not all(result.ok for result in check(row, component=kind))
+
+
+def test_a_limit_that_everything_keeps_is_no_limit():
+    """Torch's float32 has a NaN where its float64 has none: its error, and with it the limit, is infinite."""
+    ledger = Ledger("row", "float32")
+    one = np.ones(3, np.float32)
+    ledger.record("output", one, np.full(3, np.nan, np.float32), one.astype(np.float64))
+    (result,) = ledger.results()
+    assert (result.error, result.ok) == (0, False)
 
 
 # --- averages ---------------------------------------------------------------------------------------------------------
