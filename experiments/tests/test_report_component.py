@@ -103,7 +103,8 @@ def lacking(one: Component) -> list[str]:
     file = find(scratch, one.name).__module__.replace(".", "/") + ".py"
     found = []
     texts = [docstring.parse(title, text) for title, text in source_code.documents(one.name)]
-    if not any(text.blocks or {part.title for part in text.sections} - component.FOR_IMPLEMENTERS for text in texts):
+    derived = any(text.blocks or {part.title for part in text.sections} - component.FOR_IMPLEMENTERS for text in texts)
+    if not (derived if cases else any(text.summary for text in texts)):
         found.append(f"a derivation: write the docstring of {one.name} in {file}")
     if cases and not any(isinstance(row, Layer) for row in cases) and one.family not in figures.BY_FAMILY:
         found.append(f"a figure: add the family {one.family!r} to BY_FAMILY in experiments/site/figures/__init__.py")
