@@ -55,7 +55,8 @@ class Case:
     target: Any
     report: Report
     seed: int
-    twin: Side | None = None
+    made: Side | None = None  # the float64 twin, whether or not it can be run
+    training: bool = True  # the mode that is being compared
     snapshots: dict[int, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,17 +67,26 @@ class Case:
         self.bar = tqdm(desc="compare", unit=" runs", leave=False, disable=not (self.large and sys.stderr.isatty()))
         self.output_names: list[str] = []
         self.copied = False
+        self.without_twin: set[bool] = set()  # modes in which the twin is no truth
         self.draws = False  # whether the right draws random numbers in this mode
         self.other_draws: dict[Key, Any] = {}  # calls of a dropout in which the left draws other random numbers
 
     @property
+    def twin(self) -> Side | None:
+        """The right in float64, or in float32 if it is float64 itself; None where it gives no truth in this mode."""
+        return None if self.training in self.without_twin else self.made
+
+    def drop_twin(self) -> None:
+        """In this mode it cannot be run, or draws other random numbers; in the other mode it may be right."""
+        self.without_twin.add(self.training)
+
+    @property
     def sides(self) -> list[Side]:
-        return [side for side in (self.left, self.right, self.twin) if side is not None]
+        return [side for side in (self.left, self.right, self.made) if side is not None]
 
     def make_twin(self) -> None:
-        """The right side in float64, or in float32 if it is float64 itself; None where that cannot be."""
         with suppress(Exception):
-            self.twin = self.right.double(np.float32 if self.fine else np.float64)
+            self.made = self.right.double(np.float32 if self.fine else np.float64)
 
     def remember(self) -> None:
         self.snapshots = {id(side): side.snapshot() for side in self.sides}

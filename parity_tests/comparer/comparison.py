@@ -93,6 +93,7 @@ def compare(
         if _pair(case, parameters == "seed"):
             compare_modes(case, mode)
             if steps and not any(m.phase == "failure" for m in report.measurements):
+                case.training = True
                 compare_steps(case, optimizer, steps)
     case.bar.close()
     report.seconds = time.perf_counter() - began

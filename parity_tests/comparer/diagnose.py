@@ -108,7 +108,7 @@ def _overflow(e: Evidence, what: str, tape: Tape | None) -> Cause | None:
         if node.name in ("softmax", "log_softmax", "logsumexp", "softplus", "logsigmoid", "cross_entropy", "exp",
                          "binary_cross_entropy_with_logits", "sigmoid", "softmin", "cosh", "sinh"):  # fmt: skip
             x = tape.base[next(node.inputs())]
-            if bool((x.abs() > OVERFLOWS).any()):
+            if bool((x[x.isfinite()].abs() > OVERFLOWS).any()):  # infinite scores are a mask's
                 text = f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm"
                 return Cause("overflow", text)
     return None

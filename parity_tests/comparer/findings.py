@@ -11,6 +11,8 @@ import numpy as np
 
 from parity_tests.rule import ulp
 
+AT_KINKS = " at kinks and ties"
+
 
 class CompareError(Exception):
     """The two cannot be compared, and why."""
@@ -54,7 +56,7 @@ class Measurement:
 
     where: str  # dotted name of the layer, "loss", a parameter, ...
     kind: str  # class of the layer
-    phase: str  # pairing, structure, init, forward, backward, buffer, kink, step
+    phase: str  # pairing, structure, init, forward, backward, buffer, state, kink, step
     what: str  # "output", "grad weight", ...
     error: float
     limit: float
@@ -67,6 +69,11 @@ class Measurement:
     @property
     def ok(self) -> bool:
         return self.error <= self.limit
+
+    @property
+    def at_kinks(self) -> bool:
+        """Whether it was measured on numbers other than those that the whole was given."""
+        return self.what.endswith(AT_KINKS)
 
     @property
     def place(self) -> str:

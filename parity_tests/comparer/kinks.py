@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from parity_tests.comparer import judge
-from parity_tests.comparer.findings import Cause, Element, Measurement
+from parity_tests.comparer.findings import AT_KINKS, Cause, Element, Measurement
 from parity_tests.comparer.jumps import (
     CONVENTIONS,
     GRID,
@@ -128,7 +128,7 @@ def _measured(jumps: LayerJumps, what: str, draw: int, element: Element) -> Meas
     unit = max(jumps.usual(what), abs(element.right))
     element.ulp = abs(element.left - element.right) / ulp(np.array([unit]), jumps.rough[what].dtype)
     phase = "backward" if what.startswith("grad ") else "output"
-    m = Measurement(name, trial.kind(name), phase, f"{what} at kinks and ties", max(element.ulp, 2 * LIMIT), LIMIT,
+    m = Measurement(name, trial.kind(name), phase, f"{what}{AT_KINKS}", max(element.ulp, 2 * LIMIT), LIMIT,
                     trial.mode, first=element)  # fmt: skip
     args, kwargs, dys = jumps.given(draw)
     x = floats((args, kwargs))[0]

@@ -13,7 +13,7 @@ import numpy as np
 
 from parity_tests.comparer import judge
 from parity_tests.comparer.between import place_of_code
-from parity_tests.comparer.findings import Cause, Element, Measurement
+from parity_tests.comparer.findings import AT_KINKS, Cause, Element, Measurement
 from parity_tests.comparer.jumps import (
     CONVENTIONS,
     JUMP,
@@ -157,7 +157,7 @@ def _measured(jumps: CodeJumps, place: Any, draw: int, element: Element) -> Meas
         where = place_of_code(trial, key, what)
     unit = ulp(np.array([max(jumps.usual(place), abs(element.right))]), np.float64 if trial.case.fine else np.float32)
     element.ulp = abs(element.left - element.right) / unit
-    m = Measurement(where, trial.kind(where), "kink", f"{name} at kinks and ties", max(element.ulp, 2 * LIMIT), LIMIT,
+    m = Measurement(where, trial.kind(where), "kink", f"{name}{AT_KINKS}", max(element.ulp, 2 * LIMIT), LIMIT,
                     trial.mode, first=element)  # fmt: skip
     m.note = "only at exact zeros, integers or equal values; on what the code was given they agree"
     backward = place.startswith("grad input") if isinstance(place, str) else place[1] == "cotangent"

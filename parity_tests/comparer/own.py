@@ -14,7 +14,7 @@ from parity_tests.comparer.dropout import same_but_for_draws
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
 from parity_tests.comparer.kinks import at_kinks
-from parity_tests.comparer.side import Side
+from parity_tests.comparer.side import Side, generators
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.trial import Trial, raise_to
 from parity_tests.comparer.values import Numbers, cast, is_float, moved
@@ -27,6 +27,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
     dys = call.cotangents() if case.backward and (call.dys or not call.dxs) else None
     given = call.args, call.kwargs, dys
     rough = _ask(trial, case.right, name, given, seed)
+    drawn = generators(case.right.engine)
     found: list[Measurement] = []
     try:
         ours = case.pairing.translate(_ask(trial, case.left, name, given, seed), name)
@@ -39,6 +40,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
         except Exception:
             return found, []
     ours = judge.in_order(ours, rough)
+    as_many = generators(case.left.engine) == drawn
     raised = bool(found)
     for draws in (1, DRAWS):  # U only grows: within the limit of one draw means within that of all
         truth, u = _truth(trial, call, given, rough, seed, draws)
@@ -56,6 +58,9 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
     if all(m.ok for m in found):
         found += (kinks := at_kinks(trial, call, seed, rough))
         trial.lines[call.key].ok &= all(m.ok for m in kinks)
+    if all(m.ok for m in found) and not as_many and call.key not in case.other_draws:
+        note = "it draws more or fewer random numbers on the left"
+        found.append(Measurement(name, trial.kind(name), "state", "random state", math.inf, 0.0, trial.mode, note))
     apart = [m for m in found if not m.ok and m.what in ours]
     if apart:
         names, limits = [m.what for m in apart], {m.what: m.limit for m in found}

@@ -84,9 +84,8 @@ class Report(Findings):
             forward = f"{number(layer.forward)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
             accumulated = "" if "→" in layer.name else number(layer.accumulated)
-            lines.append(
-                f"  {name:<{width}} {forward:>18} {backward:>18} {accumulated:>12}   {'ok' if layer.ok else 'DIVERGES'}"
-            )
+            says = "ok" if layer.ok else "differs" if self.ok else "DIVERGES"
+            lines.append(f"  {name:<{width}} {forward:>18} {backward:>18} {accumulated:>12}   {says}")
         return lines
 
     # --- files --------------------------------------------------------------------------------------------------------

@@ -39,8 +39,9 @@ def compare_modes(case: Case, mode: str) -> None:
     for training in modes:
         run = _run(case, training, runs[-1] if runs else None)
         if run is None:
-            report.reason = "the right does not give the same twice from one seed"
-            break
+            where = " in training mode" if len(modes) > 1 and training else ""
+            report.reason = f"the right does not give the same twice from one seed{where}"
+            continue
         runs.append(run)
     if case.large and not any(run.apart for run in runs):
         for run in runs:
@@ -54,6 +55,7 @@ def compare_modes(case: Case, mode: str) -> None:
 
 def _run(case: Case, training: bool, before: Run | None) -> Run | None:
     """The end decides. None if the right does not repeat itself."""
+    case.training = training
     try:
         if not repeats(case, training):
             return None
@@ -73,9 +75,11 @@ def _run(case: Case, training: bool, before: Run | None) -> Run | None:
 
 
 def _failed(case: Case, run: Run) -> bool:
-    """Where a difference lies, and whether the left fails there. An error in the code between layers counts against the
-    left only if the end is off.
+    """Where a difference lies, and whether the left fails there. What the layers give counts only if the end is apart.
+
+    Kinks and ties count by themselves: what is asked there is not what the end was given.
     """
+    case.training = run.training
     report, training, end, apart = case.report, run.training, run.end, run.apart
     if run.same and not apart:
         report.note("in eval mode the right computes as in training mode: its layers were not looked at again")
@@ -91,8 +95,7 @@ def _failed(case: Case, run: Run) -> bool:
     case.other_draws.clear()
     failed = any(m.phase == "failure" for m in found)
     others = {m.where for m in found if m.other_shape}  # layers that have the same name by chance
-    own = ("output", "backward", "buffer", "kink")
-    counted = [m for m in found if apart or m.ok or (m.phase in own and m.where not in others)]
+    counted = [m for m in found if apart or m.ok or (m.at_kinks and m.where not in others)]
     for m in found:
         if m not in counted:
             report.note(f"inside, {m}: it makes no difference at the end")

@@ -91,7 +91,7 @@ def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: 
             case.report.note(
                 f"the right's float64 twin cannot be run ({told(error)}): the right's float32 draws alone judge"
             )
-            case.twin = None
+            case.drop_twin()
             return None
         bound = NOISE if case.draws else OTHER_FUNCTION
         if _another_function(*((exact, rough) if case.fine else (rough, exact)), bound):
@@ -99,7 +99,8 @@ def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: 
                 "the right's float64 twin draws other random numbers or takes other branches: the right's float32 "
                 "draws alone judge"
             )
-            case.twin = None if case.draws else case.twin
+            if case.draws:
+                case.drop_twin()
             return None
         for what in list(exact):
             take(what, exact.pop(what))

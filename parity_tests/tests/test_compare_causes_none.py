@@ -1,5 +1,7 @@
 """Differences that no known convention explains: a place without a cause is better than a wrong cause."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -31,6 +33,10 @@ def attention(h, **options):
     return F.scaled_dot_product_attention(h, h, h, **options)
 
 
+def weights(h, seen, hidden):
+    return torch.softmax((h @ h.mT).masked_fill(~seen, hidden), -1)
+
+
 def clamped(s, x):
     var = x.var(-1, unbiased=False, keepdim=True)
     return (x - x.mean(-1, keepdim=True)) / var.clamp(min=0.7).sqrt() * s.weight + s.bias
@@ -54,6 +60,10 @@ UNEXPLAINED = [
     between("alibi", lambda h: attention(h, attn_mask=-0.1 * FAR), attention),
     between("sorted", lambda h: h.sort(-1)[0], lambda h: h * 1),
     between("trimmed", lambda h: h[:, 1:].mean(1), lambda h: h.mean(1)),
+    between("all-nan", lambda h: weights(h, WINDOW, math.nan) @ h, lambda h: weights(h, WINDOW, -math.inf) @ h),
+    between("nan-where-hidden", lambda h: weights(h, WINDOW, -math.inf) @ h * torch.where(WINDOW.all(-1), 1, math.nan),
+            lambda h: weights(h, WINDOW, -math.inf) @ h),
+    between("one-nan", lambda h: h * torch.where(torch.arange(8) == 2, math.nan, 1), lambda h: h * 1),
     network("residual-0.9", "", lambda s, x: s.b(x + 0.9 * s.a(x)), lambda s, x: s.b(x + s.a(x)), X, PARTS),
 ]  # fmt: skip
 

@@ -103,6 +103,15 @@ def cancelling(s, x):
     return (x - mean) / (var.clamp(min=0) + s.eps).sqrt() * s.weight + s.bias
 
 
+def masked_scores(hidden):
+    def forward(s, x):
+        h = s.a(x)
+        seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+        return torch.softmax((h @ h.mT).masked_fill(~seen, hidden), -1) @ h
+
+    return forward
+
+
 def opaque(make):
     """A network of which nothing but its output is seen: its layers have no names that the other side knows."""
 
@@ -150,6 +159,8 @@ PLANTS = [
             {"g": T.GRU(8, 4, bidirectional=True), "c": T.Linear(8, 3)}),
     network("parts-of-state", "part-order", lambda s, x: s.c(torch.tanh(s.a(x).chunk(2, -1)[1])),
             lambda s, x: s.c(torch.tanh(s.a(x).chunk(2, -1)[0])), X, {"a": T.Linear(8, 6), "c": T.Linear(3, 3)}),
+    network("hidden-by-plus-inf", "mask-value", masked_scores(math.inf), masked_scores(-math.inf), X,
+            {"a": T.Linear(8, 8)}),
     layer("weight-as-in-out", "transposed-weight", LINEAR, lambda s, x: x @ s.weight + s.bias, X),
     layer("weight-scaled", "scaled-weight", LINEAR, lambda s, x: F.linear(x, s.weight / math.sqrt(8), s.bias), X),
     layer("weight-memory", "transposed-weight", T.Linear(8, 5), lambda s, x: x @ s.weight.reshape(8, 5) + s.bias, X),

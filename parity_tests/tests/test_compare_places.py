@@ -186,6 +186,19 @@ def test_a_random_number_more_is_found_where_the_next_call_begins_with_another_s
     assert report.first_divergence.what == "random state at the end of blocks.0"
 
 
+class TwoDraws(nn.Dropout):
+    def forward(self, x):
+        y = super().forward(x)
+        torch.rand(1)
+        return y
+
+
+def test_a_layer_that_draws_more_itself():
+    report = compare(*(seeded(lambda k=k: nn.Sequential(nn.Linear(6, 6), k(0.5), nn.Linear(6, 6), nn.Dropout(0.5)))
+                       for k in (TwoDraws, nn.Dropout)), normal(3, 6))  # fmt: skip
+    assert (report.first_divergence.where, report.first_divergence.what) == ("1", "random state")
+
+
 def test_random_numbers_that_nothing_depends_on_are_a_note():
     class Last(Noisy):
         def forward(self, x):
@@ -281,3 +294,96 @@ def test_the_gradient_of_a_parameter_that_code_uses_belongs_to_the_layer_that_ho
     left, right = (seeded(lambda c=c: nn.Sequential(nn.Linear(6, 6), Scaled(c))) for c in (half_gradient, same))
     first = compare(left, right, normal(3, 6)).first_divergence
     assert (first.where, first.what) == ("1", "grad 1.gamma")
+
+
+# --- what is inside never overrules the end ---------------------------------------------------------------------------
+
+
+class OtherWeights(nn.MultiheadAttention):
+    """Gives other weights, which the model does not use."""
+
+    def forward(self, *args, **options):
+        y, weights = super().forward(*args, **options)
+        return y, weights * 2
+
+
+class NoBias(nn.Linear):
+    """Without its bias, which the norm after it takes away."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight)
+
+
+class Attends(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.attention = kind(6, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(x, x, x)[0]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "x"),
+    [
+        (lambda: Attends(OtherWeights), lambda: Attends(nn.MultiheadAttention), normal(2, 3, 6)),
+        (lambda: nn.Sequential(NoBias(6, 6), nn.LayerNorm(6)), lambda: nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6)),
+         normal(3, 6)),
+    ],
+    ids=["a result that nothing uses", "a shift that is lost"],
+)  # fmt: skip
+def test_a_layer_that_differs_is_a_note_if_the_end_agrees(left, right, x):
+    left, right = seeded(left), seeded(right)
+    if isinstance(right, nn.Sequential):
+        with torch.no_grad():
+            right[0].bias.fill_(0.25)  # the same shift for all features
+        right[0].bias.requires_grad_(False)
+    report = compare(left, right, x)
+    assert report.ok, str(report)
+    assert any(note.startswith("inside, ") and "no difference at the end" in note for note in report.notes)
+    assert "   differs" in str(report)
+    assert "DIVERGES" not in str(report)
+
+
+# --- the truth of each mode -------------------------------------------------------------------------------------------
+
+
+class Single(nn.Module):
+    """In training it computes in float32 alone, or gives something else each time."""
+
+    def __init__(self, how="", factor=1.0):
+        super().__init__()
+        self.fc, self.how, self.factor = nn.Linear(6, 6), how, factor
+
+    def forward(self, x):
+        y = self.fc(x)
+        if self.training and self.how == "single":
+            assert x.dtype == torch.float32
+        if self.training and self.how == "noise":
+            y = y + NOISE.normal()
+        if self.training and self.how == "draws":
+            y = y + torch.randn(3, 6)  # of 16 numbers or more, float64 draws others
+        return (y * 100).sin() if self.training else (y * 100).sin() * self.factor
+
+
+NOISE = np.random.default_rng()
+
+
+@pytest.mark.parametrize("how", ["single", "draws"])
+def test_a_twin_that_cannot_be_run_in_training_is_the_truth_in_eval_mode(how):
+    x = normal(3, 6)
+    report = compare(seeded(Single, how), seeded(Single, how), x)
+    assert report.ok, str(report)
+    assert any("float64 twin" in note for note in report.notes)
+    alone = compare(seeded(Single), seeded(Single), x, mode="eval")
+    limits = [{m.what: m.limit for m in r.measurements if m.phase == "end" and m.mode == "eval"}
+              for r in (report, alone)]  # fmt: skip
+    assert limits[0] == limits[1]
+
+
+def test_eval_mode_is_compared_where_training_cannot_be():
+    report = compare(seeded(Single, "noise"), seeded(Single, "noise"), normal(3, 6))
+    assert not report.comparable
+    assert "in training mode" in report.reason
+    report = compare(seeded(Single, "noise", 1.5), seeded(Single, "noise"), normal(3, 6))
+    assert report.first_divergence.mode == "eval"

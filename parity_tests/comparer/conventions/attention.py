@@ -326,7 +326,7 @@ def softmaxes(o: Options) -> Iterator[Deviation]:
 
 def _diagonal(o: Options) -> Tensor:
     y = torch.softmax(o.input, o.dim).detach()
-    return y + y * (1 - y) * (o.input - o.input.detach())
+    return y + y * (1 - y) * torch.where(o.input.isfinite(), o.input - o.input.detach(), 0.0)
 
 
 def _off_by_one(o: Options) -> Tensor:

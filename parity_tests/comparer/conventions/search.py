@@ -23,6 +23,7 @@ WORK = 4e8  # elements computed before the search for one convention ends, and h
 ENOUGH = 0.3  # of the limit: a candidate that explains every number and leaves at most this ends the search
 FALL = 3.0  # the least factor by which the difference must fall
 AS_GOOD = 0.05  # a candidate that leaves at most this share of the limit is as good as the best
+NAN = {"masked-rows", "mask-polarity", "mask-value", "causal-diagonal", "causal-mask", "softmax-axis", "kink"}
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,25 @@ class Question:
         self.ahead_names = [w for w in self.ahead_names if w in kept]
         return self
 
-    def error(self, what: str, number: np.ndarray) -> float:
-        """The distance of the left's number in units of its limit."""
+    def error(self, what: str, number: np.ndarray, name: str = "") -> float:
+        """The distance of the left's number in units of its limit; of a number as the convention `name` makes it.
+
+        Where the left differs by NaN alone, NaN says little: it explains them only where a convention is known for it.
+        """
+        ours = self.ours[what]
         with np.errstate(all="ignore"):
-            distance = apart(self.ours[what], number)
+            distance = apart(ours, number)
+        if name and np.isfinite(distance) and self._nan_alone(what):
+            known = bool(NAN.intersection(name.split(" + "))) and not np.isnan(ours).all()
+            distance = distance if known else np.inf
         return distance / self.limits[what] if distance else 0.0
+
+    def _nan_alone(self, what: str) -> bool:
+        ours, theirs = self.ours[what], self.known[what]
+        if ours.dtype.kind != "f" or ours.shape != theirs.shape or not (np.isnan(ours) & ~np.isnan(theirs)).any():
+            return False
+        same = ~np.isnan(ours)
+        return not same.any() or apart(ours[same], theirs[same]) <= self.limits[what]
 
 
 @dataclass
@@ -172,10 +187,12 @@ def _tried(every: Iterable[Candidate], question: Question, work: float, first: I
         try:
             values = question.tape.play(candidate.changes())
             numbers = question.ahead(values)
-            own = Found(candidate, {w: question.error(w, n) for w, n in numbers.items() if w in question.errors})
+            errors = {w: question.error(w, n, candidate.name) for w, n in numbers.items() if w in question.errors}
+            own = Found(candidate, errors)
             worth = own.explains(first, question) if first else _worth(own, question)
             if worth and candidate.gradients:
-                own.left |= {w: question.error(w, n) for w, n in question.back(values).items() if w in question.errors}
+                back = question.back(values)
+                own.left |= {w: question.error(w, n, candidate.name) for w, n in back.items() if w in question.errors}
         except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError):
             continue  # these inputs do not admit it
         if not candidate.gradients:  # of the forward pass alone

@@ -48,6 +48,7 @@ def fillings(o: Options) -> Iterator[Deviation]:
         yield Deviation("masked-rows", text, {"instead": _uniform_rows})
     if isinstance(o.value, int | float) and o.value < -100:
         yield Deviation("mask-value", "with 0, not -inf, for the scores that the mask hides", {"value": 0.0})
+        yield Deviation("mask-value", "with +inf, not -inf, for the scores that the mask hides", {"value": math.inf})
 
 
 def _uniform_rows(o: Options) -> Tensor:
