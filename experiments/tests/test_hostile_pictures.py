@@ -13,11 +13,9 @@ import pytest
 from PIL import Image
 
 from experiments.tests.memory import at_most
-from experiments.training.config import Config
 from experiments.training.data import DataError
-from experiments.training.predict import prepare
+from experiments.training.picture import read_gray
 
-CONFIG = Config()
 LITTLE = 30_000_000  # bytes
 
 
@@ -62,7 +60,7 @@ def test_a_hostile_picture(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments, **options: started.append(arguments))
     (tmp_path / "x.png").write_bytes(content)
     with at_most(LITTLE), pytest.raises(DataError, match=rf"picture: .*x.png {message}") as caught:
-        prepare(tmp_path / "x.png", (8, 8), CONFIG)
+        read_gray(tmp_path / "x.png")
     assert str(caught.value).isprintable()
     assert started == []
 
@@ -71,4 +69,4 @@ def test_a_hostile_picture(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_picture_is_a_plain_file(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "x.png")
     with pytest.raises(DataError, match="cannot be read as one: it is a"):
-        prepare(tmp_path / "x.png", (8, 8), CONFIG)
+        read_gray(tmp_path / "x.png")

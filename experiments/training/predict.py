@@ -11,7 +11,7 @@ import torch
 from experiments.training.checkpoints import TrainingError, read
 from experiments.training.config import Config
 from experiments.training.driven import Driven, DrivenScratch, DrivenTorch
-from experiments.training.picture import ink_in, placed, read_gray
+from experiments.training.picture import prepare, read_gray
 from torch_impl.files import printable
 
 SHAPES = ((8, 8), (28, 28))  # of the digits and of MNIST
@@ -20,7 +20,7 @@ UNSURE = 0.5  # a smaller probability of the likeliest digit is no answer
 
 @dataclass
 class Prediction:
-    """The digit, the probability of each, the network's input, with values as in training, and what makes it doubtful."""
+    """The digit, the probability of each, the network's input with values as in training, what makes it doubtful."""
 
     digit: int
     probabilities: np.ndarray
@@ -39,14 +39,13 @@ def predict(checkpoint: str | Path, picture: str | Path) -> Prediction:
     """
     gray = read_gray(picture)
     engine, network, config, shape = load_network(checkpoint)
-    ink, doubts = ink_in(gray, str(picture))
-    image, doubts_of_size = placed(ink, shape, config)
+    image, doubts = prepare(gray, shape, config, str(picture))
     with torch.no_grad():
         logits = network(torch.from_numpy(image[None]))[0]
     probabilities = logits.softmax(0).numpy()
     if probabilities.max() < UNSURE:
-        doubts_of_size.append("no digit is likelier than all others together.")
-    return Prediction(int(probabilities.argmax()), probabilities, image, engine.name, doubts + doubts_of_size)
+        doubts.append("no digit is likelier than all others together.")
+    return Prediction(int(probabilities.argmax()), probabilities, image, engine.name, doubts)
 
 
 def load_network(checkpoint: str | Path) -> tuple[Driven, torch.nn.Module, Config, tuple[int, int]]:

@@ -66,9 +66,12 @@ def compiled_line(record: dict[str, Any], dropout: bool) -> str:
 
 
 def show_prediction(answer: Prediction) -> None:
-    """The digit, and the probability of each."""
+    """The digit, the probability of each, and what makes the answer doubtful."""
     out = console()
-    out.print(f"It is a {answer.digit}, says the network trained by {answer.engine}.")
+    article = "an" if answer.digit == 8 else "a"
+    out.print(f"It is {article} {answer.digit}, says the network trained by {answer.engine}.")
+    for doubt in answer.doubts:
+        out.print(f"Doubtful: {doubt}")
     likely = table("", "digit", "probability", "")
     for digit in np.argsort(-answer.probabilities):
         p = float(answer.probabilities[digit])
