@@ -58,7 +58,7 @@ class ArraySide(Side):
         return self.frozen
 
     def can_backward(self) -> bool:
-        return hasattr(self.model, "backward")
+        return hasattr(self.model, "backward") and (self.loss is None or hasattr(self.loss, "backward"))
 
     def snapshot(self) -> Any:
         fixed = {id(slot.value()) for slot in self.slots.values() if not slot.buffer}
@@ -111,7 +111,8 @@ class ArraySide(Side):
 
     def _whole(self, probe: Probe | None, given: Given) -> Any:
         """The model's output. A model that is called without a forward reports the whole to the probe."""
-        if probe is None or hasattr(self.model, "forward"):
+        watched = hasattr(self.model, "forward") and hasattr(self.model, "__dict__")
+        if probe is None or watched:
             return call(self.model, *given.args, **given.kwargs)
         probe.enter((ROOT, 0))
         probe.stand_in((ROOT, 0), given.args, given.kwargs)

@@ -105,6 +105,8 @@ def given_of(inputs: Any) -> Given:
     if isinstance(inputs, Given):
         return inputs
     if isinstance(inputs, dict):
+        if not all(isinstance(name, str) for name in inputs):
+            raise CompareError(f"compare: inputs in a dict are named as the arguments are, got {list(inputs)[:4]}.")
         return Given((), _as_arrays(inputs))
     return Given(_as_arrays(inputs if type(inputs) is tuple else (inputs,)))
 

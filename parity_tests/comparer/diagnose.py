@@ -25,7 +25,7 @@ from parity_tests.comparer.conventions.wiring import wired
 from parity_tests.comparer.findings import Cause
 from parity_tests.comparer.relations import argument, initial_values, relation
 from parity_tests.comparer.side import LOSS, Given, Side
-from parity_tests.comparer.values import Numbers, is_float, named_outputs
+from parity_tests.comparer.values import Numbers, array, is_float, named_outputs
 from parity_tests.rule import FLOOR, distance
 from torch_impl.bridge import TorchModule
 
@@ -140,7 +140,7 @@ def _question(e: Evidence, tape: Tape) -> Question:
 
     def ahead(values: Values) -> Numbers:
         outputs = named_outputs(values.fill_nest(tape.output))
-        buffers = {w: values[i].detach().numpy() for w, i in tape.ends.items() if w.startswith("buffer ")}
+        buffers = {w: array(values[i]) for w, i in tape.ends.items() if w.startswith("buffer ")}
         return outputs | buffers
 
     def back(values: Values) -> Numbers:
@@ -155,7 +155,7 @@ def _question(e: Evidence, tape: Tape) -> Question:
             return {}
         found = torch.autograd.grad([y for y, _ in pairs], list(sources.values()), [d for _, d in pairs],
                                     retain_graph=True, allow_unused=True)  # fmt: skip
-        return {w: (torch.zeros_like(x) if g is None else g).numpy()
+        return {w: array(torch.zeros_like(x) if g is None else g)
                 for (w, x), g in zip(sources.items(), found, strict=True)}  # fmt: skip
 
     limits = {what: e.limit(what) for what in e.ours}
@@ -232,7 +232,7 @@ def _gap(gap: Gap) -> Cause | None:
     except Exception:  # anything a user's own code may raise when it is run once more
         return None
     name = "output"
-    ahead = lambda values: {name: values[ref.index].detach().numpy()}  # noqa: E731
+    ahead = lambda values: {name: array(values[ref.index])}  # noqa: E731
     question = Question(
         tape, {name: gap.value}, {name: gap.limit}, [name], [ref.index], ahead, lambda values: {}, judged
     )

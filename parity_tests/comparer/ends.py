@@ -122,7 +122,8 @@ def ties(case: Case, training: bool) -> list[Measurement]:
     if not (isinstance(case.left, TorchSide) and isinstance(case.right, TorchSide)):
         return []
     names = case.pairing.names
-    ours = {frozenset(names[n] for n in group) for group in case.left.tied()}
+    paired = [{names[n] for n in group if n in names} for group in case.left.tied()]
+    ours = {frozenset(group) for group in paired if len(group) > 1}
     theirs = {frozenset(group) for group in case.right.tied()}
     found = []
     for group in sorted(ours ^ theirs, key=sorted):

@@ -90,7 +90,8 @@ def page(report: Findings) -> str:
 
 def color(line: LayerLine) -> str:
     """From green (no error) through yellow (at the limit) to red (a thousand times the limit)."""
-    ratio = max(line.forward / line.limit, line.backward / line.backward_limit)
+    pairs = (line.forward, line.limit), (line.backward, line.backward_limit)
+    ratio = max(error / limit if limit else (math.inf if error else 0.0) for error, limit in pairs)
     if not math.isfinite(ratio):
         return "hsl(0 75% 45%)"
     if ratio <= 1:

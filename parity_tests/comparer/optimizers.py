@@ -107,6 +107,7 @@ def distances(ours: Numbers, truth: Numbers, like: Numbers, largest: dict[str, f
             found[what] = math.inf
             continue
         unit = ulp(judge.real(exact), value.dtype) if exact.size and value.dtype.kind == "f" else 1.0
+        unit = unit if math.isfinite(unit) else 1.0
         largest[what] = max(largest.get(what, 0.0), unit)
         found[what] = judge.error(value, like[what], exact) * unit / largest[what]
     return found

@@ -63,6 +63,8 @@ def _run(case: Case, training: bool, before: Run | None) -> Run | None:
         if before is not None and not same and case.large and not before.apart:
             before.truth.forget_gradients()
         truth = before.truth if same and before is not None else truth_of(case, training)
+    except CompareError:
+        raise
     except Exception as error:
         raise CompareError(f"compare: the right side failed: {told(error)}.") from error
     try:

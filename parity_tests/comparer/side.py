@@ -171,7 +171,7 @@ class Side:
         calls: dict[str, int] = {}
         try:
             for name, module in self.modules.items():
-                if not hasattr(module, "forward"):
+                if not (hasattr(module, "forward") and hasattr(module, "__dict__")):
                     continue
                 before = {key: vars(module)[key] for key in ("forward", "backward") if key in vars(module)}
                 wrapped.append((module, before))

@@ -79,6 +79,12 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
         if any(torch.nn.parameter.is_lazy(p) for p in layers.parameters()):
             with torch.no_grad(), generators_kept():
                 _first_run(layers, packed_for("torch", tensors(given)))
+            left = [n for n, p in layers.named_parameters() if torch.nn.parameter.is_lazy(p)]
+            if left:
+                raise TypeError(
+                    f"compare: the lazy parameters {', '.join(left)} of {type(layers).__name__} do not exist yet, and "
+                    "its first forward does not make them."
+                )
         return TorchSide(model, loss, layers)
     if not callable(getattr(model, "forward", None)) and not callable(model):
         raise TypeError(f"{NEEDS}; got {type(model).__name__}.")

@@ -197,7 +197,8 @@ class TorchSide(Side):
 
     def _gradients(self, output: Any, sources: dict[str, Any], cotangent: Cotangent, keep: set[str]) -> Numbers:
         """The gradients of the sources. Those not kept are computed too, so that backward reaches every layer."""
-        pairs = [(y, _cotangent(cotangent, n, y)) for n, y in named_numbers("output", output).items() if is_float(y)]
+        pairs = [(y, _cotangent(cotangent, n, y)) for n, y in named_numbers("output", output).items()
+                 if is_float(y) and isinstance(y, torch.Tensor)]  # fmt: skip
         pairs = [(y, dy) for y, dy in pairs if y.requires_grad and dy is not None]
         before = {name: x.grad for name, x in sources.items()}
         for x in sources.values():
@@ -266,21 +267,22 @@ class TorchSide(Side):
             if outputs is not None:
                 overwrite((args, kwargs), probe.written(key))
                 return stand_in(probe, key, outputs, (args, kwargs))
-            alias = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, (args, kwargs))
+            alias = map_nest(lambda x: x.view_as(x) if _tracked(x) else x, (args, kwargs))
             y = original(*alias[0], **alias[1])
-            y = map_nest(lambda x: x.view_as(x) if is_float(x) and x.requires_grad else x, y)
+            y = map_nest(lambda x: x.view_as(x) if _tracked(x) else x, y)
             probe.forward(key, kept(args), kept(kwargs), kept(y))
             for i, x in enumerate(floats(alias)):
-                if x.requires_grad:
+                if _tracked(x):
                     _ = x.grad_fn  # brings the node up to date before it is watched
                     x.register_hook(lambda dx, i=i: probe.gradient(key, i, array(dx)))
             for i, out in enumerate(floats(y)):
-                if out.requires_grad:
+                if _tracked(out):
                     out.register_hook(lambda dy, i=i: probe.cotangent(key, i, array(dy)))
                 else:
                     probe.cut(key, i)
             memory = {_memory(x) for x in floats((args, kwargs))}  # what follows may write into what is given back
-            return map_nest(lambda x: x.clone() if is_float(x) and _memory(x) not in memory else x, y)
+            own = lambda x: isinstance(x, torch.Tensor) and is_float(x) and _memory(x) not in memory  # noqa: E731
+            return map_nest(lambda x: x.clone() if own(x) else x, y)
 
         vars(module)["forward"] = forward
 
@@ -347,6 +349,11 @@ def _modules_of(loss: Any) -> list[torch.nn.Module]:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value)
+
+
+def _tracked(x: Any) -> bool:
+    """Whether autograd knows it; a layer may also give NumPy's arrays."""
+    return isinstance(x, torch.Tensor) and is_float(x) and x.requires_grad
 
 
 def _wants_gradient(x: Any) -> Any:

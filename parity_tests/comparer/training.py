@@ -64,7 +64,7 @@ class Trainer:
             set_gradient(parameter, own[name])
         self.gradients = {n: self._turned(f"grad {n}", g) for n, g in own.items() if g is not None}
         output = numbers.get("output")
-        if output is not None and output.ndim == 0:
+        if output is not None and output.ndim == 0 and output.dtype.kind in "biuf":
             self.loss = float(output) if self.loss is None else self.loss  # a closure may run twice in a step
             return torch.tensor(float(output), dtype=torch.float64)
         draws = case.cotangent()

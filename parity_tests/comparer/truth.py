@@ -17,6 +17,7 @@ import numpy as np
 from parity_tests.comparer import judge
 from parity_tests.comparer.case import OTHER_FUNCTION, Case
 from parity_tests.comparer.errors import told
+from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.side import random_numbers_drawn
 from parity_tests.comparer.values import Numbers, is_float, moved
 from parity_tests.rule import DRAWS, FLOOR
@@ -150,7 +151,7 @@ def repeats(case: Case, training: bool) -> bool:
     case.draws = random_numbers_drawn(case.seed)
     outputs = [what for what in first if not what.startswith("buffer ")]
     if case.right.loss is not None and not any(what.startswith("output") for what in outputs):
-        raise TypeError("the loss gives no number")
+        raise CompareError("compare: the loss gives no number on the right side.")
     return all(what in again and judge.error(again[what], first[what], first[what]) <= FLOOR for what in outputs)
 
 

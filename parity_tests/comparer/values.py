@@ -60,7 +60,8 @@ def tensors(nest: Any, device: Any = "cpu") -> Any:
     def one(x: Any) -> Any:
         if isinstance(x, torch.Tensor):
             return x.detach().clone().to(device)
-        return torch.tensor(np.asarray(x), device=device) if isinstance(x, np.ndarray | np.generic) else x
+        known = isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc"
+        return torch.tensor(np.asarray(x), device=device) if known else x
 
     return map_nest(one, nest)
 
