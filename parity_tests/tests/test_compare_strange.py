@@ -152,7 +152,7 @@ QUESTIONS = {  # and words of the answer, of the report or of the error
     "lazy layers that are not called": (lambda: (*fresh(lambda: Gives(torch.tanh, True)), X), "b.bias of Gives"),
     "ties of what the right has not": (lambda: (Tied(True), Tied(False), X), "the right has no"),
     "a loss that gives nothing": (lambda: (*fresh(lambda: Gives(torch.tanh)), X, X, lambda y, t: None), "no number"),
-    "a function as loss of arrays": (lambda: (Slotted(), Doubles(), X, X, lambda y, t: ((y - t) ** 2).mean()), "PARITY"),
+    "a function as a loss": (lambda: (Slotted(), Doubles(), X, X, lambda y, t: ((y - t) ** 2).mean()), "PARITY"),
     "words, trained": (lambda: (*fresh(lambda: Gives(lambda y: (y, "seven"))), X, None, None,
                                 lambda p: torch.optim.SGD(p, 0.1), 2), "PARITY"),
     "NaN, trained": (lambda: (*fresh(lambda: Gives(lambda y: y * y.detach() / 0 * 0)), X, None, None,
