@@ -290,6 +290,22 @@ def replay(
 
 
 @app.command()
+def exercise(
+    name: Annotated[str, typer.Argument(help="a layer, such as nn.LayerNorm")] = "",
+    output: Annotated[Path | None, typer.Option(help="the file; by default named after the layer")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="list the layers that have an exercise")] = False,
+) -> None:
+    """Write an exercise: a layer's forward, a backward for you to fill in, and what judges it. Run the file."""
+    from experiments.lessons.exercise import ExerciseError, exercises, write
+
+    try:
+        typer.echo("\n".join(exercises()) if listing or not name else f"Written: {write(name, output)}. Run it.")
+    except ExerciseError as error:
+        typer.echo(f"nn-parity: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
 def bench(
     pattern: Annotated[str, typer.Argument(help="measure only the cases whose group/name contains this")] = "",
     quick: Annotated[

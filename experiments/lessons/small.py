@@ -53,8 +53,8 @@ def log_probabilities(*shape: int, axis: int = 1) -> Recipe:
 SIGNS = given([[1.0, -1.0], [-1.0, 1.0]])
 SHARES = floats(2, 2, low=0.1, high=0.9)
 PLANE, VOLUME = floats(1, 1, 2, 2), floats(1, 1, 2, 2, 2)
-ENCODER = Built("nn.TransformerEncoderLayer", 2, 1, 2, 0.0)
-DECODER = Built("nn.TransformerDecoderLayer", 2, 1, 2, 0.0)
+ENCODER = Built("nn.TransformerEncoderLayer", 3, 1, 2, 0.0)
+DECODER = Built("nn.TransformerDecoderLayer", 3, 1, 2, 0.0)
 
 # (pattern of names, arguments, keyword arguments, inputs); the first that fits is taken
 SMALL: tuple[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...]], ...] = (
@@ -153,11 +153,11 @@ SMALL: tuple[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...]], ...] 
     ("nn.EmbeddingBag", (4, 2), {"mode": "sum"}, (given([[1, 3], [0, 0]]),)),
     ("nn.ScaledDotProductAttention", (), {}, (floats(1, 2, 2), floats(1, 2, 2), floats(1, 2, 2))),
     ("nn.MultiheadAttention", (2, 1), {}, (floats(2, 1, 2), floats(2, 1, 2), floats(2, 1, 2))),
-    ("nn.TransformerEncoderLayer", (2, 1, 2, 0.0), {}, (floats(2, 1, 2),)),
-    ("nn.TransformerDecoderLayer", (2, 1, 2, 0.0), {}, (floats(2, 1, 2), floats(2, 1, 2))),
-    ("nn.TransformerEncoder", (ENCODER, 1), {}, (floats(2, 1, 2),)),
-    ("nn.TransformerDecoder", (DECODER, 1), {}, (floats(2, 1, 2), floats(2, 1, 2))),
-    ("nn.Transformer", (2, 1, 1, 1, 2, 0.0), {}, (floats(2, 1, 2), floats(2, 1, 2))),
+    ("nn.TransformerEncoderLayer", (3, 1, 2, 0.0), {}, (floats(2, 1, 3),)),
+    ("nn.TransformerDecoderLayer", (3, 1, 2, 0.0), {}, (floats(2, 1, 3), floats(2, 1, 3))),
+    ("nn.TransformerEncoder", (ENCODER, 1), {}, (floats(2, 1, 3),)),
+    ("nn.TransformerDecoder", (DECODER, 1), {}, (floats(2, 1, 3), floats(2, 1, 3))),
+    ("nn.Transformer", (3, 1, 1, 1, 2, 0.0), {}, (floats(2, 1, 3), floats(2, 1, 3))),
     # shapes
     ("nn.Upsample", (), {"size": 4, "mode": "linear"}, (floats(1, 1, 2),)),
     ("nn.Upsampling*", ((2, 3),), {}, (PLANE,)),

@@ -53,9 +53,9 @@ def trace(kind: Any, run: Callable[[], Any]) -> tuple[list[Step], Any]:
 
 def _files(kind: Any) -> set[str]:
     """The files of a component's classes, and the other files of its own folder; not those all layers share."""
-    own = Path(inspect.getsourcefile(kind) or "")
-    bases = inspect.getmro(kind) if inspect.isclass(kind) else ()
-    files = {str(own)} | {inspect.getsourcefile(one) or "" for one in bases if one.__module__.startswith("scratch.")}
+    classes = inspect.getmro(kind) if inspect.isclass(kind) else (kind,)
+    found = [inspect.getsourcefile(one) or "" for one in classes if one.__module__.startswith("scratch.")]
+    own, files = Path(found[0]), set(found)
     if own.parent.name not in ("nn", "scratch"):
         files |= {str(path) for path in own.parent.glob("*.py")}
     return {file for file in files if Path(file).name not in ("module.py", "__init__.py", "optimizer.py")}

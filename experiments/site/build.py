@@ -40,12 +40,13 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     for done in _track(_component_pages(site), len(found)):
         site.components[place[done.name]] = done
     if whole:
-        from experiments.site import replays, twins  # late: they import Lightning
+        from experiments.site import exercises, replays, twins  # late: they import Lightning
 
         _say("twin training")
         twins.write(site)
         _say("articles")
         replays.write(site)
+        exercises.write(site)
         _say("overview, with the same-seed table")
     overview.write(site, drawn=overview.same_seed(found) if whole else [])
     return site

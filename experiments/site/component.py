@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 
+from experiments.lessons.exercise import has_exercise
 from experiments.site import docstring, figures, lesson, source_code, stopwatch
 from experiments.site.figures import elementwise, optimizers
 from experiments.site.links import Linker
@@ -46,6 +47,7 @@ def write(site: Site, name: str) -> Component:
         built=[section for section in documents[0].sections if section.title in FOR_IMPLEMENTERS],
         linked=Linker(site.components, name, "../"),
         lesson=taught,
+        exercise=has_exercise(name),
         usage=calls and [source_code.highlighted(side) for side in calls],
         passes=passes and source_code.highlighted(passes),
         scratch_source=source_code.highlighted(source_code.scratch_source(name)),

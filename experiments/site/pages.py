@@ -15,7 +15,8 @@ from parity_tests.table.row import Row
 from torch_impl.files import write_text
 
 HERE = Path(__file__).parent
-PARTS = (("index.html", "Components"), ("twins.html", "Twin training"), ("replays.html", "Articles"))
+PARTS = (("index.html", "Components"), ("twins.html", "Twin training"), ("replays.html", "Articles"),
+         ("exercises.html", "Exercises"))  # fmt: skip
 
 
 @dataclass

@@ -46,7 +46,14 @@ def broken(site: Path) -> list[str]:
 def test_every_link_leads_to_something_and_nothing_is_loaded_from_elsewhere(small_report: Path) -> None:
     assert broken(small_report) == []
     names = {path.relative_to(small_report).as_posix() for path in small_report.rglob("*.html")}
-    assert {"index.html", "twins.html", "replays.html", "replays/gan.html", "components/nn.softmax.html"} <= names
+    assert {
+        "index.html",
+        "twins.html",
+        "replays.html",
+        "exercises.html",
+        "replays/gan.html",
+        "components/nn.softmax.html",
+    } <= names
 
 
 @pytest.mark.parametrize(
@@ -207,3 +214,13 @@ def test_the_overview_and_the_pages_agree_on_every_percentage(small_report: Path
         page = (small_report / path).read_text(encoding="utf-8")
         found = re.search(r"the largest error is at\s+(.*?) of its limit", page)
         assert (found.group(1) if found else "0") == share, path
+
+
+def test_the_exercises_are_listed_by_difficulty(small_report: Path) -> None:
+    page = Page(small_report / "exercises.html")
+    assert page.links.count("components/nn.softmax.html") == 1
+    counts = [int(count) for count in re.findall(r'class="n">(\d+)<', page.path.read_text(encoding="utf-8"))]
+    assert len(counts) >= 5
+    assert counts == sorted(counts)
+    assert "nn-parity exercise nn.Softmax" in page.text
+    assert "nn-parity exercise nn.Softmax" in Page(small_report / "components" / "nn.softmax.html").text
