@@ -1,5 +1,7 @@
 """Whatever torch does to the parameters and buffers of a TorchModule, it computes and learns as torch's own module."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -84,11 +86,16 @@ CASES = [(name, build) for name in WAYS for build in NETWORKS if (name, build) n
 
 
 @pytest.mark.parametrize(("way", "build"), CASES, ids=[f"{name}, {build.__name__}" for name, build in CASES])
-def test_it_learns_as_torchs_own_module(way, build):
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "after a step"])
+def test_it_learns_as_torchs_own_module(way, build, begun):
     said = []
     *networks, x = both(build)
     for net in networks:
         torch.manual_seed(1)
+        if begun:
+            trained(net, x, steps=1)
+            net.train()
+            net.zero_grad()
         said.append(trained(WAYS[way](net), x))
     for ours, theirs in zip(*said, strict=True):
         assert list(ours) == list(theirs)
@@ -96,3 +103,118 @@ def test_it_learns_as_torchs_own_module(way, build):
             torch.testing.assert_close(
                 value, theirs[name], rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+# --- what changes between two forwards --------------------------------------------------------------------------------
+
+
+def small():
+    nn = scratch.nn
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def replace_in_scratch(net, inner):
+    inner[0].weight = scratch.nn.Parameter(np.ones((4, 3), np.float32))
+
+
+def no_bias_in_scratch(net, inner):
+    inner[0].bias = None
+
+
+def child_in_scratch(net, inner):
+    setattr(inner, "2", scratch.nn.Tanh())
+
+
+def child_in_torch(net, inner):
+    setattr(net, "2", torch.nn.Tanh())
+
+
+def further_child(net, inner):
+    net.add_module("4", torch.nn.Tanh())
+
+
+def transposed_in_place(net, inner):
+    p = net.get_parameter("0.weight")
+    p.data = p.data[:, :2]
+
+
+def removed(net, inner):
+    del net.get_submodule("3").bias
+
+
+REFUSED = [replace_in_scratch, no_bias_in_scratch, child_in_scratch, child_in_torch, further_child, removed]
+
+
+@pytest.mark.parametrize("change", [*REFUSED, transposed_in_place], ids=lambda change: change.__name__)
+def test_what_numpy_cannot_follow_is_refused_after_a_forward_as_before_one(change):
+    said = []
+    for begun in (False, True):
+        scratch.manual_seed(0)
+        inner = small()
+        net, x = bridge.TorchModule(inner), torch.ones(5, 3)
+        if begun:
+            net(x).sum().backward()
+        try:
+            change(net, inner)
+            said.append(net(x).tolist())
+        except Exception as error:
+            said.append((type(error), str(error)))
+    assert said[0] == said[1]
+
+
+def test_every_change_between_two_forwards_shows():
+    scratch.manual_seed(0)
+    inner = small()
+    net, x = bridge.TorchModule(inner).eval(), torch.randn(5, 3)
+    outputs = [net(x).detach().clone()]
+
+    def shows(where):
+        outputs.append(net(x).detach().clone())
+        assert not torch.equal(outputs[-1], outputs[-2]), where
+
+    weight, scale = net.get_parameter("0.weight"), net.get_submodule("1")
+    with torch.no_grad():
+        weight.mul_(2)
+    shows("in place")
+    weight.data = weight.data * 2
+    shows("other memory")
+    weight.data = weight.data.roll(1, 1).T.contiguous().T
+    shows("other strides")
+    net.get_submodule("0").weight = torch.nn.Parameter(weight.detach() * 2)
+    shows("another parameter")
+    inner[0].weight.data = inner[0].weight.data * 2
+    shows("another array")
+    inner[0].weight.data[...] *= 2
+    shows("the array in place")
+    scale.running_mean = scale.running_mean + 1
+    shows("another buffer")
+    inner[1].running_mean = inner[1].running_mean + np.float32(1)
+    shows("another array of a buffer")
+    scale.running_mean.add_(1)
+    shows("a buffer in place")
+    scale.eps = 0.5
+    shows("a setting")
+    net.train()
+    shows("the mode")
+    torch.nn.utils.parametrizations.weight_norm(net.get_submodule("3")).parametrizations.weight.original0.data.mul_(3)
+    shows("a parametrization")
+
+
+def test_hooks_registered_after_a_forward_are_told():
+    net, x = bridge.TorchModule(small()), torch.ones(5, 3)
+    net(x)
+    net.get_submodule("0").register_forward_hook(print)
+    with pytest.warns(UserWarning, match="hooks on 0 do not run"):
+        net(x)
+
+
+def test_a_copy_after_a_forward_is_its_own():
+    net, x = bridge.TorchModule(small()), torch.ones(5, 3)
+    before = net(x).detach().clone()
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.zero_()
+    assert torch.equal(net.eval()(x), net(x))
+    assert not twin(x).any()
+    assert before.any()

@@ -13,6 +13,7 @@ import scratch
 from scratch.nn import Module, Parameter
 from torch_impl.bridge.nest import Shape, leaves
 from torch_impl.bridge.run import Run
+from torch_impl.bridge.seen import Link, Seen
 from torch_impl.bridge.shared import Known, as_array, as_tensor, same_memory
 
 
@@ -33,6 +34,7 @@ class TorchModule(torch.nn.Module):
     """
 
     scratch_module: Module
+    _seen: Seen | None = None  # at the last forward, if torch computes no weight from others
 
     def __new__(cls, module: Any = None, *_: Any, **__: Any) -> TorchModule:
         kind = _twin(module)
@@ -68,19 +70,18 @@ class TorchModule(torch.nn.Module):
     # --- computing ----------------------------------------------------------------------------------------------------
 
     def forward(self, *inputs: Any) -> Any:
-        found = self._found()
-        tensors = [*leaves(inputs), *found.values()]
+        seen = self._found()
+        tensors = [*leaves(inputs), *(link.tensor for link in seen.links)]
         recording = torch.is_grad_enabled() and any(isinstance(t, torch.Tensor) and t.requires_grad for t in tensors)
         shape = Shape(inputs)
-        outputs = Run.apply(self.scratch_module, list(found), shape, recording, *tensors)
-        for holder in self.modules():
-            if holder._buffers and isinstance(holder, TorchModule):
-                holder._link_own()  # forward may have replaced a buffer
+        outputs = Run.apply(seen, shape, recording, *tensors)
+        if not seen.has_its_buffers():
+            self._link()
         return shape.output.fill(iter(outputs))
 
     def pairs(self) -> list[tuple[Parameter, torch.nn.Parameter]]:
         """The scratch and torch views of each parameter, linked again if an optimizer has moved scratch's arrays."""
-        pairs = list(self._found().items())
+        pairs = [(link.parameter, link.tensor) for link in self._found().links]
         for parameter, tensor in pairs:
             if not isinstance(tensor, torch.nn.Parameter):
                 raise RuntimeError(
@@ -89,23 +90,30 @@ class TorchModule(torch.nn.Module):
                 )
         return pairs  # type: ignore[return-value]
 
-    def _found(self) -> dict[Parameter, torch.Tensor]:
+    def _found(self) -> Seen:
         """What torch has for each parameter now; scratch's arrays are those numbers afterwards."""
-        found: dict[Parameter, torch.Tensor] = {}
+        if self._seen is not None and self._seen.holds():
+            return self._seen
+        links: dict[Parameter, Link] = {}
+        holders: list[TorchModule] = []
         for path, holder in self.named_modules():
             if isinstance(holder, TorchModule):
+                holders.append(holder)
                 if holder is not self:
                     holder._run_hooks(path)
-                for name, parameter, tensor in holder._own(path):
-                    known = found.setdefault(parameter, tensor)
-                    if known is not tensor and not same_memory(known, parameter.data):
+                for name, link in holder._own(path):
+                    known = links.setdefault(link.parameter, link).tensor
+                    if known is not link.tensor and not same_memory(known, link.parameter.data):
                         raise RuntimeError(
                             f"TorchModule: {name} shares its array with another layer in scratch, but torch has two "
                             "tensors for them now. Tie them in torch too, or build the scratch module without sharing."
                         )
-        return found
+        seen = Seen(list(links.values()), holders)
+        computed = not all(isinstance(link.tensor, torch.nn.Parameter) for link in seen.links)
+        self.__dict__["_seen"] = None if computed else seen
+        return seen
 
-    def _own(self, path: str) -> Iterator[tuple[str, Parameter, torch.Tensor]]:
+    def _own(self, path: str) -> Iterator[tuple[str, Link]]:
         """The parameters of this module only, with their names, and what torch has for them."""
         module, children = self.scratch_module, 0
         for name, value in list(vars(module).items()):
@@ -114,7 +122,7 @@ class TorchModule(torch.nn.Module):
                 tensor = self._parameters.get(name)
                 if tensor is None:
                     tensor = getattr(self, name, None)  # a parametrization, or what pruning computed
-                yield where, value, self._follow(name, where, tensor)
+                yield where, Link(value, self._follow(name, where, tensor), self._known[name])
             elif name in module._buffer_names:
                 if value is not None:
                     self._follow(name, where, getattr(self, name, None))
@@ -248,7 +256,7 @@ class TorchModule(torch.nn.Module):
         self._link()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__
+        return {name: value for name, value in self.__dict__.items() if name != "_seen"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, or a module read from a file: NumPy and torch each have their own arrays."""

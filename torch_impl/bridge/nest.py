@@ -12,7 +12,7 @@ class Shape:
     def __init__(self, nest: Any) -> None:
         self.kind = type(nest) if isinstance(nest, tuple | list) else None
         self.parts = [Shape(part) for part in nest] if self.kind else []
-        self.count = sum(1 for _ in leaves(nest))
+        self.count: int = sum([part.count for part in self.parts]) if self.kind else 1
         self.output: Shape
 
     def fill(self, leaves: Iterator[Any]) -> Any:

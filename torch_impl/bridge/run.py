@@ -11,8 +11,8 @@ import torch
 from torch.autograd.function import once_differentiable
 
 import scratch
-from scratch.nn import Module, Parameter
 from torch_impl.bridge.nest import Shape, leaves
+from torch_impl.bridge.seen import Seen
 from torch_impl.bridge.shared import as_array, as_tensor, same_memory
 
 
@@ -20,20 +20,18 @@ class Run(torch.autograd.Function):
     """The tensors are the leaves of the inputs, then one for each parameter, whose numbers the parameters have."""
 
     @staticmethod
-    def forward(
-        ctx: Any, module: Module, parameters: list[Parameter], shape: Shape, recording: bool, *tensors: Any
-    ) -> Any:
-        inputs = shape.fill(as_array(t) for t in tensors)
+    def forward(ctx: Any, seen: Seen, shape: Shape, recording: bool, *tensors: Any) -> Any:
+        module, inputs = seen.modules[0], shape.fill(map(as_array, tensors))
         if recording:
             output = module(*inputs)
             ctx.save_for_backward(*(t for t in tensors if isinstance(t, torch.Tensor)))  # detects writes in between
-            ctx.saved = [(m, m.saved) for m in module.modules()]
-            for m in module.modules():
+            ctx.saved = [(m, saved) for m in seen.modules if (saved := m.saved) is not None]
+            for m, _ in ctx.saved:
                 m.saved = None
         else:
             with scratch.no_grad():
                 output = module(*inputs)
-        ctx.module, ctx.parameters, ctx.inputs = module, parameters, tensors[: shape.count]
+        ctx.module, ctx.links, ctx.inputs = module, seen.links, tensors[: shape.count]
         shape.output = ctx.output = Shape(output)
         return tuple(None if y is None else torch.from_numpy(np.asarray(y)) for y in leaves(output))
 
@@ -41,24 +39,24 @@ class Run(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *cotangents: Any) -> Any:
         saved = ctx.saved_tensors
-        weights = saved[len(saved) - len(ctx.parameters) :]
-        needed = ctx.needs_input_grad[4:]
+        weights = saved[len(saved) - len(ctx.links) :]
+        needed = ctx.needs_input_grad[3:]
         with _as_in_forward(ctx, weights, needed[len(ctx.inputs) :], any(needed[: len(ctx.inputs)])):
-            dx = ctx.module.backward(*_as_arguments(ctx.output.fill(as_array(dy) for dy in cotangents)))
-            gradients = [p.grad for p in ctx.parameters]
-        return None, None, None, None, *_input_gradients(ctx.inputs, dx), *(as_tensor(g) for g in gradients)
+            dx = ctx.module.backward(*_as_arguments(ctx.output.fill(map(as_array, cotangents))))
+            gradients = [link.parameter.grad for link in ctx.links]
+        return None, None, None, *_input_gradients(ctx.inputs, dx), *(as_tensor(g) for g in gradients)
 
 
 @contextmanager
 def _as_in_forward(ctx: Any, weights: Sequence[torch.Tensor], needed: Sequence[bool], needs_dx: bool) -> Iterator[None]:
     """Saved values and weights as forward had them, no gradients yet; afterwards everything as it was before."""
-    module, parameters = ctx.module, ctx.parameters
-    kept = [(p.data, p.grad, p.grad_buffer, p.requires_grad) for p in parameters]
+    module, kept = ctx.module, []
     needs_input_grad = module.needs_input_grad
-    for p, tensor, needs_gradient in zip(parameters, weights, needed, strict=True):
+    for (p, _, known), tensor, needs_gradient in zip(ctx.links, weights, needed, strict=True):
+        kept.append((p, p.data, p.grad, p.grad_buffer, p.requires_grad))
         p.grad = p.grad_buffer = None
         p.requires_grad = needs_gradient
-        if not same_memory(tensor, p.data):
+        if not known.shows(tensor, p.data) and not same_memory(tensor, p.data):
             p.data = as_array(tensor)
     for m, saved in ctx.saved:
         m.saved = saved
@@ -69,7 +67,7 @@ def _as_in_forward(ctx: Any, weights: Sequence[torch.Tensor], needed: Sequence[b
         module.requires_input_grad_(needs_input_grad)
         for m, _ in ctx.saved:
             m.saved = None
-        for p, (data, grad, buffer, requires_grad) in zip(parameters, kept, strict=True):
+        for p, data, grad, buffer, requires_grad in kept:
             p.data, p.grad, p.grad_buffer, p.requires_grad = data, grad, buffer, requires_grad
 
 

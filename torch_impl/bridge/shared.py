@@ -26,7 +26,7 @@ def as_array(value: Any) -> Any:
     """
     if not isinstance(value, torch.Tensor):
         return value
-    if value.device.type != "cpu":
+    if not value.is_cpu:
         raise RuntimeError(f"TorchModule: NumPy computes on the CPU, got a tensor on {value.device}.")
     if value.dtype in HALF:
         raise RuntimeError(
