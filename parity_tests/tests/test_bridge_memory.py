@@ -86,16 +86,14 @@ CASES = [(name, build) for name in WAYS for build in NETWORKS if (name, build) n
 
 
 @pytest.mark.parametrize(("way", "build"), CASES, ids=[f"{name}, {build.__name__}" for name, build in CASES])
-@pytest.mark.parametrize("begun", [False, True], ids=["new", "after a step"])
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "after some forwards"])
 def test_it_learns_as_torchs_own_module(way, build, begun):
     said = []
     *networks, x = both(build)
     for net in networks:
         torch.manual_seed(1)
-        if begun:
-            trained(net, x, steps=1)
-            net.train()
-            net.zero_grad()
+        for _ in range(3 * begun):
+            net(x)
         said.append(trained(WAYS[way](net), x))
     for ours, theirs in zip(*said, strict=True):
         assert list(ours) == list(theirs)
@@ -138,11 +136,20 @@ def transposed_in_place(net, inner):
     p.data = p.data[:, :2]
 
 
+def another_module(net, inner):
+    net.get_submodule("3").scratch_module = scratch.nn.Linear(4, 2)
+
+
+def other_parameters(net, inner):
+    net.get_submodule("3").__dict__["_parameters"] = {}
+
+
 def removed(net, inner):
     del net.get_submodule("3").bias
 
 
-REFUSED = [replace_in_scratch, no_bias_in_scratch, child_in_scratch, child_in_torch, further_child, removed]
+REFUSED = [replace_in_scratch, no_bias_in_scratch, child_in_scratch, child_in_torch, further_child, another_module]
+REFUSED += [other_parameters, removed]
 
 
 @pytest.mark.parametrize("change", [*REFUSED, transposed_in_place], ids=lambda change: change.__name__)
@@ -152,8 +159,9 @@ def test_what_numpy_cannot_follow_is_refused_after_a_forward_as_before_one(chang
         scratch.manual_seed(0)
         inner = small()
         net, x = bridge.TorchModule(inner), torch.ones(5, 3)
-        if begun:
-            net(x).sum().backward()
+        for _ in range(3 * begun):
+            net(x)
+        assert not begun or net._seen.holds()
         try:
             change(net, inner)
             said.append(net(x).tolist())
@@ -169,8 +177,10 @@ def test_every_change_between_two_forwards_shows():
     outputs = [net(x).detach().clone()]
 
     def shows(where):
+        """The last change was seen; two forwards more, and the next one starts from what was seen."""
         outputs.append(net(x).detach().clone())
         assert not torch.equal(outputs[-1], outputs[-2]), where
+        net(x), net(x)
 
     weight, scale = net.get_parameter("0.weight"), net.get_submodule("1")
     with torch.no_grad():
@@ -192,6 +202,8 @@ def test_every_change_between_two_forwards_shows():
     shows("another array of a buffer")
     scale.running_mean.add_(1)
     shows("a buffer in place")
+    scale.running_mean.data = scale.running_mean.data + 1
+    shows("other memory of a buffer")
     scale.eps = 0.5
     shows("a setting")
     net.train()
@@ -202,7 +214,7 @@ def test_every_change_between_two_forwards_shows():
 
 def test_hooks_registered_after_a_forward_are_told():
     net, x = bridge.TorchModule(small()), torch.ones(5, 3)
-    net(x)
+    net(x), net(x)
     net.get_submodule("0").register_forward_hook(print)
     with pytest.warns(UserWarning, match="hooks on 0 do not run"):
         net(x)
@@ -210,6 +222,7 @@ def test_hooks_registered_after_a_forward_are_told():
 
 def test_a_copy_after_a_forward_is_its_own():
     net, x = bridge.TorchModule(small()), torch.ones(5, 3)
+    net(x), net(x)
     before = net(x).detach().clone()
     twin = copy.deepcopy(net)
     with torch.no_grad():
@@ -218,3 +231,21 @@ def test_a_copy_after_a_forward_is_its_own():
     assert torch.equal(net.eval()(x), net(x))
     assert not twin(x).any()
     assert before.any()
+
+
+class Counts(scratch.nn.Module):
+    """Replaces the array of its buffer in every forward."""
+
+    def __init__(self):
+        self.register_buffer("count", np.zeros((), np.float32))
+
+    def forward(self, x):
+        self.count = self.count + np.float32(1)
+        return x + self.count
+
+
+def test_a_buffer_that_forward_replaces_is_torchs_afterwards():
+    net = bridge.TorchModule(scratch.nn.Sequential(Counts()))
+    for count in (1, 2, 3):
+        net(torch.ones(2))
+        assert net.state_dict()["0.count"] == net.get_buffer("0.count") == count

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 import scratch
@@ -148,6 +149,9 @@ class TorchModule(torch.nn.Module):
         module = self.scratch_module
         value = vars(module)[name]
         array = value.data if isinstance(value, Parameter) else value
+        if isinstance(array, np.generic):  # what NumPy makes of an array without dimensions in an expression
+            array = np.asarray(array)
+            setattr(module, name, array)
         known = self._known.get(name)
         if not isinstance(tensor, torch.Tensor) or known is None or known.array is None or array is None:
             raise RuntimeError(
