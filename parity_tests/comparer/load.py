@@ -50,8 +50,15 @@ class OnnxModel:
         except Exception as error:
             raise CompareError(f"compare: onnxruntime cannot load {path}: {_line(error)}") from None
 
-    def forward(self, *inputs: np.ndarray) -> Any:
+    def forward(self, *inputs: np.ndarray, **named: np.ndarray) -> Any:
         names = [value.name for value in self._session.get_inputs()]
+        if named and not inputs and set(named) == set(names):
+            inputs, named = tuple(named[name] for name in names), {}
+        if named:
+            raise CompareError(
+                f"compare: the ONNX model takes {', '.join(names)}, got {', '.join(named)} by name: give its inputs in "
+                "order, or all of them by these names."
+            )
         if len(names) != len(inputs):
             raise CompareError(
                 f"compare: the ONNX model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}."

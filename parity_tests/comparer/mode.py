@@ -88,7 +88,8 @@ def _structure(trial: Trial, follower: Follower) -> dict[Event, list[Measurement
         found.setdefault(("enter", parent) if parent in trial.lines else event, []).append(m)
 
     seen: set[tuple[str, str]] = set()
-    for key, call in trial.trace.calls.items():
+    below = any(name and name in theirs for name in ours)  # an exported program calls none of its layers
+    for key, call in trial.trace.calls.items() if below else ():
         watched = key[0] in ours or (key[0] in left.modules and left.engine == "torch")
         if key not in follower.calls and watched:
             add(("enter", key), call)

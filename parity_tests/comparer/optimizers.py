@@ -64,7 +64,7 @@ def needs_closure(optimizer: Any) -> bool:
 def live(side: Side, name: str) -> Any:
     """The parameter that the side computes with, or one that stands for a plain array."""
     if isinstance(side, TorchSide):
-        return dict(side.layers.named_parameters(remove_duplicate=False))[name]
+        return dict(side.all_parameters())[name]
     holder = side.slots[name].holder()  # type: ignore[attr-defined]
     return holder if hasattr(holder, "grad") else scratch.nn.Parameter(np.array(holder))
 

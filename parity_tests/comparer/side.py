@@ -44,6 +44,10 @@ class Probe:
         """What a call that the probe replaces has made of its arguments (args, kwargs); None if it leaves them."""
         return None
 
+    def again(self, key: Key) -> Any:
+        """As `stand_in`, when a checkpoint makes the call once more; nothing is reported."""
+        return None
+
     def forward(self, key: Key, args: Any, kwargs: Any, output: Any) -> None:
         """The call has ended."""
 

@@ -12,10 +12,10 @@ import torch
 from parity_tests.comparer.array_side import ArraySide
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError
-from parity_tests.comparer.nests import leaves, packed_for
+from parity_tests.comparer.nests import leaves, map_nest, packed_for
 from parity_tests.comparer.side import Given, Side, generators_kept, seed_all
 from parity_tests.comparer.torch_side import TorchSide
-from parity_tests.comparer.values import tensors
+from parity_tests.comparer.values import is_float, tensors
 
 NEEDS = (
     "compare: a side is a scratch Module, a torch Module, an object with forward(x) or __call__(x), a function of the "
@@ -135,9 +135,11 @@ def _takes_tensors(model: Any, given: Given) -> bool:
     held = getattr(model, "__dict__", {}).values()
     if any(isinstance(value, torch.nn.Module | torch.Tensor) for value in held):
         return True
-    with torch.no_grad(), generators_kept():
-        try:
-            args, kwargs = packed_for("torch", tensors(given))
+    with torch.enable_grad(), generators_kept():
+        try:  # NumPy's functions take tensors too, but not those that ask for a gradient
+            args, kwargs = map_nest(
+                lambda x: x.requires_grad_().clone() if is_float(x) else x, packed_for("torch", tensors(given))
+            )
             return any(isinstance(leaf, torch.Tensor) for leaf in leaves(model(*args, **kwargs)))
         except Exception:
             return False

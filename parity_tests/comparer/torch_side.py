@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.checkpoint
 
 from parity_tests.comparer.nests import map_nest, packed_for
 from parity_tests.comparer.side import LOSS, Cotangent, Probe, Side
@@ -16,6 +18,7 @@ from parity_tests.comparer.twin import computing_in, twin_of
 from parity_tests.comparer.values import Numbers, array, floats, is_float, kept, named_numbers, named_outputs, tensors
 from parity_tests.nests import numbered
 
+CHECKPOINT = torch.utils.checkpoint.__file__
 OWN = ("_parameters", "_buffers", "_modules")  # what a module does not keep as attributes
 
 
@@ -43,11 +46,21 @@ class TorchSide(Side):
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> Numbers:
-        return {name: array(tensor) for name, tensor in self.layers.state_dict().items() if _is_tensor(tensor)}
+        return {name: array(tensor) for name, tensor in self._tensors().items()}
+
+    def _tensors(self, buffers: bool = True) -> dict[str, torch.Tensor]:
+        """Parameters and saved buffers as in a state_dict, by the names of their modules: a hook may change those."""
+        found: dict[str, torch.Tensor] = {}
+        for path, module in self.layers.named_modules(remove_duplicate=False):
+            dot = f"{path}." if path else ""
+            saved = {n: b for n, b in module._buffers.items() if n not in module._non_persistent_buffers_set}
+            own = {**module._parameters, **(saved if buffers else {})}
+            found |= {f"{dot}{name}": tensor for name, tensor in own.items() if _is_tensor(tensor)}
+        return found
 
     def load(self, name: str, value: np.ndarray) -> None:
         with torch.no_grad():
-            self.layers.state_dict()[name].copy_(torch.tensor(value))
+            self._tensors()[name].copy_(torch.tensor(value))
 
     def virtual(self) -> dict[str, list[str]]:
         found = {}
@@ -78,19 +91,20 @@ class TorchSide(Side):
         return np.array(array(getattr(self.layers.get_submodule(path), own)))
 
     def parameter_names(self) -> list[str]:
-        return [name for name, _ in self.layers.named_parameters()]
+        return list({id(p): name for name, p in reversed([*self.all_parameters()])}.values())[::-1]
 
     def trainable(self) -> list[str]:
-        return [name for name, parameter in self.layers.named_parameters() if parameter.requires_grad]
+        asked = {name for name, parameter in self.all_parameters() if parameter.requires_grad}
+        return [name for name in self.parameter_names() if name in asked]
 
-    def _all_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    def all_parameters(self) -> Iterator[tuple[str, torch.Tensor]]:
         """By every name, where one has several."""
-        return self.layers.named_parameters(remove_duplicate=False)
+        return iter(self._tensors(buffers=False).items())
 
     def tied(self) -> list[list[str]]:
         """The names of each parameter that has several."""
         groups: dict[int, list[str]] = {}
-        for name, parameter in self._all_parameters():
+        for name, parameter in self.all_parameters():
             groups.setdefault(id(parameter), []).append(name)
         return [names for names in groups.values() if len(names) > 1]
 
@@ -162,7 +176,7 @@ class TorchSide(Side):
             numbers |= named_outputs(output)
             if cotangent is not None:
                 named = {numbered("grad input", i): x for i, x in enumerate(floats(sources))}
-                parameters = {f"grad {n}": p for n, p in self._all_parameters() if p.requires_grad}
+                parameters = {f"grad {n}": p for n, p in self.all_parameters() if p.requires_grad}
                 keep = set(named) | {f"grad {n}" for n in wanted}
                 with self._emptied(sink, parameters, keep) as keep:
                     numbers |= self._gradients(output, named | parameters, cotangent, keep)
@@ -259,18 +273,23 @@ class TorchSide(Side):
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if self._in_backward:  # a checkpoint recomputes what was not saved: not a further call
-                return original(*args, **kwargs)
-            key = name, calls.get(name, 0)
-            calls[name] = key[1] + 1
-            probe.enter(key, _state_around(module))
-            outputs = probe.stand_in(key, kept(args), kept(kwargs))
+                if calls.get(name) != 1:
+                    return original(*args, **kwargs)
+                key = name, 0
+                outputs = probe.again(key)
+            else:
+                key = name, calls.get(name, 0)
+                calls[name] = key[1] + 1
+                probe.enter(key, _state_around(module))
+                outputs = probe.stand_in(key, kept(args), kept(kwargs))
             if outputs is not None:
                 overwrite((args, kwargs), probe.written(key))
                 return stand_in(probe, key, outputs, (args, kwargs))
             alias = map_nest(lambda x: x.view_as(x) if _tracked(x) else x, (args, kwargs))
             y = original(*alias[0], **alias[1])
             y = map_nest(lambda x: x.view_as(x) if _tracked(x) else x, y)
-            probe.forward(key, kept(args), kept(kwargs), kept(y))
+            if not self._in_backward:
+                probe.forward(key, kept(args), kept(kwargs), kept(y))
             for i, x in enumerate(floats(alias)):
                 if _tracked(x):
                     _ = x.grad_fn  # brings the node up to date before it is watched
@@ -278,7 +297,7 @@ class TorchSide(Side):
             for i, out in enumerate(floats(y)):
                 if _tracked(out):
                     out.register_hook(lambda dy, i=i: probe.cotangent(key, i, array(dy)))
-                else:
+                elif not _in_checkpoint():
                     probe.cut(key, i)
             memory = {_memory(x) for x in floats((args, kwargs))}  # what follows may write into what is given back
             own = lambda x: isinstance(x, torch.Tensor) and is_float(x) and _memory(x) not in memory  # noqa: E731
@@ -303,12 +322,20 @@ def not_in_place(model: torch.nn.Module, probe: Probe | None) -> Iterator[None]:
 def _state_around(module: torch.nn.Module) -> tuple[str, ...]:
     """The state in which a layer is called, besides its arguments."""
     cast = f"autocast to {torch.get_autocast_dtype('cpu')}" if torch.is_autocast_enabled("cpu") else "no autocast"
-    grad = "gradients recorded" if torch.is_grad_enabled() else "no gradients recorded"
+    grad = "gradients recorded" if torch.is_grad_enabled() or _in_checkpoint() else "no gradients recorded"
     return cast, grad, "training mode" if module.training else "eval mode"
 
 
 def _memory(x: Any) -> int:
     return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) and x.layout == torch.strided else id(x)
+
+
+def _in_checkpoint() -> bool:
+    """Whether torch.utils.checkpoint runs this, which records gradients later."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != CHECKPOINT:
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None
 
 
 def _impl(module: torch.nn.Module) -> Any:

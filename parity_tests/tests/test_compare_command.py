@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import scratch
 from parity_tests.comparer import example
 from parity_tests.comparer.cli import compare_command
-from parity_tests.comparer.load import load_inputs
+from parity_tests.comparer.load import load_inputs, load_side
 from parity_tests.comparer.report import CompareError
 
 EXAMPLE = example.__file__
@@ -183,6 +183,13 @@ def test_an_onnx_side(tmp_path, monkeypatch):
     )
     result = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "2,8,16")
     assert result.exit_code == 0, result.output
+    assert "not compared: training mode: the left computes in eval mode alone" in result.output
+    named = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "x=2,8,16")
+    assert named.exit_code == 0, named.output
+    other = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "y=2,8,16")
+    assert other.exit_code == 2
+    with pytest.raises(CompareError, match="takes x, got y by name"):
+        load_side(str(tmp_path / "m.onnx")).forward(y=np.zeros((2, 8, 16), np.float32))
 
 
 def test_inputs_from_files_and_shapes(tmp_path):

@@ -1,5 +1,8 @@
 """Models that are wrapped, compiled, exported, half precise, that cast or cannot be copied."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -142,3 +145,73 @@ def test_modes():
         assert {m.mode for m in agree(model, model, mode=mode).measurements} == seen
     with pytest.raises(CompareError, match="mode"):
         compare(model, model, X, mode="test")
+
+
+class Inside(nn.Module):
+    """Checkpoints a function of layers, with another epsilon perhaps."""
+
+    def __init__(self, on, reentrant=False, eps=1e-5):
+        super().__init__()
+        self.a, self.norm, self.b = nn.Linear(8, 6), nn.LayerNorm(6, eps=eps), nn.Linear(6, 4)
+        self.on, self.reentrant = on, reentrant
+
+    def forward(self, x):
+        function = lambda x: torch.tanh(self.norm(self.a(x)))  # noqa: E731
+        h = torch.utils.checkpoint.checkpoint(function, x, use_reentrant=self.reentrant) if self.on else function(x)
+        return self.b(h)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_layers_in_a_checkpoint_are_observed(reentrant):
+    for left, right in ((True, False), (False, True), (True, True)):
+        report = agree(seeded(Inside, left, reentrant), seeded(Inside, right, reentrant))
+        assert not any("inside" in note for note in report.notes)
+    report = compare(seeded(Inside, True, reentrant, 1e-3), seeded(Inside, False), X)
+    assert (report.first_divergence.where, report.cause.name) == ("norm", "eps-value")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_wrappers_that_rename_what_a_state_dict_holds():
+    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+
+    left = seeded(Inside, False)
+    left.norm = checkpoint_wrapper(left.norm)
+    agree(left, seeded(Inside, False))
+    agree(checkpoint_wrapper(seeded(Inside, False)), seeded(Inside, False))
+    left.norm._checkpoint_wrapped_module.eps = 1e-3
+    assert compare(left, seeded(Inside, False), X).first_divergence.where == "norm"
+
+
+def test_the_cause_in_an_exported_program():
+    exported = torch.export.export(seeded(Inside, False, eps=1e-3).eval(), (torch.tensor(X),))
+    report = compare(exported, seeded(Inside, False), X)
+    assert "with eps=0.001" in str(report.cause)
+
+
+def test_distributed_data_parallel_with_one_process(tmp_path):
+    """With gloo, in a process of its own, since a process group is global."""
+    program = f"""
+import copy
+import numpy as np, torch, torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from parity_tests import compare
+dist.init_process_group("gloo", init_method="file://{tmp_path / "store"}", rank=0, world_size=1)
+torch.manual_seed(0)
+first, last = nn.Linear(8, 6), nn.Linear(6, 4)
+make = lambda slope=0.01: copy.deepcopy(nn.Sequential(first, nn.LeakyReLU(slope), last))
+X = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+sgd = lambda parameters: torch.optim.SGD(parameters, 0.1)
+for left, right in ((DistributedDataParallel(make()), make()), (make(), DistributedDataParallel(make()))):
+    report = compare(left, right, X, X[:, :4], nn.MSELoss(), sgd, 2)
+    assert report.ok and len(report.layers) == 8, report
+wrong = compare(DistributedDataParallel(make(0.1)), make(), X)
+assert wrong.first_divergence.where == "1", wrong
+dist.destroy_process_group()
+print("done")
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=300
+    )
+    assert result.stdout.strip() == "done", result.stderr

@@ -50,7 +50,7 @@ class Node(nn.Module):
             self.scale = nn.Parameter(torch.tensor(1.5))
         if extra == "buffer":
             self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        if extra == "frozen":
+        if extra == "frozen" and not any(map(nn.parameter.is_lazy, self.parameters())):
             for parameter in self.parameters():
                 parameter.requires_grad_(False)
                 break
