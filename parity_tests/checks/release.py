@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from parity_tests.checks.initialiser import filled
-from parity_tests.checks.refusal import attempt, refusal, verdict
+from parity_tests.checks.optimizer import OptimizerCheck
+from parity_tests.checks.refusal import attempt, refusal_by, verdict
 from parity_tests.checks.scheduler import run
 from parity_tests.checks.sides import TorchSide, draw, generator
 from parity_tests.engine import TORCH, Torch
 from parity_tests.rule import DRAWS, FLOOR, Ledger, Result, bits_equal, distance, exactly
-from parity_tests.table.row import Initialiser, Layer, Refusal, Row, Scheduler
+from parity_tests.table.row import Initialiser, Layer, Optimizer, Refusal, Row, Scheduler
 from parity_tests.table.versions import Change
 
 
@@ -45,8 +47,7 @@ def _numbers(row: Layer, engine: Torch, dtype: str, number: int) -> dict[str, np
 
 
 def _refusal(row: Refusal, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
-    errors = [refusal(row, lambda e=engine: TorchSide(row, np.float32, engine=e)) for engine in (torch, told)]  # type: ignore[misc]
-    yield _refused(row, *errors)
+    yield _refused(row, refusal_by(torch, row), refusal_by(told, row))
 
 
 def _refused(row: Row, installed: Exception | None, listed: Exception | None) -> Result:
@@ -71,9 +72,22 @@ def _initialiser(row: Initialiser, dtypes: tuple[str, ...], torch: Torch, told: 
             yield exactly(row.label, what, dtype, same, "bits differ")
 
 
+def _optimizer(row: Optimizer, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
+    for dtype in dtypes:
+        (installed, error), (listed, wanted) = (
+            attempt(partial(OptimizerCheck(row, engine, engine).run, [engine], dtype, 0)) for engine in (torch, told)
+        )
+        if error or wanted:
+            yield _refused(row, error, wanted)
+            continue
+        same = all(bits_equal(a[what], b[what]) for a, b in zip(installed, listed, strict=True) for what in b)
+        yield exactly(row.label, "this torch, as listed: all steps", dtype, same, "bits differ")
+
+
 CHECKS: dict[type[Any], Callable[[Any, tuple[str, ...], Torch, Torch], Iterator[Result]]] = {
     Layer: _layer,
     Refusal: _refusal,
     Initialiser: _initialiser,
     Scheduler: _scheduler,
+    Optimizer: _optimizer,
 }

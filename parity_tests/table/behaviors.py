@@ -173,6 +173,62 @@ class RefusesToEmpty:
         return y
 
 
+class GroupNorm(torch.nn.GroupNorm):
+    """GroupNorm that refuses channels without positions."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if 0 in input.shape[2:]:
+            raise RuntimeError("Expected HxW to be greater than 0, got 0")
+        return super().forward(input)
+
+
+class RefusesNoWindow(torch.nn.FractionalMaxPool2d):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        size = self.kernel_size
+        if min(size if isinstance(size, tuple) else (size,)) < 1:
+            raise RuntimeError(f"kernel size should be greater than zero, but got {size}")
+        return super().forward(input)
+
+
+class ChecksItsPowers(torch.optim.ASGD):
+    def __init__(self, params: Any, lr: Any = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, **others: Any) -> None:
+        for name, value in (("lambd", lambd), ("alpha", alpha)):
+            if not value >= 0.0:
+                raise ValueError(f"Invalid {name} value: {value}")
+        super().__init__(params, lr, lambd, alpha, **others)
+
+
+class Maximizes(torch.optim.LBFGS):
+    """LBFGS of a torch whose own cannot maximize."""
+
+    def __init__(self, params: Any, *arguments: Any, maximize: bool = False, **options: Any) -> None:
+        super().__init__(params, *arguments, **options)
+        self.param_groups[0]["maximize"] = maximize
+
+    def _gather_flat_grad(self) -> torch.Tensor:
+        flat: torch.Tensor = super()._gather_flat_grad()
+        return -flat if self.param_groups[0]["maximize"] else flat
+
+    def step(self, closure: Any) -> Any:  # type: ignore[override]
+        losses: list[Any] = []
+
+        def negated() -> Any:
+            losses.append(closure())
+            return -losses[-1]
+
+        if not self.param_groups[0]["maximize"]:
+            return super().step(closure)
+        super().step(negated)
+        return losses[0]
+
+
+class RefusesMaximize(torch.optim.LBFGS):
+    def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
+        if "maximize" in options:
+            raise TypeError("LBFGS.__init__() got an unexpected keyword argument 'maximize'")
+        super().__init__(params, *arguments, **options)
+
+
 class ConvertsTarget(torch.nn.MSELoss):
     def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return super().forward(input, target if target.is_floating_point() else target.to(input.dtype))

@@ -58,6 +58,7 @@ ROWS: list[Row] = [
     Refusal("nn.GroupNorm", (3, 6), (normal(7, 9, 5),), "another number of channels"),
     Refusal("nn.GroupNorm", (3, 6), (normal(7, 8, 5),), "channels that the groups do not divide"),
     Refusal("nn.GroupNorm", (3, 6), (normal(6),), "one dimension"),
+    Refusal("nn.GroupNorm", (3, 6), (normal(7, 6, 0),), "no positions at all"),
     Refusal("nn.GroupNorm", (6, 6), (normal(1, 6),), "one value per group"),
     Layer("nn.InstanceNorm1d", (5,), (normal(7, 5, 3),)),
     Layer("nn.InstanceNorm1d", (5,), (normal(5, 3),), "unbatched"),

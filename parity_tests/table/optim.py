@@ -1,8 +1,8 @@
 """Rows: update rules. `second_group` holds the options of the second parameter group."""
 
-from parity_tests.table.row import Optimizer
+from parity_tests.table.row import Optimizer, Refusal, Row
 
-ROWS = [
+ROWS: list[Row] = [
     Optimizer("optim.SGD", kwargs={"lr": 0.1}, second_group={"lr": 0.03}),
     Optimizer("optim.SGD", "momentum", {"lr": 0.1, "momentum": 0.9}, {"momentum": 0.5}),
     Optimizer("optim.SGD", "momentum in one group", {"lr": 0.1, "momentum": 0.9}, {"momentum": 0}),
@@ -36,7 +36,10 @@ ROWS = [
     Optimizer("optim.ASGD"),
     Optimizer("optim.ASGD", "average", {"lr": 0.1, "lambd": 0.03, "alpha": 0.5, "t0": 5}, {"t0": 0}),
     Optimizer("optim.ASGD", "maximize", {"maximize": True, "weight_decay": 0.3, "t0": 3}, {"weight_decay": 0}),
+    Refusal("optim.ASGD", (), (), "a negative lambd", {"lambd": -1e-4}),
+    Refusal("optim.ASGD", (), (), "a negative alpha", {"alpha": -0.75}),
     Optimizer("optim.LBFGS", kwargs={"lr": 0.1, "max_iter": 2}),
+    Optimizer("optim.LBFGS", "maximize", {"lr": 1e-3, "max_iter": 2, "maximize": True}),
     Optimizer("optim.LBFGS", "short memory", {"lr": 0.3, "max_iter": 3, "history_size": 2}),
     Optimizer("optim.LBFGS", "strong Wolfe", {"max_iter": 2, "line_search_fn": "strong_wolfe"}),
     Optimizer(

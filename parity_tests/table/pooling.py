@@ -220,6 +220,7 @@ ROWS: list[Row] = [
     *avg_pool(1), *avg_pool(2), *avg_pool(3),
     *fractional_max_pool(2), *fractional_max_pool(3),
     Layer("nn.FractionalMaxPool2d", (2, 3), (FLAT_TIES,), "ties", {"return_indices": True}, smooth=False),
+    Refusal("nn.FractionalMaxPool2d", (0, 3), (FLAT_TIES,), "no window"),
     *lp_pool(1), *lp_pool(2), *lp_pool(3),
     Layer("nn.LPPool1d", (2, 2), (TIES,), "zero sums", smooth=False),
     Layer("nn.LPPool1d", (0.5, 3, 2), (SMALL,), "zero sums, p=0.5", smooth=False),

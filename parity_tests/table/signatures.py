@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 from scratch.nn.module import TORCHS_NAMES
@@ -52,9 +53,9 @@ def _plain(default: Any) -> Any:
     return getattr(default, "__name__", default)
 
 
-def difference(name: str, ours: Any, theirs: Any) -> str:
-    """What differs between the two signatures of a component, or an empty string."""
-    mine = _text(arguments(ours))
+def difference(name: str, ours: Any, theirs: Any, absent: Collection[str] = ()) -> str:
+    """What differs between the two signatures of a component, or an empty string. This torch lacks what is `absent`."""
+    mine = _text([argument for argument in arguments(ours) if argument[0] not in absent])
     torchs = DOCUMENTED.get(name) or _text(arguments(theirs))
     return "" if mine == torchs else f"scratch has {mine}; torch has {torchs}"
 

@@ -54,7 +54,7 @@ def test_many_updates_are_torchs(options, dtypes, use_buffers):
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
         if isinstance(b, type):
-            assert a is b
+            assert issubclass(b, a)  # torch before 2.14 raises a NotImplementedError, which is a RuntimeError
             continue
         assert list(a) == list(b)
         for name in b:

@@ -58,6 +58,18 @@ class OpenClamp(torch.autograd.Function):
         return dy * ((x > -1) & (x < 1)) if BOUND_HAS_SLOPE else dy * ((x >= -1) & (x <= 1))
 
 
+class ClosedClamp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x = ctx.saved_tensors[0]
+        return dy * ((x >= -1) & (x <= 1))
+
+
 class SlopedAbs(torch.autograd.Function):
     """|x| as jax has it: the gradient is 1 at 0."""
 
@@ -119,7 +131,7 @@ PLANTS = [
     network("geglu-without-gate", "gate-missing", lambda s, x: s.down((s.gate(x) * 1, s.up(x))[1]),
             lambda s, x: s.down(F.gelu(s.gate(x)) * s.up(x)), X, GATED),
     layer("relu-at-0", "kink", T.ReLU(), lambda s, x: StepReLU.apply(x), KINKS),
-    layer("hardtanh-at-bounds", "kink", T.Hardtanh(), lambda s, x: x.clamp(-1, 1), KINKS, named=BOUND_HAS_SLOPE),
+    layer("hardtanh-at-bounds", "kink", T.Hardtanh(), lambda s, x: ClosedClamp.apply(x), KINKS),
     Plant("clamp-at-bounds", "kink", Net(lambda s, x: OpenClamp.apply(x)), Net(lambda s, x: x.clamp(-1, 1)), KINKS),
     Plant("abs-at-0", "kink", Net(lambda s, x: SlopedAbs.apply(x)), Net(lambda s, x: x.abs()), KINKS),
     layer("dropout-not-inverted", "dropout-scale", T.Dropout(0.3),

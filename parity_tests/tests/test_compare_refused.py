@@ -90,6 +90,7 @@ def test_what_cannot_be_compared_is_one_sentence(name):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.* is deprecated:FutureWarning")
 def test_a_traced_module_is_refused_by_name():
     traced = torch.jit.trace(nn.Linear(8, 4), torch.tensor(X))
     with pytest.raises(CompareError, match=r"torch\.jit"):

@@ -25,7 +25,7 @@ class ASGD(Optimizer):
     Differs   η and μ are rounded to float32, in float64 training too, as torch does.
               With torch's default t0 of a million steps, a is θ itself until then.
     Torch     torch.optim.ASGD; same names and defaults.
-    Raises    ValueError for a negative lr or weight_decay.
+    Raises    ValueError for a negative lr, lambd, alpha or weight_decay.
     Source    Polyak, Juditsky 1992; the schedule is Bottou's, https://leon.bottou.org/projects/sgd.
     """
 
@@ -43,6 +43,8 @@ class ASGD(Optimizer):
         maximize: bool = False,
     ) -> None:
         check_range("ASGD", "lr", lr)
+        check_range("ASGD", "lambd", lambd)
+        check_range("ASGD", "alpha", alpha)
         check_range("ASGD", "weight_decay", weight_decay)
         defaults = {
             "lr": lr,

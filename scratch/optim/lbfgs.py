@@ -25,7 +25,7 @@ class LBFGS(Optimizer):
     change, or would change, by less than tolerance_change.
 
     Options   params, an iterable of parameters, in one group; lr; max_iter and max_eval; tolerance_grad and
-              tolerance_change; history_size, the number of pairs kept; line_search_fn.
+              tolerance_change; history_size, the number of pairs kept; line_search_fn; maximize.
     State     of the first parameter: func_evals and n_iter; d, t and H_diag; the memory old_dirs (y), old_stps (s) and
               ro (1 / y·s); al, prev_flat_grad and prev_loss.
     Why       H is never formed: two loops over the pairs apply it (Nocedal's two-loop recursion), starting from the
@@ -50,6 +50,7 @@ class LBFGS(Optimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
+        maximize: bool = False,
     ) -> None:
         check_range("LBFGS", "lr", lr)
         check_numbers("LBFGS", max_iter=max_iter)
@@ -63,6 +64,7 @@ class LBFGS(Optimizer):
             "tolerance_change": tolerance_change,
             "history_size": history_size,
             "line_search_fn": line_search_fn,
+            "maximize": maximize,
         }
         super().__init__(params, defaults)
         if len(self.flats) != 1 or len(self.flats[0]) != 1:
@@ -83,7 +85,7 @@ class LBFGS(Optimizer):
         state = self.state.setdefault(flat.parameters[0], {"func_evals": 0, "n_iter": 0})
         theta, lr, tolerance_change = flat.theta, group["lr"], group["tolerance_change"]
         first_loss = closure()
-        loss, g = float(first_loss), self._gather(flat)
+        loss, g = self._minimized(first_loss, flat)
         evaluations = 1
         state["func_evals"] += 1
         if np.abs(g).max() <= group["tolerance_grad"]:
@@ -107,7 +109,7 @@ class LBFGS(Optimizer):
             else:
                 add_(theta, d, t, np.empty_like(d))
                 if iteration != group["max_iter"]:
-                    loss, g = float(closure()), self._gather(flat)
+                    loss, g = self._minimized(closure(), flat)
                     used = 1
             evaluations += used
             state["func_evals"] += used
@@ -146,13 +148,15 @@ class LBFGS(Optimizer):
             add_(r, ss[i], alpha[i] - beta, tmp)
         memory["d"] = r
 
-    def _gather(self, flat: Flat) -> np.ndarray:
-        """A copy of the flat gradient, with zeros where a parameter has none."""
+    def _minimized(self, loss: Any, flat: Flat) -> tuple[float, np.ndarray]:
+        """The loss, and a copy of the flat gradient with zeros where a parameter has none; negated to maximize."""
         flat.collect("LBFGS.step")
         for parameter, buffer in zip(flat.parameters, flat.buffers, strict=True):
             if parameter.grad is None:
                 buffer.fill(0)
-        return flat.grad.copy()
+        if self.param_groups[0].get("maximize", False):
+            return -float(loss), -flat.grad
+        return float(loss), flat.grad.copy()
 
     def _along(
         self, closure: Callable[[], Any], flat: Flat, d: np.ndarray
@@ -162,7 +166,7 @@ class LBFGS(Optimizer):
 
         def evaluate(t: Any) -> tuple[float, np.ndarray]:
             add_(flat.theta, d, t, np.empty_like(d))
-            loss, g = float(closure()), self._gather(flat)
+            loss, g = self._minimized(closure(), flat)
             flat.theta[...] = start
             return loss, g
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parity_tests.checks.optimizer import Side, unrounded
 from parity_tests.checks.refusal import same_class
 from parity_tests.checks.sides import Numbers
-from parity_tests.engine import SCRATCH, TORCH, Engine
+from parity_tests.engine import REFERENCE, SCRATCH, Engine
 from parity_tests.rule import DRAWS, distance, float32_limit, float64_limit
 from parity_tests.table.row import Optimizer
 from parity_tests.tests.properties.example import FLOAT_VALUES, Option, special
@@ -57,7 +57,7 @@ class Training:
 
     def problem(self) -> str:
         """How scratch differs from torch, or nothing."""
-        ours, theirs = self.run(SCRATCH, self.dtype), self.run(TORCH, self.dtype)
+        ours, theirs = self.run(SCRATCH, self.dtype), self.run(REFERENCE, self.dtype)
         if isinstance(ours, Exception) or isinstance(theirs, Exception):
             if not (isinstance(ours, Exception) and isinstance(theirs, Exception)):
                 return f"verdict: scratch {ours!r:.300}; torch {theirs!r:.300}"
@@ -92,7 +92,7 @@ class Training:
         return f"{error:.3g} ulp, limit {limit:.3g}"
 
     def reference(self, dtype: str, number: int, step: int, what: str) -> np.ndarray:
-        run = self.run(TORCH, dtype, number)
+        run = self.run(REFERENCE, dtype, number)
         assert not isinstance(run, Exception)
         return run[step][what]
 

@@ -26,7 +26,8 @@ class GroupNorm(Module):
     Init      weight 1, bias 0.
     Torch     torch.nn.GroupNorm; without affine, any number of channels that G divides is accepted, as in torch.
     Raises    ValueError if G does not divide C, or the whole batch holds a single value per group; RuntimeError for an
-              input of other channels, other dtype, or fewer than 2 dimensions; ZeroDivisionError for no groups.
+              input of other channels, other dtype, no positions, or fewer than 2 dimensions; ZeroDivisionError for no
+              groups.
     Source    Wu, He 2018, arXiv:1803.08494, section 3.
     """
 
@@ -75,6 +76,8 @@ class GroupNorm(Module):
             raise RuntimeError(f"{self}: the input must be (N, C, ...), got shape {x.shape}.")
         if self.num_groups < 0:
             raise RuntimeError(f"{self}: num_groups must be positive, got {self.num_groups}.")
+        if 0 in x.shape[2:]:
+            raise RuntimeError(f"{self}: the channels must have positions, got shape {x.shape}.")
         if x.shape[0] * x.shape[1] // self.num_groups * math.prod(x.shape[2:]) == 1:
             raise ValueError(f"{self}: one value in a group has no variance, got shape {x.shape}.")
         if x.shape[1] % self.num_groups or (self.weight is not None and x.shape[1] != self.num_channels):

@@ -92,7 +92,8 @@ class _FractionalMaxPool(Module):
     def outputs(self, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
         """O for each axis."""
         if min(kernel) < 1:
-            raise ValueError(f"{self}: kernel_size must be at least 1, got {kernel}.")
+            error = RuntimeError if self.dimensions == 2 else ValueError  # torch's, which differ
+            raise error(f"{self}: kernel_size must be at least 1, got {kernel}.")
         if self.output_size is not None:
             outputs = per_axis(self, "output_size", self.output_size, self.dimensions)
         else:

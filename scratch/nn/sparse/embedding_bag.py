@@ -33,7 +33,7 @@ class EmbeddingBag(Module):
     Saves     the indices and bags without padding, s, and for max the winners (B, D).
     Init      weight ~ N(0, 1), torch's draws to the bit.
     Torch     torch.nn.EmbeddingBag. Offsets that decrease are refused; torch accepts them. With scale_grad_by_freq
-              torch (2.13, CPU) divides the i-th distinct index's gradient by the frequency of the i-th smallest entry,
+              torch before 2.14 divides the i-th distinct index's gradient by the frequency of the i-th smallest entry,
               which is another index as soon as one repeats; here every index is divided by its own.
     Raises    ValueError for a wrong number of dimensions or offsets that do not fit the input; RuntimeError for an
               index or offset out of range; NotImplementedError for per_sample_weights in mode mean or max.
