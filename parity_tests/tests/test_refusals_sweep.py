@@ -15,7 +15,7 @@ import torch.utils.data
 import scratch
 from parity_tests.checks.refusal import same_class
 from parity_tests.checks.sides import ScratchSide, draw, generator
-from parity_tests.engine import REFERENCE, SCRATCH, TORCH, find
+from parity_tests.engine import REFERENCE, SCRATCH, find
 from parity_tests.nests import leaves
 from parity_tests.table.signatures import ADDED, LEFT_OUT
 from parity_tests.tests.alike import give_gradients, start
@@ -212,7 +212,7 @@ def test_an_optimizer_loads_nothing_from_a_wrong_state(name):
         "no param_groups": lambda state: state.pop("param_groups"),
         "a group without params": lambda state: state["param_groups"][0].pop("params"),
     }
-    optimizers = {engine: trained(engine, name) for engine in (SCRATCH, TORCH)}
+    optimizers = {engine: trained(engine, name) for engine in (SCRATCH, REFERENCE)}
 
     def load(engine, spoil):
         state = optimizers[engine].state_dict()
@@ -327,5 +327,5 @@ BAD_DATA = {
 
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_bad_input_to_data(case):
-    data = {SCRATCH: (scratch.data, ROWS), TORCH: (torch.utils.data, torch.from_numpy(ROWS))}
+    data = {SCRATCH: (scratch.data, ROWS), REFERENCE: (torch.utils.data, torch.from_numpy(ROWS))}
     assert not (text := verdicts([(case, lambda engine: BAD_DATA[case](*data[engine]))])), text
