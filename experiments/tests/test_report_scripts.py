@@ -1,13 +1,17 @@
 """The scripts of the report's pages, run by Node.js: they compute what scratch computes."""
 
 import json
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
 
 import scratch
-from experiments.site.figures import optimizers
-from experiments.site.pages import HERE, components
+from experiments import picture
+from experiments.site import search
+from experiments.site.figures import drawing, optimizers
+from experiments.site.pages import HERE, Site, components
+from experiments.training import plots
 from parity_tests.engine import find
 from parity_tests.tests import patience
 
@@ -62,3 +66,79 @@ def test_slider_finds_its_place() -> None:
     table = {"low": -8, "high": 8, "per_one": 16}
     found = in_node("elementwise.js", f"[-9, -8, 0.03, 0.04, 8, 99].map((x) => page.place({json.dumps(table)}, x))")
     assert found == [0, 0, 128, 129, 256, 256]
+
+
+def test_a_race_is_won_by_the_lowest_end_and_every_rule_runs_at_its_best_rate() -> None:
+    rules = list(OPTIONS)
+    found = in_node("optimizer.js", f"page.race({json.dumps(rules)}, 'ravine', 80)")
+    assert isinstance(found, list)
+    assert [one["value"] for one in found] == sorted(one["value"] for one in found)
+    assert {one["rule"] for one in found} == {*rules}
+    ravine = optimizers.SURFACES[0]
+    for one in found:
+        assert one["value"] == pytest.approx(ravine.value(*one["points"][-1]), rel=1e-12)
+        assert one["value"] < ravine.value(*ravine.start) / 10
+        left, right, low, high = ravine.window
+        assert all(left <= x <= right and low <= y <= high for x, y in one["points"])
+    assert (
+        in_node("optimizer.js", "page.race(['SGD'], 'ravine', 80)[0].lr")
+        == found[[o["rule"] for o in found].index("SGD")]["lr"]
+    )
+
+
+def test_the_pages_have_the_colors_of_all_pictures() -> None:
+    text = (HERE / "static" / "style.css").read_text(encoding="utf-8")
+    light, dark = text.split("prefers-color-scheme: dark", 1)
+    for engine in picture.COLORS:
+        assert f"--{engine}: {picture.COLORS[engine]};" in light
+        assert f"--{engine}: {picture.ON_DARK[engine]};" in dark
+    assert (
+        drawing.ENGINE_STYLES["torch"]["linewidth"]
+        == plots.TWIN_STYLES[1]["linewidth"]
+        > 2 * plots.TWIN_STYLES[0]["linewidth"]
+    )
+
+
+# --- the search -------------------------------------------------------------------------------------------------------
+
+FINDS = {
+    "relu": "nn.ReLU",
+    "linear": "nn.Linear",
+    "torch.nn.Linear": "nn.Linear",
+    "torch.optim.lr_scheduler.StepLR": "optim.lr_scheduler.StepLR",
+    "Conv2d": "nn.Conv2d",
+    "softmax loss": "nn.CrossEntropyLoss",
+    "xent": "nn.CrossEntropyLoss",
+    "binary cross entropy": "nn.BCELoss",
+    "swish": "nn.SiLU",
+    "nesterov": "optim.SGD",
+    "weight decay": "optim.AdamW",
+    "glorot": "nn.init.xavier_normal_",
+    "He": "nn.init.kaiming_normal_",
+    "backprop": "Exercises",
+    "dense": "nn.Linear",
+    "layer norm": "nn.LayerNorm",
+    "mean squared error": "nn.MSELoss",
+    "lienar": "nn.Linear",
+    "layernrom": "nn.LayerNorm",
+    "crossentrpy": "nn.CrossEntropyLoss",
+    "sofmax": "nn.Softmax",
+    "drpout": "nn.Dropout",
+    "tf32": "Trap of nn.GRU",
+    "adam": "optim.Adam",
+    "exercises": "Exercises",
+}
+
+
+def test_the_search_finds_what_people_type() -> None:
+    entries = list(search.index(Site(HERE, components(), {})))
+    articles = [entry for entry in entries if entry["kind"] == "article"]
+    queries = [*FINDS, articles[0]["name"], "zzzzzz"]
+    code = f"{json.dumps(queries)}.map((typed) => page.ranked({json.dumps(entries)}, typed)[0]?.name ?? '')"
+    first = dict(zip(queries, in_node("search.js", code), strict=True))
+    assert first == {**FINDS, articles[0]["name"]: articles[0]["name"], "zzzzzz": ""}
+
+
+def test_every_synonym_belongs_to_a_component() -> None:
+    names = [one.name for one in components()]
+    assert [pattern for pattern in search.SYNONYMS if not any(fnmatchcase(name, pattern) for name in names)] == []

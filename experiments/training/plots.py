@@ -1,4 +1,4 @@
-"""Pictures, readable in black and white. Drawn without pyplot, so that nothing global changes."""
+"""Pictures, readable without color: the engines differ in width too. Drawn without pyplot, so that nothing global changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.picture import COLORS, ENGINE_STYLES
 from experiments.training.data import Part
 from experiments.training.outcome import relative_difference
 from torch_impl.files import write_whole
 
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}  # the largest relative error of one rounding
 
-TWIN_STYLES: list[dict[str, Any]] = [{"color": "0.7", "linewidth": 3.0}, {"color": "black", "linewidth": 0.7}]
+TWIN_STYLES: list[dict[str, Any]] = [ENGINE_STYLES["scratch"], ENGINE_STYLES["torch"]]  # for curves in this order
 
 
 def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, path: str | Path) -> None:
@@ -25,8 +26,8 @@ def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, p
     figure = Figure(figsize=(8, 6.5 if twins else 4), layout="constrained")
     axes = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
     window = max(1, min(len(losses) for losses in curves.values()) // 100)
-    for (name, losses), style in zip(curves.items(), TWIN_STYLES[-len(curves) :], strict=True):
-        axes[0].plot(_steps(losses), running_mean(losses, window), label=name, **style)
+    for name, losses in curves.items():
+        axes[0].plot(_steps(losses), running_mean(losses, window), label=name, **ENGINE_STYLES[name])
     what = f"training loss, mean of {window} steps" if window > 1 else "training loss"
     axes[0].set(ylabel=what, title=title, yscale="log")
     axes[0].legend(loc="upper right")
@@ -56,7 +57,8 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
     """Loss and accuracy at the end of each epoch: on the training images, and on those that judge."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
-    for (name, figures), style in zip(epochs.items(), TWIN_STYLES[-len(epochs) :], strict=True):
+    for name, figures in epochs.items():
+        style = ENGINE_STYLES[name]
         numbers = range(1, len(figures) + 1)
         judge = "validation" if "validation_loss" in figures[0] else "test"
         losses.plot(numbers, [f["train_loss"] for f in figures], linestyle="--", label=f"{name}, training", **style)
@@ -108,7 +110,7 @@ def class_accuracy(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, t
         share = 100 * np.diag(counts) / np.maximum(counts.sum(1), 1)
         lowest = min(lowest, share.min())
         place = np.arange(len(share)) + (number - (len(predicted) - 1) / 2) * width
-        axes.bar(place, share, width, label=name, color=("0.75", "0.25")[number], edgecolor="black", linewidth=0.5)
+        axes.bar(place, share, width, label=name, color=COLORS[name], edgecolor="black", linewidth=0.5)
     bottom = max(0.0, 5 * np.floor((lowest - 2) / 5))
     axes.set(xlabel="digit", ylabel="recognized, %", xticks=range(10), ylim=(bottom, 100), title=title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)

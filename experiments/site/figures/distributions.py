@@ -44,6 +44,6 @@ def draw(component: Component) -> list[Picture]:
     apart = distance(results["scratch"], results["torch"])
     caption = (
         f"The first channels of {SAMPLES} skewed samples, each with its own mean and width, before and after "
-        f"{component.name} in training: torch thick and gray, scratch over it, {apart:.2g} ulp apart."
+        f"{component.name} in training: torch thick and blue, scratch thin and orange over it, {apart:.2g} ulp apart."
     )
     return [picture(figure, f"{component.name}: before and after", caption, component.name)]

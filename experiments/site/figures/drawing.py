@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from experiments import picture as picture_of
 from experiments.site.figures.slim_svg import slim
 
 INK, SOFT, LINE, TORCH, SCRATCH, ACCENT, FILL = (
     "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707",
 )  # fmt: skip
 VARIABLES = {INK: "ink", SOFT: "soft", LINE: "line", TORCH: "torch", SCRATCH: "scratch", ACCENT: "accent", FILL: "fill"}
-ENGINE_STYLES: dict[str, dict[str, Any]] = {  # the one below is thick and gray, the one above thin and black
-    "torch": {"color": TORCH, "linewidth": 4.0, "solid_capstyle": "butt"},
-    "scratch": {"color": SCRATCH, "linewidth": 1.0},
-}
+STAND_INS = {"torch": TORCH, "scratch": SCRATCH}
+ENGINE_STYLES = {engine: style | {"color": STAND_INS[engine]} for engine, style in picture_of.ENGINE_STYLES.items()}
 STYLE: Any = {
     "svg.fonttype": "none",
     "mathtext.default": "regular",

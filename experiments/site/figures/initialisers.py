@@ -49,7 +49,7 @@ def draw(component: Component) -> list[Picture]:
         bars = "the same bars"
     else:
         bars = "bars that differ where a last bit crosses an edge"
-    caption = f"The values of both engines from seed 0: torch gray, scratch as an outline, {bars}."
+    caption = f"The values of both engines from seed 0: torch blue, scratch as an orange outline, {bars}."
     if matrices:
         _depth(axes[1], row)
         caption += (

@@ -45,8 +45,8 @@ def draw(component: Component) -> list[Picture]:
     axes[2].set(title="over two numbers", xlabel="x₁", ylabel="x₂")
     caption = (
         f"A slice through {titled(row)}: the number x₁ of the prediction varies, the others are fixed, torch "
-        "thick and gray, scratch over it; and lines of equal loss over the two numbers that matter most, with a dot "
-        "where they were drawn."
+        "thick and blue, scratch thin and orange over it; and lines of equal loss over the two numbers that "
+        "matter most, with a dot where they were drawn."
     )
     return [picture(figure, f"{component.name}: slices of the loss", caption, component.name)]
 

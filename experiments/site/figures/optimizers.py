@@ -110,8 +110,8 @@ def draw(component: Component) -> list[Picture]:
     formulas = "; ".join(f"{surface.name}: {surface.formula}" for surface in SURFACES)
     caption = (
         f"{STEPS} steps of {component.name} from one start, the dot, on three functions ({formulas}); torch thick "
-        f"and gray, scratch over it. Of {len(RATES)} rates from {RATES[0]:g} to {RATES[-1]:g}, the one that is "
-        f"lowest on the whole. In float32 the two paths are at most {', '.join(f'{error:.2g}' for error in apart)} "
+        f"and blue, scratch thin and orange over it. The rate is the best of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}: the "
+        f"path with the lowest mean. In float32 the two paths are at most {', '.join(f'{error:.2g}' for error in apart)} "
         "ulp apart."
     )
     return [picture(figure, f"{component.name}: paths", caption, component.name)]
@@ -144,4 +144,12 @@ def playground(component: Component) -> dict[str, Any] | None:
     rules, name, momentum = RULES[component.name]
     exponent = round(float(np.log10(best_rate(component, SURFACES[0]))), 2)
     surfaces = [surface.name for surface in SURFACES]
-    return {"rules": rules, "surfaces": surfaces, "momentum_name": name, "momentum": momentum, "exponent": exponent}
+    others = [rule for of_component in RULES.values() for rule in of_component[0]]
+    return {
+        "others": others,
+        "rules": rules,
+        "surfaces": surfaces,
+        "momentum_name": name,
+        "momentum": momentum,
+        "exponent": exponent,
+    }

@@ -37,6 +37,6 @@ def draw(component: Component) -> list[Picture]:
     grid.flat[0].legend()
     caption = (
         f"The rate that {component.name} sets, step by step, from an initial rate of 0.1 (where the schedule does "
-        "not choose its own): torch thick and gray, scratch over it."
+        "not choose its own): torch thick and blue, scratch thin and orange over it."
     )
     return [picture(figure, f"{component.name}: rates", caption, component.name)]

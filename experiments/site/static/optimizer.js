@@ -54,7 +54,32 @@ function path(rule, surface, lr, momentum, steps) {
   return points;
 }
 
-function draw(canvas, surface, points) {
+// The rate of a rule whose path has the lowest mean; a path that leaves the window does not count.
+function bestRate(rule, surface, momentum, steps) {
+  const [left, right, low, high] = SURFACES[surface].window;
+  const inside = ([x, y]) => x >= left && x <= right && y >= low && y <= high;
+  const height = (lr) => {
+    const points = path(rule, surface, lr, momentum, steps);
+    return points.every(inside) ? points.reduce((sum, point) => sum + SURFACES[surface].value(...point), 0) : Infinity;
+  };
+  const rates = Array.from({ length: 33 }, (_, i) => 10 ** (-4 + i / 8));
+  return rates.reduce((best, lr) => (height(lr) < height(best) ? lr : best));
+}
+
+const MOMENTUM = { "SGD": 0.9, "SGD, Nesterov": 0.9, "Adam": 0.9, "AdamW": 0.9, "RMSprop": 0, "Adagrad": 0 };
+
+// Every rule at its own best rate, from the same start; the lowest end first.
+function race(rules, surface, steps) {
+  return rules.map((rule) => {
+    const lr = bestRate(rule, surface, MOMENTUM[rule], steps);
+    const points = path(rule, surface, lr, MOMENTUM[rule], steps);
+    return { rule, lr, points, value: SURFACES[surface].value(...points[steps]) };
+  }).sort((a, b) => a.value - b.value);
+}
+
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]]; // by which rules differ without color
+
+function draw(canvas, surface, paths) {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const [left, right, low, high] = SURFACES[surface].window;
@@ -63,36 +88,75 @@ function draw(canvas, surface, points) {
   const height = (canvas.height = width * 0.62);
   const place = ([x, y]) => [((x - left) / (right - left)) * width, ((high - y) / (high - low)) * height];
   const context = canvas.getContext("2d");
-  contours(context, surface, width, height, color("line"), scale);
-  context.strokeStyle = context.fillStyle = color("scratch");
-  context.lineWidth = 1.5 * scale;
+  contours(context, surface, place, color("soft"), scale);
+  axes(context, surface, place, color("ink"), scale);
+  for (const { points, look } of paths) {
+    context.strokeStyle = context.fillStyle = color(`race-${look}`);
+    context.lineWidth = 2 * scale;
+    context.setLineDash(DASHES[look].map((length) => length * scale));
+    context.beginPath();
+    const visible = points.filter((point) => point.every((v) => Math.abs(v) < 1e4));
+    visible.forEach((point, i) => context[i ? "lineTo" : "moveTo"](...place(point)));
+    context.stroke();
+    context.setLineDash([]);
+    for (const point of visible) context.fillRect(...place(point).map((v) => v - 1.5 * scale), 3 * scale, 3 * scale);
+  }
+  context.fillStyle = color("ink");
   context.beginPath();
-  const visible = points.filter((point) => point.every((v) => Math.abs(v) < 1e4));
-  visible.forEach((point, i) => context[i ? "lineTo" : "moveTo"](...place(point)));
-  context.stroke();
-  for (const point of visible) context.fillRect(...place(point).map((v) => v - 1.5 * scale), 3 * scale, 3 * scale);
-  context.fillStyle = color("accent");
-  context.beginPath();
-  context.arc(...place(points[0]), 5 * scale, 0, 7);
+  context.arc(...place(SURFACES[surface].start), 5 * scale, 0, 7);
   context.fill();
 }
 
-// Lines of equal value, where neighboring cells lie on different sides of a level.
-function contours(context, surface, width, height, color, scale) {
-  const [left, right, low, high] = SURFACES[surface].window;
-  const columns = 200, rows = 124, levels = 14;
-  const cell = (i, j) => SURFACES[surface].value(left + ((right - left) * i) / columns, high - ((high - low) * j) / rows);
-  let least = Infinity, most = -Infinity;
-  for (let i = 0; i <= columns; i++) for (let j = 0; j <= rows; j++) {
-    least = Math.min(least, cell(i, j));
-    most = Math.max(most, cell(i, j));
-  }
-  const level = (i, j) => Math.floor(levels * Math.sqrt((cell(i, j) - least) / (most - least)));
-  context.fillStyle = color;
-  for (let i = 0; i < columns; i++) for (let j = 0; j < rows; j++) {
-    if (level(i, j) !== level(i + 1, j) || level(i, j) !== level(i, j + 1)) {
-      context.fillRect((i / columns) * width, (j / rows) * height, Math.max(1.5 * scale, width / columns / 2), Math.max(1.5 * scale, width / columns / 2));
+// Where a level crosses the four sides of a cell, in pairs.
+function crossings(corners, level) {
+  const found = [];
+  corners.forEach(([from, a], side) => {
+    const [to, b] = corners[(side + 1) % 4];
+    if ((a < level) !== (b < level)) {
+      const t = (level - a) / (b - a);
+      found.push([from[0] + t * (to[0] - from[0]), from[1] + t * (to[1] - from[1])]);
     }
+  });
+  return found;
+}
+
+// Lines of equal value; levels grow with the square, so that the bottom of a valley is seen.
+function contours(context, surface, place, color, scale) {
+  const { value, window: [left, right, low, high] } = SURFACES[surface];
+  const columns = 80, rows = 50, levels = 14;
+  const at = (i, j) => [left + ((right - left) * i) / columns, low + ((high - low) * j) / rows];
+  const values = Array.from({ length: columns + 1 }, (_, i) => Array.from({ length: rows + 1 }, (_, j) => value(...at(i, j))));
+  const least = Math.min(...values.flat()), most = Math.max(...values.flat());
+  context.strokeStyle = color;
+  context.lineWidth = 0.7 * scale;
+  context.beginPath();
+  for (let n = 1; n < levels; n++) {
+    const level = least + (most - least) * (n / levels) ** 2;
+    for (let i = 0; i < columns; i++) for (let j = 0; j < rows; j++) {
+      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([a, b]) => [at(a, b), values[a][b]]);
+      const points = crossings(corners, level).map(place);
+      for (let k = 0; k + 1 < points.length; k += 2) {
+        context.moveTo(...points[k]);
+        context.lineTo(...points[k + 1]);
+      }
+    }
+  }
+  context.stroke();
+}
+
+// The numbers at the ends and in the middle of both axes.
+function axes(context, surface, place, color, scale) {
+  const [left, right, low, high] = SURFACES[surface].window;
+  const { width, height } = context.canvas;
+  context.fillStyle = color;
+  context.font = `${12 * scale}px system-ui, sans-serif`;
+  for (const [x, align] of [[left, "left"], [(left + right) / 2, "center"], [right, "right"]]) {
+    context.textAlign = align;
+    context.fillText(`${align === "center" ? "x = " : ""}${+x.toFixed(2)}`, place([x, low])[0], height - 4 * scale);
+  }
+  context.textAlign = "left";
+  for (const y of [high, (low + high) / 2]) {
+    context.fillText(`${y === high ? "y = " : ""}${+y.toFixed(2)}`, 4 * scale, Math.max(14 * scale, place([left, y])[1]));
   }
 }
 
@@ -100,20 +164,28 @@ function start() {
   const form = document.querySelector("#optimizer form");
   const canvas = document.querySelector("#optimizer canvas");
   const result = document.querySelector("#optimizer [data-result]");
+  const others = [...form.querySelectorAll("[name=against]")];
+  const told = (value) => (Number.isFinite(value) ? `f = ${value.toPrecision(4)}` : "it has left for infinity");
   const show = () => {
     const lr = 10 ** Number(form.lr.value);
     const momentum = Number(form.momentum.value);
     const steps = Number(form.steps.value);
-    const points = path(form.rule.value, form.surface.value, lr, momentum, steps);
+    const surface = form.surface.value;
+    const points = path(form.rule.value, surface, lr, momentum, steps);
     form.querySelector("[data-of=lr]").textContent = lr.toPrecision(3);
     form.querySelector("[data-of=momentum]").textContent = momentum.toFixed(2);
     form.querySelector("[data-of=steps]").textContent = steps;
-    const end = points[steps];
-    const value = SURFACES[form.surface.value].value(...end);
-    result.textContent = Number.isFinite(value)
-      ? `after ${steps} steps: x = ${end[0].toPrecision(4)}, y = ${end[1].toPrecision(4)}, f = ${value.toPrecision(4)}`
-      : `after ${steps} steps it has left for infinity`;
-    draw(canvas, form.surface.value, points);
+    const own = { rule: `${form.rule.value}, as set above`, lr, points, value: SURFACES[surface].value(...points[steps]), look: 0 };
+    const rules = others.filter((box) => box.checked).map((box) => box.value);
+    const raced = race(rules, surface, steps).map((one) => ({ ...one, look: 1 + rules.indexOf(one.rule) % (DASHES.length - 1) }));
+    const order = [own, ...raced].sort((a, b) => a.value - b.value);
+    result.replaceChildren(...order.map(({ rule, lr, value, look }) => {
+      const line = document.createElement("li"), key = document.createElement("i");
+      key.className = `key-${look}`;
+      line.append(key, ` ${rule}, lr ${lr.toPrecision(3)}: after ${steps} steps ${told(value)}`);
+      return line;
+    }));
+    draw(canvas, surface, [own, ...raced]);
   };
   form.addEventListener("input", show);
   window.addEventListener("resize", show);
@@ -122,4 +194,4 @@ function start() {
 }
 
 if (typeof document !== "undefined") start();
-if (typeof module !== "undefined") module.exports = { RULES, SURFACES, path };
+if (typeof module !== "undefined") module.exports = { RULES, SURFACES, bestRate, path, race };
