@@ -1,4 +1,4 @@
-"""Pictures, readable without color: the engines differ in width too. Drawn without pyplot, so that nothing global changes."""
+"""Pictures, readable without color: engines differ in width too. Drawn without pyplot, so nothing global changes."""
 
 from __future__ import annotations
 

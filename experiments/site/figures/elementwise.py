@@ -77,8 +77,8 @@ def draw(component: Component) -> list[Picture]:
     kinked = f" Dotted: kinks, at x = {', '.join(f'{kink:g}' for kink in marks)}." if marks else ""
     caption = (
         f"{titled(row)} and its slope on both engines, in float32: torch thick and blue, scratch thin and "
-        "orange over it. Below, the error of each against the float64 truth, in ulp of the value itself, on an axis that is "
-        f"logarithmic beyond 2.{kinked}"
+        "orange over it. Below, the error of each against the float64 truth, in ulp of the value itself, on an axis "
+        f"that is logarithmic beyond 2.{kinked}"
     )
     return [picture(figure, f"{component.name}: curve, slope and error", caption, component.name)]
 

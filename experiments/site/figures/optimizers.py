@@ -110,9 +110,9 @@ def draw(component: Component) -> list[Picture]:
     formulas = "; ".join(f"{surface.name}: {surface.formula}" for surface in SURFACES)
     caption = (
         f"{STEPS} steps of {component.name} from one start, the dot, on three functions ({formulas}); torch thick "
-        f"and blue, scratch thin and orange over it. The rate is the best of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}: the "
-        f"path with the lowest mean. In float32 the two paths are at most {', '.join(f'{error:.2g}' for error in apart)} "
-        "ulp apart."
+        f"and blue, scratch thin and orange over it. The rate is the best of {len(RATES)} from {RATES[0]:g} to "
+        f"{RATES[-1]:g}: the path with the lowest mean. In float32 the two paths are at most "
+        f"{', '.join(f'{error:.2g}' for error in apart)} ulp apart."
     )
     return [picture(figure, f"{component.name}: paths", caption, component.name)]
 
