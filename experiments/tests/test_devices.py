@@ -13,11 +13,12 @@ import torch
 from experiments.training.batches import Batches
 from experiments.training.config import Config
 from experiments.training.data import Part
+from experiments.training.devices import Share
 from experiments.training.driven import Driven, DrivenScratch, DrivenTorch
 from experiments.training.masks import share_masks
 from experiments.training.results import read_finished
 from experiments.training.run import train
-from parity_tests.rule import distance, float32_limit
+from parity_tests.rule import bits_equal, distance, float32_limit
 from parity_tests.tests import patience
 from torch_impl.bridge import arrays, load_arrays
 
@@ -121,6 +122,51 @@ def outputs(engine: Driven, config: Config, part: Part, rank: int, world: int) -
             reader.mine.whole = shared[1]
         found.append(network(images).detach().numpy())
     return found, torch.as_tensor(engine.engine.random.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", [DrivenScratch(), DrivenTorch()], ids=["scratch", "torch"])
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_masks_of_all_parts_are_the_masks_of_one_process_bit_for_bit(
+    world: int, engine: Driven, dtype: str
+) -> None:
+    """Dropout alone, over the ones of batches of 7, 8 and 1, so that what comes out is the mask."""
+
+    def masks(rank: int, world: int) -> list[np.ndarray]:
+        engine.engine.seed(5)
+        layer: Any = engine.engine.lib.nn.Dropout(0.3)
+        share = Share(rank, world)
+        if world > 1:
+            share_masks(layer, share)
+        drawn = []
+        for share.whole in (7, 8, 1):
+            drawn.append(
+                engine.engine.array(layer(engine.engine.native(np.ones((share.whole, 5), dtype)[rank::world])))
+            )
+        return drawn
+
+    parts = [masks(rank, world) for rank in range(world)]
+    for batch, whole in enumerate(masks(0, 1)):
+        assert 0 < np.count_nonzero(whole) < whole.size or len(whole) == 1
+        for rank, part in enumerate(parts):
+            assert bits_equal(part[batch], np.ascontiguousarray(whole[rank::world]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_torch_alone_sums_the_halves_of_a_batch_to_other_bits_than_the_batch(dtype: torch.dtype) -> None:
+    """Why the curve of several processes cannot be that of one to the last bit: the sums have another order."""
+    torch.manual_seed(0)
+    net, x, y = torch.nn.Linear(784, 128, dtype=dtype), torch.rand(64, 784, dtype=dtype), torch.randint(0, 128, (64,))
+
+    def gradient(rows: slice) -> torch.Tensor:
+        loss = torch.nn.functional.cross_entropy(net(x[rows]), y[rows])
+        return torch.autograd.grad(loss, net.weight)[0]
+
+    whole = gradient(slice(None))
+    halves = (gradient(slice(0, None, 2)) + gradient(slice(1, None, 2))) / 2
+    assert torch.equal(whole, gradient(slice(None)))
+    assert not torch.equal(whole, halves)
+    assert (whole - halves).abs().max() < 8 * torch.finfo(dtype).eps * whole.abs().max()
 
 
 GRADIENT = """
