@@ -1,8 +1,8 @@
-"""Layout: how MultiheadAttention's inputs are arranged, the way to (N, L, E) and back, and the refusal of misfits."""
+"""Layout: how MultiheadAttention's inputs and outputs are arranged, and the refusal of inputs that do not fit."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,24 @@ class Layout(NamedTuple):
             return y[:, 0]
         return y.swapaxes(0, 1) if self.batch_first else y
 
+    def report(self, weights: np.ndarray, averaged: bool) -> np.ndarray:
+        """The weights (N, H, L, S) as the caller gets them: averaged over the heads or not; no N without a batch."""
+        weights = weights.mean(axis=1) if averaged else weights.copy()
+        return weights if self.batched else weights[0]
+
+    def report_backward(self, dweights: np.ndarray | None, H: int, averaged: bool) -> np.ndarray | None:
+        """The cotangent of the weights, (N, H or 1, L, S)."""
+        if dweights is None:
+            return None
+        dweights = dweights if self.batched else dweights[np.newaxis]
+        return dweights[:, np.newaxis] / dweights.dtype.type(H) if averaged else dweights
+
 
 def check_inputs(
-    layer: object,
-    inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
-    layout: Layout,
-    widths: tuple[int, int, int],
-    dtype: np.dtype,
+    layer: Any, query: np.ndarray, key: np.ndarray, value: np.ndarray, layout: Layout
 ) -> tuple[int, int, int]:
-    """Refuse query, key and value that do not fit, with torch's class of error; return (N, L, S)."""
-    query, key, value = inputs
+    """Refuse inputs that do not fit a MultiheadAttention, with torch's class of error; return (N, L, S)."""
+    widths, dtype = (layer.embed_dim, layer.kdim, layer.vdim), layer.out_proj.weight.dtype
     shapes = f"got query {query.shape}, key {key.shape}, value {value.shape}"
     if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
         raise AssertionError(f"{layer}: all inputs must be (L, E), or (L, N, E) for a batch; {shapes}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -33,24 +35,44 @@ def blocking(mask: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
     return mask if mask is None or mask.dtype != bool else additive(~mask, dtype)
 
 
-def merged(
-    key_padding_mask: np.ndarray | None, attn_mask: np.ndarray | None, N: int, H: int, S: int, dtype: np.dtype
+def combined(
+    layer: Any,
+    key_padding_mask: np.ndarray | None,
+    attn_mask: np.ndarray | None,
+    sizes: tuple[int, int, int],
+    batched: bool,
+    causal: bool,
+    need_weights: bool,
 ) -> np.ndarray | None:
-    """The sum of both masks of MultiheadAttention, (N or 1, H or 1, L or 1, S).
+    """The masks of a MultiheadAttention, checked, as one to add to the scores, (N or 1, H or 1, L or 1, S); or None.
 
-    Every query may attend to the keys that its options add at the end.
+    `sizes` are (N, L, S). Every query may attend to the keys that the layer's options add at the end, of which the mask
+    returned has columns too. `causal` is a hint that attn_mask is causal; without need_weights and key_padding_mask,
+    torch takes the causal mask without looking at attn_mask.
     """
+    N, L, S = sizes
+    H, dtype = layer.num_heads, layer.out_proj.weight.dtype
+    if causal and attn_mask is None:
+        raise RuntimeError(
+            f"{layer}: is_causal is a hint that needs attn_mask; "
+            f"use nn.Transformer.generate_square_subsequent_mask({L})."
+        )
+    hint_alone = causal and not need_weights and key_padding_mask is None
+    _check(layer, key_padding_mask, attn_mask, (N, H, L, S), batched, hint_alone)
+    columns = S + (layer.bias_k is not None) + layer.add_zero_attn
+    if hint_alone:
+        return causal_mask(L, columns, dtype)
     masks = []
     if attn_mask is not None:
         masks.append(attn_mask.reshape(*((1, 1) if attn_mask.ndim == 2 else (N, H)), *attn_mask.shape[-2:]))
     if key_padding_mask is not None:
-        masks.append(key_padding_mask.reshape(N, 1, 1, key_padding_mask.shape[-1]))
+        masks.append(key_padding_mask.reshape(N, 1, 1, S))
     added = [blocking(mask, dtype) for mask in masks]
-    padded = [np.pad(m, ((0, 0), (0, 0), (0, 0), (0, S - m.shape[-1]))) for m in added if m is not None]
+    padded = [np.pad(m, ((0, 0), (0, 0), (0, 0), (0, columns - S))) for m in added if m is not None]
     return sum(padded[1:], padded[0]) if padded else None
 
 
-def check_masks(
+def _check(
     layer: object,
     key_padding_mask: np.ndarray | None,
     attn_mask: np.ndarray | None,

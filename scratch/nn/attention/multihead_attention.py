@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn import init
-from scratch.nn.attention.fast_path import may_take_fast_path
-from scratch.nn.attention.heads import append_row, append_row_backward, append_zeros, join_heads, split_heads
+from scratch.nn.attention.fast_path import attention_is_fast
+from scratch.nn.attention.heads import append_backward, append_keys, check_heads, join_heads, split_heads
 from scratch.nn.attention.layout import Layout, check_inputs
-from scratch.nn.attention.masks import causal_mask, check_masks, merged
-from scratch.nn.attention.projections import affine, project, project_backward
+from scratch.nn.attention.masks import combined
+from scratch.nn.attention.projections import affine, affine_backward, project, project_backward
 from scratch.nn.attention.scaled_dot_product import attend, attend_backward
 from scratch.nn.linear import Linear
 from scratch.nn.module import Module, Parameter
-from scratch.nn.sums import sum_leading
 from scratch.random import Generator
 
 
@@ -56,9 +55,7 @@ class MultiheadAttention(Module):
     Saves     query, key, value, what attention saves, and its output before W_o.
     Numerics  y lies in memory as (L, N, E) even with batch_first, as torch's does: a dropout after it draws its mask in
               the order of memory. A query that may attend to nothing gives NaN with need_weights=True and zeros
-              without, as in torch; NaN also where torch takes its fast path: self-attention of a batch in eval mode
-              inside no_grad(), batch_first, an even number of heads, with in_proj_bias and without bias_k and
-              add_zero_attn, masks boolean. On that path is_causal is ignored. See set_fastpath_enabled.
+              without, as in torch; NaN also on torch's fast path, which ignores is_causal: see set_fastpath_enabled.
     Init      W_o and its bias as Linear draws them, then the bias is zeroed; in_proj_weight (or q, k, v) Xavier
               uniform; `bias_k`, `bias_v` Xavier normal: torch's draws to the bit.
     Torch     torch.nn.MultiheadAttention.
@@ -80,19 +77,10 @@ class MultiheadAttention(Module):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(
-                f"MultiheadAttention: embed_dim and num_heads must be positive, got {embed_dim}, {num_heads}."
-            )
-        if embed_dim % num_heads:
-            raise AssertionError(
-                f"MultiheadAttention: embed_dim {embed_dim} is not a multiple of num_heads {num_heads}."
-            )
+        check_heads(embed_dim, num_heads, dropout)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
-        if not dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout must not be greater than 1, got {dropout}.")
         self.dropout = dropout
         self.add_zero_attn = add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
@@ -137,74 +125,41 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        fast = query is key is value and self._takes_fast_path(query, key_padding_mask, attn_mask)
-        hint_alone = not fast and is_causal and not need_weights and key_padding_mask is None and attn_mask is not None
+        fast = query is key is value and attention_is_fast(self, query, key_padding_mask, attn_mask)
         layout = Layout(query.ndim == 3, self.batch_first)
-        H, widths = self.num_heads, (self.embed_dim, self.kdim, self.vdim)
-        N, L, S = check_inputs(self, (query, key, value), layout, widths, self.out_proj.weight.dtype)
-        if is_causal and attn_mask is None and not fast:
-            raise RuntimeError(
-                f"{self}: is_causal is a hint that needs attn_mask; "
-                f"use nn.Transformer.generate_square_subsequent_mask({L})."
-            )
-        check_masks(self, key_padding_mask, attn_mask, (N, H, L, S), layout.batched, hint_alone)
+        N, L, S = check_inputs(self, query, key, value, layout)
+        causal = is_causal and not fast
+        mask = combined(self, key_padding_mask, attn_mask, (N, L, S), layout.batched, causal, need_weights)
 
         x = [layout.enter(part) for part in (query, key, value)]
         q, k, v = project(x, self._in_weights(), self.in_proj_bias)
-        k, v = append_row(k, self.bias_k), append_row(v, self.bias_v)
-        q, k, v = (split_heads(part, H) for part in (q, k, v))
-        if self.add_zero_attn:
-            k, v = append_zeros(k), append_zeros(v)
-        S = k.shape[2]
-        mask = causal_mask(L, S, q.dtype) if hint_alone else merged(key_padding_mask, attn_mask, N, H, S, q.dtype)
+        k, v = append_keys(k, self.bias_k, self.add_zero_attn), append_keys(v, self.bias_v, self.add_zero_attn)
+        q, k, v = (split_heads(part, self.num_heads) for part in (q, k, v))
         p = self.dropout if self.training else 0.0
         empty_rows = np.nan if need_weights or fast else 0.0
         heads, saved = attend(q, k, v, mask, p, math.sqrt(1 / self.head_dim), empty_rows)
         joined = heads.transpose(2, 0, 1, 3).reshape(L, N, self.embed_dim)
-        Wo, bo = self.out_proj.weight, self.out_proj.bias
-        y = affine(joined, Wo.data, None if bo is None else bo.data)
+        y = affine(joined, self.out_proj.weight, self.out_proj.bias)
 
-        weights = None
-        if need_weights:
-            weights = saved.dropped.mean(axis=1) if average_attn_weights else saved.dropped.copy()
-            weights = weights if layout.batched else weights[0]
+        weights = layout.report(saved.dropped, average_attn_weights) if need_weights else None
         return self.save((layout.leave(y), weights), x, saved, joined, layout, average_attn_weights)
 
     def backward(
         self, dy: np.ndarray | None, dweights: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, saved, joined, layout, averaged = self.take((dy, dweights))
-        L, N, E = joined.shape
+        L, N, _ = joined.shape
         dy = np.zeros_like(joined) if dy is None else layout.enter(dy).swapaxes(0, 1)
-        if dweights is not None:
-            dweights = dweights if layout.batched else dweights[np.newaxis]
-            dweights = dweights[:, np.newaxis] / dy.dtype.type(self.num_heads) if averaged else dweights
+        dweights = layout.report_backward(dweights, self.num_heads, averaged)
 
-        rows = dy.reshape(L * N, E)
-        self.out_proj.weight.accumulate_product(rows.T, joined.reshape(L * N, E))
-        if self.out_proj.bias is not None:
-            self.out_proj.bias.accumulate(sum_leading(rows))
-        djoined = dy @ self.out_proj.weight.data
+        djoined = affine_backward(dy, joined, self.out_proj.weight, self.out_proj.bias)
         dheads = djoined.reshape(L, N, self.num_heads, self.head_dim).transpose(1, 2, 0, 3)
         dq, dk, dv = (join_heads(part) for part in attend_backward(dheads, saved, dweights))
         S = x[1].shape[1]
-        dk, dv = append_row_backward(dk, self.bias_k, S), append_row_backward(dv, self.bias_v, S)
+        dk, dv = append_backward(dk, self.bias_k, S), append_backward(dv, self.bias_v, S)
         dx = project_backward([dq, dk, dv], x, self._in_weights(), self.in_proj_bias)
         dquery, dkey, dvalue = (layout.leave(part.swapaxes(0, 1)) for part in dx)
         return dquery, dkey, dvalue
-
-    def _takes_fast_path(self, query: np.ndarray, *masks: np.ndarray | None) -> bool:
-        """Whether torch would take its fast path for self-attention: see fast_path.py."""
-        return (
-            may_take_fast_path(self, query)
-            and self.batch_first
-            and self.packed
-            and self.num_heads % 2 == 0
-            and self.in_proj_bias is not None
-            and self.bias_k is None
-            and not self.add_zero_attn
-            and not any(mask is not None and mask.dtype.kind == "f" for mask in masks)
-        )
 
     def extra_repr(self) -> str:
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"

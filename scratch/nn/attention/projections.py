@@ -10,12 +10,18 @@ from scratch.nn.parameter import Parameter
 from scratch.nn.sums import sum_leading
 
 
-def affine(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+def affine(x: np.ndarray, weight: Parameter, bias: Parameter | None) -> np.ndarray:
     """Return x W^T + b, or x W^T without b."""
-    y = x @ weight.T
+    return _affine(x, weight.data, None if bias is None else bias.data)
+
+
+def affine_backward(dy: np.ndarray, x: np.ndarray, weight: Parameter, bias: Parameter | None) -> np.ndarray:
+    """Return the gradient of x; accumulate those of W and b."""
+    rows = dy.reshape(-1, dy.shape[-1])
+    weight.accumulate_product(rows.T, x.reshape(-1, x.shape[-1]))
     if bias is not None:
-        y += bias
-    return y
+        bias.accumulate(sum_leading(rows))
+    return dy @ weight.data
 
 
 def project(inputs: Sequence[np.ndarray], weights: Sequence[Parameter], bias: Parameter | None) -> list[np.ndarray]:
@@ -24,7 +30,7 @@ def project(inputs: Sequence[np.ndarray], weights: Sequence[Parameter], bias: Pa
     The weights are one of shape (3E, E) or three; the bias (3E,) is always packed.
     """
     biases = [None] * 3 if bias is None else np.split(bias.data, 3)
-    return [affine(x, W, b) for x, W, b in zip(inputs, _separate(weights), biases, strict=True)]
+    return [_affine(x, W, b) for x, W, b in zip(inputs, _separate(weights), biases, strict=True)]
 
 
 def project_backward(
@@ -43,6 +49,13 @@ def project_backward(
     if bias is not None:
         bias.accumulate(np.concatenate([sum_leading(d) for d in rows]))
     return [d @ W for d, W in zip(dprojected, _separate(weights), strict=True)]
+
+
+def _affine(x: np.ndarray, W: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+    y = x @ W.T
+    if b is not None:
+        y += b
+    return y
 
 
 def _separate(weights: Sequence[Parameter]) -> list[np.ndarray]:
