@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -141,8 +142,7 @@ class Scratch(Engine):
         """Scratch has no global default dtype: layers with parameters take it as an argument."""
         kind = self.find(name)
         args, kwargs = self._arguments((args, kwargs), dtype)
-        takes_dtype = "dtype" in inspect.signature(kind).parameters
-        given = {"dtype": np.dtype(dtype), **kwargs} if takes_dtype else kwargs
+        given = {"dtype": np.dtype(dtype), **kwargs} if _takes_dtype(kind) else kwargs
         return kind(*args, **given)
 
     def native(self, array: Any) -> np.ndarray:
@@ -160,6 +160,11 @@ class Scratch(Engine):
     @property
     def attention(self) -> Any:
         return scratch.nn.attention
+
+
+@cache
+def _takes_dtype(kind: Any) -> bool:
+    return "dtype" in inspect.signature(kind).parameters
 
 
 class TorchRandom:

@@ -19,11 +19,19 @@ FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
 NODE = shutil.which("node")
 NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM, "test_report_scripts.py": NODE}
+BY_FILE = (
+    "test_report_component.py",
+    "test_report_runs.py",
+    "test_resume.py",
+    "test_train.py",
+    "test_predict.py",
+    "test_faults.py",
+)
 # Tests that share what takes long to make: one worker makes it, and runs all of them.
 SHARING = {
     "test_report_site.py": "the small report",
     "test_report_browser.py": "the small report",
-    **{name: name for name in ("test_report_component.py", "test_report_runs.py", "test_train.py", "test_predict.py")},
+    **{name: name for name in BY_FILE},
 }
 collect_ignore = [name for name, there in NEEDS.items() if not there]
 

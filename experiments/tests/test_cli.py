@@ -69,6 +69,7 @@ def test_rows_are_listed_and_not_run() -> None:
     assert (done.exit_code, done.stdout.split("\n")[:2]) == (0, ["nn.Linear", "nn.Linear[no bias]"])
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_train(tmp_path: Path) -> None:
     done = nn_parity("train", "--epochs", 1, "--hidden", "20,10", "--limit-train", 200, "--output", tmp_path)
     assert done.exit_code == 0, done.output
@@ -77,6 +78,7 @@ def test_train(tmp_path: Path) -> None:
     assert (config.epochs, config.hidden, config.limit_train) == (1, (20, 10), 200)
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_options_win_over_the_config_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("epochs: 2\nseed: 3\nlimit_train: 64\nengine: torch\n")
     done = nn_parity("train", "--config", tmp_path / "mine.yaml", "--epochs", 1, "--output", tmp_path / "run")
@@ -122,6 +124,7 @@ def test_an_option_that_does_not_exist() -> None:
     assert nn_parity("train", "--colour", "red").exit_code == 2
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_twins_that_differ_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Comparison, "ok", False)
     arguments = ("train", "--epochs", 1, "--limit-train", 64)
@@ -147,6 +150,7 @@ def test_demo(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").is_file()
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         demo, "check_rows", lambda: [(LINEAR[0], [exactly("nn.Linear", "output", "float32", False, "planted")])]
@@ -157,6 +161,7 @@ def test_demo_exits_1_if_a_component_fails(tmp_path: Path, monkeypatch: pytest.M
     assert "planted" in done.output
 
 
+@pytest.mark.usefixtures("no_pictures_here")
 def test_demo_exits_1_if_the_losses_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "LIMIT", 0.0)
     assert nn_parity("demo", "--output", tmp_path).exit_code == 1

@@ -17,6 +17,8 @@ from experiments.training.config import Config
 from experiments.training.run import resume, train
 from experiments.training.summary import compiled_line, show
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIG = Config(engine="torch", hidden=(6,), epochs=1, limit_train=96, batch_size=32, compile=True)
 NETWORKS = {
     "mlp": (CONFIG, ["the network"], []),

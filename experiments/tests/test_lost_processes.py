@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from experiments.training.results import read_finished
 from experiments.training.run import train
 from parity_tests.tests.patience import Patience, run
 
-CONFIG = Config(engine="torch", hidden=(8,), dropout=0.2, dtype="float64", epochs=100, limit_train=64, batch_size=21)
+CONFIG = Config(engine="torch", hidden=(8,), dropout=0.2, dtype="float64", epochs=4, limit_train=64, batch_size=21)
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in Linux's /proc")
 
 
@@ -40,15 +41,34 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def command(*options: object) -> list[str]:
-    return [sys.executable, "-m", "experiments.cli", "train", *map(str, options)]
+# The process that is to be lost waits for it in the third epoch, so that the run does not end before.
+WAITING = """
+import os, time
+from experiments.cli import main
+from experiments.training.devices import is_child
+from experiments.training.lit import LitClassifier
+
+begun, honest = [], LitClassifier.training_step
+
+def training_step(self, *arguments):
+    begun.append(1)
+    while len(begun) == 10 and os.environ["LOST"] == ("second" if is_child() else "first"):
+        time.sleep(0.05)
+    return honest(self, *arguments)
+
+LitClassifier.training_step = training_step
+main()
+"""
 
 
-def started(folder: Path) -> tuple[subprocess.Popen[str], int]:
+def started(folder: Path, lost: str) -> tuple[subprocess.Popen[str], int]:
     """A run of two processes, and the second one, at its first moment."""
+    (folder / "run.py").write_text(WAITING)
     (folder / "options.yaml").write_text(replace(CONFIG, devices=2, strategy="ddp").to_yaml())
-    options = ("--config", folder / "options.yaml", "--output", folder / "run")
-    process = subprocess.Popen(command(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = ("--config", str(folder / "options.yaml"), "--output", str(folder / "run"))
+    command = [sys.executable, str(folder / "run.py"), "train", *options]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env={**os.environ, "LOST": lost}, **pipes)
     until(lambda: children_of(process.pid) or process.poll() is not None)
     (second,) = children_of(process.pid)
     return process, second
@@ -69,7 +89,7 @@ def ended(process: subprocess.Popen[str]) -> list[str]:
 @pytest.mark.parametrize("met", [False, True], ids=["before they met", "in training"])
 @pytest.mark.parametrize("lost", ["first", "second"])
 def test_a_process_is_lost(lost: str, met: bool, tmp_path: Path) -> None:
-    process, second = started(tmp_path)
+    process, second = started(tmp_path, lost)
     last = tmp_path / "run" / "torch" / "checkpoints" / "last.ckpt"
     if met:
         until(last.exists)
@@ -81,7 +101,7 @@ def test_a_process_is_lost(lost: str, met: bool, tmp_path: Path) -> None:
     )
     assert process.returncode == (-9 if lost == "first" else 2)
     if met and lost == "second":
-        done = run(command("--resume", tmp_path / "run"))
+        done = run([sys.executable, "-m", "experiments.cli", "train", "--resume", tmp_path / "run"])
         assert done.returncode == 0, done.stderr[-2000:]
         losses = read_finished(tmp_path / "run" / "torch", tmp_path / "run").losses
         alone = train(replace(CONFIG, output=str(tmp_path / "alone"))).runs["torch"].losses

@@ -24,6 +24,7 @@ def test_the_files() -> None:
 
 
 # Smooth in float32: a ReLU within a rounding of zero may be on for one engine and off for the other.
+@pytest.mark.usefixtures("no_pictures_here")
 @pytest.mark.parametrize(("dtype", "activation", "limit"), [("float32", "SiLU", 1e-6), ("float64", "ReLU", 1e-13)])
 def test_twins(dtype: str, activation: str, limit: float, tmp_path: Path) -> None:
     options: dict[str, Any] = {"dtype": dtype, "activation": activation, "output": str(tmp_path)}

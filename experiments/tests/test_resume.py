@@ -1,5 +1,6 @@
 """A run that was stopped anywhere and resumed equals the uninterrupted one, bit for bit."""
 
+import json
 import os
 import signal
 import sys
@@ -169,7 +170,7 @@ def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
 
 
 KILLS = """
-import os, random, signal, sys, time
+import json, os, random, signal, sys, time
 import filelock, sklearn.datasets, sklearn.model_selection  # before the forks, or each would import them anew
 from experiments.training import results
 from experiments.training.checkpoints import read
@@ -178,9 +179,7 @@ from experiments.training.run import resume, train
 from pathlib import Path
 
 results.find_spec = lambda name: None  # no pictures: they would take most of the time, and most of the kills
-config, folder, engine = Config.from_dict(Config.values_from_yaml(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-kills, runs, whole = 0, 0, None
-draw = random.Random(0)
+TIMES = 25
 
 def child(work):
     pid = os.fork()
@@ -193,46 +192,60 @@ def child(work):
             os._exit(1)
     return pid
 
-while kills < int(sys.argv[4]):
-    output = folder / str(runs)
-    runs += 1
-    while True:
-        last = output / engine / "checkpoints" / "last.ckpt"
-        def work():
-            from dataclasses import replace
-            resume(output) if (output / "config.yaml").exists() else train(replace(config, output=str(output)))
-        start = time.monotonic()
-        pid = child(work)
-        if whole is None or kills == int(sys.argv[4]):
-            _, status = os.waitpid(pid, 0)
-            seconds = time.monotonic() - start
-        else:
-            time.sleep(draw.uniform(0, 1.2 * seconds))
-            os.kill(pid, signal.SIGKILL)
-            _, status = os.waitpid(pid, 0)
-        if last.exists():
-            state = read(last)  # whatever the moment was, this is a whole checkpoint
-        if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0, status
-            break
-        kills += 1
-    end = read(last)
-    figures = [end["curves"]["losses"].tolist(), *(t.tolist() for t in end["state_dict"].values())]
-    whole = whole or figures
-    assert figures == whole, "a resumed run ended elsewhere"
-print(kills, runs - 1)
+def kill_often(config, folder):
+    "How many kills there were, in how many runs."
+    kills, runs, whole = 0, 0, None
+    draw = random.Random(0)
+    while kills < TIMES:
+        output = folder / str(runs)
+        last = output / config.engine / "checkpoints" / "last.ckpt"
+        runs += 1
+        while True:
+            def work():
+                from dataclasses import replace
+                resume(output) if (output / "config.yaml").exists() else train(replace(config, output=str(output)))
+            start = time.monotonic()
+            pid = child(work)
+            if whole is None or kills == TIMES:
+                _, status = os.waitpid(pid, 0)
+                seconds = time.monotonic() - start
+            else:
+                time.sleep(draw.uniform(0, 1.2 * seconds))
+                os.kill(pid, signal.SIGKILL)
+                _, status = os.waitpid(pid, 0)
+            if last.exists():
+                state = read(last)  # whatever the moment was, this is a whole checkpoint
+            if os.WIFEXITED(status):
+                assert os.WEXITSTATUS(status) == 0, status
+                break
+            kills += 1
+        end = read(last)
+        figures = [end["curves"]["losses"].tolist(), *(t.tolist() for t in end["state_dict"].values())]
+        whole = whole or figures
+        assert figures == whole, "a resumed run ended elsewhere"
+    return kills, runs - 1
+
+for path in map(Path, sys.argv[1:]):
+    print(json.dumps(kill_often(Config.from_dict(Config.values_from_yaml(path)), path.parent)), flush=True)
 """
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_killed_at_25_random_moments_nothing_is_lost(engine: str, tmp_path: Path) -> None:
-    """SIGKILL while it trains, while it writes a checkpoint (after each step), while it starts: 25 for each engine."""
-    config = replace(CONFIG, engine=engine, save_every=1)
-    (tmp_path / "config.yaml").write_text(config.to_yaml())
-    arguments = [sys.executable, "-W", "ignore", "-c", KILLS, tmp_path / "config.yaml", tmp_path, engine, "25"]
-    done = patience.run(arguments)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
+    """The kills and runs of each engine, all forked from one process, for imports take longer than ten runs."""
+    paths = []
+    for engine in ENGINES:
+        paths.append(tmp_path_factory.mktemp("kills") / "config.yaml")
+        paths[-1].write_text(replace(CONFIG, engine=engine, save_every=1).to_yaml())
+    done = patience.run([sys.executable, "-W", "ignore", "-c", KILLS, *paths])
     assert done.returncode == 0, done.stderr[-2000:]
-    kills, runs = map(int, done.stdout.split())
+    return dict(zip(ENGINES, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_killed_at_25_random_moments_nothing_is_lost(engine: str, killed: dict[str, list[int]]) -> None:
+    """SIGKILL while it trains, while it writes a checkpoint (after each step), while it starts: 25 for each engine."""
+    kills, runs = killed[engine]
     assert kills >= 25
     assert runs >= 1
 

@@ -124,12 +124,15 @@ def mistakes(
     wrong = np.flatnonzero(np.asarray(predicted) != test.labels)
     worst = wrong[np.argsort(-np.asarray(confidence)[wrong], kind="stable")][:most]
     rows = max(1, -(-len(worst) // 8))
-    figure = Figure(figsize=(8, 1.2 * rows + 0.6), layout="constrained")
-    for axes in figure.subplots(rows, 8, squeeze=False).flat:
-        axes.axis("off")
-    for axes, i in zip(figure.axes, worst, strict=False):
-        axes.imshow(test.images[i], cmap="Greys")
-        axes.set_title(f"{test.labels[i]} as {predicted[i]}, {confidence[i]:.0%}", fontsize=7)
+    figure = Figure(figsize=(8, rows + 0.6), layout="constrained")
+    axes = figure.subplots()  # one for all: a picture with axes for each digit takes six times as long
+    axes.axis("off")
+    for place, i in enumerate(worst):
+        row, column = divmod(place, 8)
+        axes.imshow(test.images[i], cmap="Greys", extent=(column + 0.1, column + 0.9, row + 1, row + 0.2))
+        caption = f"{test.labels[i]} as {predicted[i]}, {confidence[i]:.0%}"
+        axes.text(column + 0.5, row + 0.17, caption, ha="center", fontsize=7)
+    axes.set(xlim=(0, 8), ylim=(rows, 0))
     shown = f"the {len(worst)} surest of {len(wrong)} mistakes" if len(wrong) > most else f"all {len(wrong)} mistakes"
     figure.suptitle(f"{title}\n{shown}", fontsize="small")
     _save(figure, path)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import scratch
+from parity_tests.engine import TORCH
 
 N, S, E, H = 4, 5, 6, 2
 X = np.random.default_rng(3).standard_normal((N, S, E)).astype(np.float32)
@@ -62,7 +63,7 @@ def test_multihead_attention(name, options, need_weights):
     options = {"embed_dim": E, "num_heads": H, "batch_first": True, **options}
 
     def build(nn):
-        torch.manual_seed(1)
+        TORCH.seed(1)
         return nn.MultiheadAttention(**options)
 
     paddings = [AT_THE_END, ANYWHERE, floats(AT_THE_END, -np.inf), None]
@@ -100,7 +101,7 @@ LAYERS = {
 
 
 def layer_of(nn, options):
-    torch.manual_seed(2)
+    TORCH.seed(2)
     sizes = {"d_model": E, "nhead": H, "dim_feedforward": 7, "batch_first": True}
     return nn.TransformerEncoderLayer(**{**sizes, **options})
 

@@ -7,7 +7,9 @@ disk is full from then on. Requests and answers are JSON, one a line.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import json
 import os
 import signal
@@ -124,10 +126,20 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def serve() -> None:
-    import parity_tests.comparer.comparison
-    import parity_tests.vectors.export  # noqa: F401 - everything that a command would import
+def import_everything() -> None:
+    """What a command would import, so that no child does it anew: a first command imports what all of them need."""
+    import jinja2  # noqa: F401
 
+    import parity_tests.comparer.comparison
+    import parity_tests.vectors.export  # noqa: F401
+
+    sys.argv = ["nn-parity", "check", "nn.Identity"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main()
+
+
+def serve() -> None:
+    import_everything()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
         sys.stdout.flush()

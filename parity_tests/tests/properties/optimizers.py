@@ -138,11 +138,7 @@ def trainings(rule: str) -> st.SearchStrategy[Training]:
     )
     gradient = st.tuples(st.sampled_from(SIZES), st.sampled_from(["", "", "", *FLOAT_VALUES]))
     steps = st.integers(1, 2 if rule == "LBFGS" else 4)
-    gradients = steps.flatmap(
-        lambda n: st.lists(
-            st.builds(Weight, shapes, st.tuples(*[st.one_of(gradient, gradient, st.none())] * n)),
-            min_size=2,
-            max_size=4,
-        )
-    )
+    weights = [st.builds(Weight, shapes, st.tuples(*[st.one_of(gradient, gradient, st.none())] * n)) for n in range(5)]
+    several = [st.lists(weight, min_size=2, max_size=4) for weight in weights]
+    gradients = steps.flatmap(lambda n: several[n])
     return st.builds(Training, st.just(rule), options, gradients.map(tuple), st.sampled_from(("float32", "float64")))

@@ -47,14 +47,17 @@ def components() -> list[str]:
 def examples(name: str) -> st.SearchStrategy[Example]:
     """Examples of one component: a row, up to three departures, a precision, a mode."""
     labels = [row.label for row in rows().values() if row.name == name and is_small(row)]
-    return st.sampled_from(labels).flatmap(
-        lambda label: st.builds(
-            Example,
-            st.just(label),
-            st.lists(_departures(label), max_size=3, unique_by=_subject).map(_in_order),
-            st.sampled_from(("float32", "float64")),
-            st.booleans(),
-        )
+    return st.sampled_from(labels).flatmap(_examples_of_a_row)
+
+
+@cache  # making and validating a strategy anew takes longer than drawing from it
+def _examples_of_a_row(label: str) -> st.SearchStrategy[Example]:
+    return st.builds(
+        Example,
+        st.just(label),
+        st.lists(_departures(label), max_size=3, unique_by=_subject).map(_in_order),
+        st.sampled_from(("float32", "float64")),
+        st.booleans(),
     )
 
 
