@@ -202,9 +202,11 @@ class Torch(Engine):
 
     def native(self, array: Any) -> torch.Tensor:
         array = np.asarray(array)
-        strides = [stride // array.itemsize for stride in array.strides]
-        dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
-        return torch.empty_strided(array.shape, strides, dtype=dtype, device=self.device).copy_(torch.tensor(array))
+        tensor = torch.tensor(array, device=self.device)
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        if tensor.stride() == strides:
+            return tensor
+        return torch.empty_strided(array.shape, strides, dtype=tensor.dtype, device=self.device).copy_(tensor)
 
     def native_view(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array)

@@ -59,13 +59,17 @@ def distance(value: Any, truth: Any, dtype: Any = None) -> float:
     if dtype.kind != "f":
         return 0.0 if np.array_equal(value, truth) else math.inf
     finite = np.isfinite(truth)
-    if not np.array_equal(value[~finite], truth[~finite], equal_nan=True) or not np.isfinite(value[finite]).all():
+    if not finite.all():
+        if not np.array_equal(value[~finite], truth[~finite], equal_nan=True):
+            return math.inf
+        value, truth = value[finite], truth[finite]
+    if not np.isfinite(value).all():
         return math.inf
-    if not finite.any():
+    if not truth.size:
         return 0.0
-    exact = truth[finite].astype(np.float64)
+    exact = truth.astype(np.float64)
     with np.errstate(over="ignore"):
-        error = float(np.abs(value[finite].astype(np.float64) - exact).max())
+        error = float(np.abs(value.astype(np.float64) - exact).max())
     return error / ulp(exact, dtype) if error else 0.0
 
 
@@ -125,7 +129,7 @@ class Ledger:
         """One draw. A quantity that is missing, or of another dtype or shape than torch's, is infinitely wrong."""
         like = rough if self.dtype == "float32" else truth
         if _kind(ours) != _kind(like):
-            self.fail(what, f"{_kind(ours)}, torch has {_kind(like)}")
+            self.fail(what, _difference(ours, like))
         error = math.inf if ours is None or what in self.notes else distance(ours, truth)
         self.measured(what, error, distance(rough, truth))
 
@@ -141,10 +145,9 @@ class Ledger:
         The unit is that of the quantity's largest value in the run: an early error stays in all later steps.
         """
         like = rough if self.dtype == "float32" else truth
-        kinds = zip(map(_kind, ours), map(_kind, like), strict=True)
-        different = [f"{a}, torch has {b}, step {step}" for step, (a, b) in enumerate(kinds) if a != b]
-        if different:
-            self.fail(what, different[0])
+        for step, (a, b) in enumerate(zip(ours, like, strict=True)):
+            if _kind(a) != _kind(b):
+                self.fail(what, f"{_difference(a, b)}, step {step}")  # the first of them is noted
         exact = _joined(truth)
         error = math.inf if what in self.notes else distance(_joined(ours), exact)
         self.measured(what, error, distance(_joined(rough), exact))
@@ -169,8 +172,14 @@ class Ledger:
         return map(self.result, self.error)
 
 
-def _kind(x: np.ndarray | None) -> str:
-    return "nothing" if x is None else f"{x.dtype}{list(x.shape)}"
+def _kind(x: np.ndarray | None) -> tuple[np.dtype, tuple[int, ...]] | None:
+    return None if x is None else (x.dtype, x.shape)
+
+
+def _difference(ours: np.ndarray | None, theirs: np.ndarray | None) -> str:
+    """What each has: a dtype and a shape."""
+    a, b = ("nothing" if x is None else f"{x.dtype}{list(x.shape)}" for x in (ours, theirs))
+    return f"{a}, torch has {b}"
 
 
 def _joined(history: Sequence[np.ndarray | None]) -> np.ndarray:

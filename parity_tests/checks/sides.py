@@ -10,6 +10,7 @@ Both engines get the same numbers and return the same names, so that comparing t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -26,7 +27,11 @@ Numbers = dict[str, np.ndarray]
 
 def generator(row: Row, *salt: int) -> np.random.Generator:
     """Numbers that depend only on the row and the salt, so that no row depends on another."""
-    return np.random.default_rng([crc32(row.label.encode()), *salt])
+    return _generator(row.label, *salt)
+
+
+def _generator(label: str, *salt: int) -> np.random.Generator:
+    return np.random.default_rng([crc32(label.encode()), *salt])
 
 
 def draw(nest: Any, rng: np.random.Generator, dtype: Any) -> Any:
@@ -41,7 +46,12 @@ def differentiable(row: Layer | Refusal) -> list[bool]:
 
 def cotangent(row: Row, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A random cotangent for one output. Ones would hide a softmax backward that returns zeros."""
-    return np.asarray(generator(row, 2, number).normal(size=shape), np.float32).astype(dtype)
+    return _normal(row.label, number, shape).astype(dtype)
+
+
+@lru_cache(256)  # a row asks for the same few a hundred times
+def _normal(label: str, number: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(_generator(label, 2, number).normal(size=shape), np.float32)
 
 
 def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:

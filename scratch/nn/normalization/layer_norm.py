@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype
-from scratch.nn.normalization.rows import as_shape, blocks, rows_to_normalize
+from scratch.nn.normalization.rows import as_shape, block_length, blocks, rows_to_normalize
 from scratch.nn.sums import sum_leading, sum_trailing
 
 
@@ -25,7 +25,7 @@ class LayerNorm(Module):
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       μ and r depend on every x of the row. Shifting the row changes nothing, so g loses its mean; stretching
               it changes nothing, so g loses its part along x̂. The derivation is in normalize.py.
-    Saves     x̂ and r.
+    Saves     x - μ and r; x̂ is their product.
     Numerics  centers first, then squares; at mean 1000 the output is exact to an ulp.
     Cost      two dozen passes over an array, forward and backward, where one fused loop would do with 7; arrays of more
               than half a million numbers are taken in blocks of rows that stay in the cache.
@@ -62,51 +62,54 @@ class LayerNorm(Module):
     def forward(self, x: np.ndarray) -> np.ndarray:
         rows = x.reshape(rows_to_normalize(self, x, self.normalized_shape))
         check_dtype(self, x, self.weight, self.bias)
-        y, x_hat, r = np.empty_like(rows), np.empty_like(rows), np.empty((len(rows), 1), x.dtype)
+        N, D = rows.shape
+        y, d, r = (np.empty((N, width), x.dtype) for width in (D, D, 1))
         for block in blocks(rows):
-            r[block] = self._normalize(rows[block], y[block], x_hat[block])
-        return self.save(y.reshape(x.shape), x_hat, r)
+            r[block] = self._normalize(rows[block], y[block], d[block])
+        return self.save(y.reshape(x.shape), d, r)
 
-    def _normalize(self, x: np.ndarray, y: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
-        """Write y and x̂ of some rows; return their r (rows, 1)."""
-        d = np.subtract(x, mean_of_rows(x), out=x_hat)
+    def _normalize(self, x: np.ndarray, y: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Write y and d = x - μ of some rows; return their r (rows, 1)."""
+        np.subtract(x, mean_of_rows(x), out=d)
         rest, var = mean_of_rows(d), mean_of_rows(d, d)
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
             var = mean_of_rows(d, d)
         r = 1 / np.sqrt(var + float(self.eps))
-        x_hat *= r
-        np.multiply(x_hat, 1 if self.weight is None else self.weight.data.reshape(-1), out=y)
+        np.dot(r, self._weight(x), out=y)  # by BLAS in two thirds of the time of a broadcast product
+        y *= d
         if self.bias is not None:
             y += self.bias.data.reshape(-1)
         return r
 
+    def _weight(self, like: np.ndarray) -> np.ndarray:
+        """(1, D); ones without a weight."""
+        return np.ones((1, like.shape[1]), like.dtype) if self.weight is None else self.weight.data.reshape(1, -1)
+
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x_hat, r = self.take(dy)
-        rows, dweight, dbias = dy.reshape(x_hat.shape), [], []
-        dx = np.empty_like(rows)
+        d, r = self.take(dy)
+        rows, dweight, dbias = dy.reshape(d.shape), [], []
+        dx, work = np.empty_like(d), np.empty_like(d[: block_length(d)])
         for block in blocks(rows):
-            along = rows[block] * x_hat[block]
-            dweight.append(sum_leading(along))
+            along = np.multiply(rows[block], d[block], out=work[: len(dx[block])])
+            dweight.append(sum_leading(along, r[block, 0]))
             dbias.append(sum_leading(rows[block]))
-            self._differentiate(rows[block], x_hat[block], r[block], along, dx[block])
+            self._differentiate(rows[block], d[block], r[block], along, dx[block])
         if self.weight is not None:
             self.weight.accumulate(sum_leading(np.array(dweight)).reshape(self.weight.shape))
         if self.bias is not None:
             self.bias.accumulate(sum_leading(np.array(dbias)).reshape(self.bias.shape))
         return dx.reshape(dy.shape)
 
-    def _differentiate(
-        self, dy: np.ndarray, x_hat: np.ndarray, r: np.ndarray, along: np.ndarray, dx: np.ndarray
-    ) -> None:
-        """Write dx of some rows, given dy * x̂, which is written over."""
-        weight = None if self.weight is None else self.weight.data.reshape(-1)
-        mean_g, mean_gx = mean_of_rows(dy, weight), mean_of_rows(along, weight)
-        np.multiply(dy, 1 if weight is None else weight, out=dx)
-        np.multiply(x_hat, mean_gx, out=along)
-        along += mean_g
-        dx -= along
-        dx *= r
+    def _differentiate(self, dy: np.ndarray, d: np.ndarray, r: np.ndarray, along: np.ndarray, dx: np.ndarray) -> None:
+        """Write dx of some rows, given dy * d: dx = r * weight * dy - d * r³ <g * d> - r * <g>. d is written over."""
+        weight = self._weight(dy)
+        mean_g, mean_gd = mean_of_rows(dy, weight[0]), mean_of_rows(along, weight[0])
+        np.dot(r, weight, out=dx)
+        dx *= dy
+        d *= mean_gd * r * r * r
+        d += mean_g * r
+        dx -= d
 
     def extra_repr(self) -> str:
         return (

@@ -11,10 +11,14 @@ WHOLE = 1 << 19  # numbers: an array of at most this many is processed in one pi
 BLOCK = 1 << 17  # numbers: otherwise this many at a time, so that what one statement wrote is in the cache for the next
 
 
+def block_length(rows: np.ndarray) -> int:
+    """How many rows are processed in one piece: all, or as many as stay in the cache."""
+    return max(1, len(rows) if rows.size <= WHOLE else BLOCK // rows.shape[1])
+
+
 def blocks(rows: np.ndarray) -> Iterator[slice]:
-    """All rows, or blocks of rows that stay in the cache."""
-    whole = rows.size <= WHOLE
-    length = max(1, len(rows) if whole else BLOCK // rows.shape[1])
+    """The rows, so many at a time."""
+    length = block_length(rows)
     return (slice(start, start + length) for start in range(0, max(len(rows), 1), length))
 
 
