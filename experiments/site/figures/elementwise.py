@@ -13,6 +13,7 @@ from parity_tests.table.row import Layer
 
 LOW, HIGH, PER_ONE = -8, 8, 16
 GRID = (np.arange(LOW * PER_ONE, HIGH * PER_ONE + 1) / PER_ONE).astype(np.float32)  # exact in float32
+HIGHEST_WITH_ONE = 100  # an axis that goes further has no room for a 1 beside its 0
 JUMP = 1e-3  # of the slope between neighboring floats, which makes a kink
 
 
@@ -75,10 +76,12 @@ def draw(component: Component) -> list[Picture]:
         _scale(errors, max(np.abs(in_ulp(both[what], truth[what])).max() for both in engines.values()))
     axes[0, 0].legend()
     kinked = f" Dotted: kinks, at x = {', '.join(f'{kink:g}' for kink in marks)}." if marks else ""
+    nearly_0 = axes[1, 0].get_ylim()[1] > 1e4
+    why = " Where a value is nearly 0 so is its ulp, and a small error is many of them." if nearly_0 else ""
     caption = (
         f"{titled(row)} and its slope on both engines, in float32: torch thick and blue, scratch thin and "
         "orange over it. Below, the error of each against the float64 truth, in ulp of the value itself, on an axis "
-        f"that is logarithmic beyond 2.{kinked}"
+        f"that is logarithmic beyond 2.{why}{kinked}"
     )
     return [picture(figure, f"{component.name}: curve, slope and error", caption, component.name)]
 
@@ -87,7 +90,7 @@ def _scale(axes: Any, largest: float) -> None:
     """Straight to 2 ulp, logarithmic beyond, where the value is nearly 0; the axis ends at a power of ten."""
     bound = 10.0 ** max(0, np.ceil(np.log10(max(largest, 1e-3))))
     axes.set_yscale("symlog", linthresh=2, linscale=1)
-    ticks = sorted({-bound, -1.0, 0.0, 1.0, bound})
+    ticks = sorted({-bound, 0.0, bound} | ({-1.0, 1.0} if bound <= HIGHEST_WITH_ONE else set()))
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     axes.minorticks_off()
     axes.set_ylim(-1.1 * bound, 1.1 * bound)

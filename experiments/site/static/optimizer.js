@@ -77,7 +77,7 @@ function race(rules, surface, steps) {
   }).sort((a, b) => a.value - b.value);
 }
 
-const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]]; // by which rules differ without color
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4], [1, 6]]; // by which rules differ without color
 
 function draw(canvas, surface, paths) {
   const style = getComputedStyle(document.documentElement);
