@@ -17,6 +17,7 @@ ARTICLES = {
     "toy-16": "experiments.articles.toy_16",
     "cnn": "experiments.articles.cnn",
     "lstm": "experiments.articles.lstm",
+    "rnn": "experiments.articles.rnn",
     "gan": "experiments.articles.gan",
     "mistakes": "experiments.articles.mistakes",
 }

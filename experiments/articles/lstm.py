@@ -27,7 +27,7 @@ READERS = 500  # pictures that are read row by row
 
 
 def build(twin: Twin, size: tuple[int, int], dtype: str) -> Any:
-    return models.lstm(twin.lib, size[1], HIDDEN, **twin.factory(dtype))
+    return models.recurrent(twin.lib, "LSTM", size[1], HIDDEN, **twin.factory(dtype))
 
 
 def by_row(trained: classifier.Trained, part: Part) -> np.ndarray:

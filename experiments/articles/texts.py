@@ -22,13 +22,13 @@ MATH = Text(
     "【翻译】神经网络背后的数学原理",
     "The Math Behind Neural Networks",
     "an article with two listings on handwritten digits",
-    ("digits-mlp", "cnn", "lstm", "gan", "mistakes"),
+    ("digits-mlp", "cnn", "lstm", "rnn", "gan", "mistakes"),
 )
 ADVENTURE = Text(
     "神经网络训练背后的数学",
     "Adventure of the Neurons: Theory Behind the Neural Networks",
     "an article with a worked example",
-    ("tree-age", "cnn", "lstm", "mistakes"),
+    ("tree-age", "cnn", "lstm", "rnn", "mistakes"),
 )
 ALGORITHM = Text(
     "终于把神经网络算法搞懂了!!",
@@ -40,7 +40,7 @@ CHAPTER = Text(
     "二、神经网络的基本要素",
     "The Nuts and Bolts of Neural Networks",
     "the second chapter of a book; its English title is translated back",
-    ("foundations", "cnn", "mistakes"),
+    ("foundations", "cnn", "rnn", "mistakes"),
 )
 SOFT = Text(
     "神经网络导论",

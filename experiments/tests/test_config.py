@@ -101,7 +101,7 @@ def test_a_path_that_looks_like_a_value_stays_a_path(name: str, tmp_path: Path) 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": "cifar"}, "data: must be one of digits, mnist, got 'cifar'"),
     ({"engine": "jax"}, "engine: must be one of scratch, torch, both, got 'jax'"),
-    ({"model": None}, "model: must be one of mlp, cnn, lstm, got None"),
+    ({"model": None}, "model: must be one of mlp, cnn, rnn, lstm, gru, got None"),
     ({"optimizer": "lion"}, "optimizer: must be one of sgd, adam, adamw, .*got 'lion'"),
     ({"activation": "Step"}, "activation: must be one of ReLU, .*got 'Step'"),
     ({"dtype": "float16"}, "dtype: must be one of float32, float64, got 'float16'"),
@@ -141,6 +141,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"engine": "scratch", "accelerator": "gpu"}, "accelerator: NumPy runs on the CPU, got engine scratch on gpu"),
     ({"accelerator": "gpu", "dropout": 0.5}, "dropout: must be 0 for both engines on gpu"),
     ({"channels": (3,)}, r"channels: only the cnn has convolutions, got \(3,\) for the mlp"),
+    (
+        {"model": "gru", "hidden": (3, 3), "dropout": 0.5, "devices": 2, "strategy": "ddp", "engine": "torch"},
+        "dropout: several devices share the masks of the lstm, not of the gru",
+    ),
+    ({"model": "rnn", "activation": "GELU"}, "activation: the rnn always uses tanh, got GELU"),
+    ({"model": "gru", "hidden": (3, 4)}, "hidden: the gru needs at least one layer, all of the same width"),
     ({"model": "lstm", "activation": "GELU"}, "activation: the lstm always uses tanh and sigmoid, got GELU"),
     ({"hidden": (), "dropout": 0.5}, "dropout: there is no hidden layer to apply it to"),
     ({"epoch": 3}, "epoch: there is no such option. Did you mean epochs\\? The options are data, engine"),

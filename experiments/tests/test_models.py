@@ -21,6 +21,8 @@ CONFIGS = [
     Config(model="cnn", channels=(3, 5), hidden=(11,), activation="GELU", dtype="float64"),
     Config(model="cnn", channels=(2,), hidden=(), dtype="float64"),
     Config(model="lstm", hidden=(6,), dtype="float64"),
+    Config(model="rnn", hidden=(6,), dtype="float64"),
+    Config(model="gru", hidden=(5, 5), dropout=0.3, dtype="float64"),
     Config(model="lstm", hidden=(5, 5), dropout=0.3, dtype="float64"),
 ]
 
@@ -45,7 +47,7 @@ def test_same_bits_and_same_gradients(config: Config) -> None:
 
 @pytest.mark.parametrize("init", INITS)
 def test_initial_weights_are_the_same_bits(init: str) -> None:
-    configs = [Config(model=m, init=init, hidden=(8,)) for m in ("mlp", "cnn", "lstm")]
+    configs = [Config(model=m, init=init, hidden=(8,)) for m in ("mlp", "cnn", "lstm", "rnn", "gru")]
     prints = [[fingerprint(e.network(c, (8, 8), 10)) for e in (DrivenScratch(), DrivenTorch())] for c in configs]
     assert all(ours == theirs for ours, theirs in prints)
     if init != "default":
@@ -77,7 +79,11 @@ def test_schedules_give_both_engines_the_same_rates(scheduler: str) -> None:
     assert (min(rates[0]) < 0.03 * 1.01) == (scheduler != "constant")
 
 
-@pytest.mark.parametrize("options", [{"model": "cnn", "channels": (4,)}, {"model": "lstm", "hidden": (12,)}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"model": "cnn", "channels": (4,)}, {"model": "lstm", "hidden": (12,)}, {"model": "gru", "hidden": (12,)}],
+    ids=str,
+)
 def test_twins_agree_through_an_epoch(options: dict[str, Any], tmp_path: Any) -> None:
     """Cut here to a few steps; `nn-parity twins` has whole epochs."""
     settings = {"epochs": 1, "limit_train": 400, "dtype": "float64", "scheduler": "onecycle", "label_smoothing": 0.1}

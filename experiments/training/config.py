@@ -13,7 +13,8 @@ from typing import Any
 
 ENGINES = ("scratch", "torch", "both")
 DATA = ("digits", "mnist")
-MODELS = ("mlp", "cnn", "lstm")
+RECURRENT = ("rnn", "lstm", "gru")
+MODELS = ("mlp", "cnn", *RECURRENT)
 OPTIMIZERS = {
     "sgd": "SGD",
     "adam": "Adam",
@@ -51,8 +52,10 @@ class Config:
 
     data: str = option("digits", "data set", DATA)
     engine: str = option("both", "who computes", ENGINES)
-    model: str = option("mlp", "network; the lstm reads an image row by row", MODELS)
-    hidden: tuple[int, ...] = option((128,), "widths of the hidden layers, such as 256,128; of the lstm, one per layer")
+    model: str = option("mlp", "network; rnn, lstm and gru read an image row by row", MODELS)
+    hidden: tuple[int, ...] = option(
+        (128,), "widths of the hidden layers, such as 256,128; of a recurrent network, one per layer"
+    )
     channels: tuple[int, ...] = option((16, 32), "channels of the cnn's convolutions, each followed by pooling")
     activation: str = option("ReLU", "function after each hidden layer", ACTIVATIONS)
     dropout: float = option(0.0, "share of hidden units dropped while training")
@@ -135,6 +138,10 @@ class Config:
                 f"devices: {self.devices} devices share the batches of one engine with strategy ddp, got engine "
                 f"{self.engine} with {self.strategy}. Use --engine torch --strategy ddp."
             )
+        if self.devices > 1 and self.dropout and self.model in ("rnn", "gru"):
+            raise ConfigError(
+                f"dropout: several devices share the masks of the lstm, not of the {self.model}. Use one."
+            )
         if self.batch_size < self.devices:
             raise ConfigError(f"batch_size: {self.batch_size} images cannot be shared by {self.devices} devices.")
         if self.patience is not None and not self.validation:
@@ -145,14 +152,18 @@ class Config:
             raise ConfigError(f"momentum: {self.optimizer} has no momentum option. Use it with sgd or rmsprop.")
         if self.channels != Config.channels and self.model != "cnn":
             raise ConfigError(f"channels: only the cnn has convolutions, got {self.channels} for the {self.model}.")
-        if self.activation != Config.activation and self.model == "lstm":
-            raise ConfigError(f"activation: the lstm always uses tanh and sigmoid, got {self.activation}.")
-        if self.model != "lstm" and self.dropout and not self.hidden:
+        if self.activation != Config.activation and self.model in RECURRENT:
+            uses = "tanh" if self.model == "rnn" else "tanh and sigmoid"
+            raise ConfigError(f"activation: the {self.model} always uses {uses}, got {self.activation}.")
+        if self.model not in RECURRENT and self.dropout and not self.hidden:
             raise ConfigError("dropout: there is no hidden layer to apply it to. Give --hidden a width, such as 64.")
-        if self.model == "lstm" and len(set(self.hidden)) != 1:
-            raise ConfigError(f"hidden: the lstm needs at least one layer, all of the same width, got {self.hidden}.")
-        if self.model == "lstm" and self.dropout and len(self.hidden) == 1:
-            raise ConfigError("dropout: the lstm applies it between layers. Give --hidden two widths, such as 64,64.")
+        if self.model in RECURRENT and len(set(self.hidden)) != 1:
+            what = f"the {self.model} needs at least one layer, all of the same width"
+            raise ConfigError(f"hidden: {what}, got {self.hidden}.")
+        if self.model in RECURRENT and self.dropout and len(self.hidden) == 1:
+            raise ConfigError(
+                f"dropout: the {self.model} applies it between layers. Give --hidden two widths, such as 64,64."
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:

@@ -36,12 +36,12 @@ class TorchDropout(torch.nn.Dropout):
 
 
 class TorchLSTM(torch.nn.LSTM):
-    """torch.nn.LSTM, as models.lstm builds it, layer by layer, between them dropout of the process's part."""
+    """torch.nn.LSTM, as models.recurrent builds it, layer by layer, between them dropout of the process's part."""
 
     share: Share
 
     def forward(self, input: torch.Tensor, hx: Any = None) -> Any:  # type: ignore[override]
-        assert hx is None, "models.lstm gives none"
+        assert hx is None, "models.recurrent gives none"
         rows, last = input.transpose(0, 1), []
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.training.config import Config
+from experiments.training.config import RECURRENT, Config
 
 
 def mlp(
@@ -63,10 +63,17 @@ def cnn(
     return nn.Sequential(*layers)
 
 
-def lstm(
-    lib: Any, in_features: int, hidden: Sequence[int] = (128,), classes: int = 10, dropout: float = 0.0, **factory: Any
+def recurrent(
+    lib: Any,
+    kind: str,
+    in_features: int,
+    hidden: Sequence[int] = (128,),
+    classes: int = 10,
+    dropout: float = 0.0,
+    **factory: Any,
 ) -> Any:
-    """Images (N, H, W) to logits: an LSTM reads the H rows one after the other; a Linear judges its last state."""
+    """Images (N, H, W) to logits: an RNN, LSTM or GRU reads the H rows in order; a Linear judges its last state."""
+    name = kind.lower()
 
     class RowReader(lib.nn.Module):
         """One class for both libraries. `backward` is scratch's; torch derives its own."""
@@ -74,18 +81,20 @@ def lstm(
         def __init__(self) -> None:
             super().__init__()
             width, layers = hidden[0], len(hidden)
-            self.lstm = lib.nn.LSTM(in_features, width, layers, batch_first=True, dropout=dropout, **factory)
+            layer = getattr(lib.nn, kind)
+            setattr(self, name, layer(in_features, width, layers, batch_first=True, dropout=dropout, **factory))
             self.linear = lib.nn.Linear(width, classes, **factory)
 
         def forward(self, rows: Any) -> Any:
-            _, (h, _) = self.lstm(rows)
+            _, last = getattr(self, name)(rows)
+            h = last[0] if kind == "LSTM" else last
             return self.linear(h[-1])
 
         def backward(self, dlogits: Any) -> Any:
             dlast = self.linear.backward(dlogits)
             dh = np.zeros((len(hidden), *dlast.shape), dlast.dtype)
             dh[-1] = dlast
-            drows, _ = self.lstm.backward(None, (dh, None))
+            drows, _ = getattr(self, name).backward(None, (dh, None) if kind == "LSTM" else dh)
             return drows
 
     return RowReader()
@@ -111,9 +120,11 @@ def build(lib: Any, config: Config, shape: tuple[int, ...], classes: int, **fact
     builders = {
         "mlp": lambda: mlp(lib, math.prod(shape), c.hidden, classes, c.activation, c.dropout, **factory),
         "cnn": lambda: cnn(lib, (height, width), c.channels, c.hidden, classes, c.activation, c.dropout, **factory),
-        "lstm": lambda: lstm(lib, width, c.hidden, classes, c.dropout, **factory),
     }
-    network = builders[c.model]()
+    if c.model in RECURRENT:
+        network = recurrent(lib, c.model.upper(), width, c.hidden, classes, c.dropout, **factory)
+    else:
+        network = builders[c.model]()
     if c.init != "default":
         initialize(lib, network, c.init)
     return network

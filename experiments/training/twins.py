@@ -19,7 +19,7 @@ from experiments.training.run import train
 from experiments.training.summary import console, mark, table
 
 LIMIT = 1e-12  # the largest relative difference of the losses in float64, through one epoch
-SUBSET = {"mlp": None, "cnn": 6400, "lstm": 6400}  # images; None means all
+SUBSET = {"mlp": None, "cnn": 6400, "rnn": 6400, "lstm": 6400, "gru": 6400}  # images; None means all
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.articles.article import Article, Replay, quiet, under
 from experiments.articles.foundations import (
     activations,
+    batches,
     boxcars,
     costs,
     deltas,
@@ -18,6 +19,7 @@ from experiments.articles.foundations import (
     printed,
     probability,
     ravine,
+    unit,
     vanishing,
     vectors,
     xor,
@@ -36,7 +38,9 @@ PARTS: dict[str, Callable[[Replay, Path], None]] = {
     "costs": costs.replay,
     "deltas": deltas.replay,
     "depth": depth.replay,
+    "batches": batches.replay,
     "ravine": ravine.replay,
+    "unit": unit.replay,
     "xor": xor.replay,
 }
 
@@ -54,6 +58,8 @@ HEADINGS = {
     "deltas": "Backpropagation in delta form",
     "depth": "Initial weights and depth",
     "ravine": "Descent and its improvements",
+    "batches": "One sample, a mini-batch, all samples",
+    "unit": "One unit: perceptron, linear and logistic regression",
     "xor": "Exclusive or",
 }
 
