@@ -56,10 +56,11 @@ def _draw(runs: dict[str, classifier.Trained], data: ImageData, path: Path) -> N
         below[0].imshow(picture[0], cmap="Greys")
         below[0].set_title("picture", fontsize=9)
         for channel in range(CHANNELS[0]):
-            top[channel + 1].imshow(filters[channel], cmap="Greys", vmin=-bound, vmax=bound)
+            shade = top[channel + 1].imshow(filters[channel], cmap="Greys", vmin=-bound, vmax=bound)
             top[channel + 1].set_title(f"filter {channel + 1}", fontsize=9)
             below[channel + 1].imshow(maps[channel], cmap="Greys", vmin=0)
             below[channel + 1].set_title(f"map {channel + 1}", fontsize=9)
+        figure.colorbar(shade, ax=list(top), label="weight", ticks=[-bound, 0, bound], format="%.2f", pad=0.01)
     for axes in rows.ravel():
         axes.set(xticks=[], yticks=[])
     figure.suptitle("First layer: filters, and the picture after filter and ReLU")

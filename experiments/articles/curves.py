@@ -20,9 +20,11 @@ STYLES: tuple[dict[str, Any], ...] = (
     {"color": "0.55", "linewidth": 1.1},
 )
 
+LINES = (*STYLES[1:], {"color": "black", "linewidth": 1.3, "linestyle": (0, (6, 1, 1, 1, 1, 1))})  # no engine's band
+
 TWIN_STYLES: tuple[dict[str, Any], ...] = tuple(  # for pairs of curves, scratch's a band under torch's line
     {"linestyle": line, **style}
-    for line in ("-", "--", ":", "-.")
+    for line in ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
     for style in ({"color": "0.75", "linewidth": 4}, {"color": "black", "linewidth": 1.1})
 )
 
@@ -38,11 +40,19 @@ class Panel:
     options: Mapping[str, Any] = field(default_factory=dict)  # for Axes.set: yscale, ylim, xticks ...
     styles: Sequence[Mapping[str, Any]] = STYLES
     marks: Mapping[str, float] = field(default_factory=dict)  # vertical lines, with what they mean
+    legend: str = "best"  # where it is least in the way
+    whole: bool = False  # x counts something: ticks at whole numbers only
+
+
+def broken(y: np.ndarray, jump: float = 0.05) -> np.ndarray:
+    """The curve with a gap before every jump, so that no line is drawn where there is no value."""
+    return np.where(np.abs(np.diff(y, append=y[-1])) > jump, np.nan, y)
 
 
 def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Path:
     """Write the panels, side by side or in `columns`, into a PNG; returns its path."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
@@ -55,11 +65,13 @@ def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Pat
             x, y = curve if isinstance(curve, tuple) else (np.arange(1, len(curve) + 1), curve)
             axes.plot(x, y, label=name, **style)
         axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, **panel.options)
+        if panel.whole:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for name, x in panel.marks.items():
             axes.axvline(x, color="0.5", linewidth=0.8)
             place = axes.get_xaxis_transform()
             axes.text(x, 0.97, f" {name}", rotation=90, fontsize="x-small", va="top", ha="right", transform=place)
         if len(panel.curves) > 1:
-            axes.legend(fontsize="small")
+            axes.legend(fontsize="small", loc=panel.legend)
     save(figure, path)
     return path

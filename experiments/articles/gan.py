@@ -27,7 +27,7 @@ from experiments.training.data import load
 
 SEED = 0
 NOISE, WIDTH, PIXELS = 16, 128, 64
-BATCH, EPOCHS, LR, BETAS = 64, 100, 2e-3, (0.5, 0.999)
+BATCH, EPOCHS, LR, BETAS = 64, 70, 2e-3, (0.5, 0.999)
 EXACT, APART = 20, 1e-12  # steps in float64 that are compared, and the largest relative difference of the losses
 SHOWN, JUDGED = 40, 400  # samples in the picture, and for the figures
 

@@ -252,7 +252,7 @@ def _pairs(found: dict[str, dict[str, np.ndarray]], curve: Callable[[np.ndarray]
 def plot_gradients(path: Path, found: dict[str, dict[str, np.ndarray]]) -> tuple[Path, str]:
     curves = _pairs(found, lambda size: (np.arange(len(size)), size))
     labels = "Length of dL/dx, relative to the last step's", curves, "steps back", "relative length"
-    draw(path, [Panel(*labels, {"yscale": "log"}, TWIN_STYLES)])
+    draw(path, [Panel(*labels, {"yscale": "log"}, TWIN_STYLES, legend="lower left", whole=True)])
     return path, f"What is left of a gradient up to {BACK} steps back; the bands are scratch, the lines torch."
 
 
@@ -263,7 +263,7 @@ def plot_memory(path: Path, found: dict[str, dict[str, np.ndarray]]) -> tuple[Pa
         return width * np.arange(1, len(parts) + 1), parts.mean(1)
 
     labels = "What the first number was", _pairs(found, smooth), "update", "squared error, means"
-    draw(path, [Panel(*labels, {"ylim": (0, 1.4)}, TWIN_STYLES)])
+    draw(path, [Panel(*labels, {"ylim": (0, 1.4)}, TWIN_STYLES, legend="center right", whole=True)])
     return path, f"The memory task over {LENGTH} steps; who has forgotten everything has an error of 1."
 
 
@@ -288,9 +288,9 @@ def plot_graph(path: Path) -> tuple[Path, str]:
             node(x, y, f"${name}_{{{suffix}}}$")
         edge((x, 0), (x, 1), "W")
         edge((x, 1), (x, 2), "V")
-    loop = {"shrinkA": 2, "shrinkB": 2, "connectionstyle": "arc3,rad=-3.2"}
-    axes.annotate("", (0.12, 1.22), (-0.12, 1.22), arrowprops=arrow | loop)
-    axes.text(-0.5, 1.4, "U", fontsize=10)
+    loop = {"shrinkA": 2, "shrinkB": 2, "connectionstyle": "arc3,rad=1.9"}
+    axes.annotate("", (-0.14, 0.85), (-0.14, 1.15), arrowprops=arrow | loop)
+    axes.text(-0.46, 1.0, "U", fontsize=10, va="center")
     for x in (2.0, 3.2):
         edge((x, 1), (x + 1.2, 1), "U")
     axes.text(1.0, 1.0, "unrolled\nin time", ha="center", va="center", fontsize=10)
@@ -301,8 +301,8 @@ def plot_graph(path: Path) -> tuple[Path, str]:
 
 
 NOTES = [
-    "At torch's initial weights an LSTM forgets as well: its forget gate is near 1/2, and 60 steps leave 2^-60. That it "
-    "can keep its cell is a matter of the gate, which training, or a bias at the start, has to open.",
+    "At torch's initial weights an LSTM forgets as well: its forget gate is near 1/2, and 60 steps leave 2^-60. "
+    "Keeping the cell is a matter of the gate, which training, or a bias at the start, has to open.",
     "Clipping makes a gradient that has exploded harmless; it brings none back that has vanished.",
 ]
 

@@ -255,11 +255,12 @@ LEAST = 14  # 99 of 100 samples of 20 starts, each solved with probability 18/20
 
 
 def plot(path: Path, found: dict[str, dict[str, Training]]) -> tuple[Path, str]:
+    steps = len(found[RIGHT]["torch"].losses)
     shown = {f"{name}, {engine}": one for name in (RIGHT, PRINTED) for engine, one in found[name].items()}
 
     def panel(title: str, ylabel: str, curve: Callable[[Training], Any]) -> Panel:
         curves = {name: curve(one) for name, one in shown.items()}
-        return Panel(title, curves, "step", ylabel, styles=TWIN_STYLES)
+        return Panel(title, curves, "step", ylabel, {"xlim": (0, steps)}, TWIN_STYLES)
 
     def percent(values: list[np.ndarray], every: int) -> tuple[np.ndarray, np.ndarray]:
         return every * np.arange(1, len(values) + 1), 100 * np.mean(values, axis=1)

@@ -13,6 +13,7 @@ from experiments.articles.foundations import (
     ARTICLE,
     PARTS,
     activations,
+    batches,
     boxcars,
     deltas,
     depth,
@@ -20,6 +21,7 @@ from experiments.articles.foundations import (
     information,
     probability,
     ravine,
+    unit,
     vanishing,
     xor,
 )
@@ -44,6 +46,7 @@ def test_every_part_is_right_on_both_engines(part: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(xor, "SEEDS", 1)
     found = run(part, tmp_path)
     assert found.figures
+    assert all(row.part for row in (*found.figures, *found.checks))
     assert wrong(found) == []
     assert all(figure.scratch and figure.torch for figure in found.figures)
     names = [item.what for item in (*found.figures, *found.checks)]
@@ -128,10 +131,48 @@ def test_a_wrong_backward_of_an_engine_is_caught(monkeypatch: pytest.MonkeyPatch
     assert theirs.ok
 
 
+def test_every_rule_goes_down_the_ravine_at_its_best_rate() -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rule, rate in ravine.RATES.items():
+            reached = ravine.height(ravine.by_formula(rule))
+            rates = {float(f"{lr:.2g}") for lr in np.geomspace(1e-3, 1, 120)}
+            others = [ravine.height(ravine.by_formula(rule, lr)) for lr in rates]
+            assert all(not other < reached for other in others), f"{rule} has a better rate than {rate}"
+
+
+def test_the_perceptron_rule_needs_a_dividing_line() -> None:
+    x, t = unit.separable()
+    for twin in (SCRATCH, TORCH):
+        rule = unit.perceptron(twin, x, t)
+        assert rule.mistakes[-1] == 0
+        assert rule.right == len(t)
+        assert unit.perceptron(twin, x, 1 - t).right == len(t)
+        assert unit.perceptron(twin, xor.POINTS, xor.LABELS[:, 0]).mistakes[-1] > 0
+
+
+def test_a_unit_fitted_to_other_targets_is_no_regression_of_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = unit.fitted
+    monkeypatch.setattr(unit, "fitted", lambda twin, x, y, criterion: right(twin, x, 1.01 * y, "MSELoss"))
+    assert [figure.ok for figure in unit._regressions()] == [False, False]
+
+
+def test_batches_of_a_size_are_as_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "PASSES", 2)
+    for size, steps in ((1, 256), (16, 16), (128, 2)):
+        found = batches.descend(SCRATCH, size)
+        assert len(found.losses) == steps + 1
+        np.testing.assert_allclose(found.losses, batches.descend(TORCH, size).losses, rtol=1e-12)
+
+
+def test_a_text_graph_has_its_derivatives() -> None:
+    n = graph.parabola(2.0)
+    assert (n["L"].value, n["x"].grad, n["n"].grad, n["m"].grad) == (14.0, 12.0, 3.0, 1.0)
+
+
 def test_adam_without_its_correction_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     right = ravine.adam
-    monkeypatch.setattr(ravine, "adam", lambda steps, corrected=True: right(steps, corrected=False))
-    assert {name.split(":")[0] for name in wrong(run("ravine", tmp_path))} == {"Adam"}
+    monkeypatch.setattr(ravine, "adam", lambda steps, corrected=True, lr=None: right(steps, corrected=False))
+    assert {name.split(":")[0].partition(" at ")[0] for name in wrong(run("ravine", tmp_path))} == {"Adam"}
 
 
 def test_a_test_less_reliable_gives_another_posterior(monkeypatch: pytest.MonkeyPatch) -> None:

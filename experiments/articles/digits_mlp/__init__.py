@@ -7,23 +7,42 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.articles import keras_calls
 from experiments.articles.article import Article, Figure, GradientCheck, Replay, quiet, under
 from experiments.articles.curves import TWIN_STYLES, Panel, draw
 from experiments.articles.digits_mlp import errata, listing, remedies, worked_example
 from experiments.articles.digits_mlp.listing import EPOCHS, HIDDEN, LOSSES
 from experiments.articles.digits_mlp.training import CLASSES, PIXELS, Part, Training, digits, fit
+from experiments.articles.keras_calls import keras_adam, keras_linear
 from experiments.articles.twin import TWINS, Twin, network_check
+from experiments.picture import save
 
 SEED = 0
-FRAMEWORK_EPOCHS, BATCH = 200, 32
+FRAMEWORK_EPOCHS, BATCH = 1000, 32
 
 
 def framework(twin: Twin, train: Part, test: Part, epochs: int) -> Training:
-    """The framework's version: 64 ReLU, softmax, Adam, batches of 32."""
+    """The listing of 4.2: 64 ReLU, softmax, Adam, batches of 32, from weights and with an ε as Keras has them."""
     twin.manual_seed(SEED)
     nn = twin.lib.nn
-    net = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
-    return fit(twin, net, nn.CrossEntropyLoss(), twin.lib.optim.Adam(net.parameters()), train, test, epochs, BATCH)
+    net = nn.Sequential(keras_linear(twin, PIXELS, HIDDEN), nn.ReLU(), keras_linear(twin, HIDDEN, CLASSES))
+    return fit(twin, net, nn.CrossEntropyLoss(), keras_adam(twin, net.parameters()), train, test, epochs, BATCH)
+
+
+def framework_figures(both: dict[str, Training]) -> list[Figure]:
+    """Its accuracy, and its test loss, which rises long after the accuracy has settled."""
+    epochs = len(both["torch"].train)
+    accuracy = {engine: one.accuracy for engine, one in both.items()}
+    least = {engine: min(one.held_back) for engine, one in both.items()}
+    epoch = {engine: int(np.argmin(one.held_back)) + 1 for engine, one in both.items()}
+    end = {engine: one.held_back[-1] for engine, one in both.items()}
+    low = 1.2 * max(least.values())
+    return [
+        Figure.of(f"{FRAMEWORK}: test accuracy", "96.7 to 97.8 %, measured", accuracy, 0.9635, 0.981, ".2%"),
+        Figure.of(f"{FRAMEWORK}: least test loss", "", least),
+        Figure.of(f"{FRAMEWORK}: its epoch", "", epoch, form="d"),
+        Figure.of(f"{FRAMEWORK}: test loss after {epochs} epochs", f"over {low:.3f}: it overfits", end, low),
+    ]
 
 
 # --- the replay -------------------------------------------------------------------------------------------------------
@@ -44,20 +63,23 @@ def run(
     replay.figures = under(listing.LISTING, listing.encoder_figures(train.labels) + listing.figures(found))
     progress("framework")
     found[FRAMEWORK] = {twin.name: framework(twin, train, test, framework_epochs) for twin in TWINS}
-    measured, low, high = "96.7 to 97.2 %, measured", 0.9665, 0.9725  # eight seeds, to half of the last digit
-    accuracies = {engine: one.accuracy for engine, one in found[FRAMEWORK].items()}
-    row = Figure.of(f"{FRAMEWORK}: test accuracy", measured, accuracies, low, high, ".2%")
-    replay.figures += under("4.2: The same with a library", [row])
-    remedied = remedies.findings(train, progress, remedy_epochs)
+    replay.figures += under(LIBRARY, framework_figures(found[FRAMEWORK]))
+    replay.figures += keras_calls.rows(keras_calls.DIGITS, LIBRARY)
+    remedied = remedies.findings(train, progress, remedy_epochs, test)
     replay.figures += under("Remedies for overfitting", remedy_figures(remedied))
+    progress("grid search")
+    judged = remedies.chosen(remedied) + remedies.grid_search(train, test)
+    replay.figures += under("Training, validation and test", judged)
     figures, checks = worked_example.EXAMPLE.findings(worked_example.TITLE)
     replay.figures += figures
     replay.checks += checks
-    replay.plots = [plot_losses(output / "losses.png", found), plot_remedies(output / "remedies.png", remedied)]
+    replay.plots = [plot_digits(output / "digits.png")]
+    replay.plots += [plot_losses(output / "losses.png", found), plot_remedies(output / "remedies.png", remedied)]
     replay.notes = NOTES
     return replay
 
 
+LIBRARY = "4.2: The same with a library"
 FRAMEWORK = "64 ReLU, Adam, batches of 32"
 
 
@@ -99,36 +121,67 @@ def pairs(both: dict[str, Training], held_back: str) -> dict[str, list[float]]:
     return {f"{name}, {engine}": getattr(one, which) for name, which in named.items() for engine, one in both.items()}
 
 
+def plot_digits(path: Path) -> tuple[Path, str]:
+    """The first ten digits of the data set."""
+    from matplotlib.figure import Figure as Picture
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    figure = Picture(figsize=(10, 1.6), layout="constrained")
+    for axes, image, label in zip(figure.subplots(1, 10), bunch.images, bunch.target, strict=False):
+        axes.imshow(image, cmap="Greys")
+        axes.set(title=str(label), xticks=[], yticks=[])
+    save(figure, path)
+    return path, "The first ten digits of the data set, 8 by 8 pixels."
+
+
 def plot_losses(path: Path, found: dict[str, dict[str, Training]]) -> tuple[Path, str]:
     panels = [
         Panel(name, pairs(both, "test"), "epoch", UNITS.get(name, "loss, nats"), {"yscale": "log"}, TWIN_STYLES)
         for name, both in found.items()
+        if len(both["torch"].train) > 2 or len(found) == 1
     ]
-    return draw(path, panels, 2), "Training and test loss after every epoch, both engines over each other."
+    caption = (
+        "Training and test loss, both engines over each other. The training loss is that before or during the steps of "
+        "an epoch, the test loss that after them. As printed, the categorical loss is ten times too "
+        "small, and the log loss has no curve: it ends in its second epoch."
+    )
+    return draw(path, panels, 2), caption
 
 
 UNITS = {"mse": "mean squared error", "log loss": "loss, nats an output"}
+
+
+def kept(both: dict[str, Training]) -> dict[str, float]:
+    """A mark at the epoch that early stopping has kept."""
+    one = both["torch"]
+    return {f"kept: epoch {one.epochs}": one.epochs} if one.epochs < len(one.train) else {}
 
 
 def plot_remedies(path: Path, remedied: dict[str, dict[str, Training]]) -> tuple[Path, str]:
     longest = max(len(one.train) for both in remedied.values() for one in both.values())
     same = {"yscale": "log", "ylim": (3e-3, 3), "xlim": (0, longest + 1)}
     panels = [
-        Panel(name, pairs(both, "validation"), "epoch", "cross-entropy, nats", same, TWIN_STYLES)
+        Panel(
+            name, pairs(both, "validation"), "epoch", "cross-entropy, nats", same, TWIN_STYLES, kept(both), whole=True
+        )
         for name, both in remedied.items()
     ]
     caption = (
         f"{remedies.FEW} images to learn from, {remedies.VALIDATION} to validate on: the gap between the curves is "
-        "the overfitting, and the effect of each remedy."
+        "the overfitting, and the effect of each remedy. The training loss of the deeper one leaves the picture below."
     )
-    return draw(path, panels, 3), caption
+    return draw(path, panels, 4), caption
 
 
 NOTES = [
     "With the right gradients mse and log loss learn slowly at lr 0.1. What the article prints for mse, (a - y) / N, "
     "is ten times the gradient of the log loss: its mse descends the log loss at lr 1.",
+    "Repaired, the log loss reaches 97 to 98.6 % at lr 10 with five of five seeds, and at lr 30 98.1 % with the best "
+    "of six; there the steps are so long that with the worst it stays at 35 %.",
     "Its categorical rule is the gradient of the mean over samples; only the printed loss is ten times too small.",
-    f"The framework's version runs {FRAMEWORK_EPOCHS} epochs here, long after its accuracy has settled.",
+    "Keras is not run here: its listing is built on both engines from Keras' own initial weights and ε. After 1000 "
+    "epochs the accuracy is that of epoch 100, and the test loss has multiplied: the network is sure of its mistakes.",
 ]
 
 ARTICLE = Article(

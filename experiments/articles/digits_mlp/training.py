@@ -42,6 +42,7 @@ class Training:
     train: list[float] = field(default_factory=list)
     held_back: list[float] = field(default_factory=list)
     accuracy: float = 0.0
+    test_accuracy: float = 0.0  # on a third set, if there is one
     epochs: int = 0  # how many counted: with early stopping those up to the best
 
 
@@ -56,6 +57,7 @@ def fit(
     batch_size: int | None = None,
     target: str = "labels",
     patience: int | None = None,
+    test: Part | None = None,
 ) -> Training:
     """Train for epochs of batches in random order, or, without a batch size, of one step on all images.
 
@@ -67,11 +69,11 @@ def fit(
     best: dict[str, Any] = {}
     for epoch in range(1, epochs + 1):
         if batch_size is None:
-            losses = [twin.step(net, criterion, optimizer, x, y)]
+            found.train.append(twin.step(net, criterion, optimizer, x, y))
         else:
-            rows = twin.batches(len(x), batch_size)
-            losses = [twin.step(net, criterion, optimizer, x[some], y[some]) for some in rows]
-        found.train.append(float(np.mean(losses)))
+            batches = [*twin.batches(len(x), batch_size)]
+            losses = [twin.step(net, criterion, optimizer, x[some], y[some]) for some in batches]
+            found.train.append(float(np.average(losses, weights=[len(some) for some in batches])))
         found.held_back.append(twin.loss(net, criterion, other_x, other_y))
         if patience is None:
             found.epochs = epoch
@@ -82,6 +84,8 @@ def fit(
     if best:
         net.load_state_dict(best)
     found.accuracy = accuracy(twin, net, held_back)
+    if test is not None:
+        found.test_accuracy = accuracy(twin, net, test)
     return found
 
 

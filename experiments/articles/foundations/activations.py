@@ -5,9 +5,9 @@ identity    x                                              1
 sigmoid     σ = 1 / (1 + e^-x)                             σ (1 - σ), at most 1/4
 tanh        (e^x - e^-x) / (e^x + e^-x)                    1 - tanh², at most 1
 ReLU        max(0, x)                                      1 if x > 0 else 0
-leaky ReLU  x if x > 0 else 0.01 x                         1 or 0.01
+leaky ReLU  x if x > 0 else α x, the text's α is 0.2       1 or α
 PReLU       x if x > 0 else a x, a learned                 1 or a; by a: x where x < 0
-ELU         x if x > 0 else α (e^x - 1)                    1 or α e^x
+ELU         x if x > 0 else α (e^x - 1), α = 0.2 as well   1 or α e^x
 SELU        λ ELU, α = 1.67326..., λ = 1.05070...          λ or λ α e^x
 softmax     s_i = e^(x_i) / Σ e^(x_j)                      ds_i/dx_j = s_i (δ_ij - s_j)
 """
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import Panel, draw
+from experiments.articles.curves import TWIN_STYLES, Panel, broken, draw
 from experiments.articles.foundations.evaluate import (
     Build,
     backward_checks,
@@ -36,6 +36,7 @@ from experiments.articles.foundations.evaluate import (
 from experiments.articles.judge import equal_to, largest
 from experiments.articles.twin import Twin, on_both
 
+ALPHA = 0.2  # of leaky ReLU and ELU, as the text plots them
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 GRID = np.linspace(-4, 4, 400)  # an even number of points: none at the kink
 APART = 1e-15  # four units in the last place of 1, a few roundings
@@ -75,9 +76,9 @@ ACTIVATIONS = {
     ),
     "ReLU": Activation(lambda twin: twin.lib.nn.ReLU(), lambda x: np.maximum(x, 0), either(constant(1), constant(0))),
     "leaky ReLU": Activation(
-        lambda twin: twin.lib.nn.LeakyReLU(0.01),
-        either(lambda x: x, lambda x: 0.01 * x),
-        either(constant(1), constant(0.01)),
+        lambda twin: twin.lib.nn.LeakyReLU(ALPHA),
+        either(lambda x: x, lambda x: ALPHA * x),
+        either(constant(1), constant(ALPHA)),
     ),
     "PReLU": Activation(
         lambda twin: layer(twin, "PReLU", init=0.25),
@@ -85,9 +86,9 @@ ACTIVATIONS = {
         either(constant(1), constant(0.25)),
     ),
     "ELU": Activation(
-        lambda twin: twin.lib.nn.ELU(1.0),
-        either(lambda x: x, lambda x: np.exp(x) - 1),
-        either(constant(1), np.exp),
+        lambda twin: twin.lib.nn.ELU(ALPHA),
+        either(lambda x: x, lambda x: ALPHA * (np.exp(x) - 1)),
+        either(constant(1), lambda x: ALPHA * np.exp(x)),
     ),
     "SELU": Activation(
         lambda twin: twin.lib.nn.SELU(),
@@ -173,8 +174,37 @@ def _draw(found: Replay, path: Path) -> None:
     for name, activation in ACTIVATIONS.items():
         values = on_both_evaluated(activation.build, GRID)
         curves = {engine: (GRID, y) for engine, y in outputs(values).items()}
-        dx = slopes(values)["scratch"]
-        jump = np.abs(np.diff(dx, append=dx[-1])) > 0.1
-        curves["derivative"] = (GRID, np.where(jump, np.nan, dx))
-        panels.append(Panel(name, curves, "x", "value", {"ylim": (-2, 4)}))
-    found.plots.append((draw(path, panels, columns=4), "Each activation by both engines, and its derivative."))
+        curves["derivative"] = (GRID, broken(slopes(values)["torch"], 0.1))
+        title = f"{name}, α = {ALPHA:g}" if name in ("leaky ReLU", "ELU") else name
+        panels.append(Panel(title, curves, "x", "value"))
+    curves = {engine: (GRID, s) for engine, s in _first_of_three().items()}
+    panels.append(Panel("softmax of (x, 1, -1), first output", curves, "x", "value"))
+    caption = (
+        "Each activation by both engines, and its derivative, which has a gap where it jumps. Each has its own scale."
+    )
+    found.plots.append((draw(path, panels, columns=3), caption))
+    _draw_squashed(found, path.parent / "squashed.png")
+
+
+def _first_of_three() -> dict[str, np.ndarray]:
+    """Softmax of (x, 1, -1): the share of the first."""
+    logits = np.stack([GRID, np.full_like(GRID, 1.0), np.full_like(GRID, -1.0)], axis=1)
+    values = outputs(on_both_evaluated(lambda twin: twin.lib.nn.Softmax(dim=-1), logits))
+    return {engine: value[:, 0] for engine, value in values.items()}
+
+
+def _draw_squashed(found: Replay, path: Path) -> None:
+    """σ once, twice and three times; ReLU changes nothing more after the first time."""
+    panels = []
+    for layer_name, title in (("Sigmoid", "σ again and again"), ("ReLU", "ReLU again and again")):
+        curves: dict[str, Any] = {}
+        for times in (1, 2, 3):
+
+            def again(twin: Twin, times: int = times, layer_name: str = layer_name) -> Any:
+                return twin.lib.nn.Sequential(*(getattr(twin.lib.nn, layer_name)() for _ in range(times)))
+
+            for engine, y in outputs(on_both_evaluated(again, GRID)).items():
+                curves[f"{times} times, {engine}"] = (GRID, y)
+        panels.append(Panel(title, curves, "x", "value", styles=TWIN_STYLES))
+    caption = "Three sigmoids squash everything into 0.62 to 0.68; ReLU is idempotent, its three curves are one."
+    found.plots.append((draw(path, panels), caption))

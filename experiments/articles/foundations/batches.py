@@ -54,29 +54,19 @@ def replay(found: Replay, output: Path) -> None:
     x, y = problem()
     design = np.hstack([x, np.ones((SAMPLES, 1))])
     least = float(((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).mean())
-    curves = {}
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for name, size in SIZES.items():
         both = on_both(lambda twin, size=size: descend(twin, size))  # type: ignore[misc]
         curves |= {f"{name}, {engine}": (path.passes, path.losses) for engine, path in both.items()}
         steps = {engine: float(len(path.losses) - 1) for engine, path in both.items()}
         ends = {engine: float(path.losses[-1]) for engine, path in both.items()}
         rough = {engine: float((np.diff(path.losses) > 0).mean()) for engine, path in both.items()}
+        count = PASSES * SAMPLES // size
+        smooth = ("0", 0.0, 0.0) if size == SAMPLES else ("", None, None)
         found.figures += [
-            Figure.of(
-                f"{name}: steps in {PASSES} passes",
-                f"{PASSES * SAMPLES // size}",
-                steps,
-                *(2 * [PASSES * SAMPLES // size]),
-                "g",
-            ),
+            Figure.of(f"{name}: steps in {PASSES} passes", f"{count}", steps, count, count, "g"),
             Figure.of(f"{name}: loss of all samples at the end", f"at least {least:.4f}", ends, least, form=".4f"),
-            Figure.of(
-                f"{name}: steps that raise it",
-                "0" if size == SAMPLES else "",
-                rough,
-                *((0, 0) if size == SAMPLES else ()),
-                form=".0%",
-            ),
+            Figure.of(f"{name}: steps that raise it", smooth[0], rough, smooth[1], smooth[2], ".0%"),
         ]
     labels = (
         "Online, mini-batch and full-batch descent",

@@ -74,7 +74,41 @@ def replay(found: Replay, output: Path) -> None:
     gentle = 5.0  # so that differences can follow it
     points = np.array([[0.24], [0.51], [0.77]])
     found.checks += backward_checks("four boxes, by x", partial(approximation, n=4, steep=gentle), points)
+    text_box = outputs(on_both_evaluated(the_texts_box, [[-10.0], [0.0], [10.0]]))
+    for row, (where, height) in enumerate((("at -10", 0.0), ("at 0", 1.0), ("at 10", 0.0))):
+        values = {e: float(y[row, 0]) for e, y in text_box.items()}
+        found.figures.append(equal_to(f"the text's box between -5 and 5: {where}", height, values))
+    _draw_units(found, output / "units.png")
     _draw(found, curves, errors, output / "boxcars.png")
+
+
+def the_texts_box(twin: Twin) -> Any:
+    """The box of height 1 between -5 and 5, of two sigmoids."""
+    return boxcars(twin, np.array([-5.0, 5.0]), np.array([1.0]))
+
+
+UNITS = ((1.0, 0.0), (100.0, 0.0), (1.0, 5.0), (-1.0, 5.0))  # w and b, ours: the text's stand in a picture
+
+
+def _draw_units(found: Replay, path: Path) -> None:
+    """One sigmoid unit at four (w, b), which crosses 1/2 at t = -b / w, and the text's box."""
+    x = np.linspace(-10, 10, 801)
+
+    def unit(twin: Twin, w: float, b: float) -> Any:
+        return twin.lib.nn.Sequential(layer(twin, "Linear", 1, 1, weight=[[w]], bias=[b]), twin.lib.nn.Sigmoid())
+
+    panels = []
+    for w, b in UNITS:
+        values = outputs(on_both_evaluated(partial(unit, w=w, b=b), x[:, None]))
+        middle = on_both_evaluated(partial(unit, w=w, b=b), [[-b / w]])
+        half = {engine: float(value.output[0, 0]) for engine, value in middle.items()}
+        found.figures.append(equal_to(f"unit of w = {w:g}, b = {b:g}, at t = -b / w", 0.5, half))
+        curves = {engine: (x, y[:, 0]) for engine, y in values.items()}
+        panels.append(Panel(f"w = {w:g}, b = {b:g}: t = {-b / w + 0:g}", curves, "x", "σ(w x + b)"))
+    box = {engine: (x, y[:, 0]) for engine, y in outputs(on_both_evaluated(the_texts_box, x[:, None])).items()}
+    panels.append(Panel("two units: the box (-5, 5)", box, "x", "σ(k (x + 5)) - σ(k (x - 5))"))
+    caption = "w makes a unit steep or turns it over, b shifts it by t = -b / w; two of them make a box."
+    found.plots.append((draw(path, panels, columns=3), caption))
 
 
 def _draw(found: Replay, curves: dict[int, dict[str, np.ndarray]], errors: dict[str, np.ndarray], path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Replay
-from experiments.articles.curves import Panel, draw
+from experiments.articles.curves import TWIN_STYLES, Panel, draw
 from experiments.articles.foundations.evaluate import Build, backward_checks, on_both_evaluated, outputs, slopes
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import Twin
@@ -97,36 +97,29 @@ def _best_constants(found: Replay) -> None:
 def _draw(found: Replay, path: Path) -> None:
     e = np.linspace(-4, 4, 401)
     values = {name: on_both_evaluated(build, e, target=np.zeros_like(e)) for name, build in costs("none").items()}
-    kinds = {name: (e, outputs(value)["scratch"]) for name, value in values.items()}
-    steep = {name: (e, slopes(value)["scratch"]) for name, value in values.items()}
+    kinds, steep = {}, {}
+    for name, value in values.items():
+        for engine in ("scratch", "torch"):
+            kinds[f"{name}, {engine}"] = (e, outputs(value)[engine])
+            slope = slopes(value)[engine]
+            steep[f"{name}, {engine}"] = (e, np.where(e == 0, np.nan, slope) if name == "MAE" else slope)
     p = np.linspace(0.01, 0.99, 99)
     both = np.stack([p, 1 - p], axis=1)
     panels = [
-        Panel(
-            "Cost",
-            {"MSE, torch": (e, outputs(values["MSE"])["torch"]), **kinds},
-            "prediction - target",
-            "cost",
-            {"ylim": (0, 6)},
-        ),
-        Panel(
-            "Slope",
-            {"MSE, torch": (e, slopes(values["MSE"])["torch"]), **steep},
-            "prediction - target",
-            "d cost / d prediction",
-            {"ylim": (-4, 4)},
-        ),
+        Panel("Cost", kinds, "prediction - target", "cost", {"ylim": (0, 6)}, TWIN_STYLES),
+        Panel("Slope", steep, "prediction - target", "d cost / d prediction", {"ylim": (-4, 4)}, TWIN_STYLES),
     ]
     t = np.tile([0.8, 0.2], (len(p), 1))
     cross = outputs(
         on_both_evaluated(lambda twin: twin.lib.nn.CrossEntropyLoss(reduction="none"), np.log(both), target=t)
     )
     apart = outputs(on_both_evaluated(lambda twin: twin.lib.nn.KLDivLoss(reduction="none"), np.log(both), target=t))
-    curves = {f"cross-entropy, {n}": (p, v) for n, v in cross.items()} | {"KL": (p, apart["scratch"].sum(axis=1))}
-    panels.append(Panel("Target 0.8 and 0.2", curves, "predicted probability of the first", "nats"))
+    curves = {f"cross-entropy, {n}": (p, v) for n, v in cross.items()}
+    curves |= {f"KL, {n}": (p, v.sum(axis=1)) for n, v in apart.items()}
+    panels.append(Panel("Target 0.8 and 0.2", curves, "predicted probability of the first", "nats", {}, TWIN_STYLES))
     found.plots.append(
         (
             draw(path, panels),
-            "Costs and their slopes: Huber is MSE near the target and MAE far from it. By scratch where not told.",
+            "Costs and their slopes, cut at the edges: Huber is MSE near the target and MAE far from it.",
         )
     )

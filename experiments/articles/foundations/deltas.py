@@ -117,6 +117,7 @@ def checks(layers: Layers, x: np.ndarray, y: np.ndarray, gradients: Layers) -> l
 
 def _draw(found: Replay, engines: dict[str, dict[str, np.ndarray]], gradients: Layers, path: Path) -> None:
     from matplotlib.figure import Figure as Picture
+    from matplotlib.ticker import MaxNLocator
 
     figure = Picture(figsize=(12, 4), layout="constrained")
     for axes, number in zip(figure.subplots(1, len(SIZES) - 1), range(len(SIZES) - 1), strict=True):
@@ -127,6 +128,7 @@ def _draw(found: Replay, engines: dict[str, dict[str, np.ndarray]], gradients: L
             axes.plot(place, engines[engine][f"{2 * number}.weight"].ravel(), mark, markersize=6, label=engine)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set(title=f"Layer {number + 1}", xlabel="weight, row by row", ylabel="dC / dW")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize="small")
     save(figure, path)
     found.plots.append((path, "The gradient of every weight: by the delta form, by scratch and by torch."))

@@ -25,13 +25,14 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import Panel, draw
+from experiments.articles.curves import TWIN_STYLES, Panel, draw
 from experiments.articles.foundations.evaluate import evaluate
 from experiments.articles.judge import DEVIATIONS, same_bits
 from experiments.articles.twin import Twin, on_both
 
 SEED = 0
 DEPTH, WIDTH, EXAMPLES = 30, 128, 64
+SHOWN = (1e-30, 1e30)  # what the plot shows
 
 INITS: dict[str, tuple[Callable[[Any, Any], Any], float]] = {  # how the weights are drawn, and their variance
     "N(0, 1)": (lambda init, w: init.normal_(w), 1.0),
@@ -67,10 +68,10 @@ def mean_squares(twin: Twin, init: str, activation: str) -> tuple[np.ndarray, np
 
 def replay(found: Replay, output: Path) -> None:
     wander = DEVIATIONS * math.sqrt(5 * DEPTH / WIDTH)
-    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {"ReLU": {}, "tanh": {}}
+    curves: dict[str, dict[str, Any]] = {"ReLU": {}, "tanh": {}}
     for name, (_, variance) in INITS.items():
         runs = on_both(partial(mean_squares, init=name, activation="ReLU"))
-        curves["ReLU"][name] = runs["scratch"][:2]
+        curves["ReLU"][name] = runs
         expected = (WIDTH * variance / 2) ** DEPTH
         for number, what in enumerate(("activations", "gradients")):
             values = {engine: float(run[number][-1]) for engine, run in runs.items()}
@@ -79,28 +80,29 @@ def replay(found: Replay, output: Path) -> None:
             found.figures.append(Figure.of(f"{name}, ReLU: {what} after {DEPTH} layers", text, values, *bounds, ".1e"))
         found.figures.append(same_bits(f"{name}: weights of the first layer", {e: run[2] for e, run in runs.items()}))
         runs = on_both(partial(mean_squares, init=name, activation="Tanh"))
-        curves["tanh"][name] = runs["scratch"][:2]
+        curves["tanh"][name] = runs
         for number, what in enumerate(("activations", "gradients")):
             values = {engine: float(run[number][-1]) for engine, run in runs.items()}
             found.figures.append(Figure.of(f"{name}, tanh: {what} after {DEPTH} layers", "", values, form=".1e"))
     _draw(found, curves, output / "depth.png")
 
 
-def _draw(found: Replay, curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], path: Path) -> None:
+def _draw(found: Replay, curves: dict[str, dict[str, Any]], path: Path) -> None:
     depths = np.arange(DEPTH + 1)
-    panels = [
-        Panel(
-            f"{what}, {activation}",
-            {name: (depths, np.maximum(pair[number], 1e-40)) for name, pair in curves[activation].items()},
-            way,
-            "mean square, relative",
-            {"yscale": "log", "ylim": (1e-30, 1e30)},
-        )
-        for activation in curves
-        for number, (what, way) in enumerate(
-            (("Activations", "layers passed"), ("Gradients", "layers passed backwards"))
-        )
-    ]
+    panels, leaves = [], []
+    for activation, of_init in curves.items():
+        shown = {name: runs for name, runs in of_init.items() if "uniform" not in name}
+        for number, (what, way) in enumerate((("Activations", "layers passed"), ("Gradients", "layers passed back"))):
+            pairs = {f"{name}, {e}": (depths, run[number]) for name, runs in shown.items() for e, run in runs.items()}
+            options = {"yscale": "log", "ylim": SHOWN}
+            title = f"{what}, {activation}"
+            panels.append(Panel(title, pairs, way, "mean square, relative", options, TWIN_STYLES, whole=True))
+            for name, runs in shown.items():
+                outside = np.flatnonzero((runs["torch"][number] < SHOWN[0]) | (runs["torch"][number] > SHOWN[1]))
+                leaves += [f"{name} at layer {outside[0]} ({title.lower()})"] if len(outside) else []
     draw(path, panels, columns=2)
-    caption = "Mean square of activations and gradients through 30 layers of 128 units, by the initial weights."
+    caption = (
+        f"Mean square of activations and gradients through {DEPTH} layers of {WIDTH} units, by the initial weights. "
+        f"The uniform forms lie on the normal ones. Out of the picture: {', '.join(leaves) or 'none'}."
+    )
     found.plots.append((path, caption))

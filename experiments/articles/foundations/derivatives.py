@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import Panel, draw
+from experiments.articles.curves import STYLES, Panel, draw
 from experiments.articles.foundations.evaluate import (
     Build,
     backward_checks,
@@ -29,7 +29,7 @@ from experiments.articles.foundations.evaluate import (
     slopes,
 )
 from experiments.articles.judge import equal_to
-from experiments.articles.twin import Twin, on_both
+from experiments.articles.twin import TWINS, Twin, on_both
 
 X = 0.5
 STEPS = np.logspace(-15, -1, 141)
@@ -106,6 +106,23 @@ def replay(found: Replay, output: Path) -> None:
     _draw(found, errors, output / "derivatives.png")
 
 
+SLOPES = (*STYLES[:2], *3 * ({"color": "0.3", "linewidth": 1.6, "linestyle": "--"},))
+
+
+def _slopes() -> dict[str, Any]:
+    """A curve by both engines, and tangents at its maximum, its inflection and its minimum."""
+    x = np.linspace(-2.2, 2.2, 201)
+    curves: dict[str, Any] = {}
+    for twin in TWINS:
+        t = twin.tensor(x)
+        curves[twin.name] = (x, twin.array(t * t * t - 3 * t))
+    for at in (-1.0, 0.0, 1.0):
+        near = at + np.array([-0.7, 0.7])
+        slope = 3 * at**2 - 3
+        curves[f"slope {slope + 0:g} at {at:g}"] = (near, at**3 - 3 * at + slope * (near - at))
+    return curves
+
+
 def _order(errors: np.ndarray, smallest: float) -> float:
     """The exponent k of error ~ h^k, before rounding is visible."""
     part = (smallest <= STEPS) & (STEPS <= 1e-2)
@@ -140,6 +157,7 @@ def _draw(found: Replay, errors: dict[str, tuple[np.ndarray, np.ndarray]], path:
         path,
         [
             Panel("σ(tanh x) and a tangent", lines, "x", "value", {"ylim": (0.2, 0.85)}),
+            Panel("x³ - 3 x and its slopes", _slopes(), "x", "value", {"ylim": (-5, 5)}, SLOPES),
             Panel(
                 "A derivative by differences",
                 quotient,

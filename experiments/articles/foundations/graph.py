@@ -141,6 +141,21 @@ def replay(found: Replay, output: Path) -> None:
     _draw(n, output / "graph.png")
     caption = "A neuron with its cost as a graph: each node with its value and the derivative of C by it."
     found.plots.append((output / "graph.png", caption))
+    caption = "The text's L = 3 x² + 2 as a graph: at x = 2 the derivatives 1, 1, 3 and 3 times 2 x = 12."
+    found.plots.append((output / "parabola_graph.png", caption))
+    _parabola(found)
+
+
+def _parabola(found: Replay) -> None:
+    """The graph of L = 3 x² + 2 beside the engines: the squared error of 0, then a linear unit."""
+    n = parabola(2.0)
+
+    def engine(twin: Twin) -> float:
+        square = evaluate(twin, twin.lib.nn.MSELoss(reduction="none"), [2.0], target=[0.0])
+        line = evaluate(twin, layer(twin, "Linear", 1, 1, weight=[[3.0]], bias=[2.0]), square.output)
+        return float(line.dx[0] * square.dx[0])
+
+    found.figures.append(equal_to("L = 3 x² + 2 at x = 2: dL/dx along the graph", n["x"].grad, on_both(engine)))
 
 
 def _layers(found: Replay) -> None:
@@ -171,30 +186,44 @@ def _layers(found: Replay) -> None:
 
 
 def _draw(n: dict[str, Node], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    places = {
+    places: dict[str, tuple[float, float]] = {
         "x1": (0, 4), "w1": (0, 3), "x2": (0, 2), "w2": (0, 1), "b": (0, 0),
         "p1": (1.4, 3.5), "p2": (1.4, 1.5), "z": (2.9, 2), "y": (4.3, 2), "C": (5.7, 2), "t": (4.3, 0.6),
     }  # fmt: skip
-    figure = Figure(figsize=(12, 5.6), layout="constrained")
+    title = "A neuron as a graph; on each arrow the derivative of its end by its start"
+    draw_graph(n, places, "C", title, path, (12, 5.6))
+    small = parabola(2.0)
+    row: dict[str, tuple[float, float]] = {key: (1.5 * number, 0.0) for number, key in enumerate(small)}
+    title = "L = 3 x² + 2 at x = 2: values forwards, derivatives backwards"
+    draw_graph(small, row, "L", title, path.parent / "parabola_graph.png", (9, 2.4))
+
+
+def draw_graph(
+    n: dict[str, Node],
+    places: dict[str, tuple[float, float]],
+    last: str,
+    title: str,
+    path: Path,
+    size: tuple[float, float],
+) -> None:
+    """Every node at its place, with its value and the derivative of the last by it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 40, "shrinkB": 42}
     blank: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     box: dict[str, Any] = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": "black"}
     for key, place in places.items():
         node = n[key]
-        text = f"{node.name}\nvalue {node.value:.4f}\ndC/d{key} {node.grad:+.4f}"
+        text = f"{node.name}\nvalue {node.value:.4f}\nd{last}/d{key} {node.grad:+.4f}"
         axes.text(place[0], place[1], text, ha="center", va="center", fontsize=9, bbox=box, zorder=3)
         for below, derivative in node.made_from:
             start = places[next(name for name in places if n[name] is below)]
             axes.annotate("", place, start, arrowprops=arrow, zorder=1)
             x, y = (start[0] + place[0]) / 2, (start[1] + place[1]) / 2
             axes.text(x, y, f"{derivative:.3g}", ha="center", va="center", fontsize=8, zorder=2, bbox=blank)
-    axes.set(
-        xlim=(-0.6, 6.3),
-        ylim=(-0.5, 4.5),
-        title="A neuron as a graph; on each arrow the derivative of its end by its start",
-    )
+    xs, ys = zip(*places.values(), strict=True)
+    axes.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.5, max(ys) + 0.5), title=title)
     axes.axis("off")
     save(figure, path)

@@ -91,18 +91,21 @@ def _draw(found: Replay, path: Path) -> None:
     draw(
         path,
         [
-            Panel(
-                "Entropy of a coin",
-                {name: (heads, value) for name, value in entropy.items()},
-                "probability of heads",
-                "bits",
+            *(
+                Panel(
+                    f"Entropy of a coin, {unit}",
+                    {name: (heads, value * size) for name, value in entropy.items()},
+                    "probability of heads",
+                    unit,
+                )
+                for unit, size in (("nats", BIT), ("bits", 1.0))
             ),
             Panel(
                 "A fair coin, told in another's code",
                 {
                     "cross-entropy, scratch": (heads, crossed["scratch"]),
                     "cross-entropy, torch": (heads, crossed["torch"]),
-                    "KL divergence": (heads, apart["scratch"]),
+                    "KL divergence, torch": (heads, apart["torch"]),
                     "entropy of the fair coin": (heads, np.ones_like(heads)),
                 },
                 "probability of heads in the code",

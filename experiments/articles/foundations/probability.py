@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Replay
+from experiments.articles.curves import TWIN_STYLES
+from experiments.articles.foundations import printed
 from experiments.articles.judge import drawn_around, equal_to, same_bits
-from experiments.articles.twin import Twin, on_both
+from experiments.articles.twin import TWINS, Twin, on_both
 from experiments.picture import save
 
 SEED = 0
@@ -37,6 +39,8 @@ def replay(found: Replay, output: Path) -> None:
     _bayes(found)
     _die(found)
     _coins(found, output / "distributions.png")
+    _normals(found)
+    _draw_chance(found, output / "chance.png")
 
 
 def _bayes(found: Replay) -> None:
@@ -121,6 +125,59 @@ def _coins(found: Replay, path: Path) -> None:
     ]
     _draw(heads, normal, path)
     found.plots.append((path, "Draws of both engines and the formulas: 20 bent coins, and the standard normal."))
+
+
+NORMALS = ((0.0, 1.0), (2.0, 0.5), (-1.0, 2.0))
+
+
+def _normals(found: Replay) -> None:
+    """Other means and deviations: x = μ + σ z; z, the standard score, is standard normal again."""
+    for mu, sigma in NORMALS[1:]:
+
+        def drawn(twin: Twin, mu: float = mu, sigma: float = sigma) -> np.ndarray:
+            twin.manual_seed(SEED)
+            return twin.array(mu + sigma * twin.random.randn(DRAWS))
+
+        x = on_both(drawn)
+        mean, share = on_both(lambda t, x=x: float(x[t.name].mean())), math.erf(0.5**0.5)  # type: ignore[misc]
+        scores = on_both(lambda t, x=x, m=mu, s=sigma: float((np.abs((x[t.name] - m) / s) < 1).mean()))  # type: ignore[misc]
+        found.figures += [
+            drawn_around(f"normal, μ = {mu:g}, σ = {sigma:g}: mean", mu, mean, sigma * DRAWS**-0.5),
+            drawn_around(
+                f"normal, μ = {mu:g}, σ = {sigma:g}: share of standard scores within 1",
+                share,
+                scores,
+                math.sqrt(share * (1 - share) / DRAWS),
+            ),
+        ]
+
+
+def _draw_chance(found: Replay, path: Path) -> None:
+    """The chapter's discrete variable, the mean of more and more draws, and normals of several μ and σ."""
+    from matplotlib.figure import Figure as Picture
+
+    figure = Picture(figsize=(13, 3.8), layout="constrained")
+    pmf, law, bells = figure.subplots(1, 3)
+    pmf.bar(printed.X, printed.P, 0.6, color="0.8", edgecolor="black")
+    pmf.axvline(2.3, color="black", linestyle="--", label="mean, 2.3")
+    pmf.set(title="A probability mass function", xlabel="value", ylabel="probability", xticks=range(6))
+    n = np.arange(1, 10_001)
+    for twin, style in zip(TWINS, TWIN_STYLES, strict=False):
+        twin.manual_seed(SEED)
+        tosses = twin.array(twin.random.rand(len(n))) < 0.5
+        law.plot(n, np.cumsum(tosses) / n, label=twin.name, **style)
+    law.plot(n, 0.5 + 1 / np.sqrt(n), "k:", linewidth=1, label="0.5 ± 1 / √n")
+    law.plot(n, 0.5 - 1 / np.sqrt(n), "k:", linewidth=1)
+    law.set(title="The law of large numbers", xlabel="tosses", ylabel="share of heads", xscale="log", ylim=(0, 1))
+    x = np.linspace(-7, 5, 401)
+    for (mu, sigma), line in zip(NORMALS, ("-", "--", ":"), strict=True):
+        density = np.exp(-(((x - mu) / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
+        bells.plot(x, density, color="black", linestyle=line, label=f"μ = {mu:g}, σ = {sigma:g}")
+    bells.set(title="Normal distributions", xlabel="x", ylabel="density")
+    for axes in (pmf, law, bells):
+        axes.legend(fontsize="small")
+    save(figure, path)
+    found.plots.append((path, "The chapter's variable; a coin's share of heads, drawn by both engines; three normals."))
 
 
 def _draw(heads: dict[str, np.ndarray], normal: dict[str, np.ndarray], path: Path) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import STYLES, Panel, draw
+from experiments.articles.curves import LINES, STYLES, Panel, draw
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import Twin, on_both
 from experiments.picture import save
@@ -109,7 +109,7 @@ def by_formula(rule: str, lr: float | None = None) -> np.ndarray:
 
 
 def in_the_texts_form(rule: str) -> np.ndarray:
-    """The text's momentum, η inside v: its path; of its Nesterov, whose gradient is that at the future point, θ + μ v."""
+    """The path of the text's momentum, η inside v; of its Nesterov, whose gradient is the future point's, θ + μ v."""
     theta, v, lr = START.copy(), np.zeros(2), RATES[rule]
     path = [START]
     for _ in range(STEPS):
@@ -185,7 +185,7 @@ def _draw(found: Replay, paths: dict[str, dict[str, np.ndarray]], file: Path) ->
     from matplotlib.figure import Figure as Picture
 
     figure = Picture(figsize=(12, 13), layout="constrained")
-    mosaic = [["plain", "momentum"], ["Nesterov", "AdaGrad"], ["RMSProp", "Adam"], ["height", "height"]]
+    mosaic: Any = [["plain", "momentum"], ["Nesterov", "AdaGrad"], ["RMSProp", "Adam"], ["height", "height"]]
     grid = figure.subplot_mosaic(mosaic)
     a, b = np.meshgrid(np.linspace(-10, 5, 151), np.linspace(-2.4, 2.4, 121))
     levels = np.geomspace(0.1, 100, 10)
@@ -200,7 +200,7 @@ def _draw(found: Replay, paths: dict[str, dict[str, np.ndarray]], file: Path) ->
         )
         axes.legend(fontsize="small", loc="upper right")
     below = grid["height"]
-    for (rule, path), style in zip(paths.items(), STYLES, strict=False):
+    for (rule, path), style in zip(paths.items(), LINES, strict=False):
         below.plot(height(path["torch"]), label=f"{rule}, lr {RATES[rule]:g}", **style)
     below.set(title="Height above the bottom", xlabel="step", ylabel="f", yscale="log", ylim=(1e-12, 1e3))
     below.legend(fontsize="small")
@@ -208,6 +208,6 @@ def _draw(found: Replay, paths: dict[str, dict[str, np.ndarray]], file: Path) ->
     found.plots.append(
         (
             file,
-            "Six rules from one start in a ravine, each at its best rate; + is the bottom. RMSProp's curve leaves below.",
+            "Six rules from one start in a ravine, each at its best rate; + is the bottom. RMSProp leaves the plot.",
         )
     )

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import Panel, draw
+from experiments.articles.curves import LINES, Panel, draw
 from experiments.articles.foundations.evaluate import evaluate, numbers, on_both_evaluated, slopes
 from experiments.articles.judge import SLACK, equal_to
 from experiments.articles.twin import Twin, on_both
@@ -114,11 +114,11 @@ def replay(found: Replay, output: Path) -> None:
         "sigmoid, scratch": (depths, lengths["Sigmoid"]["scratch"][0]),
         "sigmoid, torch": (depths, lengths["Sigmoid"]["torch"][0]),
         "sigmoid, bound": (depths, lengths["Sigmoid"]["torch"][1]),
-        "tanh": (depths, lengths["Tanh"]["scratch"][0]),
-        "ReLU": (depths, lengths["ReLU"]["scratch"][0]),
+        "tanh, torch": (depths, lengths["Tanh"]["torch"][0]),
+        "ReLU, torch": (depths, lengths["ReLU"]["torch"][0]),
     }
     ylabel = "relative to the last layer's"
-    panel = Panel("Length of the gradient", curves, "layers passed backwards", ylabel, {"yscale": "log"})
+    panel = Panel("Length of the gradient", curves, "layers passed backwards", ylabel, {"yscale": "log"}, whole=True)
     found.plots.append((draw(output / "vanishing.png", [panel]), "Sigmoids shorten the gradient at every layer."))
     _dead(found, output / "dying.png")
 
@@ -147,7 +147,7 @@ def _dead(found: Replay, path: Path) -> None:
         ),
     ]
     panels = [
-        Panel(title, {name: pick(run["scratch"]) for name, run in runs.items()}, "step", ylabel)
+        Panel(title, {name: pick(run["torch"]) for name, run in runs.items()}, "step", ylabel, {}, LINES)
         for title, pick, ylabel in (
             ("Units silent on every digit", lambda run: run.silent.sum(axis=1), f"units of {UNITS}"),
             ("Loss", lambda run: run.losses, "cross-entropy, nats"),
@@ -155,7 +155,7 @@ def _dead(found: Replay, path: Path) -> None:
     ]
     caption = (
         "ReLU units that are silent on every example stay so, and the net learns nothing; leaky ones come back. "
-        "The curves are scratch's; torch's figures are in the table."
+        "The curves are torch's; scratch's figures are in the table."
     )
     found.plots.append((draw(path, panels), caption))
 

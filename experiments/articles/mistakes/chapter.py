@@ -150,7 +150,7 @@ def figures() -> list[Figure]:
             APPROXIMATION,
             1,
             0.0,
-            numbers(outputs(on_both_evaluated(text_box, [[10.0]])), (0, 0)),
+            numbers(outputs(on_both_evaluated(boxcars.the_texts_box, [[10.0]])), (0, 0)),
             "The sentence says it the other way round: the output is 0, except in (-5, 5).",
         ),
     ]
@@ -197,11 +197,6 @@ def suspected() -> list[Figure]:
 
 def bounded_right(what: str, values: dict[str, float]) -> Figure:
     return Figure.of(what, "1", values, 1 - 1e-3, 1 + 1e-3, text="λ", place=ACTIVATIONS)
-
-
-def text_box(twin: Twin) -> object:
-    """The text's box: 1 in (-5, 5)."""
-    return boxcars.boxcars(twin, np.array([-5.0, 5.0]), np.array([1.0]))
 
 
 def _below_zero(twin: Twin) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.articles.article import Article, Figure, Replay, quiet, under
-from experiments.articles.curves import TWIN_STYLES, Panel, draw
+from experiments.articles.curves import LINES, TWIN_STYLES, Panel, draw
 from experiments.articles.tree_age import one_step, stopping
 from experiments.articles.tree_age.stopping import Curve
 from experiments.articles.twin import TWINS, network_check
@@ -61,7 +61,8 @@ def plot_stopping(path: Path, found: dict[str, Curve]) -> tuple[Path, str]:
     }
     stops = {name: stopping.stop(rule, found["scratch"]) + 1 for name, rule in stopping.RULES.items()}
     marks = {name: i for name, i in stops.items() if i < shown}
-    labels = ("When to stop: one hidden layer", curves, "iteration", "squared error, years²")
+    outside = f"iteration; the fourth rule, the maximum of {len(found['torch'].train)}, lies outside"
+    labels = ("When to stop: one hidden layer", curves, outside, "squared error, years²")
     panel = Panel(*labels, {"yscale": "log"}, TWIN_STYLES, marks)
     caption = (
         "Loss on the trees learned from and on those held back, both engines over each other, and where each rule "
@@ -78,6 +79,7 @@ def plot_nets(path: Path, curves: dict[str, dict[str, Curve]]) -> tuple[Path, st
             "iteration",
             "squared error, years²",
             {"yscale": "log"},
+            LINES,
         )
         for which, what in (("train", "Trees learned from"), ("validation", "Trees held back"))
     ]
