@@ -32,9 +32,9 @@ def write(site: Site, name: str) -> Component:
     results = [result for row in found.rows for result in check(row)]
     component = replace(found, results=results, seconds=perf_counter() - start)
     documents = [docstring.parse(title, text) for title, text in source_code.documents(name)]
-    taught = lesson.lesson(name)
+    taught = lesson.lesson(found)
     passes = source_code.forward_and_backward(name)
-    calls = None if taught else usage(component.rows)
+    calls = None if taught and taught.programs else usage(component.rows)
     site.render(
         "component.html",
         component.page,

@@ -12,8 +12,12 @@ from markupsafe import Markup
 from experiments.lessons.example import Example, example
 from experiments.lessons.snippet import scratch_program, torch_program
 from experiments.lessons.trace import Step, decimal
+from experiments.lessons.update import update
+from experiments.site.figures.first_row import quietly
+from experiments.site.pages import Component
 from experiments.site.source_code import highlighted
 from parity_tests.rule import distance
+from parity_tests.table.row import Pair
 
 MOST = 48  # numbers of an array that are written out
 WIDE = 34  # characters that fit on a phone
@@ -53,44 +57,59 @@ class Both:
 
 @dataclass(frozen=True)
 class Lesson:
-    inputs: list[Quantity]
-    parameters: list[Quantity]
-    cotangents: list[Quantity]
-    forward: list[Line]
-    backward: list[Line]
+    """What is given, the statements by the pass they belong to, both engines' results, and the programs of a layer."""
+
+    given: list[Quantity]
+    note: str
+    passes: list[tuple[str, list[Line]]]
     results: list[Both]
-    programs: tuple[Markup, Markup]
-    example: Example
+    programs: tuple[Markup, Markup] | None = None
 
 
-def lesson(name: str) -> Lesson | None:
-    """None for what is no layer."""
-    from experiments.site.figures.first_row import quietly
-
+def lesson(component: Component) -> Lesson | None:
+    """The worked example of a component; None for what has none, such as a container."""
+    row = next((row for row in component.rows if isinstance(row, Pair)), None)
     with quietly():
-        found = example(name)
-    if found is None:
-        return None
+        found = example(component.name)
+        other = update(row) if found is None and row is not None else None
+    if found is not None:
+        return _of_layer(found)
+    if other is not None:
+        passes = [("The second step", list(_lines(other.steps)))] if other.steps else []
+        return Lesson(_quantities(other.given), other.note, passes, list(_results(other.scratch, other.torch)))
+    return None
+
+
+def _of_layer(found: Example) -> Lesson:
+    cotangents = {name: array for name, array in found.cotangents.items() if array.ndim}
+    if cotangents:
+        what = f"{', '.join(cotangents)}: what comes back from the layers after it"
+        note = f"{what}, the gradient of the loss with respect to each output."
+    else:
+        note = "The gradient of a loss with respect to itself is 1, so nothing else is given."
     return Lesson(
-        [quantity(name, array) for name, array in found.inputs.items()],
-        [quantity(name, array) for name, array in found.parameters.items()],
-        [quantity(name, array) for name, array in found.cotangents.items() if array.ndim],
-        list(_lines(found.forward)),
-        list(_lines(found.backward)),
-        [_both(name, found.scratch[name], found.torch[name]) for name in found.scratch if name in found.torch],
+        _quantities(found.inputs | found.parameters | cotangents),
+        f"{note} Where random numbers are drawn, both engines start from seed 0.",
+        [("Forward", list(_lines(found.forward))), ("Backward", list(_lines(found.backward)))],
+        list(_results(found.scratch, found.torch)),
         (highlighted(scratch_program(found)), highlighted(torch_program(found))),
-        found,
     )
+
+
+def _quantities(arrays: dict[str, np.ndarray]) -> list[Quantity]:
+    return [quantity(name, array) for name, array in arrays.items()]
+
+
+def _results(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> Iterator[Both]:
+    for name, array in ours.items():
+        if name in theirs:
+            yield Both(quantity(name, array), quantity(name, theirs[name]), distance(array, theirs[name]))
 
 
 def _lines(steps: list[Step]) -> Iterator[Line]:
     for step in steps:
         values = [quantity(name, array) for name, array in step.values]
         yield Line(step.function, highlighted(step.code), values, step.cell)
-
-
-def _both(name: str, ours: np.ndarray, theirs: np.ndarray) -> Both:
-    return Both(quantity(name, ours), quantity(name, theirs), distance(ours, theirs))
 
 
 def quantity(name: str, array: Any) -> Quantity:

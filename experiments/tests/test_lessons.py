@@ -12,8 +12,11 @@ from experiments.lessons.example import Example, example, run
 from experiments.lessons.small import names, small
 from experiments.lessons.snippet import _variable, scratch_program, torch_program
 from experiments.lessons.trace import decimal, spelled_sum
+from experiments.lessons.update import SLOPES, START, update
 from experiments.site.figures.first_row import quietly
 from experiments.site.lesson import numbers
+from parity_tests.table import TABLE
+from parity_tests.table.row import Clipping, Initialiser, Optimizer, Scheduler
 
 NAMES = list(names())
 SHORT = 64  # numbers of an input or a parameter of an example
@@ -83,3 +86,30 @@ def test_numbers_are_laid_out_in_rows_and_blocks() -> None:
     assert numbers(np.float64(0.1)) == "0.1"
     assert numbers(np.ones(100)).endswith("…")
     assert spelled_sum(np.array([1.0, -2.0]), np.array([0.5, 3.0])) == "1 · 0.5 + (−2) · 3 = −5.5"
+
+
+# --- optimizers, schedules, initialisers, clipping --------------------------------------------------------------------
+
+UPDATES = {row.name: row for row in reversed(TABLE) if isinstance(row, Optimizer | Scheduler | Initialiser | Clipping)}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_both_engines_agree_on_every_update(name: str) -> None:
+    with quietly():
+        one = update(UPDATES[name])
+    assert one is not None
+    assert set(one.scratch) == set(one.torch)
+    for what, ours in one.scratch.items():
+        np.testing.assert_allclose(ours, one.torch[what], rtol=1e-9, atol=1e-12, err_msg=what)
+    assert bool(one.steps) == isinstance(UPDATES[name], Optimizer)
+
+
+def test_two_steps_of_sgd_can_be_done_by_hand() -> None:
+    one = update(UPDATES["optim.SGD"])
+    assert one is not None
+    lr = UPDATES["optim.SGD"].kwargs.get("lr", 1e-3)
+    first = START - lr * SLOPES * START
+    np.testing.assert_allclose(one.scratch["θ after step 1"], first)
+    clipped = update(UPDATES["nn.utils.clip_grad_norm_"])
+    assert clipped is not None
+    np.testing.assert_allclose(clipped.scratch["norm"], 13.0)
