@@ -295,7 +295,12 @@ def exercise(
     output: Annotated[Path | None, typer.Option(help="the file; by default named after the layer")] = None,
     listing: Annotated[bool, typer.Option("--list", help="list the layers that have an exercise")] = False,
 ) -> None:
-    """Write an exercise: a layer's forward, a backward for you to fill in, and what judges it. Run the file."""
+    """Write an exercise: a layer's forward, a backward for you to fill in, and what judges it. Run the file.
+
+    \b
+    nn-parity exercise nn.LayerNorm
+    nn-parity exercise --list
+    """
     from experiments.lessons.exercise import ExerciseError, exercises, write
 
     try:
