@@ -20,7 +20,8 @@ NAMES = "exp|log|tanh|sqrt|max|min|sign|eps|lr|alpha|beta|gamma|dweight|dbias|gr
 WEAK = re.compile(
     rf"\d[\d.e-]*|-?[b-zB-HJ-Z]\d?|-?d[A-Za-z]\d?|[a-z]+\(.*|(?:Var|E|U|N)[(\[].*|-?(?:{NAMES})|\|?-?\w\|?|\||\d/\S+|d\w?/d\w+"
 )
-TUPLE = re.compile(r"\((?:(?:\.\.\.|\*?[A-Z]\d?|\d|\d?[A-Z](?:·[A-Z])?)(?:, |,?(?=\))))+\)")  # a shape
+SIZE = r"(?:\.\.\.|\*?[A-Z]\d?|\d|\d?[A-Z](?:·[A-Z])?|[A-Z] ?/ ?(?:[A-Z]|[a-z]+))"
+TUPLE = re.compile(rf"\((?:{SIZE}(?:, |,?(?=\))))+\)")  # a shape
 FIRST_EQUALS = re.compile(r" ([-+*]?=) ")
 EMPTY = Markup()
 LETTER = re.compile(r"(?!do$|L\d)(?:[b-zB-HJ-Z]\d?|d[A-Za-z]\d?)")

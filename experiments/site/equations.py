@@ -144,8 +144,9 @@ class _Reader:
             kind, text = self.peek()
             if kind == "space":
                 self.take()
-            elif text == "/" and not after_operator and grouped and not self.source[self.at - 1].isspace():
+            elif text == "/" and not after_operator and grouped and self.is_size():
                 self.take()  # in a shape or an argument: I/groups on one line
+                self.skip_space()
                 parts.append('<mo lspace="0" rspace="0">/</mo>')
                 after_operator = True
             elif text == "/" and not after_operator:
@@ -168,6 +169,11 @@ class _Reader:
                 parts.append(factor)
                 after_operator = False
         return "".join(parts)
+
+    def is_size(self) -> bool:
+        """Whether this bar divides one name by another within a tuple, or stands without spaces."""
+        size = re.search(r"[(,] ?[A-Z] $", self.source[: self.at]) and re.match(r"/ \w+[,)]", self.source[self.at :])
+        return size is not None or not self.source[self.at - 1].isspace()
 
     def denominator(self) -> str:
         """A factor; a sum with its summands, up to an operator or a word that is not a formula."""

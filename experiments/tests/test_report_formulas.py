@@ -10,6 +10,7 @@ from markupsafe import Markup
 import scratch
 from experiments.site import docstring, source_code
 from experiments.site.equations import NotationError, mathml
+from experiments.site.links import Linker
 from experiments.site.pages import components
 from parity_tests.engine import find
 
@@ -167,3 +168,50 @@ def test_markup_in_a_formula_is_escaped() -> None:
 def test_docstrings_have_a_summary() -> None:
     for name in NAMES:
         assert inspect.getdoc(find(scratch, name)), name
+
+
+# --- what was once set wrongly ----------------------------------------------------------------------------------------
+
+
+def test_names_of_code_stay_whole_in_a_formula() -> None:
+    for name in ("fan_in", "fan_out", "weight_decay", "bias_k"):
+        assert f"<mtext>{name}</mtext>" in mathml(f"{name} + 1"), name
+    assert "<code>_l1</code>" in docstring.prose("likewise with _l1, ...")
+    product = docstring.prose("scaled by 1 - lr weight_decay.")
+    assert product.count("<math") == 1
+    assert "weight_decay</mtext>" in product
+
+
+def test_a_shape_is_one_formula_on_one_line() -> None:
+    shape = docstring.prose("weight (O, I/groups, *K), x (N, I, H, W)")
+    assert shape.count("<math") >= 2
+    assert "<mfrac>" not in shape
+    assert '<mo lspace="0" rspace="0">*</mo><mi>K</mi>' in shape
+    assert "⊙" in mathml("dy * x"), "a product of elements has another sign"
+
+
+def test_what_a_variable_gains_is_aligned_at_its_equals_sign() -> None:
+    (block,) = docstring.blocks(["    dc' += dh' * o", "    dh = W^T dz"])
+    assert ["+=" in line.right for line in block.equations] == [True, False]
+    assert all("=" not in re.sub(r"<[^>]*>|W\^T.*", "", line.left) for line in block.equations)
+
+
+def test_the_words_beside_a_formula_stay_words() -> None:
+    shown = docstring.formula("Φ(x) = ½ (1 + erf(x / √2)), the normal distribution function")
+    assert "<math" in shown
+    assert shown.endswith("the normal distribution function")
+    assert "<code" not in shown
+
+
+def test_a_derivative_has_an_upright_d_and_a_distance_has_not() -> None:
+    assert '<mi mathvariant="normal">d</mi>' in mathml("d log p_k / dx_c")
+    assert "normal" not in mathml("d x / n")
+
+
+def test_names_of_components_become_links() -> None:
+    linked = Linker(components(), "nn.LSTM", "../")
+    text = linked(docstring.prose("Projections are those of Linear, again Linear; see `nn.Softmax` and LSTM. Linear"))
+    assert text.count('href="../components/nn.linear.html"') == 1
+    assert '<a href="../components/nn.softmax.html"><code>nn.Softmax</code></a>' in text
+    assert "nn.lstm.html" not in text, "a page does not link itself"
+    assert "href" not in linked(docstring.prose("Linear begins a sentence, a Transformer is a common word."))
