@@ -17,7 +17,9 @@ from experiments.training.config import Config
 from experiments.training.run import resume, train
 from experiments.training.summary import compiled_line, show
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+# Dynamo looks at the gradients of whatever it traces, in torch 2.15 of results too, which warns.
+LOOKS = "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+pytestmark = [pytest.mark.usefixtures("no_pictures"), pytest.mark.filterwarnings(LOOKS)]
 
 CONFIG = Config(engine="torch", hidden=(6,), epochs=1, limit_train=96, batch_size=32, compile=True)
 NETWORKS = {
