@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from experiments.training.config import DATA, MODELS, Config, ConfigError
-from parity_tests import exits
 from parity_tests.choices import choice
-from parity_tests.cli import check, seeds, table
+from parity_tests.cli import Commands, check, seeds, table
 from parity_tests.comparer.cli import compare_command
+from parity_tests.exits import CODES, run
 from parity_tests.vectors.cli import app as vectors
 
 app = typer.Typer(
+    cls=Commands,
+    epilog=CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Neural networks from scratch in NumPy, proved equal to PyTorch from the same seed.",
@@ -40,7 +41,7 @@ PANELS = {
 
 
 def main() -> None:
-    exits.run(app, "nn-parity")
+    run(lambda: app(prog_name="nn-parity"))
 
 
 def _version(asked: bool) -> None:
@@ -60,31 +61,6 @@ def options(
     ] = False,
 ) -> None:
     """What every command has in common."""
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """An error that the user can fix is one line on stderr with exit code 2; a run that was stopped also says so."""
-    from experiments.training.checkpoints import Interrupted, TrainingError
-    from experiments.training.data import DataError
-    from experiments.training.devices import is_child
-
-    try:
-        yield
-    except (ConfigError, DataError, TrainingError) as error:
-        typer.echo(f"nn-parity: {error}", err=True)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"nn-parity: {where}{error.strerror or error}. Is the disk full, or the folder read-only?", err=True)
-        raise typer.Exit(2) from None
-    except Interrupted as stop:
-        if not is_child():  # with several processes, the first reports for all
-            typer.echo(
-                f"nn-parity: stopped by {stop.signal.name}; all is saved. Continue with --resume and its folder.",
-                err=True,
-            )
-        raise typer.Exit(int(stop.code or 1)) from None
 
 
 def _option(name: str, panels: bool = True) -> Any:
@@ -144,30 +120,29 @@ def train(
     nn-parity train --model cnn --data mnist --epochs 3
     nn-parity train --resume runs/mine --epochs 9
     """
-    with plain_errors():
-        values = Config.values_from_yaml(config) if config else {}
-        given = {name: value for name, value in context.params.items() if value is not None}
-        given = {n: value for n, value in given.items() if n not in ("config", "resume", "fast", "overwrite")}
-        if resume and (set(given) - {"data_dir", "epochs"} or config or overwrite):
-            raise ConfigError("resume: a run continues with its own options; only --data-dir and --epochs may change.")
-        if fast:
-            if set(given) - {"data_dir", "epochs", "model"} or resume:
-                raise ConfigError(
-                    "fast: a recipe sets all other options; only --model, --epochs and --data-dir may be given."
-                )
-            from experiments.fast.command import fast_command
+    values = Config.values_from_yaml(config) if config else {}
+    given = {name: value for name, value in context.params.items() if value is not None}
+    given = {n: value for n, value in given.items() if n not in ("config", "resume", "fast", "overwrite")}
+    if resume and (set(given) - {"data_dir", "epochs"} or config or overwrite):
+        raise ConfigError("resume: a run continues with its own options; only --data-dir and --epochs may change.")
+    if fast:
+        if set(given) - {"data_dir", "epochs", "model"} or resume:
+            raise ConfigError(
+                "fast: a recipe sets all other options; only --model, --epochs and --data-dir may be given."
+            )
+        from experiments.fast.command import fast_command
 
-            recipe = "mlp" if model == "mlp" else "cnn-fast"
-            raise typer.Exit(0 if fast_command((recipe,), epochs=epochs, data_dir=data_dir) else 1)
+        recipe = "mlp" if model == "mlp" else "cnn-fast"
+        raise typer.Exit(0 if fast_command((recipe,), epochs=epochs, data_dir=data_dir) else 1)
 
-        from experiments.training import run as train
-        from experiments.training import summary
+    from experiments.training import run as train
+    from experiments.training import summary
 
-        if resume:
-            result = train.resume(resume, data_dir, epochs=epochs)
-        else:
-            result = train.train(Config.from_dict({**values, **given}), overwrite=overwrite)
-        summary.show(result)
+    if resume:
+        result = train.resume(resume, data_dir, epochs=epochs)
+    else:
+        result = train.train(Config.from_dict({**values, **given}), overwrite=overwrite)
+    summary.show(result)
     raise typer.Exit(0 if result.ok else 1)
 
 
@@ -187,22 +162,21 @@ def fast(
     nn-parity fast mlp --seeds 3
     nn-parity fast cnn-fast --loop trainer --json fast.json
     """
-    with plain_errors():
-        from experiments.fast.command import LOOPS, RECIPES, fast_command
+    from experiments.fast.command import LOOPS, RECIPES, fast_command
 
-        asked: list[tuple[str, str, Collection[str]]] = [("recipes", recipe, RECIPES) for recipe in recipes or ()]
-        for what, value, allowed in [*asked, ("loop", loop, LOOPS), ("engine", engine, ("scratch", "torch"))]:
-            if value not in allowed:
-                raise ConfigError(f"{what}: must be one of {', '.join(allowed)}, got {value!r}.")
-        ok = fast_command(
-            recipes or list(RECIPES),
-            loop,
-            seeds,
-            engine=engine,
-            compiled=compiled,
-            data_dir=data_dir,
-            json_file=json_file,
-        )
+    asked: list[tuple[str, str, Collection[str]]] = [("recipes", recipe, RECIPES) for recipe in recipes or ()]
+    for what, value, allowed in [*asked, ("loop", loop, LOOPS), ("engine", engine, ("scratch", "torch"))]:
+        if value not in allowed:
+            raise ConfigError(f"{what}: must be one of {', '.join(allowed)}, got {value!r}.")
+    ok = fast_command(
+        recipes or list(RECIPES),
+        loop,
+        seeds,
+        engine=engine,
+        compiled=compiled,
+        data_dir=data_dir,
+        json_file=json_file,
+    )
     raise typer.Exit(0 if ok else 1)
 
 
@@ -220,10 +194,9 @@ def twins(
     nn-parity twins --data digits --seeds 3
     nn-parity twins --model cnn --output runs/cnn-twins
     """
-    with plain_errors():
-        from experiments.training.twins import MODELS, twins
+    from experiments.training.twins import MODELS, twins
 
-        ok = all(twin.ok for twin in twins(model or MODELS, data, seeds, data_dir, output))
+    ok = all(twin.ok for twin in twins(model or MODELS, data, seeds, data_dir, output))
     raise typer.Exit(0 if ok else 1)
 
 
@@ -239,14 +212,13 @@ def predict(
     nn-parity predict digit.png --checkpoint runs/mine/torch/checkpoints/best.ckpt
     nn-parity predict photo.jpg --checkpoint best.ckpt --seen input.png
     """
-    with plain_errors():
-        from experiments.training import plots, summary
-        from experiments.training.predict import predict
+    from experiments.training import plots, summary
+    from experiments.training.predict import predict
 
-        answer = predict(checkpoint, picture)
-        if seen:
-            plots.seen(answer.image, f"{answer.engine}: {answer.digit}", seen)
-        summary.show_prediction(answer)
+    answer = predict(checkpoint, picture)
+    if seen:
+        plots.seen(answer.image, f"{answer.engine}: {answer.digit}", seen)
+    summary.show_prediction(answer)
 
 
 @app.command()
@@ -257,10 +229,9 @@ def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "
     nn-parity demo
     nn-parity demo --output runs/first
     """
-    with plain_errors():
-        from experiments.demo import demo
+    from experiments.demo import demo
 
-        ok = demo(output)
+    ok = demo(output)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -278,14 +249,13 @@ def replay(
     nn-parity replay
     nn-parity replay foundations tree-age --output runs/articles
     """
-    with plain_errors():
-        from experiments.articles import ARTICLES
-        from experiments.articles import replay as articles
+    from experiments.articles import ARTICLES
+    from experiments.articles import replay as articles
 
-        if listing or not (names or everything):
-            articles.show_all()
-            raise typer.Exit(0)
-        done = articles.replay(list(ARTICLES) if everything else names or [], output, data_dir)
+    if listing or not (names or everything):
+        articles.show_all()
+        raise typer.Exit(0)
+    done = articles.replay(list(ARTICLES) if everything else names or [], output, data_dir)
     raise typer.Exit(0 if all(found.ok for found in done) else 1)
 
 
@@ -301,13 +271,9 @@ def exercise(
     nn-parity exercise nn.LayerNorm
     nn-parity exercise --list
     """
-    from experiments.lessons.exercise import ExerciseError, exercises, write
+    from experiments.lessons.exercise import exercises, write
 
-    try:
-        typer.echo("\n".join(exercises()) if listing or not name else f"Written: {write(name, output)}. Run it.")
-    except ExerciseError as error:
-        typer.echo(f"nn-parity: {error}", err=True)
-        raise typer.Exit(2) from None
+    typer.echo("\n".join(exercises()) if listing or not name else f"Written: {write(name, output)}. Run it.")
 
 
 @app.command()
@@ -332,13 +298,9 @@ def bench(
     nn-parity bench layers/Conv2d --quick
     nn-parity bench --json experiments/results --write experiments/results/SPEED.md
     """
-    from experiments.bench.run import BenchError, command
+    from experiments.bench.run import command
 
-    try:
-        ok = command(pattern, quick, data_dir, json_folder, write or (), listing)
-    except BenchError as error:
-        typer.echo(f"nn-parity: {error}", err=True)
-        raise typer.Exit(2) from None
+    ok = command(pattern, quick, data_dir, json_folder, write or (), listing)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -356,11 +318,7 @@ def report(
     """
     from experiments.site.build import command
 
-    try:
-        ok = command(output, pattern, open_page)
-    except ValueError as error:
-        typer.echo(f"nn-parity: {error}", err=True)
-        raise typer.Exit(2) from None
+    ok = command(output, pattern, open_page)
     raise typer.Exit(0 if ok else 1)
 
 

@@ -4,4 +4,4 @@ from parity_tests.cli import app
 from parity_tests.exits import run
 
 if __name__ == "__main__":
-    run(app, "python -m parity_tests")
+    run(lambda: app(prog_name="python -m parity_tests"))

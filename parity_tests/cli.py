@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from parity_tests.choices import choice
+from parity_tests.exits import CODES, one_line, refuse
 
 if TYPE_CHECKING:
     from parity_tests.rule import Result
@@ -19,7 +21,19 @@ if TYPE_CHECKING:
 COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
 
 PIPE = 10_000  # columns if the output is not a terminal: a label is never cut
-app = typer.Typer(add_completion=False, help="Compare scratch with torch, component by component.")
+
+
+class Commands(TyperGroup):
+    """A group of commands, each of which ends as the table of exit codes says."""
+
+    def invoke(self, context: Any) -> Any:
+        with one_line():
+            return super().invoke(context)
+
+
+app = typer.Typer(
+    cls=Commands, epilog=CODES, add_completion=False, help="Compare scratch with torch, component by component."
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,21 +68,21 @@ def check(
 
     rows = select(pattern)
     if not rows:
-        _refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check --list` lists them.")
+        refuse(f"check: no row of the table matches {pattern!r}. `nn-parity check --list` lists them.")
     if listing:
         for row in rows:
             typer.echo(row.label)
         return
     if dtype not in (*DTYPES, "both"):
-        _refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
+        refuse(f"check: --dtype must be float32, float64 or both, got {dtype!r}.")
     if device == "cuda":
         if not torch.cuda.is_available():
-            _refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Omit the option to use the CPU.")
+            refuse("check: --device cuda needs a CUDA GPU, and torch sees none. Omit the option to use the CPU.")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     elif device != "cpu":
-        _refuse(f"check: --device must be cpu or cuda, got {device!r}.")
+        refuse(f"check: --device must be cpu or cuda, got {device!r}.")
     if json_file is not None and not json_file.parent.is_dir():
-        _refuse(f"check: --json {json_file}: the folder {json_file.parent} does not exist.")
+        refuse(f"check: --json {json_file}: the folder {json_file.parent} does not exist.")
     dtypes = DTYPES if dtype == "both" else (dtype,)
     results = run(rows, dtypes, device, verbose)
     if json_file is not None:
@@ -95,7 +109,7 @@ def table(
     from parity_tests.table import markdown
 
     if not write.is_file():
-        _refuse(f"table: the file {write} does not exist.")
+        refuse(f"table: the file {write} does not exist.")
     if check:
         if markdown.stale(write):
             typer.echo(f"{write} is stale: run `nn-parity table --write {write}`.", err=True)
@@ -187,8 +201,3 @@ def _number(value: float) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-def _refuse(text: str) -> None:
-    typer.echo(text, err=True)
-    raise typer.Exit(2)

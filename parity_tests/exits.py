@@ -1,44 +1,99 @@
-"""How every command ends: one table of exit codes, and one line if a command cannot continue.
+"""How every command ends, in one place: the table of exit codes, and one line instead of a traceback.
 
-0          success: all comparisons agree
-1          it ran, but a comparison failed, or a goal or a limit was missed
-2          it failed: a usage error, input that cannot be read, a full disk, a folder that cannot be written
-130, 143   stopped by SIGINT, by SIGTERM
+`CODES` is the table; the commands' --help prints it. A command raises `CannotError`, or lets an OSError pass, and
+`one_line` turns it into a line on stderr and the exit code.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
-DIFFERS, CANNOT, TERMINATED = 1, 2, 143
+RIGHT, DIFFERS, CANNOT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+CODES = """Exit codes of all commands:
+0: right.
+1: a comparison failed, or a goal or limit was missed.
+2: it cannot be done: a usage error, input that cannot be used, a file that cannot be written.
+130, 143: stopped by SIGINT (Ctrl-C), by SIGTERM."""
+UNWRITABLE = {
+    number: f"{what}. Older files are unchanged."
+    for what, names in {
+        "The disk is full": ("ENOSPC", "EDQUOT"),
+        "It cannot be written there": ("EROFS", "EACCES", "EPERM"),
+    }.items()
+    for number in [getattr(errno, name) for name in names]
+}
 
 
-def run(command: Callable[..., Any], program: str) -> None:
-    """Run a command line. A signal, a full disk or a lost worker process is one line on stderr, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminated)
+class CannotError(Exception):
+    """What was asked cannot be done. The text, one line, says why, and what the user can change."""
+
+
+class StoppedError(SystemExit):
+    """A signal ended the command; `text` tells the user what is left of its work."""
+
+    def __init__(self, number: int, text: str = "files are complete or absent") -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number)
+        self.text = text and f"stopped by {self.signal.name}; {text}."
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """An error that the user can fix, a signal, a full disk or a lost process: one line on stderr and the exit code."""
     try:
-        command(prog_name=program)
+        yield
+    except StoppedError as stop:
+        if stop.text:
+            _say(stop.text)
+        raise SystemExit(stop.code) from None
+    except KeyboardInterrupt:
+        _say("stopped by SIGINT; files are complete or absent.")
+        raise SystemExit(INTERRUPTED) from None
+    except CannotError as error:
+        refuse(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"{program}: {where}{error.strerror or error}. Older files are unchanged. Is the disk full or read-only?")
-    except MemoryError:
-        _end(f"{program}: out of memory.")
+        refuse(f"{where}{error.strerror or error}. {UNWRITABLE.get(error.errno or 0, '')}".strip())
+    except MemoryError as error:
+        refuse(f"out of memory{f': {error}' if str(error) else ''}.")
     except Exception as error:
         from concurrent.futures.process import BrokenProcessPool
 
         if not isinstance(error, BrokenProcessPool):
             raise
-        _end(f"{program}: a worker process was killed from outside, perhaps because memory ran out.")
+        refuse("a worker process was killed from outside, perhaps because memory ran out.")
 
 
-def _terminated(number: int, frame: Any) -> NoReturn:
-    sys.stderr.write("stopped by SIGTERM; files are complete or absent.\n")
-    raise SystemExit(TERMINATED)
+def run(command: Callable[[], Any]) -> None:
+    """Run a command line: SIGTERM ends it as Ctrl-C does, and output that cannot be written is no success."""
+    signal.signal(signal.SIGTERM, _terminated)
+    with one_line():
+        try:
+            try:
+                command()
+            finally:
+                sys.stdout.flush()
+        except OSError as error:  # the interpreter would fail at it once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OSError(error.errno, error.strerror, error.filename or "output") from None
 
 
-def _end(line: str) -> NoReturn:
-    sys.stderr.write(line + "\n")
+def refuse(text: str) -> NoReturn:
+    """End the command: it cannot be done."""
+    _say(" ".join(line.strip() for line in text.splitlines()))
     raise SystemExit(CANNOT)
+
+
+def _say(text: str) -> None:
+    print(f"nn-parity: {text}", file=sys.stderr)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise StoppedError(number)

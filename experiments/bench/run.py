@@ -20,11 +20,12 @@ from experiments.bench.machine import cores, run_facts
 from experiments.bench.measure import Result, failed, measure
 from experiments.bench.stored import RESULTS
 from experiments.training.data import DATA_DIR
+from parity_tests.exits import CannotError
 
 Report = dict[str, Any]  # the content of a file of results: facts of the run, and the results of one group
 
 
-class BenchError(ValueError):
+class BenchError(CannotError, ValueError):
     """A usage error."""
 
 

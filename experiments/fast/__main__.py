@@ -16,19 +16,14 @@ from experiments.fast import command, tables
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS
 from experiments.fast.recipe import RECIPES
-from experiments.training.config import ConfigError
-from experiments.training.data import DATA_DIR, DataError
+from experiments.training.data import DATA_DIR
+from parity_tests.exits import run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 if every goal was met, 1 if one was missed, 2 on a usage error."""
+    """Exit code 0 if every goal was met, 1 if one was missed."""
     options = vars(parser().parse_args(arguments or sys.argv[1:] or ["gpu"]))
-    run = options.pop("function")
-    try:
-        return 0 if run(**options) else 1
-    except (ConfigError, DataError) as error:
-        print(f"experiments.fast: {error}", file=sys.stderr)
-        return 2
+    return 0 if options.pop("function")(**options) else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,4 +70,4 @@ def shared(parser: argparse.ArgumentParser, json_file: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(lambda: sys.exit(main()))

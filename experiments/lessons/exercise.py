@@ -18,6 +18,7 @@ from typing import Any
 import scratch
 from experiments.lessons.small import names, small
 from parity_tests.engine import find
+from parity_tests.exits import CannotError
 from torch_impl.files import write_text
 
 METHODS = ("backward_steps", "backward")  # what is to be written: the first that a layer has
@@ -57,7 +58,7 @@ if __name__ == "__main__":
 '''
 
 
-class ExerciseError(ValueError):
+class ExerciseError(CannotError):
     """There is no such exercise, or its file cannot be written."""
 
 

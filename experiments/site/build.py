@@ -15,6 +15,7 @@ from experiments.site import component, overview, search
 from experiments.site.pages import HERE, PARTS, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, workers
 from parity_tests.environment import environment
+from parity_tests.exits import CannotError
 from parity_tests.table import select
 from torch_impl.files import write_text
 
@@ -26,11 +27,11 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
 
     Twins, articles and the same-seed table are in it without a pattern, or with `whole`.
 
-    Raises    ValueError if no row has it.
+    Raises    CannotError if no row has it.
     """
     found = components([row.label for row in select(pattern)])
     if not found:
-        raise ValueError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
+        raise CannotError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
     whole = whole or not pattern
     site = Site(Path(output), found, environment("cpu"), PARTS if whole else PARTS[:1])
     site.output.mkdir(parents=True, exist_ok=True)

@@ -17,19 +17,21 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 import scratch
 from experiments.training.batches import Batches
+from experiments.training.devices import is_child
+from parity_tests.exits import CannotError, StoppedError
 from torch_impl.files import FileRefusedError, read_checkpoint, write_whole
 
 
-class TrainingError(RuntimeError):
+class TrainingError(CannotError, RuntimeError):
     """A run that cannot continue: numbers that are no longer finite, a full disk."""
 
 
-class Interrupted(SystemExit):
+class Interrupted(StoppedError):
     """A run that was asked to stop and has saved its state. The exit code is 128 + the signal's number."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.signal = signal.Signals(number)
+        saved = "all is saved. Continue with --resume and its folder"
+        super().__init__(number, "" if is_child() else saved)  # of several processes, the first reports for all
 
 
 class SafeIO(TorchCheckpointIO):

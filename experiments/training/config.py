@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from parity_tests.exits import CannotError
+
 ENGINES = ("scratch", "torch", "both")
 DATA = ("digits", "mnist")
 RECURRENT = ("rnn", "lstm", "gru")
@@ -34,7 +36,7 @@ ACCELERATORS = ("cpu", "gpu")
 STRATEGIES = ("auto", "ddp")
 
 
-class ConfigError(ValueError):
+class ConfigError(CannotError, ValueError):
     """An option that is unknown or out of its range."""
 
 

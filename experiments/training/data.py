@@ -21,6 +21,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from experiments.training.download import DownloadError, fetch
+from parity_tests.exits import CannotError
 from torch_impl.files import FileRefusedError, opened, remove_parts, write_whole
 
 DATA_DIR = "NN_PARITY_DATA"  # environment variable: a folder with the four MNIST files
@@ -33,7 +34,7 @@ LIMIT = 600.0  # longest download of one file, in seconds
 FIX = f"Put the four .gz files of MNIST in a folder and name it with --data-dir or the environment variable {DATA_DIR}."
 
 
-class DataError(RuntimeError):
+class DataError(CannotError, RuntimeError):
     """Data that is missing or wrong."""
 
 

@@ -4,20 +4,52 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.training.config import Config
+from experiments.training.results import write_rows
+
+
+class ToCsv(Logger):
+    """One row for each epoch in `path`, with the columns in alphabetical order; each time the file is written anew."""
+
+    name, version = "logs", ""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    @rank_zero_only
+    def log_hyperparams(self, *arguments: object, **options: object) -> None:
+        """The options of a run are in its config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.rows.append({**metrics, "step": len(self.rows) if step is None else step})
+
+    @rank_zero_only
+    def save(self) -> None:
+        if self.rows:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            columns = sorted({name for row in self.rows for name in row})
+            write_rows(self.path, tuple(columns), ([row.get(name, "") for name in columns] for row in self.rows))
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        self.save()
 
 
 def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
-    """A CSV file with a row for each epoch, those before a resumption included, and TensorBoard's if installed."""
-    to_csv = CSVLogger(folder, name="logs", version="")
+    """metrics.csv with a row for each epoch, those before a resumption included, and TensorBoard's if installed."""
+    to_csv = ToCsv(folder / "logs" / "metrics.csv")
     for number, figures in enumerate(epochs):
         logged = {
             name: torch.tensor(float(value)).item() for name, value in figures.items()

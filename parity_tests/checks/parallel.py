@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -55,11 +56,16 @@ def _check_place(task: tuple[int, tuple[str, ...]]) -> list[Result]:
 def workers() -> Iterator[ProcessPoolExecutor]:
     """Processes that compute with one thread each and end with this process, however it ends."""
     with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=end_with_parent) as pool:
-        yield pool
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # only what is being computed is waited for
+            raise
 
 
 def end_with_parent() -> None:
-    """In a worker process, which would otherwise wait for work forever without its parent."""
+    """In a worker process, which would otherwise wait for work forever without its parent, and report every Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
 

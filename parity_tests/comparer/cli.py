@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from parity_tests.choices import choice
+from parity_tests.exits import StoppedError, refuse
 
 
 def compare_command(
@@ -71,17 +72,19 @@ def compare_command(
 
     for option, path in (("--html", html), ("--json", json_file), ("--write-map", write_map)):
         if path is not None and not path.parent.is_dir():
-            _refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
+            refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
         if path is not None and path.is_dir():
-            _refuse(f"compare: {option} {path}: this is a folder; give the name of a file.")
+            refuse(f"compare: {option} {path}: this is a folder; give the name of a file.")
     try:
         report = run(left, right, input_, steps, parameters, map_file, seed, mode)
+    except StoppedError:
+        raise
     except SystemExit as error:  # its own exit code would read as a verdict
-        _refuse(f"compare: the code of a side ends the process, by sys.exit({error.code!r}) or an argument parser.")
+        refuse(f"compare: the code of a side ends the process, by sys.exit({error.code!r}) or an argument parser.")
     except Exception as error:
         if traceback:
             raise
-        _refuse(" ".join((str(error) if isinstance(error, CompareError) else f"compare: {told(error)}").split()))
+        refuse(" ".join((str(error) if isinstance(error, CompareError) else f"compare: {told(error)}").split()))
     typer.echo(str(report))
     if write_map is not None and report.proposal is not None:
         write_text(write_map, as_json(report.proposal.entries))
@@ -140,8 +143,3 @@ def run(
         models = [parts["model"] for parts in made]
     target = made[1].get("target", made[0].get("target"))
     return compare(models[0], models[1], given, target, pair["loss"], pair["optimizer"], steps, names, seed, mode)
-
-
-def _refuse(text: str) -> None:
-    typer.echo(text, err=True)
-    raise typer.Exit(2)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.exits import CannotError
 from parity_tests.rule import ulp
 
 AT_KINKS = " at kinks and ties"
 
 
-class CompareError(Exception):
+class CompareError(CannotError):
     """The two cannot be compared, and why."""
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Test vectors for other languages: files of numbers, and a judge of the answers.")
+from parity_tests.cli import PIPE, Commands, _number, _plain, _table
+from parity_tests.exits import CODES
+
+app = typer.Typer(
+    cls=Commands, epilog=CODES, help="Test vectors for other languages: files of numbers, and a judge of the answers."
+)
 
 
 @app.command("export")
@@ -34,14 +38,13 @@ def export_command(
     from parity_tests.vectors.export import export
     from parity_tests.vectors.vector import VectorsError
 
-    with _one_line():
-        rows: dict[str, Pair] = {}
-        for pattern in patterns or [""]:
-            found = {row.label: row for row in select(pattern) if isinstance(row, Pair)}
-            if not found:
-                raise VectorsError(f"export: no row of the table matches {pattern!r}. See `nn-parity check --list`.")
-            rows |= found
-        index = export(folder, list(rows.values()), environment("cpu"), partial(_tracked, what="exporting"), only)
+    rows: dict[str, Pair] = {}
+    for pattern in patterns or [""]:
+        found = {row.label: row for row in select(pattern) if isinstance(row, Pair)}
+        if not found:
+            raise VectorsError(f"export: no row of the table matches {pattern!r}. See `nn-parity check --list`.")
+        rows |= found
+    index = export(folder, list(rows.values()), environment("cpu"), partial(_tracked, what="exporting"), only)
     for label, reason in index["left_out"].items():
         typer.echo(f"{label} left out: {reason}")
     typer.echo(f"{len(index['rows'])} rows in {folder}, {len(index['left_out'])} left out")
@@ -67,22 +70,19 @@ def check_command(
     from parity_tests.vectors.judge import judge
     from parity_tests.vectors.vector import VectorsError
 
-    with _one_line():
-        index = read_index(folder)
-        if index.get("complete") is not True:
-            raise VectorsError(f"check: the export to {folder} was interrupted. Export again.")
-        rows = index["rows"]
-        reports = list(judge(folder, _tracked(rows, "checking"), all_rows))
-        if not reports:
-            raise VectorsError(f"check: no row of {folder} has an answer in {folder / ANSWERS}.")
+    index = read_index(folder)
+    if index.get("complete") is not True:
+        raise VectorsError(f"check: the export to {folder} was interrupted. Export again.")
+    rows = index["rows"]
+    reports = list(judge(folder, _tracked(rows, "checking"), all_rows))
+    if not reports:
+        raise VectorsError(f"check: no row of {folder} has an answer in {folder / ANSWERS}.")
     raise typer.Exit(0 if _show(reports, len(rows) - len(reports), verbose) else 1)
 
 
 def _show(reports: list[Any], unanswered: int, verbose: bool) -> bool:
     """Print the table, the failures and the count, as `nn-parity check` does; return whether all rows pass."""
     from rich.console import Console
-
-    from parity_tests.cli import PIPE, _number, _plain, _table
 
     console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False, soft_wrap=True)
     console.print(_table(reports, verbose))
@@ -105,15 +105,3 @@ def _tracked(rows: Sequence[Any], what: str) -> Iterable[Any]:
     from rich.progress import track
 
     return track(rows, what, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Errors that the user can fix are one line on stderr and exit code 2."""
-    from parity_tests.vectors.vector import VectorsError
-
-    try:
-        yield
-    except (VectorsError, OSError) as error:
-        typer.echo(f"nn-parity vectors: {error}", err=True)
-        raise typer.Exit(2) from None

@@ -13,6 +13,7 @@ import numpy as np
 from parity_tests.built import Built
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH
+from parity_tests.exits import CannotError
 from parity_tests.rule import float32_limit, float64_limit, ulp
 
 PRECISIONS = ("float32", "float64")
@@ -20,7 +21,7 @@ WIDE = 100  # ulp: where torch's own float32 error is larger, a note says why th
 Json = Any
 
 
-class VectorsError(Exception):
+class VectorsError(CannotError):
     """Files or arguments that cannot be used. The text is for the user."""
 
 
