@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-RIGHT, DIFFERS, CANNOT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+CANNOT, INTERRUPTED = 2, 130
 CODES = """Exit codes of all commands:
 0: right.
 1: a comparison failed, or a goal or limit was missed.
@@ -72,8 +72,13 @@ def one_line() -> Iterator[None]:
 
 
 def run(command: Callable[[], Any]) -> None:
-    """Run a command line: SIGTERM ends it as Ctrl-C does, and output that cannot be written is no success."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run a command line: both signals end it in one way, and output that cannot be written is no success.
+
+    Ctrl-C is not left a KeyboardInterrupt, for which Lightning has an exit code of its own, 1.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background
+            signal.signal(number, _stop)
     with one_line():
         try:
             try:
@@ -95,5 +100,5 @@ def _say(text: str) -> None:
     print(f"nn-parity: {text}", file=sys.stderr)
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise StoppedError(number)

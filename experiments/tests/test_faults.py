@@ -1,15 +1,21 @@
 """Kills and full disks at writes of the commands: a fixed sample of what `make faults` does at every write."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from experiments.tests.faults.attack import CASES, Case, Faults, is_whole
+from experiments.tests.faults.attack import Attack, Faults
+from experiments.tests.faults.cases import CASES, Case
+from experiments.tests.faults.server import members
+from experiments.tests.faults.wholeness import is_whole
+from experiments.tests.test_exit_codes import ENDS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-SAMPLE = ("check", "compare", "table", "vectors", "bench")
+SLOW = {"demo", "twins", "bench, measuring"}  # many trainings, and a measurement
+WRITE_NOTHING = {"seeds", "vectors check"}
 
 
 @pytest.fixture(scope="module")
@@ -18,31 +24,45 @@ def faults() -> Iterator[Faults]:
         yield server
 
 
-@pytest.mark.parametrize("name", SAMPLE)
+def test_every_command_that_writes_is_attacked() -> None:
+    attacked = {command for command in ENDS for name in CASES if name.split(",")[0] == command.split()[0]}
+    assert attacked - WRITE_NOTHING == set(ENDS) - WRITE_NOTHING
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW])
 def test_a_fault_loses_nothing(name: str, faults: Faults, tmp_path: Path) -> None:
     """A kill in the middle of the last file, and a disk that is full from the first byte on."""
-    case, folder = CASES[name], tmp_path / "work"
-    writes = faults.writes(case, folder)["writes"]
-    assert writes > 2
-    assert faults.strike(case, folder, max(2, writes - 1), "kill") == []
-    assert faults.strike(case, folder, 1, "full") == []
+    attack = Attack(faults, CASES[name], tmp_path)
+    assert attack.writes > 3
+    assert attack.strike(attack.older, attack.writes - 1, "SIGKILL")[1] == []
+    assert attack.strike(attack.before, 1, "full")[1] == []
 
 
-def test_a_file_written_in_place_would_be_found(faults: Faults, tmp_path: Path) -> None:
-    """The attack itself: a command that writes without write_whole leaves half a file."""
-    in_place = "import experiments.bench.run as r; r.command = lambda *a: open('x.json', 'w').write('[1, 2') and 1/0"
-    assert "half a file: x.json" in faults.strike(
-        Case(("bench",), patches=(in_place,)), tmp_path / "work", None, "full"
-    )
+# --- the attack itself ------------------------------------------------------------------------------------------------
+
+DONE = "import experiments.bench.run as r; r.command = lambda *a: {} or True"
+HARMS = {
+    "half a file: x.json": DONE.format("open('x.json', 'w').write('[1, 2')"),
+    "an older file is lost: x.csv": DONE.format("__import__('os').remove('x.csv')"),
+    "exit code 1: ": DONE.format("exit(1)"),
+    "not one line: ": DONE.format("exit(2)"),
+    "it lacks x.md": DONE.format("None"),
+    "afterwards it ends with 0: ": DONE.format("None"),
+}
 
 
-def test_a_stopped_command_says_so(faults: Faults, tmp_path: Path) -> None:
-    folder = faults.fresh(CASES["bench"], tmp_path / "work")
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell may have it ignored
-    for how, code in (("SIGTERM", 143), ("SIGINT", 130)):
-        stop = f"{heard}; import experiments.bench.run as r; r.command = lambda *a: signal.raise_signal(signal.{how})"
-        done = faults.run(Case(("bench",), patches=(stop,)), folder)
-        assert (done["code"], "Traceback" in done["err"]) == (code, False), done
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_harm_is_seen(harm: str, faults: Faults, tmp_path: Path) -> None:
+    """A command that behaves without a fault, and then does not."""
+    attack = Attack(faults, Case(("bench",), {"x.csv": b"1\n"}, (DONE.format("None"),)), tmp_path)
+    (attack.older / "x.md").write_text("begin, written by: end -->")
+    attack.case = Case(("bench",), patches=(HARMS[harm],), code=3 if harm.startswith("afterwards") else 0)
+    assert any(found.startswith(harm) for found in attack.strike(attack.before, None, "full")[1])
+
+
+def test_processes_of_a_session_are_seen() -> None:
+    assert os.getpid() in members(os.getsid(0))
+    assert members(-1) == []
 
 
 @pytest.mark.parametrize(

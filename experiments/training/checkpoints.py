@@ -197,6 +197,8 @@ class SaveLast(Checkpoint):
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}
+        if self.stopping is not None:  # after the last step, when nothing asks for it any more
+            self.obey()
 
     # --- what it remembers ------------------------------------------------------------------------------------------
 
