@@ -91,8 +91,9 @@ def run(command: Callable[[], Any]) -> None:
 
 
 def refuse(text: str) -> NoReturn:
-    """End the command: it cannot be done."""
-    _say(" ".join(line.strip() for line in text.splitlines()))
+    """End the command: it cannot be done. The text may name what a stranger chose, so it is made safe to print."""
+    line = " ".join(part.strip() for part in text.splitlines())
+    _say("".join(c if c.isprintable() else "?" for c in line))
     raise SystemExit(CANNOT)
 
 

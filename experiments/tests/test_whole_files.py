@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from torch_impl.files import write_text
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scratch", "torch_impl", "parity_tests", "experiments")
 WRITERS = {"write_text", "write_bytes", "to_csv", "savetxt"}
@@ -50,3 +52,12 @@ def test_no_file_is_written_in_place(path: Path) -> None:
 )
 def test_writing_in_place_is_seen(source: str) -> None:
     assert writes_in_place(source)
+
+
+def test_a_device_stays_one(tmp_path: Path) -> None:
+    """A rename onto /dev/null would replace it for the whole machine, where the user may."""
+    write_text("/dev/null", "[1]")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(OSError, match="No space left"):
+        write_text("/dev/full", "[1]")
+    assert Path("/dev/full").is_char_device()

@@ -7,7 +7,11 @@ paper. (An opening, where the ink is brighter than the paper.)
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,20 @@ MANY = 6  # blobs; a digit has one, or a few where the pen was lifted
 SPECKS = 50  # blobs of about the same size are no writing
 
 
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Without what libtiff, in C, prints about a damaged picture before Pillow refuses it."""
+    sys.stderr.flush()
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
+
+
 def read_gray(picture: str | Path) -> np.ndarray:
     """Gray values 0 to 255 (H, W); transparent pixels are white.
 
@@ -42,7 +60,7 @@ def read_gray(picture: str | Path) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with opened(picture, LONGEST) as stream, warnings.catch_warnings():
+        with opened(picture, LONGEST) as stream, warnings.catch_warnings(), _silent_libraries():
             warnings.simplefilter("ignore")  # Pillow's warnings about damaged pictures before it refuses them
             file = Image.open(stream, formats=FORMATS)
             if file.width * file.height > LARGEST:

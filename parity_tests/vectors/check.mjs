@@ -56,7 +56,9 @@ function writeTensors(file, tensors) {
   }
   const text = Buffer.from(JSON.stringify(header)), length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  fs.writeFileSync(file, Buffer.concat([length, text, ...parts]));
+  const part = path.join(path.dirname(file), `.${path.basename(file)}.part${process.pid}`);
+  fs.writeFileSync(part, Buffer.concat([length, text, ...parts]));
+  fs.renameSync(part, file); // whole under its name, or absent
 }
 
 // --- the rule ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 from scratch.optim.flat import Run
 from scratch.optim.inplace import lerp_
 from scratch.optim.optimizer import Optimizer, check_range
+from scratch.optim.saved import Shapes
 
 
 class Adafactor(Optimizer):
@@ -65,6 +66,12 @@ class Adafactor(Optimizer):
             "maximize": maximize,
         }
         super().__init__(params, defaults)
+
+    def state_shapes(self, shape: tuple[int, ...]) -> Shapes:
+        if len(shape) < 2:
+            return {"step": (), "variance": shape}
+        *outer, rows, columns = shape
+        return {"step": (), "row_var": (*outer, rows, 1), "col_var": (*outer, 1, columns)}
 
     def update(self, group: dict[str, Any], run: Run) -> None:
         lr, (eps1, eps2) = group["lr"], group["eps"]

@@ -42,6 +42,7 @@ class Adam(Optimizer):
     """
 
     vectors = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    optional = ("max_exp_avg_sq",)
     fading = ("exp_avg",)
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scratch.arguments import check_numbers
 from scratch.optim.flat import Flat
 from scratch.optim.inplace import add_
 from scratch.optim.optimizer import Optimizer, check_range, plain_group
+from scratch.optim.saved import Shapes
 from scratch.optim.strong_wolfe import Point, strong_wolfe
 
 
@@ -69,6 +70,16 @@ class LBFGS(Optimizer):
         super().__init__(params, defaults)
         if len(self.flats) != 1 or len(self.flats[0]) != 1:
             raise ValueError("LBFGS: all parameters must be in one group and have the same dtype.")
+
+    def state_shapes(self, shape: tuple[int, ...]) -> Shapes:
+        """The state of the first parameter is that of all."""
+        flat = self.flats[0][0].theta.shape
+        lists: Shapes = {"old_dirs": [flat], "old_stps": [flat], "ro": [()]}
+        numbers = ("func_evals", "n_iter", "t", "H_diag", "prev_loss")
+        return {"d": flat, "prev_flat_grad": flat, **lists, **dict.fromkeys(numbers, ())}
+
+    def needed_state(self, entries: Mapping[str, Any]) -> list[str]:
+        return list(self.state_shapes(())) if entries.get("n_iter", 0) else ["func_evals", "n_iter"]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Up to max_iter iterations. Returns the loss of the first evaluation."""
@@ -137,7 +148,8 @@ class LBFGS(Optimizer):
                     entries.pop(0)
                 entries.append(new)
             memory["H_diag"] = curvature / np.dot(y, y)
-        alpha = memory.setdefault("al", [None] * history_size)
+        alpha: list[Any] = [None] * max(history_size, len(ys))
+        memory["al"] = alpha
         q, tmp = -g, np.empty_like(g)
         for i in reversed(range(len(ys))):
             alpha[i] = np.dot(ss[i], q) * ro[i]

@@ -12,6 +12,7 @@ import numpy as np
 from scratch.arguments import plain, plain_options
 from scratch.nn.module import Parameter
 from scratch.optim.flat import Flat, Run, State
+from scratch.optim.saved import Shapes, check_saved
 
 
 class Optimizer:
@@ -36,6 +37,7 @@ class Optimizer:
 
     scalars: tuple[str, ...] = ("step",)
     vectors: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()  # of the vectors, those that only some options need
     fading: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -176,21 +178,8 @@ class Optimizer:
         As in torch, values take their parameter's dtype, except step counts, and the saved hyperparameters replace the
         current ones.
         """
-        call = f"{self._name}.load_state_dict"
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"{call}: expected a dict, got {type(state_dict).__name__}.")
-        for key in ("state", "param_groups"):
-            if key not in state_dict:
-                raise KeyError(f"{call}: the key {key!r} is missing; the keys are {sorted(map(str, state_dict))}.")
+        check_saved(f"{self._name}.load_state_dict", self, state_dict)
         saved = state_dict["param_groups"]
-        if not all("params" in group for group in saved):
-            raise KeyError(f"{call}: a group lacks the key 'params'. Is the file damaged?")
-        sizes, saved_sizes = [len(g["params"]) for g in self.param_groups], [len(g["params"]) for g in saved]
-        if sizes != saved_sizes:
-            raise ValueError(
-                f"{call}: the optimizer has groups of {sizes} parameters, the state_dict groups of {saved_sizes}. "
-                "Was it saved from another network, or are the groups in another order?"
-            )
         ours = [p for group in self.param_groups for p in group["params"]]
         theirs = [number for group in saved for number in group["params"]]
         by_number = dict(zip(theirs, ours, strict=True))
@@ -198,7 +187,7 @@ class Optimizer:
         for number, entries in state_dict["state"].items():
             parameter = by_number.get(number, number)
             kept = {name: value for name, value in entries.items() if value is not None}
-            loaded[parameter] = {name: self._convert(call, name, kept[name], parameter) for name in kept}
+            loaded[parameter] = {name: self._convert(name, kept[name], parameter) for name in kept}
         self.state = loaded
         for flat in (flat for flats in self.flats for flat in flats):
             for i, parameter in enumerate(flat.parameters):
@@ -209,18 +198,24 @@ class Optimizer:
         for group, other in zip(self.param_groups, saved, strict=True):
             group.update({key: value for key, value in other.items() if key != "params"})
 
-    def _convert(self, call: str, name: str, value: Any, parameter: Any) -> Any:
+    def state_shapes(self, shape: tuple[int, ...]) -> Shapes:
+        """The shapes of the state of a parameter of this shape, by name; [shape] for a list of arrays."""
+        return dict.fromkeys(self.vectors, shape) | dict.fromkeys(self.scalars, ())
+
+    def needed_state(self, entries: Mapping[str, Any]) -> list[str]:
+        """The names that the state of a parameter must have, if it has any."""
+        return [*self.scalars, *(name for name in self.vectors if name not in self.optional)]
+
+    def _convert(self, name: str, value: Any, parameter: Any) -> Any:
         """A saved value as a NumPy array or number; torch's CPU tensors convert themselves."""
         if isinstance(value, list | tuple):
-            return [self._convert(call, name, part, parameter) for part in value]
+            return [self._convert(name, part, parameter) for part in value]
         if not hasattr(value, "__array__"):
             return np.float32(value) if name in self.scalars else value
         array = np.array(np.asarray(value))
         if isinstance(parameter, Parameter) and name != "step":
             array = array.astype(parameter.dtype, copy=False)
-        if name in self.vectors and array.shape != parameter.shape:
-            raise ValueError(f"{call}: {name} has shape {array.shape}, but its parameter has {parameter.shape}.")
-        return array[()] if name in self.scalars else array
+        return array.reshape(())[()] if name in self.scalars else array
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: views cannot be copied as views, so the buffers are built again."""

@@ -30,6 +30,7 @@ class RMSprop(Optimizer):
     """
 
     vectors = ("square_avg", "momentum_buffer", "grad_avg")
+    optional = ("momentum_buffer", "grad_avg")
     fading = ("momentum_buffer", "grad_avg")
 
     def __init__(

@@ -33,6 +33,7 @@ class SGD(Optimizer):
 
     scalars = ()
     vectors = ("momentum_buffer",)
+    optional = ("momentum_buffer",)
     fading = vectors
 
     def __init__(

@@ -33,8 +33,12 @@ def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def load_arrays(module: AnyModule, state: Mapping[str, np.ndarray], strict: bool = True) -> None:
     """Load arrays into either kind of module. Names, shapes and count must match, as load_state_dict says.
 
-    Raises    ValueError for arrays in half precision; what load_state_dict raises if they do not fit.
+    Raises    TypeError for anything but a dict by names; ValueError for arrays in half precision; what load_state_dict
+              raises if they do not fit.
     """
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        what = f"a dict with the keys {list(state)!r:.100}" if isinstance(state, Mapping) else type(state).__name__
+        raise TypeError(f"load_arrays: expected a dict of arrays by their names, got {what}.")
     state = _arrays(state)
     if isinstance(module, Module):
         module.load_state_dict(state, strict)

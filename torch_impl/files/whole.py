@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,14 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
     """Call `write(file)` on a new file beside `path`, flush it to the disk, then rename it to `path`.
 
     Until then an older file keeps the name: a crash, a full disk or a kill loses nothing. The remains of a killed write
-    are hidden and begin with .<name>.part; `remove_parts` removes it.
+    are hidden and begin with .<name>.part; `remove_parts` removes it. What is no file, such as /dev/null or
+    /dev/stdout, is written to and stays what it is.
     """
     path = Path(path)
+    if _is_device(path):
+        with open(path, "wb") as file:
+            write(file)
+        return
     part = path.with_name(f".{path.name}.part{os.getpid()}")
     try:
         with open(part, "wb") as file:
@@ -29,6 +35,11 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(path), None  # the requested name, not that of the part
         raise
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a rename would destroy what has this name, where the process may do that."""
+    return path.exists() and (path.parent == Path("/dev") or stat.S_ISCHR(path.stat().st_mode))
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

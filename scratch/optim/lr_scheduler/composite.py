@@ -36,6 +36,7 @@ class _CompositeLR(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         own = self._schedulers
+        self._check_has("_schedulers", state_dict)
         super().load_state_dict(state_dict)
         self._schedulers = own
         for scheduler, saved in zip(own, state_dict["_schedulers"], strict=True):

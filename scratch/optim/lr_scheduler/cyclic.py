@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scratch.arguments import check_numbers
@@ -131,10 +131,11 @@ class CyclicLR(LRScheduler):
         return {**state, "_scale_fn_custom": None if plain else dict(vars(function))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._check_has("_scale_fn_custom", state_dict)
         own, saved = self._scale_fn_custom, state_dict["_scale_fn_custom"]
         super().load_state_dict(state_dict)
         self._scale_fn_custom = own
-        if saved is not None:
+        if isinstance(saved, Mapping) and hasattr(own, "__dict__"):
             vars(own).update(saved)
 
 

@@ -36,6 +36,7 @@ class _FunctionLR(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         own = self.lr_lambdas
+        self._check_has("lr_lambdas", state_dict)
         super().load_state_dict(state_dict)
         self.lr_lambdas = own
         for function, saved in zip(own, state_dict["lr_lambdas"], strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 from scratch.arguments import check_numbers, plain_options
 from scratch.optim.optimizer import Optimizer
+from scratch.optim.saved import check_mapping, is_alike
 
 
 class LRScheduler:
@@ -115,12 +116,23 @@ class LRScheduler:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state_dict of this class or of torch's."""
-        unknown = sorted(set(state_dict) - set(self.state_dict()))
+        call = f"{type(self).__name__}.load_state_dict"
+        check_mapping(call, "the state_dict", state_dict)
+        own = self.state_dict()
+        unknown = sorted(str(name) for name in state_dict if name not in own)
         if unknown:
-            raise KeyError(
-                f"{type(self).__name__}.load_state_dict: unknown keys {unknown}. Was it saved by another scheduler?"
-            )
+            raise KeyError(f"{call}: unknown keys {unknown}. Was it saved by another scheduler?")
+        for name, saved in state_dict.items():
+            if not is_alike(own[name], saved, name):
+                raise TypeError(f"{call}: {name} cannot be {saved!r:.100}; it is {own[name]!r:.100} now.")
         vars(self).update(state_dict)
+
+    def _check_has(self, key: str, state_dict: Any) -> None:
+        """A key without which a state_dict of this class is none."""
+        call = f"{type(self).__name__}.load_state_dict"
+        check_mapping(call, "the state_dict", state_dict)
+        if key not in state_dict:
+            raise KeyError(f"{call}: the key {key!r} is missing. Was it saved by another scheduler?")
 
 
 def check_optimizer(scheduler: Any, optimizer: Any) -> Optimizer:
