@@ -86,6 +86,7 @@ ENDS = {
         spoiled(CASES["bench, measuring"], "import experiments.bench.cases.optimizers as o; o.MOST = 1e-9"),
         ("no such case",),
     ),
+    "exercise": Ends(CASES["exercise"], None, ("no such layer",)),
     "report": Ends(CASES["report"], spoiled(CASES["report"], WRONG), ("no such row",)),
 }
 

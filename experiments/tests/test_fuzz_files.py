@@ -45,7 +45,7 @@ def test_a_damaged_picture(name: str, count: int, tmp_path: Path, capfd: pytest.
     for _ in range(count):
         path.write_bytes(damaged(rng, content))
         try:
-            image = prepare(path, (8, 8), Config())
+            image, _ = prepare(path, (8, 8), Config())
             assert image.shape == (8, 8)
             assert np.isfinite(image).all()
         except DataError as error:

@@ -17,8 +17,9 @@ EXAMPLE = "parity_tests.comparer.example"
 class Case:
     """A command in a folder that holds `files` and what the command `before` made there.
 
-    `code` is its exit code without a fault. `replaces` says that it first removes an older result, as --overwrite does.
-    `resume`, if one can, is how to continue; the files `same` are then those of a run without a fault, to the bit.
+    `code` is its exit code without a fault. An older result makes it refuse, if `refuses`, or is first removed, if
+    `replaces`, as by --overwrite. `resume`, if one can, is how to continue; the files `same` are then those of a run
+    without a fault, to the bit.
     """
 
     command: tuple[str, ...]
@@ -27,14 +28,13 @@ class Case:
     before: tuple[str, ...] = ()
     code: int = 0
     replaces: bool = False
+    refuses: bool = False
     resume: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
 
 
 PATCHES = {
     "no rows": "import parity_tests.checks.parallel as p; p.check_rows = lambda *ignored: []",
-    "no streams": "import experiments.site.overview as o; o.same_seed = lambda components: []",
-    "no twins": "import experiments.site.twins as t, experiments.site.replays as r; t.write = r.write = lambda site: 0",
     "no figures": "import experiments.site.component as c; c.figures.draw = c.stopwatch.speed = lambda component: []",
     "few digits": """
 import experiments.training.data as d
@@ -135,7 +135,6 @@ CASES = {
         {"SPEED.md": SPEED},
         patched("one rule"),
     ),
-    "report": Case(
-        ("report", "nn.Identity", "--output", "site"), patches=patched("no twins", "no figures", "no streams")
-    ),
+    "report": Case(("report", "nn.Identity", "--output", "site"), patches=patched("no figures")),
+    "exercise": Case(("exercise", "nn.ReLU", "--output", "exercise.py"), refuses=True),
 }

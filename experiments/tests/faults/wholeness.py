@@ -13,7 +13,6 @@ from safetensors.numpy import load
 
 from parity_tests.vectors.export import PAGES as PAGES_OF_VECTORS
 
-
 PAGES = {page.name: page.read_bytes() for page in PAGES_OF_VECTORS}  # copied into every folder of vectors
 
 
