@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli import app
+from parity_tests.exits import CannotError
 from parity_tests.checks import check
 from parity_tests.cli import COMPONENTS
 from parity_tests.table import TABLE, markdown
@@ -88,7 +89,7 @@ def test_a_missing_component_makes_them_stale(tmp_path):
 
 def test_tables_need_their_marks(tmp_path):
     (tmp_path / "a.md").write_text("no marks", encoding="utf-8")
-    with pytest.raises(ValueError, match="lacks the lines"):
+    with pytest.raises(CannotError, match="lacks the lines"):
         markdown.write(tmp_path / "a.md", [])
 
 

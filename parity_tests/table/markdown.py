@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from parity_tests.exits import CannotError
 from parity_tests.rule import Result
 from parity_tests.table import FAMILIES
 from parity_tests.table.row import Refusal, Row
@@ -111,5 +112,5 @@ def replace(path: Path, table: str, begin: str, end: str) -> None:
 def replaced(path: Path, text: str, table: str, begin: str, end: str) -> str:
     """The text of a file, with the table between these marks replaced by a table that includes the two marks."""
     if begin not in text or end not in text:
-        raise ValueError(f"{path} lacks the lines {begin!r} and {end!r} around the table.")
+        raise CannotError(f"{path} lacks the lines {begin!r} and {end!r} around the table.")
     return re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: table, text, flags=re.DOTALL)
