@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli import app
-from parity_tests.exits import CannotError
 from parity_tests.checks import check
 from parity_tests.cli import COMPONENTS
+from parity_tests.exits import CannotError
 from parity_tests.table import TABLE, markdown
 
 ROOT = Path(__file__).parents[2]
