@@ -19,7 +19,6 @@ from parity_tests.nests import leaves
 
 HIDDEN = ("check", "_check", "extra_repr", "__repr__", "__init__", "reset_parameters", "blocks", "<")
 ROUNDS = 2  # of one statement in a loop that are shown
-MOST = 80  # statements
 OUTERMOST = ("forward", "backward")  # what other functions return is seen where they are called
 LONGEST = 4  # terms of a sum that is spelled out
 PRODUCTS = {"times_transposed": "{0} @ {1}.T", "matmul": "{0} @ {1}", "accumulate_product": "{0} @ {1}"}
@@ -48,7 +47,7 @@ def trace(kind: Any, run: Callable[[], Any]) -> tuple[list[Step], Any]:
         result = run()
     finally:
         sys.settrace(before)
-    return tracer.steps[:MOST], result
+    return tracer.steps, result
 
 
 def _files(kind: Any) -> set[str]:

@@ -19,7 +19,8 @@ from experiments.site.source_code import highlighted
 from parity_tests.rule import distance
 from parity_tests.table.row import Pair
 
-MOST = 48  # numbers of an array that are written out
+LINES = 60  # statements of a pass that are shown
+MOST = 36  # numbers of an array that are written out
 WIDE = 34  # characters that fit on a phone
 
 
@@ -47,6 +48,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """The statements of forward, of backward, or of a step: the first LINES of all that ran."""
+
+    title: str
+    count: int
+    lines: list[Line]
+
+
+@dataclass(frozen=True)
 class Both:
     """One result on both engines, and how far they are apart in ulp."""
 
@@ -61,7 +71,7 @@ class Lesson:
 
     given: list[Quantity]
     note: str
-    passes: list[tuple[str, list[Line]]]
+    passes: list[Pass]
     results: list[Both]
     programs: tuple[Markup, Markup] | None = None
 
@@ -75,7 +85,7 @@ def lesson(component: Component) -> Lesson | None:
     if found is not None:
         return _of_layer(found)
     if other is not None:
-        passes = [("The second step", list(_lines(other.steps)))] if other.steps else []
+        passes = [_pass("The second step", other.steps)] if other.steps else []
         return Lesson(_quantities(other.given), other.note, passes, list(_results(other.scratch, other.torch)))
     return None
 
@@ -90,7 +100,7 @@ def _of_layer(found: Example) -> Lesson:
     return Lesson(
         _quantities(found.inputs | found.parameters | cotangents),
         f"{note} Where random numbers are drawn, both engines start from seed 0.",
-        [("Forward", list(_lines(found.forward))), ("Backward", list(_lines(found.backward)))],
+        [_pass("Forward", found.forward), _pass("Backward", found.backward)],
         list(_results(found.scratch, found.torch)),
         (highlighted(scratch_program(found)), highlighted(torch_program(found))),
     )
@@ -104,6 +114,10 @@ def _results(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> Iter
     for name, array in ours.items():
         if name in theirs:
             yield Both(quantity(name, array), quantity(name, theirs[name]), distance(array, theirs[name]))
+
+
+def _pass(title: str, steps: list[Step]) -> Pass:
+    return Pass(title, len(steps), list(_lines(steps[:LINES])))
 
 
 def _lines(steps: list[Step]) -> Iterator[Line]:
