@@ -19,7 +19,7 @@ from experiments.lessons.exercise import _owner, method_of
 MOST = 150
 CALLED = {  # how the project's variables are said
     "mean_g": "the mean of g",
-    "mean_gx": "the mean of g x̂",
+    "mean_gd": "the mean of g (x - μ)",
     "x_hat": "x̂",
     "along": "the part along x̂",
     "rows_dy": "dy",
@@ -128,6 +128,10 @@ def _of_node(tree: ast.Module, node: ast.AST) -> Iterator[tuple[str, ast.Module]
 
 
 def said(node: ast.expr) -> str:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):  # a mean times its factors is said as the mean
+        named = [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id.startswith("mean_")]
+        if named and named[0] in CALLED:
+            return CALLED[named[0]]
     text = ast.unparse(node)
     return CALLED.get(text, f"`{text}`")
 
