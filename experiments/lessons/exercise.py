@@ -73,10 +73,10 @@ def has_exercise(name: str) -> bool:
 
 def method_of(kind: Any) -> str:
     """The method to be written, empty if none of its classes has its own."""
-    return next((method for method in METHODS if _owner(kind, method) is not None), "")
+    return next((method for method in METHODS if definer(kind, method) is not None), "")
 
 
-def _owner(kind: Any, method: str) -> type | None:
+def definer(kind: Any, method: str) -> type | None:
     """The class of scratch that defines a layer's method."""
     for one in inspect.getmro(kind):
         if method in vars(one):
@@ -123,7 +123,7 @@ def text(name: str, file: str, solved: bool = False) -> str:
 
 def source(kind: Any, method: str) -> str:
     """A method's code without its docstring."""
-    owner = _owner(kind, method)
+    owner = definer(kind, method)
     assert owner is not None
     code = textwrap.dedent(inspect.getsource(inspect.unwrap(vars(owner)[method])))
     code = code.replace("super()", f"super(scratch.nn.{kind.__name__}, self)")  # an answer is one class further down
@@ -165,7 +165,7 @@ def _imports(kind: Any, methods: tuple[str, ...], code: str) -> list[str]:
     used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     lines = {"import scratch"}
     for method in methods:
-        owner = _owner(kind, method)
+        owner = definer(kind, method)
         assert owner is not None
         for name, value in vars(sys.modules[owner.__module__]).items():
             if name not in used:

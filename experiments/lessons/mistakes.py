@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lessons.exercise import _owner, method_of
+from experiments.lessons.exercise import definer, method_of
 
 MOST = 150
 CALLED = {  # how the project's variables are said
@@ -39,7 +39,7 @@ class Mistake:
 
 def mistakes(kind: Any) -> Iterator[Mistake]:
     """The layer's class again, each time with another mistake in the code of its backward."""
-    owner = _owner(kind, method_of(kind))
+    owner = definer(kind, method_of(kind))
     assert owner is not None
     home, count = owner.__module__, 0
     for module in _modules(owner):
@@ -72,7 +72,7 @@ def _rebuilt(kind: Any, home: str, module: str, changed: ast.Module) -> Any:
         other = _run(home, ast.parse(source))
         other |= {name: value for name, value in space.items() if isinstance(value, FunctionType) and name in other}
         space = other
-    owner = _owner(kind, method_of(kind))
+    owner = definer(kind, method_of(kind))
     assert owner is not None
     if kind.__name__ in space and kind.__module__ == home:
         return space[kind.__name__]
@@ -81,7 +81,7 @@ def _rebuilt(kind: Any, home: str, module: str, changed: ast.Module) -> Any:
     methods = {
         name: value for name, value in vars(new).items() if isinstance(value, FunctionType) and name != "__init__"
     }
-    inherited = {name: value for name, value in methods.items() if _owner(kind, name) is owner}
+    inherited = {name: value for name, value in methods.items() if definer(kind, name) is owner}
     return type(kind.__name__, (kind,), {**inherited, "__module__": kind.__module__}) if method in inherited else None
 
 
