@@ -63,7 +63,7 @@ def _permuted(value: np.ndarray, exact: np.ndarray, limit: float, what: str) -> 
 
 
 def _factor(factor: float, shape: tuple[int, ...]) -> str:
-    """The factor, with its meaning where a size of the array gives it one."""
+    """The factor, with its meaning where a size of the array gives it one, perhaps by chance."""
     known = {f"the batch {shape[0]}": shape[0], f"1 / {shape[0]}, one over the batch": 1 / shape[0]} if shape else {}
     known |= {
         f"{math.prod(shape)}": math.prod(shape),
@@ -71,7 +71,8 @@ def _factor(factor: float, shape: tuple[int, ...]) -> str:
     }
     for n in shape[-1:] if shape else ():
         known |= {f"sqrt({n})": math.sqrt(n), f"1 / sqrt({n})": 1 / math.sqrt(n)}
-    return next((text for text, size in known.items() if math.isclose(size, factor, rel_tol=1e-5)), f"{factor:.6g}")
+    means = [text for text, size in known.items() if math.isclose(size, factor, rel_tol=1e-5)]
+    return f"{factor:.6g}" + (f" ({means[0]})" if means else "")
 
 
 def permutation(own: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:

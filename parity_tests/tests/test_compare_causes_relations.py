@@ -19,6 +19,9 @@ def test_a_factor_must_leave_nothing():
     other = (truth + 1e-3 * normal(40, seed=1)).astype(np.float32)
     assert relation(other, truth, 4.0) is None
     assert relation((2 * truth).astype(np.float32), truth, 3e7) is None  # within the limit nothing is known
+    rows = truth.reshape(8, 5)
+    assert "0.125 (1 / 8, one over the batch) times" in relation((rows / 8).astype(np.float32), rows, 4.0).text
+    assert "is 3 times" in relation((rows * 3).astype(np.float32), rows, 4.0).text
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,11 @@ def layouts(o: Options) -> Iterator[Deviation]:
         text = f"with the weight's memory read as {columns} by {rows}"
         yield Deviation("transposed-weight", text, {"weight": By(lambda w: w.reshape(columns, rows).T)})
     inputs = columns if o.function == "linear" else rows
-    for factor, text in ((inputs**-0.5, "divided by sqrt(in_features)"), (inputs**0.5, "times sqrt(in_features)")):
+    for factor, text in (
+        (inputs**-0.5, "divided by sqrt(in_features)"),
+        (inputs**0.5, "times sqrt(in_features)"),
+        ((2 / inputs) ** 0.5, "times sqrt(2 / in_features)"),
+    ):
         yield Deviation("scaled-weight", f"with the weight {text}", {"weight": By(lambda w, f=factor: w * f)})
 
 

@@ -177,6 +177,10 @@ def joins(o: Options) -> Iterator[Deviation]:
     if len(o.tensors) > 1:
         text = "with the parts joined in the reverse order"
         yield Deviation("concat-order", text, {"instead": lambda o: join(list(o.tensors)[::-1], o.dim)})
+    if join is torch.stack and o.dim % (o.tensors[0].ndim + 1) == o.tensors[0].ndim > 0:
+        text = "with the parts one after the other, not interleaved"
+        apart = lambda o: torch.cat(list(o.tensors), -1).unflatten(-1, (-1, len(o.tensors)))  # noqa: E731
+        yield Deviation("concat-order", text, {"instead": apart})
     if join is torch.cat and len({x.shape for x in o.tensors}) == 1 < len(o.tensors):
         text = "with the parts interleaved, not one after the other"
         mixed = lambda o: torch.stack(list(o.tensors), o.dim % o.tensors[0].ndim + 1).flatten(  # noqa: E731
