@@ -296,6 +296,21 @@ def test_the_gradient_of_a_parameter_that_code_uses_belongs_to_the_layer_that_ho
     assert (first.where, first.what) == ("1", "grad 1.gamma")
 
 
+class Tagger(nn.Module):
+    def __init__(self, change):
+        super().__init__()
+        self.e, self.out, self.change = nn.Embedding(5, 4).requires_grad_(False), nn.Linear(4, 3), change
+
+    def forward(self, ids):
+        return self.change(self.out(self.e(ids)))
+
+
+def test_a_frozen_layer_gets_no_gradient_and_is_not_asked_for_one():
+    report = compare(seeded(Tagger, lambda y: y * 2), seeded(Tagger, same), np.array([[0, 3, 1], [2, 2, 4]]))
+    assert report.first_divergence.what == "output"
+    assert not [m for m in report.divergences if m.what == "cotangent of e"], str(report)
+
+
 # --- what is inside never overrules the end ---------------------------------------------------------------------------
 
 
