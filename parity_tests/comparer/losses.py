@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.comparer.values import tensors
 from torch_impl.bridge import TorchModule
 
 
@@ -20,7 +21,7 @@ class TorchLoss:
     def forward(self, prediction: np.ndarray, target: Any) -> np.ndarray:
         self.prediction = torch.tensor(prediction, requires_grad=True)
         with torch.enable_grad():
-            self.value = self.loss(self.prediction, torch.tensor(target))
+            self.value = self.loss(self.prediction, tensors(target))
         return self.value.detach().numpy()
 
     def backward(self, dloss: Any) -> np.ndarray:

@@ -125,10 +125,13 @@ class Pairing:
         mine, other = self.left.virtual(), self.right.virtual()
         taken = {name for link in self.links.values() for name in link.theirs}
         for name, parts in mine.items():
-            if not set(parts) & set(self.links) and self._renamed(name) in theirs and self._renamed(name) not in taken:
+            same = self._renamed(name) in theirs and self._renamed(name) not in taken
+            same = same and self.left.virtual_value(name).shape == theirs[self._renamed(name)].shape
+            if same and not set(parts) & set(self.links):
                 self.left_virtual[name] = self._renamed(name)
         for name, parts in other.items():
-            own = next((n for n in self.left.state() if self._renamed(n) == name), None)
+            shape = self.right.virtual_value(name).shape
+            own = next((n for n, v in self.left.state().items() if self._renamed(n) == name and v.shape == shape), None)
             if own is not None and not set(parts) & taken:
                 self.right_virtual[own] = name
 
