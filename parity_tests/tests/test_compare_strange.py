@@ -156,7 +156,7 @@ QUESTIONS = {  # and words of the answer, of the report or of the error
     "a function as a loss": (lambda: (Slotted(), Doubles(), X, X, lambda y, t: ((y - t) ** 2).mean()), "PARITY"),
     "words, trained": (lambda: (*fresh(lambda: Gives(lambda y: (y, "seven"))), X, None, None,
                                 lambda p: torch.optim.SGD(p, 0.1), 2), "PARITY"),
-    "a computed weight of another shape": (lambda: (nn.Linear(8, 4), weight_norm(nn.Linear(8, 5)), X), "nothing was run"),
+    "computed weights of another shape": (lambda: (nn.Linear(8, 4), weight_norm(nn.Linear(8, 5)), X), "was run"),
     "a word for a target": (lambda: (Slotted(), Doubles(), X, "target", nn.MSELoss()), "right side failed"),
     "NaN, trained": (lambda: (*fresh(lambda: Gives(lambda y: y * y.detach() / 0 * 0)), X, None, None,
                               lambda p: torch.optim.SGD(p, 0.1), 2), "COULD NOT COMPARE"),
