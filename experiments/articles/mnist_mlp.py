@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.articles import keras_calls
-from experiments.articles.article import Article, Figure, GradientCheck, Replay, gradient_check, quiet
+from experiments.articles.article import Article, Figure, GradientCheck, Replay, gradient_check, quiet, under
 from experiments.articles.curves import TWIN_STYLES, Panel, broken, draw
 from experiments.articles.keras_calls import keras_adam
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
@@ -180,7 +180,6 @@ def run(
     last = {engine: one.accuracy[-1] for engine, one in trained.items()}
     text = f"test accuracy after {epochs} epochs"
     replay.figures = [Figure.of(text, "97.5 to 98 %, measured", last, 0.9745, 0.9805, ".2%")]
-    replay.figures += keras_calls.rows(keras_calls.MNIST, "An example")
     replay.figures += [
         Figure.of(f"test loss after {epochs} epochs", "", {engine: one.test[-1] for engine, one in trained.items()}),
         Figure.of(
@@ -195,6 +194,8 @@ def run(
         late = {engine: float(np.mean(found[0][-100:])) for engine, found in both.items()}
         replay.figures.append(Figure.of(f"{name}: standard deviation of the hidden sums", "", spread))
         replay.figures.append(Figure.of(f"{name}: loss of the last 100 of {FIRST_STEPS} steps", "", late))
+    replay.figures = under("The listing on MNIST, and its initial weights", replay.figures)
+    replay.figures += keras_calls.rows(keras_calls.MNIST, "An example")
     replay.plots = [
         plot_activations(output / "activations.png"),
         plot_softmax(output / "softmax.png"),
@@ -230,7 +231,7 @@ def plot_softmax(path: Path) -> tuple[Path, str]:
     looks = ((-0.2, "0.75", ""), (0.2, "white", "//"))
     for (name, probabilities), (shift, color, hatch) in zip(found.items(), looks, strict=True):
         bars = axes.bar(places + shift, probabilities, 0.4, color=color, hatch=hatch, edgecolor="black", label=name)
-        axes.bar_label(bars, fmt="%.3f", fontsize="small")
+        axes.bar_label(bars, fmt="%.3f", fontsize=6)
     axes.set(title="Softmax: logits become probabilities", xlabel="logit", ylabel="probability", ylim=(0, 0.75))
     axes.set_xticks(places, [f"{logit:.2f}" for logit in LOGITS[0]])
     axes.legend()

@@ -113,6 +113,8 @@ def show(found: Replay) -> None:
     out.print(f"{found.source}: {found.claim}", markup=False)
     for part, rows in groupby(found.figures, lambda figure: figure.part):
         figures = table(escape(part), "what", "in the text", "expected", "scratch", "torch", "verdict")
+        for column in figures.columns:
+            column.overflow = "fold"  # a quotation is shown whole
         for row in rows:
             text = f"{row.text}, {row.place}" if row.text else ""
             cells = (row.what, text, row.expected, row.scratch, row.torch)

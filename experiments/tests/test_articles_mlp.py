@@ -61,7 +61,7 @@ def test_a_replay(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     said: list[str] = []
     found = article(name).run(tmp_path, None, said.append, **SHORT[name])
     assert (found.name, found.source) == (name, article(name).source)
-    assert all(figure.part for figure in found.figures) or name in ("toy-16", "mnist-mlp")
+    assert all(figure.part for figure in found.figures) or name == "toy-16"
     assert said
     assert [check.what for check in found.checks if not check.ok] == []
     wrong = {figure.what for figure in found.figures if figure.ok is False}

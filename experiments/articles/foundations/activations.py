@@ -110,6 +110,9 @@ def replay(found: Replay, output: Path) -> None:
             largest(f"{name}: the same for the derivative", steep, limit),
         ]
         found.checks += backward_checks(name, activation.build, GRID[::40])
+    kink = on_both_evaluated(lambda twin: twin.lib.nn.ReLU(), [0.0])
+    at_kink = {engine: float(value.dx[0]) for engine, value in kink.items()}
+    found.figures.append(equal_to("ReLU: derivative at 0, where there is none: both engines take", 0.0, at_kink, "g"))
     _prelu_slope(found)
     _softmax(found)
     _draw(found, output / "activations.png")

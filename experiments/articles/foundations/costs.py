@@ -54,6 +54,9 @@ def replay(found: Replay, output: Path) -> None:
         ]
         rng = np.random.default_rng(0)
         found.checks += backward_checks(name, costs("mean")[name], rng.normal(size=7) * 2, target=rng.normal(size=7))
+    errors = on_both_evaluated(lambda twin: twin.lib.nn.MSELoss(reduction="sum"), [1.0, 2.0, 3.0], target=[0.0] * 3)
+    summed = {engine: float(value) for engine, value in outputs(errors).items()}
+    found.figures.append(equal_to("SSE, the sum of squared errors of 1, 2 and 3", 14.0, summed, "g"))
     _probabilities(found)
     _best_constants(found)
     _draw(found, output / "costs.png")

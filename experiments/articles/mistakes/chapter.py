@@ -19,6 +19,7 @@ from experiments.articles.foundations.printed import (
     surprise,
     twice,
 )
+from experiments.articles.mistakes.adventure import LOSSES, STOP
 from experiments.articles.mistakes.row import bounded, functions, mistake, right
 from experiments.articles.twin import SCRATCH, Twin, on_both
 
@@ -160,7 +161,9 @@ def suspected() -> list[Figure]:
     """What is right."""
     joint, second = on_both(red_jack), on_both(second_heart)
     selu = {engine: _kept(value) for engine, value in on_both(_selu).items()}
+    fall = on_both(lambda twin: -float(np.diff(twin.array(twin.tensor(np.array(LOSSES))))[0]))
     return [
+        right("fall of the loss from iteration 8909 to 8910", "0.0244", STOP, LOSSES[0] - LOSSES[1], fall),
         right(
             "information of P = 0.8 by the natural logarithm", "0.22", INFORMATION, -math.log(0.8), on_both(surprise)
         ),
