@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from experiments.training.batches import Batches
 from experiments.training.checkpoints import not_finite
@@ -152,6 +154,29 @@ class LitClassifier(lightning.LightningModule):
         curves = checkpoint["curves"]
         self.losses = list(curves["losses"].to(self.device).unbind())
         self.epochs = curves["epochs"]
+
+
+class EpochLines(Callback):
+    """A line on stderr after each epoch: loss, accuracy, and the time that is left at this pace."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        self.begun, self.first = time.perf_counter(), len(module.epochs)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        done, epochs = len(module.epochs), trainer.max_epochs or 0
+        left = (time.perf_counter() - self.begun) / max(1, done - self.first) * (epochs - done)
+        figures = {name: float(value) for name, value in module.epochs[-1].items()}
+        if trainer.is_global_zero:
+            print(
+                f"{self.engine}, epoch {done} of {epochs}: training loss {figures['train_loss']:.4f}, "
+                f"{module.judge} loss {figures[f'{module.judge}_loss']:.4f}, "
+                f"accuracy {figures[f'{module.judge}_accuracy']:.2%}, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class ProgressBar(TQDMProgressBar):

@@ -22,6 +22,7 @@ from experiments.training.folder import (
     refuse_links,
     write_config,
 )
+from experiments.training.lit import EpochLines, ProgressBar
 from experiments.training.outcome import RunResult, compare
 from experiments.training.prepared import Prepared, prepare
 from experiments.training.results import write_results
@@ -30,8 +31,8 @@ from experiments.training.results import write_results
 def train(config: Config, progress: bool | None = None, overwrite: bool = False) -> RunResult:
     """Train according to the config, write everything into its output folder, return the figures.
 
-    A progress bar is shown if `progress`, by default on a terminal. A run that is already in the folder is replaced if
-    `overwrite`; `resume` continues it.
+    A progress bar is shown if `progress`; by default on a terminal, and elsewhere a line after each epoch. A run that
+    is already in the folder is replaced if `overwrite`; `resume` continues it.
 
     Raises    ConfigError, DataError, TrainingError; Interrupted, a SystemExit, on Ctrl-C and SIGTERM, with everything
               saved.
@@ -70,8 +71,9 @@ def resume(
 
 
 def _train_engines(config: Config, prepared: Prepared, output: Path, progress: bool | None) -> RunResult:
-    progress = sys.stdout.isatty() if progress is None else progress
-    runs = [Run(driven, config, prepared, output, progress) for driven in chosen(config)]
+    bar = sys.stdout.isatty() if progress is None else progress
+    shown = ProgressBar if bar else EpochLines if progress is None else None
+    runs = [Run(driven, config, prepared, output, shown) for driven in chosen(config)]
     for run in runs:
         run.restore()  # all engines, before one of them trains
     outcomes = {run.driven.name: run.outcome() for run in runs}

@@ -46,6 +46,12 @@ def show(result: RunResult) -> None:
         for what, value, ok in comparison_rows(result):
             comparison.add_row(what, value, mark(ok))
         out.print(comparison)
+    for name, run in result.runs.items():
+        first, last = run.losses[0], run.epochs[-1]["train_loss"]
+        if last > first:
+            out.print(
+                f"{name} diverged: its loss began at {first:.4g}, and is {last:.4g} in the last epoch. Lower --lr."
+            )
     for run in result.runs.values():
         if run.compiled:
             out.print(compiled_line(run.compiled, bool(c.dropout)), markup=False)
