@@ -158,6 +158,7 @@ QUESTIONS = {  # and words of the answer, of the report or of the error
                                 lambda p: torch.optim.SGD(p, 0.1), 2), "PARITY"),
     "computed weights of another shape": (lambda: (nn.Linear(8, 4), weight_norm(nn.Linear(8, 5)), X), "was run"),
     "a word for a target": (lambda: (Slotted(), Doubles(), X, "target", nn.MSELoss()), "right side failed"),
+    "integers alone": (lambda: (*fresh(lambda: Gives(lambda y: y.argmax(-1))), X), "not compared: the backward pass"),
     "NaN, trained": (lambda: (*fresh(lambda: Gives(lambda y: y * y.detach() / 0 * 0)), X, None, None,
                               lambda p: torch.optim.SGD(p, 0.1), 2), "COULD NOT COMPARE"),
 }  # fmt: skip
