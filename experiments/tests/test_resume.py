@@ -375,3 +375,27 @@ def test_a_damaged_checkpoint_is_named(engine: str, tmp_path: Path) -> None:
 def test_there_must_be_a_run_to_resume(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config: .*config.yaml cannot be read"):
         resume(tmp_path)
+
+
+# --- a run of the first version ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm"])
+def test_a_run_begun_by_the_first_version_resumes(model: str, engine: str, tmp_path: Path) -> None:
+    """It recorded no conditions, and the places of files beside the other options; so did its config.yaml."""
+    sizes: dict[str, Any] = {"cnn": {"channels": (2, 3)}}.get(model, {})
+    config = Config(model=model, engine=engine, hidden=(6,), epochs=2, limit_train=130, save_every=2, **sizes)
+    whole = train(replace(config, output=str(tmp_path / "whole"))).runs[engine]
+    begun = replace(config, output=str(tmp_path / "begun"))
+    with pytest.MonkeyPatch.context() as patch:
+        crash_at(5, patch)
+        with pytest.raises(Crash):
+            train(begun)
+    path = tmp_path / "begun" / engine / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["run"].pop("conditions")
+    content["run"]["config"] |= {"data_dir": None, "output": begun.output}
+    torch.save(content, path)
+    (tmp_path / "begun" / "config.yaml").write_text(begun.to_yaml())
+    assert same(resume(tmp_path / "begun").runs[engine], whole)
