@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from experiments.bench.case import Case, Limit, Unavailable
 from experiments.bench.engine_process import EngineProcess, WorkerError
@@ -15,6 +16,7 @@ TAIL = 3  # rounds that "first" and "last" mean
 
 Start = Callable[[str], EngineProcess]
 Result = dict[str, Any]
+T = TypeVar("T")
 
 
 def measure(case: Case, start: Start, tick: Callable[[], None] = lambda: None) -> Result:
@@ -40,15 +42,7 @@ def measure(case: Case, start: Start, tick: Callable[[], None] = lambda: None) -
     }
     try:
         workers = _prepared(case, start, result)
-        for _ in range(case.rounds):
-            for engine, worker in workers.items():
-                if case.threads > 1:
-                    time.sleep(PAUSE)
-                for phase, value in worker.ask("measure", seconds=case.seconds).items():
-                    result["values"].setdefault(engine, {}).setdefault(phase, []).append(value)
-                if case.judged:
-                    result["accuracy"].setdefault(engine, []).append(worker.ask("accuracy"))
-            tick()
+        in_turn([partial(_once, case, engine, worker, result) for engine, worker in workers.items()], case.rounds, tick)
         for engine, worker in workers.items():
             result["facts"][engine] = worker.ask("facts")
     except WorkerError as error:
@@ -56,6 +50,26 @@ def measure(case: Case, start: Start, tick: Callable[[], None] = lambda: None) -
         return result
     _judge(case, result)
     return result
+
+
+def in_turn(works: Sequence[Callable[[], T]], rounds: int, tick: Callable[[], None] = lambda: None) -> list[list[T]]:
+    """Call them A B A B, since neighbors in time see the same machine; return what each gave, round after round."""
+    given: list[list[T]] = [[] for _ in works]
+    for _ in range(rounds):
+        for work, own in zip(works, given, strict=True):
+            own.append(work())
+        tick()
+    return given
+
+
+def _once(case: Case, engine: str, worker: EngineProcess, result: Result) -> None:
+    """One measurement of one engine."""
+    if case.threads > 1:
+        time.sleep(PAUSE)
+    for phase, value in worker.ask("measure", seconds=case.seconds).items():
+        result["values"].setdefault(engine, {}).setdefault(phase, []).append(value)
+    if case.judged:
+        result["accuracy"].setdefault(engine, []).append(worker.ask("accuracy"))
 
 
 def _prepared(case: Case, start: Start, result: Result) -> dict[str, EngineProcess]:

@@ -33,7 +33,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Trainings:
     """All trainings of one engine, one for each seed."""
 
     name: str
@@ -55,7 +55,7 @@ class SideBySide:
 
     epochs: int
     dtype: str
-    engines: list[Engine]
+    engines: list[Trainings]
     largest_difference: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def side_by_side(seeds: Sequence[int] = range(5), epochs: int = 50, dtype: str =
     engines = []
     for name in trainers:
         ratios = [fits[name].seconds / fits["MLPClassifier"].seconds for fits in rounds]
-        engines.append(Engine(name, [fits[name] for fits in rounds], ratios))
+        engines.append(Trainings(name, [fits[name] for fits in rounds], ratios))
     _, ours, theirs = (np.array([fit.losses for fit in engine.fits]) for engine in engines)
     result = SideBySide(epochs, dtype, engines, float((np.abs(ours - theirs) / theirs).max()))
     show(result)

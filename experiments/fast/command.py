@@ -5,20 +5,21 @@ Each prints a table, writes its figures to a JSON file if one is given, and retu
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from experiments.bench import stored
+from experiments.bench.engine_process import environment as environment_of
+from experiments.bench.measure import in_turn, ratios, spread
 from experiments.fast import tables
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
@@ -111,20 +112,20 @@ def cpu_command(
     images.mnist(data_dir)  # a download, or an error about missing data, happens here
     alone = ["run", "cnn-fast", "--seeds", "1", "--device", "cpu"]
     epoch = [*alone, "--epochs", "1", "--precision", "32"]
-    figures = [_in_a_process(alone, threads, data_dir)]
-    for _ in tqdm(range(rounds), "torch and scratch in turn", disable=None, leave=False):
-        figures += [_in_a_process([*epoch, "--engine", name], threads, data_dir) for name in ("torch", "scratch")]
-    best, *turns = [run for each in figures for run in each["runs"]]
-    seconds = [run["seconds"]["mean"] for run in turns]
-    ratios = [ours / theirs for theirs, ours in zip(seconds[::2], seconds[1::2], strict=True)]
+    first = _in_a_process(alone, threads, data_dir)
+    epochs = [partial(_in_a_process, [*epoch, "--engine", name], threads, data_dir) for name in ("torch", "scratch")]
+    with tqdm(total=rounds, desc="torch and scratch in turn", disable=None, leave=False) as bar:
+        turns = in_turn(epochs, rounds, bar.update)
+    (best,), (theirs, ours) = first["runs"], [[run for each in own for run in each["runs"]] for own in turns]
+    seconds = [{"epoch": [run["seconds"]["mean"] for run in runs]} for runs in (ours, theirs)]
     checks = {
         "torch: 99 % in under 120 s": best["accuracy"]["mean"] >= 0.99 and best["seconds"]["mean"] < 120,
-        "scratch: 98.5 % in one epoch": all(run["accuracy"]["mean"] >= 0.985 for run in turns[1::2]),
+        "scratch: 98.5 % in one epoch": all(run["accuracy"]["mean"] >= 0.985 for run in ours),
     }
     result = {
-        "environment": figures[0]["environment"],
-        "runs": [best, *turns],
-        "scratch_to_torch": {"median": median(ratios), "least": min(ratios), "most": max(ratios)},
+        "environment": first["environment"],
+        "runs": [best, *(run for pair in zip(theirs, ours, strict=True) for run in pair)],
+        "scratch_to_torch": spread(ratios(*seconds)),
         "checks": checks,
     }
     stored.write(Path(json_file), result)
@@ -139,9 +140,8 @@ def _in_a_process(arguments: list[str], threads: int, data_dir: str | None) -> d
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "figures.json")
         arguments = [*arguments, "--json", str(path), *(["--data-dir", data_dir] if data_dir else [])]
-        limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         command = [sys.executable, "-m", "experiments.fast", *arguments]
-        done = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, env=environment_of(threads), stdout=subprocess.PIPE, text=True)
         if not path.exists():
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no figures.\n{done.stdout}")
         return stored.read(path)

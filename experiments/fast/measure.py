@@ -7,22 +7,24 @@ compiling, capturing and warming up are reported separately as prepare_seconds.
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from statistics import mean, median, stdev
 from typing import Any
 
-import lightning
-import numpy as np
 import torch
 from tqdm import tqdm
 
+from experiments.bench.measure import in_turn, ratios, spread
 from experiments.fast.loops import LOOPS
 from experiments.fast.recipe import RECIPES, Recipe
 from experiments.fast.scratch_run import ScratchRun
 from experiments.fast.torch_run import CHUNK, Run
 from experiments.training.config import ConfigError
 from experiments.training.data import ImageData, Part
+from parity_tests.environment import device_name, versions
 
 VALIDATION = 10000  # images at the end of the training set, on which the recipes were chosen
 ROUNDS = 7
@@ -108,9 +110,9 @@ def measure(
         "compiled": compiled,
         "judged_on": "validation" if validation else "test",
         "accuracies": accuracies,
-        "accuracy": spread(accuracies),
+        "accuracy": over_seeds(accuracies),
         "seconds_each": seconds,
-        "seconds": spread(seconds),
+        "seconds": over_seeds(seconds),
         "prepare_seconds": prepare_seconds,
         **goals(recipe, loop, device, mean(accuracies), mean(seconds)),
     }
@@ -123,7 +125,7 @@ def goals(recipe: Recipe, loop: str, device: str, accuracy: float, seconds: floa
     return {"goal": recipe.goal, "goal_met": accuracy >= recipe.goal, "seconds_goal": limit, "in_time": in_time}
 
 
-def spread(values: list[float]) -> dict[str, float | None]:
+def over_seeds(values: list[float]) -> dict[str, float | None]:
     """Mean, standard deviation (None for a single value) and both ends."""
     return {
         "mean": mean(values),
@@ -151,13 +153,11 @@ def benchmark(
         make_run(once, fitted, loop, device, precision, "torch", longest_chunk=longest)
         for loop, longest in tqdm(cases, "prepare", disable=None, leave=False)
     ]
-    times: list[list[float]] = [[] for _ in cases]
-    for seed in tqdm(range(rounds), f"{recipe.name}, loops in turn", disable=None, leave=False):
-        for (run, driver, _), row in zip(made, times, strict=True):
-            row.append(train(run, driver, seed))
+    with tqdm(total=rounds, desc=f"{recipe.name}, loops in turn", disable=None, leave=False) as bar:
+        trainings = [partial(_next, run, driver, count()) for run, driver, _ in made]
+        times = in_turn(trainings, rounds, bar.update)
     rows = []
     for (loop, _), (run, _, prepare_seconds), seconds in zip(cases, made, times, strict=True):
-        ratios = [mine / plain for mine, plain in zip(seconds, times[0], strict=True)]
         rows.append(
             {
                 "loop": loop,
@@ -165,14 +165,16 @@ def benchmark(
                 "steps": run.steps,
                 "seconds": median(seconds),
                 "microseconds_a_step": median(seconds) / run.steps * 1e6,
-                "ratio": median(ratios),
-                "least": min(ratios),
-                "most": max(ratios),
+                "ratio": spread(ratios({"": seconds}, {"": times[0]})),
                 "prepare_seconds": prepare_seconds,
             }
         )
     about = {"recipe": recipe.name, "batch_size": recipe.batch_size, "precision": precision, "rounds": rounds}
     return {**about, "rows": rows}
+
+
+def _next(run: Any, driver: Any, seeds: Iterator[int]) -> float:
+    return train(run, driver, next(seeds))
 
 
 def cut(part: Part, first: int | None, end: int | None) -> Part:
@@ -187,12 +189,5 @@ def best_precision(device: str) -> str:
 
 def environment(device: str) -> dict[str, Any]:
     """The environment of the figures."""
-    name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.backends.cpu.get_cpu_capability()}"
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "lightning": lightning.__version__,
-    }
+    name = device_name(device) if device == "cuda" else f"CPU, {device_name()}"
+    return {"device": name, "threads": torch.get_num_threads(), **versions("numpy", "torch", "lightning")}

@@ -37,7 +37,7 @@ def cpu_table(result: dict[str, Any]) -> str:
         (run["engine"], str(run["epochs"]), run["precision"], percent(run["accuracy"]), plus_minus(run["seconds"]))
         for run in runs
     ]
-    spread = f"{ratio['least']:.2f} to {ratio['most']:.2f}"
+    spread = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
     lines = [
         f"{runs[0]['recipe']} on the {result['environment']['device']}, threads: {result['environment']['threads']}",
         table(("engine", "epochs", "precision", "accuracy", "seconds"), rows),
@@ -70,8 +70,8 @@ def benchmark_table(result: dict[str, Any]) -> str:
             row["loop"],
             str(row["chunk"]),
             f"{row['microseconds_a_step']:.0f}",
-            f"{row['ratio']:.3f}",
-            f"{row['least']:.3f} to {row['most']:.3f}",
+            f"{row['ratio']['median']:.3f}",
+            f"{row['ratio']['low']:.3f} to {row['ratio']['high']:.3f}",
             f"{row['prepare_seconds']:.2f}",
         )
         for row in result["rows"]

@@ -48,11 +48,11 @@ from experiments.cli import main
 from experiments.training.devices import is_child
 from experiments.training.lit import LitClassifier
 
-begun, honest = [], LitClassifier.training_step
+begun, honest, parent = [], LitClassifier.training_step, os.getppid()
 
 def training_step(self, *arguments):
     begun.append(1)
-    while len(begun) == 10 and os.environ["LOST"] == ("second" if is_child() else "first"):
+    while len(begun) == 10 and os.getppid() == parent and os.environ["LOST"] == ("second" if is_child() else "first"):
         time.sleep(0.05)
     return honest(self, *arguments)
 
