@@ -117,7 +117,7 @@ def cpu_command(
     with tqdm(total=rounds, desc="torch and scratch in turn", disable=None, leave=False) as bar:
         turns = in_turn(epochs, rounds, bar.update)
     (best,), (theirs, ours) = first["runs"], [[run for each in own for run in each["runs"]] for own in turns]
-    seconds = [{"epoch": [run["seconds"]["mean"] for run in runs]} for runs in (ours, theirs)]
+    our_epochs, their_epochs = ({"epoch": [run["seconds"]["mean"] for run in runs]} for runs in (ours, theirs))
     checks = {
         "torch: 99 % in under 120 s": best["accuracy"]["mean"] >= 0.99 and best["seconds"]["mean"] < 120,
         "scratch: 98.5 % in one epoch": all(run["accuracy"]["mean"] >= 0.985 for run in ours),
@@ -125,7 +125,7 @@ def cpu_command(
     result = {
         "environment": first["environment"],
         "runs": [best, *(run for pair in zip(theirs, ours, strict=True) for run in pair)],
-        "scratch_to_torch": spread(ratios(*seconds)),
+        "scratch_to_torch": spread(ratios(our_epochs, their_epochs)),
         "checks": checks,
     }
     stored.write(Path(json_file), result)
