@@ -12,7 +12,8 @@ import typer
 from experiments import cli
 from experiments.tests.faults.attack import Faults
 from experiments.tests.faults.cases import CASES, EXAMPLE, Case
-from parity_tests.exits import CODES
+from parity_tests.checks import parallel
+from parity_tests.exits import CODES, CannotError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 
@@ -143,3 +144,12 @@ def test_help_prints_the_table() -> None:
     done = subprocess.run([sys.executable, "-m", "experiments", "--help"], capture_output=True, text=True, check=True)
     said = " ".join(done.stdout.split())
     assert all(" ".join(line.split()) in said for line in CODES.splitlines())
+
+
+def test_without_shared_memory_a_pool_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_semaphores(*ignored: object, **options: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", no_semaphores)
+    with pytest.raises(CannotError, match=r"cannot be started: .*Read-only.* Is /dev/shm there, and writable\?"):
+        parallel.workers().__enter__()

@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -399,3 +401,19 @@ def test_a_run_begun_by_the_first_version_resumes(model: str, engine: str, tmp_p
     torch.save(content, path)
     (tmp_path / "begun" / "config.yaml").write_text(begun.to_yaml())
     assert same(resume(tmp_path / "begun").runs[engine], whole)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_clock_that_jumps_changes_nothing(
+    engine: str, whole: dict[str, EngineRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By years, forwards and backwards, while it trains and between two starts; files are from the future."""
+    jumps = random.Random(0)
+    for clock in ("time", "monotonic", "perf_counter"):
+        honest = getattr(time, clock)
+        monkeypatch.setattr(time, clock, lambda honest=honest: honest() + jumps.choice((-1e8, 0.0, 1e8)))
+    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), 7)
+    assert same(run, whole[engine])
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (4e9, 4e9))
+    assert same(resume(tmp_path).runs[engine], whole[engine])

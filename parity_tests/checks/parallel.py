@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 
 from parity_tests.checks import DTYPES, check
 from parity_tests.checks.sides import Row
+from parity_tests.exits import CannotError
 from parity_tests.rule import Result
 from parity_tests.table import TABLE
 
@@ -55,7 +56,11 @@ def _check_place(task: tuple[int, tuple[str, ...]]) -> list[Result]:
 @contextmanager
 def workers() -> Iterator[ProcessPoolExecutor]:
     """Processes that compute with one thread each and end with this process, however it ends."""
-    with one_thread_each(), ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=end_with_parent) as pool:
+    try:
+        made = ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=end_with_parent)
+    except OSError as error:  # of the semaphores that they share
+        raise CannotError(f"worker processes cannot be started: {error}. Is /dev/shm there, and writable?") from error
+    with one_thread_each(), made as pool:
         try:
             yield pool
         except BaseException:
