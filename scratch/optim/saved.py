@@ -9,6 +9,7 @@ import numpy as np
 
 from scratch.arguments import plain
 
+COUNTS = ("ns_steps", "max_iter", "max_eval", "history_size")  # any other number may be a fraction
 Shapes = dict[str, Any]  # name: shape, or [shape]
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def is_alike(own: Any, saved: Any, name: str) -> bool:
     if type(own) is dict:
         return isinstance(saved, Mapping) and all(k in saved and is_alike(v, saved[k], k) for k, v in own.items())
     if isinstance(own, int | float):
-        return _is_number(saved)
+        return _is_number(saved) and (name not in COUNTS or isinstance(saved, int))
     if own is None:
         return saved is None or isinstance(saved, bool | str) or _is_number(saved)
     return isinstance(saved, type(own)) or saved is None
