@@ -139,9 +139,9 @@ def train(
     from experiments.training import summary
 
     if resume:
-        result = train.resume(resume, data_dir, epochs=epochs)
+        result = train.resume(resume, data_dir, epochs=epochs, lines=True)
     else:
-        result = train.train(Config.from_dict({**values, **given}), overwrite=overwrite)
+        result = train.train(Config.from_dict({**values, **given}), overwrite=overwrite, lines=True)
     summary.show(result)
     raise typer.Exit(0 if result.ok else 1)
 

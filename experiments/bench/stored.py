@@ -12,8 +12,10 @@ from torch_impl.files import write_whole
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def text(report: Mapping[str, Any]) -> str:
+def text(report: Mapping[str, Any] | list[Any]) -> str:
     """One line per key; in a list of dicts, one line per dict."""
+    if isinstance(report, list):
+        return "[\n" + ",\n".join(map(_one_line, report)) + "\n]\n"
     return "{\n" + ",\n".join(f" {_one_line(key)}: {_value(value)}" for key, value in report.items()) + "\n}\n"
 
 

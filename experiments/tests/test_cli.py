@@ -74,7 +74,7 @@ def test_train(tmp_path: Path) -> None:
     done = nn_parity("train", "--epochs", 1, "--hidden", "20,10", "--limit-train", 200, "--output", tmp_path)
     assert done.exit_code == 0, done.output
     assert "every bit equal" in done.output
-    assert done.stderr.count("epoch 1 of 1: training loss") == 2
+    assert done.stdout.count("epoch 1 of 1: training loss") == 2
     config = Config.from_dict(Config.values_from_yaml(tmp_path / "config.yaml"))
     assert (config.epochs, config.hidden, config.limit_train) == (1, (20, 10), 200)
 

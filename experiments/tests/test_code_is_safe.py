@@ -15,6 +15,10 @@ MAY_LOAD_MODULES = {  # whole modules, which the test has just saved
     "parity_tests/tests/test_bridge_tools.py",
     "parity_tests/tests/ways.py",
 }
+MAY_RUN = {  # statements of scratch's own files, traced and changed
+    "experiments/lessons/trace.py",
+    "experiments/lessons/mistakes.py",
+}
 MAY_IMPORT = {
     "parity_tests/comparer/load.py",  # compare LEFT RIGHT is given code, and says so
     "experiments/articles/__init__.py",  # names of a list that stands there, here and below
@@ -66,7 +70,7 @@ def _against(call: ast.Call, test: bool, name: str) -> str | None:
         return "where SafeLoader would do"
     if last in ("Environment", "Template") and option(call, "autoescape") is not True:
         return "without autoescape=True"
-    if called in ("eval", "exec", "compile", "__import__") and not test:
+    if called in ("eval", "exec", "compile", "__import__") and not test and name not in MAY_RUN:
         return "runs a text"
     if called in ("os.system", "os.popen") or option(call, "shell") is True:
         return "goes through a shell"

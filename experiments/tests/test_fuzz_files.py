@@ -13,7 +13,7 @@ from experiments.tests.small_mnist import CONTENTS, FILES, assert_right, write
 from experiments.training import data
 from experiments.training.config import Config
 from experiments.training.data import DataError
-from experiments.training.picture import prepare
+from experiments.training.picture import prepare, read_gray
 from parity_tests.tests.mutations import damaged
 
 DEPTHS = [pytest.param(20, id="fixed"), pytest.param(200, id="deep", marks=pytest.mark.deep)]
@@ -40,12 +40,12 @@ def picture(kind: str, mode: str, options: dict[str, Any]) -> bytes:
 def test_a_damaged_picture(name: str, count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rng, path, content = random.Random(name), tmp_path / "x", picture(*KINDS[name])
     path.write_bytes(content)
-    prepare(path, (8, 8), Config())
+    prepare(read_gray(path), (8, 8), Config())
     texts = []
     for _ in range(count):
         path.write_bytes(damaged(rng, content))
         try:
-            image, _ = prepare(path, (8, 8), Config())
+            image, _ = prepare(read_gray(path), (8, 8), Config())
             assert image.shape == (8, 8)
             assert np.isfinite(image).all()
         except DataError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from experiments.cli import app
@@ -104,6 +105,7 @@ def test_every_hostile_checkpoint_is_refused_by_predict(tmp_path: Path) -> None:
     """The files that the readers are tested with, once through the command."""
     marker = tmp_path / strangers.MARKER
     (tmp_path / "x.ckpt").write_bytes(strangers.archive({"state_dict": strangers.Call(os.system, f"touch {marker}")}))
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")  # the picture is read first
     arguments = ["predict", str(tmp_path / "x.png"), "--checkpoint", str(tmp_path / "x.ckpt")]
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -157,7 +156,7 @@ class LitClassifier(lightning.LightningModule):
 
 
 class EpochLines(Callback):
-    """A line on stderr after each epoch: loss, accuracy, and the time that is left at this pace."""
+    """A line after each epoch: loss, accuracy, and the time that is left at this pace."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -174,7 +173,6 @@ class EpochLines(Callback):
                 f"{self.engine}, epoch {done} of {epochs}: training loss {figures['train_loss']:.4f}, "
                 f"{module.judge} loss {figures[f'{module.judge}_loss']:.4f}, "
                 f"accuracy {figures[f'{module.judge}_accuracy']:.2%}, {left:.0f} s left",
-                file=sys.stderr,
                 flush=True,
             )
 

@@ -28,11 +28,11 @@ from experiments.training.prepared import Prepared, prepare
 from experiments.training.results import write_results
 
 
-def train(config: Config, progress: bool | None = None, overwrite: bool = False) -> RunResult:
+def train(config: Config, progress: bool | None = None, overwrite: bool = False, lines: bool = False) -> RunResult:
     """Train according to the config, write everything into its output folder, return the figures.
 
-    A progress bar is shown if `progress`; by default on a terminal, and elsewhere a line after each epoch. A run that
-    is already in the folder is replaced if `overwrite`; `resume` continues it.
+    A progress bar is shown if `progress`, by default on a terminal; without one, `lines` asks for a line after each
+    epoch. A run that is already in the folder is replaced if `overwrite`; `resume` continues it.
 
     Raises    ConfigError, DataError, TrainingError; Interrupted, a SystemExit, on Ctrl-C and SIGTERM, with everything
               saved.
@@ -46,11 +46,15 @@ def train(config: Config, progress: bool | None = None, overwrite: bool = False)
                 refuse_another(output)
             clear(output)
             write_config(config, output)
-        return _train_engines(config, prepared, output, progress)
+        return _train_engines(config, prepared, output, progress, lines)
 
 
 def resume(
-    folder: str | Path, data_dir: str | None = None, progress: bool | None = None, epochs: int | None = None
+    folder: str | Path,
+    data_dir: str | None = None,
+    progress: bool | None = None,
+    epochs: int | None = None,
+    lines: bool = False,
 ) -> RunResult:
     """Continue the run in this folder, bit for bit. Finished engines are not trained again.
 
@@ -67,12 +71,12 @@ def resume(
     with alone_in(output), readable_errors(output):
         if epochs is not None and not is_child():
             config = _with_epochs(config, epochs, output)
-        return _train_engines(config, prepared, output, progress)
+        return _train_engines(config, prepared, output, progress, lines)
 
 
-def _train_engines(config: Config, prepared: Prepared, output: Path, progress: bool | None) -> RunResult:
+def _train_engines(config: Config, prepared: Prepared, output: Path, progress: bool | None, lines: bool) -> RunResult:
     bar = sys.stdout.isatty() if progress is None else progress
-    shown = ProgressBar if bar else EpochLines if progress is None else None
+    shown = ProgressBar if bar else EpochLines if lines else None
     runs = [Run(driven, config, prepared, output, shown) for driven in chosen(config)]
     for run in runs:
         run.restore()  # all engines, before one of them trains

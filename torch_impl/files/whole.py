@@ -39,7 +39,9 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
 
 def _is_device(path: Path) -> bool:
     """Whether a rename would destroy what has this name, where the process may do that."""
-    return path.exists() and (path.parent == Path("/dev") or stat.S_ISCHR(path.stat().st_mode))
+    if not path.exists():
+        return False
+    return path.parent == Path("/dev") or stat.S_ISCHR(path.lstat().st_mode)  # a link to one is replaced
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

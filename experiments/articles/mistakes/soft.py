@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from experiments.articles import toy_16
@@ -120,7 +122,7 @@ def _unshifted(twin: Twin) -> str:
 
 def _compiled(line: str) -> str:
     try:
-        compile(line, "listing", "exec")
+        ast.parse(line)
     except SyntaxError as error:
         return type(error).__name__
     return "no error"
