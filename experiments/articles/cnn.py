@@ -69,7 +69,7 @@ def _draw(runs: dict[str, classifier.Trained], data: ImageData, path: Path) -> N
 
 ARTICLE = Article(
     name="cnn",
-    title="a small convolutional network",
+    title="A small convolutional network",
     claim="Convolutional networks are named as those that see patterns in pictures, convolution and pooling as layers.",
     run=run,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.picture import save
+from experiments.picture import ENGINE_STYLES, save
 
 STYLES: tuple[dict[str, Any], ...] = (
     {"color": "0.72", "linewidth": 3.5},
@@ -22,10 +22,10 @@ STYLES: tuple[dict[str, Any], ...] = (
 
 LINES = (*STYLES[1:], {"color": "black", "linewidth": 1.3, "linestyle": (0, (6, 1, 1, 1, 1, 1))})  # no engine's band
 
-TWIN_STYLES: tuple[dict[str, Any], ...] = tuple(  # for pairs of curves, scratch's a band under torch's line
-    {"linestyle": line, **style}
+TWIN_STYLES: tuple[dict[str, Any], ...] = tuple(  # for pairs of curves, scratch's a line over torch's band
+    {"linestyle": line, **ENGINE_STYLES[engine]}
     for line in ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-    for style in ({"color": "0.75", "linewidth": 4}, {"color": "black", "linewidth": 1.1})
+    for engine in ("scratch", "torch")
 )
 
 
@@ -40,7 +40,7 @@ class Panel:
     options: Mapping[str, Any] = field(default_factory=dict)  # for Axes.set: yscale, ylim, xticks ...
     styles: Sequence[Mapping[str, Any]] = STYLES
     marks: Mapping[str, float] = field(default_factory=dict)  # vertical lines, with what they mean
-    legend: str = "best"  # where it is least in the way
+    legend: str = "best"  # where it is least in the way, or "outside"
     whole: bool = False  # x counts something: ticks at whole numbers only
 
 
@@ -72,6 +72,7 @@ def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Pat
             place = axes.get_xaxis_transform()
             axes.text(x, 0.97, f" {name}", rotation=90, fontsize="x-small", va="top", ha="right", transform=place)
         if len(panel.curves) > 1:
-            axes.legend(fontsize="small", loc=panel.legend)
+            outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+            axes.legend(fontsize="small", **(outside if panel.legend == "outside" else {"loc": panel.legend}))
     save(figure, path)
     return path

@@ -191,7 +191,7 @@ def _draw_samples(found: Replay, games: dict[str, Game], real: np.ndarray, path:
 
 ARTICLE = Article(
     name="gan",
-    title="a generative adversarial network that draws digits",
+    title="A generative adversarial network that draws digits",
     claim="A GAN is named as one network that makes false data and another that tries to tell them from real ones.",
     run=run,
 )

@@ -52,7 +52,7 @@ def run(output: Path, data_dir: str | Path | None = None, progress: Callable[[st
 
 ARTICLE = Article(
     name="lstm",
-    title="an LSTM that reads digits row by row",
+    title="An LSTM that reads digits row by row",
     claim="LSTMs are named as recurrent networks that remember for long; no formula is given.",
     run=run,
 )

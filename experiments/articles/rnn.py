@@ -252,8 +252,8 @@ def _pairs(found: dict[str, dict[str, np.ndarray]], curve: Callable[[np.ndarray]
 def plot_gradients(path: Path, found: dict[str, dict[str, np.ndarray]]) -> tuple[Path, str]:
     curves = _pairs(found, lambda size: (np.arange(len(size)), size))
     labels = "Length of dL/dx, relative to the last step's", curves, "steps back", "relative length"
-    draw(path, [Panel(*labels, {"yscale": "log"}, TWIN_STYLES, legend="lower left", whole=True)])
-    return path, f"What is left of a gradient up to {BACK} steps back; the bands are scratch, the lines torch."
+    draw(path, [Panel(*labels, {"yscale": "log"}, TWIN_STYLES, legend="outside", whole=True)])
+    return path, f"What is left of a gradient up to {BACK} steps back; the bands are torch, the lines scratch."
 
 
 def plot_memory(path: Path, found: dict[str, dict[str, np.ndarray]]) -> tuple[Path, str]:
@@ -263,7 +263,7 @@ def plot_memory(path: Path, found: dict[str, dict[str, np.ndarray]]) -> tuple[Pa
         return width * np.arange(1, len(parts) + 1), parts.mean(1)
 
     labels = "What the first number was", _pairs(found, smooth), "update", "squared error, means"
-    draw(path, [Panel(*labels, {"ylim": (0, 1.4)}, TWIN_STYLES, legend="center right", whole=True)])
+    draw(path, [Panel(*labels, {"ylim": (0, 1.4)}, TWIN_STYLES, legend="outside", whole=True)])
     return path, f"The memory task over {LENGTH} steps; who has forgotten everything has an error of 1."
 
 
@@ -308,7 +308,7 @@ NOTES = [
 
 ARTICLE = Article(
     name="rnn",
-    title="a plain recurrent network beside LSTM and GRU on long sequences",
+    title="A plain recurrent network beside LSTM and GRU on long sequences",
     claim="Recurrent networks are said to remember earlier inputs by a cycle in their graph, and LSTMs to cure their "
     "forgetting in long sequences.",
     run=run,

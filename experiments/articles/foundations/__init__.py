@@ -83,7 +83,7 @@ def run(
 
 ARTICLE = Article(
     name="foundations",
-    title="the nuts and bolts of neural networks, part by part",
+    title="The nuts and bolts of neural networks, part by part",
     claim=(
         "A neuron is a weighted sum and a function, a layer a matrix product, a network a graph of operations whose "
         "derivatives the chain rule gives. Gradients of sigmoids vanish with depth and ReLU units can die; one hidden "

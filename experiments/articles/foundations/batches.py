@@ -75,5 +75,5 @@ def replay(found: Replay, output: Path) -> None:
         "mean squared error of all samples",
     )
     panel = Panel(*labels, {"yscale": "log", "xticks": range(PASSES + 1)}, TWIN_STYLES)
-    caption = f"The same unit at lr {LR}: many noisy steps or few smooth ones; the bands are scratch, the lines torch."
+    caption = f"The same unit at lr {LR}: many noisy steps or few smooth ones; the bands are torch, the lines scratch."
     found.plots.append((draw(output / "batches.png", [panel]), caption))

@@ -29,7 +29,7 @@ def run(output: Path, data_dir: str | Path | None = None, progress: Callable[[st
 
 ARTICLE = Article(
     name="mistakes",
-    title="the mistakes of the five texts, each with the computation that shows it",
+    title="The mistakes of the five texts, each with the computation that shows it",
     claim="Mistakes of the authors, of the printed code and of the translation, in the order of the texts. Wrong "
     "formulas of gradients are caught by gradient checks as well, in digits-mlp and toy-16.",
     run=run,
