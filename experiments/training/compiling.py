@@ -20,7 +20,7 @@ class Compilation:
     """What torch.compile does with a network.
 
     compiled   "the network", or the children that are compiled one by one
-    eager      the children that stay eager, such as an LSTM, which torch.compile skips without a warning
+    eager      the children that stay eager, such as an LSTM, which torch before 2.15 skips without a warning
     graphs     the number of graphs compiled so far; each different batch size may need one
     """
 
