@@ -11,26 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.checks.draws import over_draws
 from parity_tests.checks.sides import Numbers, generator
 from parity_tests.engine import Engine
-from parity_tests.rule import DRAWS, Ledger, Result, exactly
+from parity_tests.rule import Result
 from parity_tests.table.row import Averaging
 
 
 def check_averaging(row: Averaging, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
-    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
-
-
-def _results(row: Averaging, dtype: str, engine: Engine, torch: Engine) -> list[Result]:
-    ledger = Ledger(row.label, dtype)
-    for number in range(DRAWS):
-        truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
-        ours = run(row, engine, dtype, number)
-        if list(ours) != list(truth):
-            return [exactly(row.label, "names", dtype, False, f"{list(ours)}, torch {list(truth)}")]
-        for what in truth:
-            ledger.record(what, ours[what], rough[what], truth[what])
-    return list(ledger.results())
+    return over_draws(row, dtypes, ours, theirs, run)
 
 
 def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:

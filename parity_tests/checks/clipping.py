@@ -5,29 +5,19 @@ None among the row's gradients means a parameter without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from parity_tests.checks.draws import over_draws
 from parity_tests.checks.sides import Numbers, draw, generator
 from parity_tests.engine import Engine
-from parity_tests.rule import DRAWS, Ledger, Result
+from parity_tests.rule import Result
 from parity_tests.table.row import Clipping
 
 
 def check_clipping(row: Clipping, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
-    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
-
-
-def _results(row: Clipping, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
-    ledger = Ledger(row.label, dtype)
-    for number in range(DRAWS):
-        truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
-        ours = run(row, engine, dtype, number)
-        for what in truth:
-            ledger.record(what, ours.get(what), rough[what], truth[what])
-    return ledger.results()
+    return over_draws(row, dtypes, ours, theirs, run)
 
 
 def gradients(row: Clipping, dtype: str, number: int) -> list[np.ndarray | None]:

@@ -6,26 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.checks.draws import over_draws
 from parity_tests.checks.sides import Numbers, draw, generator, parameter_noise
 from parity_tests.engine import Engine, Torch
 from parity_tests.nests import leaves, map_nest, numbered
-from parity_tests.rule import DRAWS, Ledger, Result
+from parity_tests.rule import Result
 from parity_tests.table.recipe import Recipe
 from parity_tests.table.row import Inference
 
 
 def check_inference(row: Inference, dtypes: tuple[str, ...], ours: Engine, theirs: Torch) -> list[Result]:
-    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
-
-
-def _results(row: Inference, dtype: str, engine: Engine, torch: Engine) -> list[Result]:
-    ledger = Ledger(row.label, dtype)
-    for number in range(DRAWS):
-        truth, rough = (run(row, torch, kind, number) for kind in ("float64", "float32"))
-        ours = run(row, engine, dtype, number)
-        for what in truth:
-            ledger.record(what, ours.get(what), rough[what], truth[what])
-    return list(ledger.results())
+    return over_draws(row, dtypes, ours, theirs, run)
 
 
 def run(row: Inference, engine: Engine, dtype: str, number: int) -> Numbers:

@@ -58,12 +58,7 @@ class OpenClamp(torch.autograd.Function):
         return dy * ((x > -1) & (x < 1)) if BOUND_HAS_SLOPE else dy * ((x >= -1) & (x <= 1))
 
 
-class ClosedClamp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.clamp(-1, 1)
-
+class ClosedClamp(OpenClamp):
     @staticmethod
     def backward(ctx, dy):
         x = ctx.saved_tensors[0]
