@@ -7,8 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 
 from parity_tests.tests import mutants
+from parity_tests.tests.mutants import __main__ as measure
 from parity_tests.tests.mutants import changes, rewrites, steps, summary, variants
 from parity_tests.tests.mutants.networks import NETWORKS
 from parity_tests.tests.mutants.oracle import Verdict
@@ -73,6 +75,13 @@ def test_the_last_run_of_all_of_them_missed_nothing_and_accused_nobody():
 
 
 # --- the measure itself -----------------------------------------------------------------------------------------------
+
+
+def test_the_file_holds_every_comparison_that_was_counted(tmp_path, capsys):
+    file = tmp_path / "results.json"
+    with pytest.raises(typer.Exit):
+        measure.main(sample=1, json_file=file, network=["tied_autoencoder"], processes=1)
+    assert capsys.readouterr().out.startswith(summary.text(summary.read(file)))
 
 
 def always(verdict, where="nowhere"):

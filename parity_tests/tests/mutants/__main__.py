@@ -41,8 +41,10 @@ def main(
             for result in bar:
                 results.append(result)
                 bar.set_postfix(wrong=sum(bool(r.failure) for r in results))
-                if json_file is not None and (len(results) % 50 == 0 or bar.n + 1 == len(work)):
+                if json_file is not None and len(results) % 50 == 0:
                     summary.write(json_file, results)
+    if json_file is not None:
+        summary.write(json_file, results)
     typer.echo(summary.text(results))
     wrong = [r for r in results if r.failure]
     for r in wrong:
