@@ -85,7 +85,7 @@ def layer(evidence: Evidence) -> dict[str, Cause]:
 
 
 def _cause(found: Found, before: float, what: str, limit: float) -> Cause:
-    return Cause(found.candidate.name, found.candidate.text, before, found.left[what] * limit)
+    return Cause(found.candidate.name, found.candidate.text, before, found.left[what] * limit, found.candidate.where)
 
 
 def _kind(e: Evidence, what: str) -> Cause | None:

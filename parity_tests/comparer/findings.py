@@ -44,6 +44,7 @@ class Cause:
     text: str
     before: float = math.nan  # largest absolute difference
     after_ulp: float = math.nan
+    where: str = ""  # the layer within the place in which it lies, where only the whole could be observed
 
     def __str__(self) -> str:
         if math.isnan(self.before):
@@ -66,6 +67,8 @@ class Measurement:
     first: Element | None = None
     cause: Cause | None = None
     other_shape: bool = False  # the two values have different shapes
+    inside: str = ""  # the layer within `where` whose convention explains it, found by trying them all
+    inside_kind: str = ""  # its class
 
     @property
     def ok(self) -> bool:
@@ -79,8 +82,10 @@ class Measurement:
     @property
     def place(self) -> str:
         layer = f"{self.where} ({self.kind})" if self.kind and self.where else self.where or self.kind or "the whole"
-        inside = ", between its layers"
-        phase = {"between": inside, "kink": inside, "pairing": ", pairing", "init": ", initial values"}.get(
+        if self.inside:
+            layer = f"{self.inside} ({self.inside_kind}), within {layer}"
+        between = ", between its layers"
+        phase = {"between": between, "kink": between, "pairing": ", pairing", "init": ", initial values"}.get(
             self.phase, ""
         )
         return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.what}"

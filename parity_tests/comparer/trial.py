@@ -59,6 +59,13 @@ class Trial:
             causes = why()
             for one in measurements:
                 one.cause = causes.get(one.what)
+                self._locate(one)
+
+    def _locate(self, m: Measurement) -> None:
+        """The layer of the right in which the cause lies, where the left shows only what is around it."""
+        if m.cause is not None and m.cause.where:
+            m.inside = f"{m.where}.{m.cause.where}" if m.where and m.phase != "between" else m.cause.where
+            m.inside_kind = self.kind(m.inside)
 
     def kind(self, name: str) -> str:
         right = self.case.right

@@ -11,7 +11,7 @@ import torch
 
 from parity_tests.comparer.conventions.tape import Recording, Ref, Tape
 from parity_tests.comparer.nests import map_nest, packed_for
-from parity_tests.comparer.side import Given, Key, Side
+from parity_tests.comparer.side import ROOT, Given, Key, Side
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.values import floats, is_float, named_numbers, tensors
 from parity_tests.nests import numbered
@@ -74,6 +74,7 @@ def of_gap(
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
         _standing_in(right, standing, place, recording, arrived, judged),
+        recording.naming(getattr(right, "layers", right.model), {ROOT, *standing.names()}),
     ):
         torch.default_generator.manual_seed(seed)
         right.train(training)

@@ -41,6 +41,12 @@ class Candidate:
             at.setdefault(site.index, (site, {}))[1].update(changes)
         return {index: site.compute(changes) for index, (site, changes) in at.items()}
 
+    @property
+    def where(self) -> str:
+        """The layer of the reference in which it lies, within what was recorded; empty for several layers or none."""
+        places = {site.node.where for site, _ in self.parts}
+        return places.pop() if len(places) == 1 else ""
+
     def with_another(self, other: Candidate) -> Candidate | None:
         """Both, where they do not conflict."""
         own = {(site.index, key) for site, changes in self.parts for key in changes}

@@ -8,7 +8,7 @@ float32. Values are numbered: an operation in place makes a new value, as in sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,14 +140,16 @@ class Recording(TorchFunctionMode):
         return found
 
     @contextmanager
-    def naming(self, module: torch.nn.Module) -> Iterator[None]:
-        """Each call is written down with the layer that it belongs to."""
+    def naming(self, module: torch.nn.Module, but: Collection[str] = ()) -> Iterator[None]:
+        """Each call is written down with the layer that it belongs to, except in the layers of these names."""
 
         def leave(*_: Any) -> None:
             self.path.pop()
 
         hooks = []
         for name, part in module.named_modules():
+            if name in but:
+                continue
             hooks.append(part.register_forward_pre_hook(lambda *_, name=name: self.path.append(name)))
             hooks.append(part.register_forward_hook(leave, always_call=True))
         try:
