@@ -13,6 +13,7 @@ from experiments.training.config import DATA, MODELS, Config, ConfigError
 from parity_tests.choices import choice
 from parity_tests.cli import Commands, check, seeds, table
 from parity_tests.comparer.cli import compare_command
+from parity_tests.conventions.cli import conventions
 from parity_tests.exits import CODES, run
 from parity_tests.vectors.cli import app as vectors
 
@@ -27,6 +28,7 @@ app.command()(check)
 app.command()(seeds)
 app.command()(table)
 app.command("compare")(compare_command)
+app.command()(conventions)
 app.add_typer(vectors, name="vectors")
 
 

@@ -38,7 +38,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 </style></head><body>
 <header class="{{ 'good' if report.ok else 'bad' }}"><strong>{{ 'PARITY' if report.ok else 'DIVERGENCE' }}</strong>
 <h1>{{ headline }}</h1>
-{% if report.cause %}<p><b>Likely cause:</b> {{ report.cause }}</p>{% endif %}
+{% if report.cause %}<p><b>Likely cause:</b> {{ report.cause }}</p>{% for text in report.seen %}<p class="soft">{{ text }}</p>{% endfor %}{% endif %}
 <p class="soft">left: {{ report.left }} · right, the reference: {{ report.right }}</p></header>
 {% if first %}<section><h2>First divergence</h2><table>
 <tr><th>where</th><td>{% if first.inside %}{{ first.inside }} ({{ first.inside_kind }}), within {% endif %}{{ first.where or 'the whole' }}{% if first.kind %} ({{ first.kind }}){% endif %}</td></tr>

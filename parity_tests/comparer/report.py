@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from parity_tests.comparer.findings import Cause, CompareError, Findings, losses, number
+from parity_tests.conventions.results import evidence
 
 ALSO = 5  # causes of other places that are printed
 
@@ -30,6 +31,11 @@ class Report(Findings):
             "seed": str(self.seed),
         }
 
+    @property
+    def seen(self) -> list[str]:
+        """Libraries that were run and seen to do what the cause says."""
+        return [] if self.cause is None else evidence(self.cause.name, self.cause.text)
+
     # --- printing -----------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
@@ -42,6 +48,7 @@ class Report(Findings):
             if first.first is not None:
                 lines.append(f"  first element {first.first}")
             lines.append(f"  likely cause: {self.cause or 'no known convention explains it'}")
+            lines += [f"    {text}" for text in self.seen]
             named: dict[Any, Any] = {}
             for m in self.divergences:
                 if m.cause is not None:
@@ -98,7 +105,9 @@ class Report(Findings):
             "left": self.left,
             "right": self.right,
             "first_divergence": None if first is None else _plain(asdict(first)),
-            "cause": None if self.cause is None else _plain(asdict(self.cause)) | {"says": str(self.cause)},
+            "cause": None
+            if self.cause is None
+            else _plain(asdict(self.cause)) | {"says": str(self.cause), "seen": self.seen},
             "layers": [_plain(asdict(layer)) for layer in self.layers],
             "measurements": [_plain(asdict(m)) | {"ok": m.ok} for m in self.measurements],
             "steps": [_plain(asdict(step)) for step in self.steps],
