@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.training.outcome import FIRST, VISIBLE, RunResult
-from experiments.training.predict import Prediction
+
+if TYPE_CHECKING:
+    from experiments.training.predict import Prediction  # imports Lightning, which a replay does not need
 
 Row = tuple[str, str, bool | None]  # what, result, verdict if there is one
 
