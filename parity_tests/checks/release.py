@@ -20,7 +20,8 @@ from parity_tests.table.versions import Change
 
 
 def check_release(row: Row, change: Change, dtypes: tuple[str, ...], torch: Torch = TORCH) -> list[Result]:
-    """The installed torch against its entry in the table, on the numbers of a row."""
+    """The installed torch against its entry in the table, on the numbers of a row, in the precision that it names."""
+    dtypes = (change.dtype,) if change.dtype else dtypes
     told = torch.replacing(change.component, change.older)
     return list(CHECKS[type(row)](row, dtypes, torch, told))
 

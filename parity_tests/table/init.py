@@ -11,6 +11,7 @@ FANS = (*MATRICES, KERNEL, normal(0, 3), normal(11, 2, 3))
 ROWS = [
     Initialiser("nn.init.uniform_", arrays=ANY),
     Initialiser("nn.init.uniform_", (-0.3, 1.7), ANY, "bounds"),
+    Initialiser("nn.init.uniform_", (-0.0, -0.0), ANY, "both bounds -0"),
     Initialiser("nn.init.normal_", arrays=ANY),
     Initialiser("nn.init.normal_", (0.3, 1.7), ANY, "mean and std"),
     Initialiser("nn.init.trunc_normal_", arrays=ANY),
@@ -25,6 +26,7 @@ ROWS = [
     Initialiser("nn.init.dirac_", (3,), (normal(6, 5, 7), normal(9, 2, 3, 2), normal(3, 3, 1, 5, 3)), "groups"),
     Initialiser("nn.init.xavier_uniform_", arrays=FANS),
     Initialiser("nn.init.xavier_uniform_", (1.7,), FANS, "gain"),
+    Initialiser("nn.init.xavier_uniform_", (0.0,), FANS, "gain 0"),
     Initialiser("nn.init.xavier_normal_", arrays=FANS),
     Initialiser("nn.init.xavier_normal_", (1.7,), FANS, "gain"),
     Initialiser("nn.init.kaiming_uniform_", arrays=FANS),

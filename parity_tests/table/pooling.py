@@ -206,6 +206,7 @@ def max_unpool(n):
         Refusal(name, (2,), (x, uniform(*shape)), "floating indices"),
         Refusal(name, (2,), (x, few), "a size too far off", call={"output_size": (20,) * n}),
         Refusal(name, (2,), (x, few), "a size missing", call={"output_size": (7,) * (n + 1)}),
+        Refusal(name, (2, -1), (x, few), "negative stride"),
         Refusal(name, (2,), (few, few), "integers"),
         Refusal(name, (2,), (normal(*shape[2:]), integers(*shape[2:], high=2)), "no channels"),
     ]

@@ -24,10 +24,12 @@ from parity_tests.table.behaviors import (
     LargestMagnitude,
     MarginRankingLoss,
     Maximizes,
+    OverflowsAtNegativeSize,
     PowerOfInfinity,
     RefusesBias,
     RefusesIntegers,
     RefusesMaximize,
+    RefusesNegativeSize,
     RefusesNoWindow,
     RefusesToEmpty,
     RefusesZero,
@@ -35,8 +37,14 @@ from parity_tests.table.behaviors import (
     TakesBias,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
+    below_the_bound,
     by_inverse,
     by_rejection,
+    normal_in_float16,
+    normal_in_float32,
+    up_to_the_bound,
+    xavier_below_the_bound,
+    xavier_up_to_the_bound,
 )
 from parity_tests.table.row import Row
 
@@ -57,6 +65,7 @@ class Change:
     newest     the component as it is now, with all its changes, on every release
     older      the component as it was before this one
     cases      the cases of the component's rows in which it shows; all of them where none is named
+    dtype      the precision in which it shows; all of them where none is named
     """
 
     component: str
@@ -68,6 +77,7 @@ class Change:
     newest: Any
     older: Any
     cases: tuple[str, ...] = ()
+    dtype: str = ""
 
     def concerns(self, row: Row) -> bool:
         """Whether a row of the table shows the change."""
@@ -185,6 +195,24 @@ def empties(kind: Any, release: tuple[int, int]) -> Change:
     )
 
 
+# --- unpooling into less than nothing ---------------------------------------------------------------------------------
+
+
+def unpooling(kind: Any) -> Change:
+    name = kind.__name__
+    return Change(
+        component=f"nn.{name}",
+        what="a negative output size",
+        release=(2, 13),
+        now="ValueError",
+        before="RuntimeError",
+        source="torch.nn.functional.max_unpool1d of both releases",
+        newest=type(name, (RefusesNegativeSize, kind), {}),
+        older=type(name, (OverflowsAtNegativeSize, kind), {}),
+        cases=("negative stride",),
+    )
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 CHANGES: tuple[Change, ...] = (
@@ -286,7 +314,56 @@ CHANGES: tuple[Change, ...] = (
         newest=by_rejection,
         older=by_inverse,
     ),
+    Change(
+        component="nn.init.uniform_",
+        what="a number that rounds to the upper bound",
+        release=(2, 12),
+        now="the lower bound in its place",
+        before="kept",
+        source="run with both releases",
+        newest=below_the_bound,
+        older=up_to_the_bound,
+        cases=("both bounds -0",),
+    ),
+    Change(
+        component="nn.init.uniform_",
+        what="uniform numbers of float16",
+        release=(2, 12),
+        now="drawn as float32 and rounded",
+        before="eleven random bits",
+        source="run with both releases",
+        newest=below_the_bound,
+        older=up_to_the_bound,
+        dtype="float16",
+    ),
+    Change(
+        component="nn.init.xavier_uniform_",
+        what="a number that rounds to the upper bound",
+        release=(2, 12),
+        now="the lower bound in its place",
+        before="kept",
+        source="run with both releases",
+        newest=xavier_below_the_bound,
+        older=xavier_up_to_the_bound,
+        cases=("gain 0",),
+    ),
+    Change(
+        component="nn.init.normal_",
+        what="normal numbers of float16",
+        release=(2, 12),
+        now="drawn as float32 and rounded",
+        before="eleven random bits, and every operation rounded",
+        source="run with both releases",
+        newest=normal_in_float32,
+        older=normal_in_float16,
+        dtype="float16",
+    ),
+    *(unpooling(kind) for kind in (torch.nn.MaxUnpool1d, torch.nn.MaxUnpool2d, torch.nn.MaxUnpool3d)),
 )
+
+# Compiled for any x86-64 processor (ATEN_CPU_CAPABILITY=default), torch before 2.13 rounds the product and the sum of a
+# row of sixteen normal numbers, z std + mean, one after the other; from 2.13 on, and in scratch, they round once.
+ROWS_ROUND_TWICE = RELEASE < (2, 13)
 
 
 def in_force(release: tuple[int, ...] = RELEASE) -> list[Change]:

@@ -16,7 +16,7 @@ from parity_tests.checks.initialiser import fill
 from parity_tests.checks.refusal import same_class
 from parity_tests.checks.scheduler import Side
 from parity_tests.checks.streams import DRAWS, Draw, same_bits, same_state, seed_both
-from parity_tests.engine import SCRATCH, TORCH, Engine
+from parity_tests.engine import REFERENCE, SCRATCH, Engine
 from parity_tests.rule import FLOOR, bits_equal, distance, float32_limit, float64_limit
 from parity_tests.table import TABLE
 from parity_tests.table.recipe import given, normal
@@ -79,7 +79,7 @@ class Fill:
         scratch.manual_seed(self.seed)
         ours_refuses = attempt(lambda: getattr(scratch.nn.init, self.name)(start.copy(order="K"), **pair.kwargs))[1]
         tensor = torch.from_numpy(start.copy(order="K"))
-        theirs_refuses = attempt(lambda: getattr(torch.nn.init, self.name)(tensor, **pair.kwargs))[1]
+        theirs_refuses = attempt(lambda: REFERENCE.find(f"nn.init.{self.name}")(tensor, **pair.kwargs))[1]
         if "view size" in str(theirs_refuses):
             return ""  # torch asks strides for a view that they do not have; here any strides work
         if ours_refuses or theirs_refuses:
@@ -144,10 +144,10 @@ def clipped_otherwise(case: tuple[Clipping, list[tuple[tuple[int, ...], str, str
     pair = replace(pair, gradients=tuple(g if g is None else array(i, *g) for i, g in enumerate(gradients)))
     with np.errstate(all="ignore"):
         ours, our_error = attempt(lambda: clipped(pair, SCRATCH, dtype, 0))
-        theirs, their_error = attempt(lambda: clipped(pair, TORCH, dtype, 0))
+        theirs, their_error = attempt(lambda: clipped(pair, REFERENCE, dtype, 0))
         if our_error or their_error:
             return refusals(our_error, their_error)
-        rough, truth = (clipped(pair, TORCH, kind, 0) for kind in ("float32", "float64"))
+        rough, truth = (clipped(pair, REFERENCE, kind, 0) for kind in ("float32", "float64"))
         for what, expected in theirs.items():
             if ours[what].dtype != expected.dtype or ours[what].shape != expected.shape:
                 return f"{what}: {ours[what].dtype}{ours[what].shape}, torch {expected.dtype}{expected.shape}"
@@ -192,7 +192,7 @@ def scheduled_otherwise(case: tuple[Scheduler, dict[str, Any], int]) -> str:
         return side.numbers()
 
     ours, our_error = attempt(lambda: run(SCRATCH))
-    theirs, their_error = attempt(lambda: run(TORCH))
+    theirs, their_error = attempt(lambda: run(REFERENCE))
     if our_error or their_error:
         return refusals(our_error, their_error, len(options))
     with np.errstate(all="ignore"):
@@ -221,7 +221,7 @@ def loaded_otherwise(case: tuple[int, int | None, bool, bool, bool, int]) -> str
     sides = []
     libraries = (
         (SCRATCH, scratch.data, scratch, x),
-        (TORCH, torch.utils.data, torch, torch.from_numpy(x)),
+        (REFERENCE, torch.utils.data, torch, torch.from_numpy(x)),
     )
     for engine, data, lib, samples in libraries:
         engine.seed(seed)

@@ -270,7 +270,7 @@ def test_an_initialiser_refuses_what_torch_refuses(name):
     arrays = [np.zeros(s, t) for s in (shape, (), (0,), (2,), (2, 3, 4)) for t in ("float32", "int64")]
 
     def fill(engine, array, **given):
-        getattr(engine.lib.nn.init, name)(engine.native(array), **{**needed, **given})
+        engine.find(f"nn.init.{name}")(engine.native(array), **{**needed, **given})
 
     cases = [
         (f"{name}({target}: {array.dtype}{list(array.shape)})", partial(fill, array=array))

@@ -30,7 +30,8 @@ def rows(change):
 def judged_by(engine, change):
     """Whether scratch's component agrees with an engine's in all rows; one that refuses a row does not."""
     try:
-        results = [r for row in rows(change) for r in CHECKS[type(row)](row, ("float64",), SCRATCH, engine)]
+        dtypes = (change.dtype or "float64",)
+        results = [r for row in rows(change) for r in CHECKS[type(row)](row, dtypes, SCRATCH, engine)]
     except (TypeError, RuntimeError):
         return False
     assert results
