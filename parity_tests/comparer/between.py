@@ -36,13 +36,13 @@ def _between(trial: Trial, right: Numbers, draws: int) -> Found:
     case, calls = trial.case, trial.calls
     leaf_names = {call.key[0] for call in calls}
     wanted = {n for n in case.right.trainable() if not any(n.startswith(f"{leaf}.") for leaf in leaf_names)}
-    back = case.left_names()
+    own = {ours for ours, link in case.pairing.links.items() if wanted.intersection(link.theirs)}
     if wanted:
         right = case.run(case.right, trial.training, None, wanted)
     truth, u, ends = _truth(trial, right, wanted, draws)
     limits = {place: float64_limit(u.get(place, 0.0)) for place in _places(trial)}
     probe = StandIns(calls, None, limits=limits, sides=(case.left, case.right), holders=trial.holders)
-    left = case.run(case.left, trial.training, probe, {back.get(name, name) for name in wanted})
+    left = case.run(case.left, trial.training, probe, own)
     left = judge.in_order(case.pairing.translate(left), right)
     found: Found = {}
     for (key, what), others in probe.others.items():

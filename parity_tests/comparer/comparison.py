@@ -87,7 +87,7 @@ def compare(
             pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
         except (TypeError, ValueError) as error:
             raise CompareError(str(error)) from None
-    report = Report(_label(model_l), _label(model_r), seed)
+    report = Report(_label(side_l), _label(side_r), seed)
     case = Case(side_l, side_r, pairing, given, _as_arrays(target), report, seed)
     with generators_kept(), _threads_for(side_r), _left_as_found(case):
         if _pair(case, parameters == "seed"):
@@ -150,13 +150,12 @@ def _threads_for(side: Side) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _label(model: Any) -> str:
+def _label(side: Side) -> str:
+    model = side.model
     engine = (
-        "scratch"
-        if isinstance(model, scratch.nn.Module)
-        else "torch"
-        if isinstance(model, torch.nn.Module)
-        else "object"
+        side.framework
+        or ("scratch" if isinstance(model, scratch.nn.Module) else "")
+        or ("torch" if isinstance(model, torch.nn.Module) else "object")
     )
     return f"{type(model).__name__} ({engine})"
 

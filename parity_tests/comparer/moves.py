@@ -12,7 +12,9 @@ gradients.
     "zero"                                it must be zero: the right has no counterpart
     "ignore"                              the left keeps its own
 
-Several moves are applied one after the other, from the right's array to the left's.
+Several moves are applied one after the other, from the right's array to the left's: those before concat or sum to each
+of the right's, those after it to what it makes. ["bias_ih", "bias_hh", "gates zrn", "concat", "reshape"] is Keras' bias
+of a GRU, (2, 3 H).
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Link:
                     f"compare: the map of {self.ours!r} says {move!r}; it can say transpose, permute 3 2 0 1, reshape, "
                     "rows 0:16, gates zrn, concat, sum, zero and ignore."
                 )
-            if move.startswith("permute") and sorted(_numbers(move)) != list(range(len(self.shape))):
+            if move == "reshape" and "reshape" in self._halves()[0]:
+                raise ValueError(f"compare: the map of {self.ours!r} must say reshape after concat or sum.")
+            if move.startswith("permute") and move in self._halves()[1] and sorted(_numbers(move)) != list(range(len(self.shape))):
                 raise ValueError(
                     f"compare: the map of {self.ours!r} says {move!r}: these axes do not fit {len(self.shape)} axes."
                 )
@@ -58,26 +62,30 @@ class Link:
         """Whether each number of the left is one number of the right: both can be trained side by side."""
         return len(self.theirs) == 1 and not any(m.startswith("rows") for m in self.moves)
 
+    def _halves(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The moves of each of the right's, before they are joined, and those of the joined one."""
+        join = next((i for i, move in enumerate(self.moves) if move in ("concat", "sum")), None)
+        return ((), self.moves) if join is None else (self.moves[:join], self.moves[join + 1 :])
+
     def to_left(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """The left's array, from the right's."""
-        value = np.concatenate(values) if "concat" in self.moves else sum(values[1:], start=values[0])
-        for move in self.moves:
-            value = _forward(move, value, self.shape)
-        return value
+        before, after = self._halves()
+        parts = [_all(before, value, self.shape) for value in values]
+        value = np.concatenate(parts) if "concat" in self.moves else sum(parts[1:], start=parts[0])
+        return _all(after, value, self.shape)
 
     def to_right(self, gradient: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each of the right's, its part of a number of the left's, and where that part lies."""
-        joined = (sum(s[0] for s in self.shapes), *self.shapes[0][1:]) if "concat" in self.moves else self.shapes[0]
-        shapes = [joined]
-        for move in self.moves:
-            shapes.append(_shape(move, shapes[-1], self.shape))
-        covered = np.ones(gradient.shape, bool)
-        for move, shape in zip(reversed(self.moves), reversed(shapes[:-1]), strict=True):
-            gradient, covered = (_back(move, v, shape) for v in (gradient, covered))
-        if "concat" not in self.moves:
-            return [(gradient, covered)] * len(self.theirs)
-        cuts = np.cumsum([s[0] for s in self.shapes])[:-1]
-        return list(zip(np.split(gradient, cuts), np.split(covered, cuts), strict=True))
+        before, after = self._halves()
+        parts = [_shapes(before, shape, self.shape)[-1] for shape in self.shapes]
+        joined = (sum(s[0] for s in parts), *parts[0][1:]) if "concat" in self.moves else parts[0]
+        both = _all_back(after, gradient, joined, self.shape), _all_back(after, _ones(gradient), joined, self.shape)
+        cuts = np.cumsum([s[0] for s in parts])[:-1]
+        split = [np.split(half, cuts) if "concat" in self.moves else [half] * len(self.theirs) for half in both]
+        return [
+            (_all_back(before, value, shape, self.shape), _all_back(before, covered, shape, self.shape))
+            for value, covered, shape in zip(*split, self.shapes, strict=True)
+        ]
 
     def result_shape(self) -> tuple[int, ...] | None:
         """The shape that the right's would have on the left, or None where the moves do not fit them."""
@@ -135,5 +143,28 @@ def _back(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return value
 
 
-def _shape(move: str, shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
-    return np.shape(_forward(move, np.broadcast_to(np.int8(0), shape), own))
+def _all(moves: Sequence[str], value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    for move in moves:
+        value = _forward(move, value, shape)
+    return value
+
+
+def _all_back(
+    moves: Sequence[str], value: np.ndarray, start: tuple[int, ...], own: tuple[int, ...]
+) -> np.ndarray:  # fmt: skip
+    """The adjoint of several moves, to a number of the shape that they started from."""
+    for move, shape in zip(reversed(moves), reversed(_shapes(moves, start, own)[:-1]), strict=True):
+        value = _back(move, value, shape)
+    return value
+
+
+def _shapes(moves: Sequence[str], start: tuple[int, ...], own: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The shape before the first move, and after each."""
+    shapes = [start]
+    for move in moves:
+        shapes.append(np.shape(_forward(move, np.broadcast_to(np.int8(0), shapes[-1]), own)))
+    return shapes
+
+
+def _ones(value: np.ndarray) -> np.ndarray:
+    return np.ones(value.shape, bool)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer.findings import Cause, Measurement
+from parity_tests.comparer.foreign.matching import matched
 from parity_tests.comparer.moves import ALONE, Link
 from parity_tests.comparer.relations import permutation
 from parity_tests.comparer.side import Side
@@ -30,12 +31,14 @@ class Pairing:
         self.apart: set[str] = set()  # of the left, which are skipped
         self.zeros: set[str] = set()
         self.notes: list[str] = []
+        self.proposed: dict[str, str | tuple[str, ...]] = {}  # the map that the left's framework gives
         self.left_virtual: dict[str, str] = {}  # weights that the left computes from others, to the right's names
         self.right_virtual: dict[str, str] = {}  # the left's names to weights that the right computes from others
         ours, theirs = left.state(), right.state()
         self._read_map(names or {}, ours, theirs)
         if not names:
             self._strip(ours, theirs)
+            self._match(ours, theirs)
         taken = {theirs for link in self.links.values() for theirs in link.theirs}
         for name in ours:
             if name in self.links or name in self.apart | self.zeros:
@@ -45,7 +48,8 @@ class Pairing:
                 self._link(name, (other,))
         self._add_biases(ours, theirs)
         self._add_virtual(theirs)
-        left.modules = {self._renamed_layer(name): module for name, module in left.modules.items()}
+        modules = {self._renamed_layer(name): module for name, module in left.modules.items()}
+        left.modules = {n: module for n, module in modules.items() if left.watches(module, right.modules.get(n))}
 
     @property
     def names(self) -> dict[str, str]:
@@ -107,6 +111,19 @@ class Pairing:
                     self.notes.append(f"the {side}'s names were paired without their prefix {prefix + '.'!r}")
                     return
                 prefix = prefix.rpartition(".")[0]
+
+    def _match(self, ours: Numbers, theirs: Numbers) -> None:
+        """The layers of another framework, whose names and layouts are its own."""
+        pieces = self.left.pieces()
+        if not pieces or self.links:
+            return
+        found = matched(pieces, ours, theirs, self.right.modules)
+        self.layers |= found.layers
+        self.notes += found.notes
+        self.proposed = found.entries
+        for own, entry in found.entries.items():
+            parts = (entry,) if isinstance(entry, str) else entry
+            self._link(own, tuple(p for p in parts if p in theirs), tuple(p for p in parts if p not in theirs))
 
     def _add_biases(self, ours: Numbers, theirs: Numbers) -> None:
         """One bias where torch has two that are only ever added: it is their sum."""

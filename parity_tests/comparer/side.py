@@ -10,13 +10,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 import scratch
 from parity_tests.comparer.values import Numbers
+
+if TYPE_CHECKING:
+    from parity_tests.comparer.foreign.matching import Piece
 
 Key = tuple[str, int]  # a layer's dotted name, and which of its calls in one forward
 LOSS = "loss"
@@ -73,6 +76,7 @@ class Side:
     """One implementation. `modules` are its layers by dotted name, the loss among them, the whole under ''."""
 
     engine = "object"
+    framework = ""  # its name, where it is neither torch, scratch nor plain NumPy
     modules: dict[str, Any]
 
     def __init__(self, model: Any, loss: Any = None) -> None:
@@ -121,6 +125,14 @@ class Side:
     def virtual_value(self, name: str) -> np.ndarray:
         """A computed weight as it is."""
         raise NotImplementedError
+
+    def pieces(self) -> list[Piece]:
+        """The layers of a side whose parameters have other names and layouts than torch's."""
+        return []
+
+    def watches(self, module: Any, other: Any) -> bool:
+        """Whether this layer takes and gives what the right's `other` (None if there is none) takes and gives."""
+        return True
 
     def snapshot(self) -> Any:
         """Everything that a run may change except parameters: buffers, gradients, modes, other attributes."""
