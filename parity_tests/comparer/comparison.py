@@ -84,7 +84,8 @@ def compare(
         try:
             losses = [loss_for(loss, model, i) for i, model in enumerate((model_l, model_r))]
             side_l, side_r = side_of(model_l, given, losses[0]), side_of(model_r, given, losses[1])
-            pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None)
+            implied = implied_map(side_l, side_r, given)
+            pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None, implied)
         except (TypeError, ValueError) as error:
             raise CompareError(str(error)) from None
     report = Report(_label(side_l), _label(side_r), seed)
@@ -150,6 +151,14 @@ def _threads_for(side: Side) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def implied_map(left: Side, right: Side, given: Given) -> Any:
+    """The map that one of the two frameworks implies; None where neither knows the other."""
+    found = left.parameter_map(right, given)
+    if found is None and (back := right.parameter_map(left, given)) is not None:
+        return back.inverted()
+    return found
+
+
 def _label(side: Side) -> str:
     model = side.model
     engine = (
@@ -157,7 +166,7 @@ def _label(side: Side) -> str:
         or ("scratch" if isinstance(model, scratch.nn.Module) else "")
         or ("torch" if isinstance(model, torch.nn.Module) else "object")
     )
-    return f"{type(model).__name__} ({engine})"
+    return f"{side.title or type(model).__name__} ({engine})"
 
 
 def _pair(case: Case, seeded: bool) -> bool:

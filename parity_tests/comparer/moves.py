@@ -50,7 +50,8 @@ class Link:
                 )
             if move == "reshape" and "reshape" in self._halves()[0]:
                 raise ValueError(f"compare: the map of {self.ours!r} must say reshape after concat or sum.")
-            if move.startswith("permute") and move in self._halves()[1] and sorted(_numbers(move)) != list(range(len(self.shape))):
+            last = move in self._halves()[1]  # those before a join are of the right's axes
+            if last and move.startswith("permute") and sorted(_numbers(move)) != list(range(len(self.shape))):
                 raise ValueError(
                     f"compare: the map of {self.ours!r} says {move!r}: these axes do not fit {len(self.shape)} axes."
                 )
@@ -80,8 +81,9 @@ class Link:
         parts = [_shapes(before, shape, self.shape)[-1] for shape in self.shapes]
         joined = (sum(s[0] for s in parts), *parts[0][1:]) if "concat" in self.moves else parts[0]
         both = _all_back(after, gradient, joined, self.shape), _all_back(after, _ones(gradient), joined, self.shape)
-        cuts = np.cumsum([s[0] for s in parts])[:-1]
-        split = [np.split(half, cuts) if "concat" in self.moves else [half] * len(self.theirs) for half in both]
+        joins = "concat" in self.moves
+        cuts = list(np.cumsum([s[0] for s in parts])[:-1]) if joins else []
+        split = [np.split(half, cuts) if joins else [half] * len(self.theirs) for half in both]
         return [
             (_all_back(before, value, shape, self.shape), _all_back(before, covered, shape, self.shape))
             for value, covered, shape in zip(*split, self.shapes, strict=True)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer.findings import Cause, Measurement
-from parity_tests.comparer.foreign.matching import matched
 from parity_tests.comparer.moves import ALONE, Link
 from parity_tests.comparer.relations import permutation
 from parity_tests.comparer.side import Side
@@ -24,21 +23,22 @@ RECURRENT = ("LSTM", "RNN", "LSTMCell", "RNNCell")  # where two biases are only 
 class Pairing:
     """`names` are the right's for each of the left's, `links` say how a left one is made; `layers` pair layers."""
 
-    def __init__(self, left: Side, right: Side, names: Map | None = None) -> None:
+    def __init__(self, left: Side, right: Side, names: Map | None = None, implied: Any = None) -> None:
+        """`implied` is what the sides' frameworks say of their names and layouts; a map says it before them."""
         self.left, self.right = left, right
         self.links: dict[str, Link] = {}
         self.layers: dict[str, str] = {}
         self.apart: set[str] = set()  # of the left, which are skipped
         self.zeros: set[str] = set()
         self.notes: list[str] = []
-        self.proposed: dict[str, str | tuple[str, ...]] = {}  # the map that the left's framework gives
         self.left_virtual: dict[str, str] = {}  # weights that the left computes from others, to the right's names
         self.right_virtual: dict[str, str] = {}  # the left's names to weights that the right computes from others
         ours, theirs = left.state(), right.state()
         self._read_map(names or {}, ours, theirs)
-        if not names:
+        if implied is not None:
+            self._take_implied(implied, ours, theirs)
+        elif not names:
             self._strip(ours, theirs)
-            self._match(ours, theirs)
         taken = {theirs for link in self.links.values() for theirs in link.theirs}
         for name in ours:
             if name in self.links or name in self.apart | self.zeros:
@@ -48,8 +48,7 @@ class Pairing:
                 self._link(name, (other,))
         self._add_biases(ours, theirs)
         self._add_virtual(theirs)
-        modules = {self._renamed_layer(name): module for name, module in left.modules.items()}
-        left.modules = {n: module for n, module in modules.items() if left.watches(module, right.modules.get(n))}
+        left.modules = {self._renamed_layer(name): module for name, module in left.modules.items()}
 
     @property
     def names(self) -> dict[str, str]:
@@ -112,18 +111,18 @@ class Pairing:
                     return
                 prefix = prefix.rpartition(".")[0]
 
-    def _match(self, ours: Numbers, theirs: Numbers) -> None:
-        """The layers of another framework, whose names and layouts are its own."""
-        pieces = self.left.pieces()
-        if not pieces or self.links:
-            return
-        found = matched(pieces, ours, theirs, self.right.modules)
-        self.layers |= found.layers
-        self.notes += found.notes
-        self.proposed = found.entries
-        for own, entry in found.entries.items():
-            parts = (entry,) if isinstance(entry, str) else entry
-            self._link(own, tuple(p for p in parts if p in theirs), tuple(p for p in parts if p not in theirs))
+    def _take_implied(self, implied: Any, ours: Numbers, theirs: Numbers) -> None:
+        taken = {theirs for link in self.links.values() for theirs in link.theirs}
+        for own, entry in implied.entries.items():
+            others = tuple(part for part in entry if part in theirs)
+            known = own in self.links or own in self.apart | self.zeros or taken.intersection(others)
+            if own in ours and others and not known:
+                self._link(own, others, tuple(part for part in entry if part not in theirs))
+        for own, other in implied.layers.items():
+            self.layers.setdefault(own, other)
+        self.notes += implied.notes
+        hidden = [n for n in self.left.modules if any(n == h or n.startswith(f"{h}.") for h in implied.hidden)]
+        self.left.modules = {name: module for name, module in self.left.modules.items() if name not in hidden}
 
     def _add_biases(self, ours: Numbers, theirs: Numbers) -> None:
         """One bias where torch has two that are only ever added: it is their sum."""

@@ -10,16 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 import scratch
 from parity_tests.comparer.values import Numbers
-
-if TYPE_CHECKING:
-    from parity_tests.comparer.foreign.matching import Piece
 
 Key = tuple[str, int]  # a layer's dotted name, and which of its calls in one forward
 LOSS = "loss"
@@ -76,7 +73,8 @@ class Side:
     """One implementation. `modules` are its layers by dotted name, the loss among them, the whole under ''."""
 
     engine = "object"
-    framework = ""  # its name, where it is neither torch, scratch nor plain NumPy
+    title = ""  # what the report calls the model, if that is not its class
+    framework = ""  # what the report calls it, if that is not its engine
     modules: dict[str, Any]
 
     def __init__(self, model: Any, loss: Any = None) -> None:
@@ -126,14 +124,6 @@ class Side:
         """A computed weight as it is."""
         raise NotImplementedError
 
-    def pieces(self) -> list[Piece]:
-        """The layers of a side whose parameters have other names and layouts than torch's."""
-        return []
-
-    def watches(self, module: Any, other: Any) -> bool:
-        """Whether this layer takes and gives what the right's `other` (None if there is none) takes and gives."""
-        return True
-
     def snapshot(self) -> Any:
         """Everything that a run may change except parameters: buffers, gradients, modes, other attributes."""
         raise NotImplementedError
@@ -171,6 +161,10 @@ class Side:
 
     def can_backward(self) -> bool:
         return True
+
+    def parameter_map(self, other: Side, given: Given) -> Any:
+        """What a side knows about its parameters' names and layouts in another side: an `Implied`, or None."""
+        return None
 
     @property
     def frozen(self) -> bool:

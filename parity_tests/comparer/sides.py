@@ -12,7 +12,7 @@ import torch
 from parity_tests.comparer.array_side import ArraySide
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError
-from parity_tests.comparer.foreign import foreign_side
+from parity_tests.comparer.foreign import side_of_framework
 from parity_tests.comparer.nests import leaves, map_nest, packed_for
 from parity_tests.comparer.side import Given, Side, generators_kept, seed_all
 from parity_tests.comparer.torch_side import TorchSide
@@ -72,7 +72,7 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
     """The side. A lazy module, or an object that makes its arrays at the first forward, is run once to create them."""
     if isinstance(model, Side):
         return model
-    foreign = foreign_side(model, given, loss)
+    foreign = side_of_framework(model, given, loss)
     if foreign is not None:
         return foreign
     if isinstance(model, torch.export.ExportedProgram):

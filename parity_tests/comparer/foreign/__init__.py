@@ -1,31 +1,45 @@
-"""Models of other frameworks as sides. A framework is imported only if an object of its own is compared."""
+"""Sides for other frameworks. One is imported only if an object's own class or function belongs to it.
+
+Every file here makes a `Side` of what its framework calls a model.
+"""
 
 from __future__ import annotations
 
-import importlib
+import functools
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from parity_tests.comparer.side import Given, Side
 
-# the first part of the module in which a class among an object's bases is defined, and the file here that knows it
-FRAMEWORKS = {
+SIDES = {  # the package that a class, or a function's code, comes from, and the file here that makes the side
     "keras": "keras_side",
 }
 
 
-def framework_of(model: Any) -> str | None:
-    """The framework in which a model, or one of the classes that it is made from, is written."""
-    for kind in type(model).__mro__:
-        name = kind.__module__.partition(".")[0]
-        if name in FRAMEWORKS:
-            return name
+def side_of_framework(model: Any, given: Given, loss: Any) -> Side | None:
+    """The side for a model of one of these frameworks; None for any other object."""
+    for module in _origins(model):
+        for package, file in SIDES.items():
+            if module == package or module.startswith(f"{package}."):
+                return import_module(f"{__name__}.{file}").side(model, given, loss)
     return None
 
 
-def foreign_side(model: Any, given: Given, loss: Any = None) -> Side | None:
-    """The side of a model of another framework; None for torch, scratch, NumPy and anything else."""
-    framework = framework_of(model)
-    if framework is None:
-        return None
-    room = importlib.import_module(f"{__name__}.{FRAMEWORKS[framework]}")
-    return room.side_of(model, given, loss)
+def _origins(model: Any) -> Iterator[str]:
+    """Modules of the classes of an object; of a function, those that its code names; of a partial, of its arguments."""
+    if isinstance(model, functools.partial):
+        for part in (model.func, *model.args, *model.keywords.values()):
+            yield from _origins(part)
+    elif isinstance(model, dict | list | tuple):
+        for part in model.values() if isinstance(model, dict) else model:
+            yield from _origins(part)
+    elif inspect.isfunction(model):
+        known = model.__globals__
+        for name in model.__code__.co_names:
+            if inspect.ismodule(known.get(name)):
+                yield known[name].__name__
+    else:
+        for kind in type(model).__mro__:
+            yield kind.__module__

@@ -11,7 +11,11 @@ CONV = {"Conv1D": "Conv1d", "Conv2D": "Conv2d", "Conv3D": "Conv3d", "Conv1DTrans
 POOLS = {f"{k}Pooling{d}D": (f"{t}Pool{d}d",) for d in "123" for k, t in (("Max", "Max"), ("Average", "Avg"))}
 PLAIN = {"ReLU": ("ReLU",), "LeakyReLU": ("LeakyReLU",), "ELU": ("ELU",), "Dropout": ("Dropout",),
          "Softmax": ("Softmax",), **POOLS}  # fmt: skip
-FIRST_AXES = {3: "permute 2 1 0", 4: "permute 3 2 0 1", 5: "permute 4 3 0 1 2"}  # (kernel ..., in, out) -> (out, in, ...)
+FIRST_AXES = {
+    3: "permute 2 1 0",
+    4: "permute 3 2 0 1",
+    5: "permute 4 3 0 1 2",
+}  # (kernel ..., in, out) -> (out, in, ...)
 AFFINE: dict[str, list[Way]] = {
     "gamma": [((name,), ()) for name in ("weight", "scale", "gamma", "w", "g")],
     "beta": [((name,), ()) for name in ("bias", "beta", "b", "shift")],

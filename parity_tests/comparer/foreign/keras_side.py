@@ -16,7 +16,7 @@ import numpy as np
 
 from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.foreign.keras_pieces import piece_of
-from parity_tests.comparer.foreign.matching import Piece
+from parity_tests.comparer.foreign.matching import matched
 from parity_tests.comparer.foreign.ops import Ops, TorchOps
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.nests import map_nest
@@ -33,7 +33,7 @@ ALONG_A_LINE = ("Conv1D", "Conv1DTranspose", "SeparableConv1D", "DepthwiseConv1D
                 "UpSampling1D")  # fmt: skip
 
 
-def side_of(model: Any, given: Given, loss: Any = None) -> Side:
+def side(model: Any, given: Given, loss: Any = None) -> Side:
     """A side for a Keras model or layer. One that is not built yet is called once, which makes its parameters."""
     if not isinstance(model, keras.layers.Layer):
         raise CompareError(f"compare: a Keras side is a model or a layer, got {type(model).__name__}.")
@@ -63,7 +63,9 @@ class KerasSide(WatchedSide):
         if not model.built or not model.variables:
             self.call(model, {}, _native(self, given), training=False)
             self._layers = dict(_layers_of(model))  # some make their own when they are built
-        self.modules = {n: layer for n, layer in self._layers.items() if type(layer).__name__ not in RESHAPES}
+        cells = [f"{name}." for name, layer in self._layers.items() if isinstance(layer, keras.layers.RNN)]
+        self.modules = {n: layer for n, layer in self._layers.items()
+                        if type(layer).__name__ not in RESHAPES and not n.startswith(tuple(cells))}  # fmt: skip
         self._own = {id(layer): name for name, layer in reversed(self._layers.items())}
         self._variables = {name: v for name, v in _variables_of(self._layers) if v.dtype.startswith("float")}
         trained = {id(v) for v in model.trainable_variables}
@@ -75,7 +77,7 @@ class KerasSide(WatchedSide):
         return self._variables
 
     def read(self, variable: Any) -> np.ndarray:
-        return np.asarray(keras.ops.convert_to_numpy(variable.value))
+        return np.asarray(self.ops.array(variable.value))
 
     def write(self, variable: Any, value: np.ndarray) -> None:
         variable.assign(value.astype(variable.dtype))
@@ -83,14 +85,13 @@ class KerasSide(WatchedSide):
     def is_buffer(self, name: str) -> bool:
         return name in self._buffers
 
-    def pieces(self) -> list[Piece]:
-        whole = [name for name, layer in self._layers.items() if _is_whole(layer)]
-        pieces = (piece_of(name, layer) for name, layer in self._layers.items()
-                  if not any(name.startswith(f"{other}.") for other in whole))  # fmt: skip
-        return [piece for piece in pieces if piece is not None]
-
-    def watches(self, module: Any, other: Any) -> bool:
-        return not any(kind.__name__ in OTHER_CALL for kind in type(module).__mro__)
+    def parameter_map(self, other: Side, given: Given) -> Any:
+        whole = [name for name, layer in self._layers.items() if _is_a(layer, WHOLE)]
+        pieces = [piece_of(name, layer) for name, layer in self._layers.items()
+                  if not any(name.startswith(f"{around}.") for around in whole)]  # fmt: skip
+        found = matched([piece for piece in pieces if piece is not None], self.state(), other.state(), other.modules)
+        found.hidden |= {name for name, layer in self._layers.items() if _is_a(layer, OTHER_CALL)}
+        return found
 
     def snapshot(self) -> Any:
         return super().snapshot(), [(s, np.array(self.read(s.state))) for s in _generators(self.model)]
@@ -186,8 +187,8 @@ def _without_activation(layer: Any) -> Iterator[Any]:
         layer.activation = activation
 
 
-def _is_whole(layer: Any) -> bool:
-    return any(kind.__name__ in WHOLE for kind in type(layer).__mro__)
+def _is_a(layer: Any, kinds: tuple[str, ...]) -> bool:
+    return any(kind.__name__ in kinds for kind in type(layer).__mro__)
 
 
 def _layers_of(layer: Any, path: str = ROOT, seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
@@ -212,7 +213,9 @@ def _attribute_names(layer: Any) -> dict[int, str]:
     for name, value in held.items():
         if name.startswith("_") and name not in vars(layer):
             continue
-        parts = enumerate(value) if isinstance(value, list | tuple) else value.items() if isinstance(value, dict) else ()
+        parts = (
+            enumerate(value) if isinstance(value, list | tuple) else value.items() if isinstance(value, dict) else ()
+        )
         for key, part in ((None, value), *parts):
             if isinstance(part, keras.layers.Layer):
                 names.setdefault(id(part), name if key is None else f"{name}.{key}")
@@ -225,7 +228,7 @@ def _variables_of(layers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for path, layer in layers.items():
         own = layer._trainable_variables + layer._non_trainable_variables
         cell = getattr(layer, "cell", None)
-        if _is_whole(layer) and isinstance(cell, keras.layers.Layer):
+        if _is_a(layer, WHOLE) and isinstance(cell, keras.layers.Layer):
             own = own + cell.variables
         for variable in own:
             if id(variable) not in seen:

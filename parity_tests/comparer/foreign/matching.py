@@ -1,9 +1,9 @@
 """Which layer of a foreign model is which of the right's, and the map of its parameters, without anything by hand.
 
 A side of another framework lists its layers as pieces: a layer's name, the torch classes that it may be, and for each
-of its parameters the ways in which torch may store it. A piece goes with the right's layer of its own name, or else with
-the first layer that is free and whose names, kind and shapes fit: within layers of one kind and shape, both sides count
-in the same order. Nothing is guessed where nothing fits.
+of its parameters the ways in which torch may store it. A piece goes with the right's layer of its own name, or else
+with the first layer that is free and whose names, kind and shapes fit: within layers of one kind and shape, both sides
+count in the same order. Nothing is guessed where nothing fits.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from parity_tests.comparer.moves import Link
 from parity_tests.comparer.values import Numbers
 
 Way = tuple[tuple[str, ...], tuple[str, ...]]  # torch's names within the layer, and the moves from them to its own
-Entry = str | tuple[str, ...]
+Entry = tuple[str, ...]  # the right's names, then the moves
 BUILT_IN = ("torch.nn.", "scratch.nn.")
 IN_OUT = ("Conv1D",)  # transformers' linear layer of GPT-2, which stores its weight as (in, out)
 
@@ -44,6 +46,22 @@ class Matched:
     entries: dict[str, Entry] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)  # layers of the left that are called in another way than the right's
+
+    def inverted(self) -> Matched:
+        """From the right's names to the left's, as far as one array is another in another layout."""
+        entries = {}
+        for own, (name, *moves) in self.entries.items():
+            back = [_inverse(move) for move in reversed(moves)]
+            if all(back):
+                entries[name] = (own, *back)
+        return Matched(entries, {theirs: ours for ours, theirs in self.layers.items()}, self.notes)
+
+
+def _inverse(move: str) -> str:
+    if move.startswith("permute"):
+        return f"permute {' '.join(map(str, np.argsort([int(n) for n in move.split(' ')[1:]])))}"
+    return move if move in ("transpose", "reshape") else ""
 
 
 def matched(pieces: Sequence[Piece], ours: Numbers, theirs: Numbers, layers: dict[str, Any]) -> Matched:
@@ -84,7 +102,7 @@ class _Matching:
             return False
         self.taken |= {layer, *(name for _, names, _ in entries for name in names)}
         for own, names, moves in entries:
-            self.found.entries[own] = (*names, *moves) if len(names) > 1 or moves else names[0]
+            self.found.entries[own] = (*names, *moves)
         if piece.name != layer:
             self.found.layers[piece.name] = layer
         return True

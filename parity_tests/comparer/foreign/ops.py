@@ -19,6 +19,10 @@ Function = Callable[[list[Any]], tuple[list[Any], Any]]  # of tensors: floating 
 Cotangents = Callable[[list[np.ndarray]], list[Any] | None]  # of the outputs; None if no gradient is asked for
 
 
+class HiddenError(Exception):
+    """A tensor has no concrete numbers: it is within jit, scan or vmap."""
+
+
 class Ops:
     """Tensors that have no gradients."""
 
@@ -28,7 +32,10 @@ class Ops:
         return np.array(value)
 
     def array(self, value: Any) -> Any:
-        """A tensor as an array, anything else unchanged; also of a tensor that is being differentiated."""
+        """A tensor as an array, anything else unchanged; also of a tensor that is being differentiated.
+
+        Raises HiddenError where a tensor has no concrete numbers.
+        """
         return value
 
     def is_tensor(self, value: Any) -> bool:
@@ -85,5 +92,3 @@ class TorchOps(Ops):
         ys, gs = zip(*pairs, strict=True)
         found = torch.autograd.grad(ys, xs, gs, allow_unused=True)
         return aside, [array(torch.zeros_like(x) if g is None else g) for x, g in zip(xs, found, strict=True)]
-
-

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests.comparer.foreign.ops import Ops
+from parity_tests.comparer.foreign.ops import HiddenError, Ops
 from parity_tests.comparer.losses import TorchLoss
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.side import ROOT, Given, Key, Probe, Side
@@ -186,6 +186,10 @@ class WatchedSide(Side):
     def called(self, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
         """A call of a layer, watched: the probe hears of it, and may put its own outputs in place of the layer's."""
         name, ops = self._names.get(id(layer)), self.ops
+        try:
+            plain = map_nest(ops.array, (args, {k: v for k, v in kwargs.items() if k != "training"}))
+        except HiddenError:  # what holds it is watched
+            name = None
         if name is None or self._probe is None:
             return original(layer, *args, **kwargs)
         key = name, self._calls.get(name, 0)
@@ -193,14 +197,13 @@ class WatchedSide(Side):
         probe = _Hearing(self._probe, self, layer)
         xs = [x for x in _leaves((args, kwargs)) if _floating(ops, x)]
         probe.enter(key)
-        plain = map_nest(ops.array, (args, {k: v for k, v in kwargs.items() if k != "training"}))
-        outputs = probe.stand_in(key, *plain)
+        outputs = probe.stand_in(key, plain[0], plain[1])
         if outputs is not None:
             values = iter(ops.stand_in(probe, key, floats(outputs), xs))
             return map_nest(lambda y: next(values) if is_float(y) else self._native(y), outputs)
         args, kwargs = _refill((args, kwargs), ops.tap(xs, lambda i, g: probe.gradient(key, i, g)), ops)
         output = original(layer, *args, **kwargs)
-        probe.forward(key, *plain, map_nest(ops.array, output))
+        probe.forward(key, plain[0], plain[1], map_nest(ops.array, output))
         ys = [y for y in _leaves(output) if _floating(ops, y)]
         return _refill(output, ops.tap(ys, lambda i, g: probe.cotangent(key, i, g)), ops)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from keras import layers as K
 from torch import nn
-
-import numpy as np
 
 
 class MLP(keras.Model):
@@ -62,7 +60,12 @@ class TorchCNN(nn.Module):
 class Recurrent(keras.Model):
     def __init__(self, rnn: Any, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.embed, self.rnn, self.norm, self.fc = K.Embedding(20, 6), rnn, K.LayerNormalization(epsilon=epsilon), K.Dense(3)
+        self.embed, self.rnn, self.norm, self.fc = (
+            K.Embedding(20, 6),
+            rnn,
+            K.LayerNormalization(epsilon=epsilon),
+            K.Dense(3),
+        )
 
     def call(self, x: Any) -> Any:
         return self.fc(self.norm(self.rnn(self.embed(x))))

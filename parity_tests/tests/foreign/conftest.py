@@ -1,0 +1,18 @@
+"""Tests of other frameworks are collected where these are installed; the summary says which did not run."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imported
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+NEEDS = {"test_keras.py": ("keras",)}
+ABSENT = {file: missing for file, names in NEEDS.items() if (missing := [n for n in names if find_spec(n) is None])}
+collect_ignore = list(ABSENT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing = sorted({name for names in ABSENT.values() for name in names})
+    if missing:
+        terminalreporter.write_line(f"tests of other frameworks did not run, not installed: {', '.join(missing)}")

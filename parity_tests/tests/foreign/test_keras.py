@@ -1,0 +1,98 @@
+"""Models of Keras beside torch's, without glue and without a map: correct ports, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import layers as K
+from torch import nn
+
+from parity_tests.comparer.comparison import compare
+from parity_tests.comparer.side import Given
+from parity_tests.comparer.sides import side_of
+from parity_tests.tests.foreign.keras_blocks import MLP, TorchMLP
+
+X = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+
+
+def test_layers_gradients_and_names_are_keras_own():
+    report = compare(MLP(), TorchMLP(), X)
+    assert report.ok, str(report)
+    assert report.left == "MLP (keras)"
+    assert {line.name for line in report.layers} >= {"fc1", "norm", "fc2"}
+    judged = {m.what for m in report.measurements if m.where == "fc1"}
+    assert {"output", "grad input", "grad weight", "grad bias"} <= judged
+
+
+def test_a_model_of_functions_is_paired_by_order_and_shape():
+    x = inputs = keras.Input((8,))
+    for width in (16, 16, 16):
+        x = K.Dense(width, activation="tanh")(x)
+    model = keras.Model(inputs, K.Dense(3)(x))
+
+    def right() -> nn.Module:
+        torch.manual_seed(0)
+        parts = [part for size in (8, 16, 16) for part in (nn.Linear(size, 16), nn.Tanh())]
+        return nn.Sequential(*parts, nn.Linear(16, 3))
+
+    report = compare(model, right, X)
+    assert report.ok, str(report)
+    assert any("paired by kind, shape and order: dense" in note for note in report.notes)
+
+
+def test_two_layers_swapped_in_a_port_are_not_paired_into_agreement():
+    """Layers of one shape go by order: a port that calls them in another order diverges."""
+
+    class Swapped(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = K.Dense(8), K.Dense(8)
+
+        def call(self, x):
+            return self.a(keras.ops.tanh(self.b(x)))
+
+    class Right(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.b(torch.tanh(self.a(x)))
+
+    assert not compare(Swapped(), Right(), X).ok
+
+
+def test_a_run_leaves_the_model_as_it_was():
+    model = keras.Sequential([keras.Input((8,)), K.Dense(4), K.BatchNormalization(), K.Dropout(0.5)])
+    side = side_of(model, Given((X,)))
+    before, call = side.snapshot(), keras.layers.Layer.__call__
+    side.run(Given((X,)), None, True, 0, lambda name, shape: np.ones(shape, np.float32), wanted=side.parameter_names())
+    assert side.state()["batch_normalization.moving_mean"].any()
+    side.restore(before)
+    assert not side.state()["batch_normalization.moving_mean"].any()
+    assert keras.layers.Layer.__call__ is call
+
+
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+def test_other_backends(backend):
+    """Each in a process of its own, since Keras has one backend for all of it."""
+    if backend == "jax":
+        pytest.importorskip("jax")
+    code = (
+        f"import os; os.environ['KERAS_BACKEND'] = {backend!r}\n"
+        "import numpy as np\n"
+        "from parity_tests.comparer.comparison import compare\n"
+        "from parity_tests.tests.foreign.keras_blocks import MLP, TorchMLP\n"
+        "x = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)\n"
+        "right, wrong = compare(MLP(), TorchMLP(), x), compare(MLP(epsilon=1e-3), TorchMLP(), x, mode='eval')\n"
+        "assert right.ok and not wrong.ok and wrong.cause.name == 'eps-value', (str(right), str(wrong))\n"
+        "print('; '.join(right.uncompared))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.strip() == ("gradients: the left has no backward" if backend == "numpy" else "")

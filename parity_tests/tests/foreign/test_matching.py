@@ -1,0 +1,91 @@
+"""Layers of another framework beside torch's: which goes with which, and the moves of their parameters."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from parity_tests.comparer.foreign.matching import Piece, matched
+from parity_tests.comparer.moves import Link
+
+DENSE = {"kernel": [(("weight",), ("transpose",))], "bias": [(("bias",), ())]}
+MOVES = [
+    (("gates zrn", "concat", "reshape"), [(9,), (9,)], (2, 9)),
+    (("gates zrn", "transpose"), [(9, 4)], (4, 9)),
+    (("rows 3:6", "transpose", "reshape"), [(9, 4)], (4, 1, 3)),
+    (("transpose", "concat"), [(4, 3), (4, 5)], (8, 4)),
+    (("gates zrn", "sum"), [(9,), (9,)], (9,)),
+]
+
+
+@pytest.mark.parametrize(("moves", "theirs", "own"), MOVES, ids=lambda value: str(value))
+def test_moves_and_their_adjoints(moves, theirs, own):
+    """<to_left(x), y> is <x, to_right(y)> for any x and y."""
+    rng = np.random.default_rng(0)
+    link = Link("ours", tuple(map(str, range(len(theirs)))), moves, theirs, own)
+    link.check()
+    assert link.result_shape() == own
+    xs, y = [rng.normal(size=shape) for shape in theirs], rng.normal(size=own)
+    back = link.to_right(y)
+    assert [part.shape for part, _ in back] == theirs
+    assert np.vdot(link.to_left(xs), y) == pytest.approx(sum(np.vdot(x, g) for x, (g, _) in zip(xs, back, strict=True)))
+
+
+def test_gates_before_a_join_are_those_of_each():
+    b, c = np.arange(9), 10 + np.arange(9)
+    link = Link("bias", ("b", "c"), ("gates zrn", "concat", "reshape"), [(9,), (9,)], (2, 9))
+    assert link.to_left([b, c])[1].tolist() == [13, 14, 15, 10, 11, 12, 16, 17, 18]
+
+
+def numbers(model: nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def test_equal_names_come_before_order():
+    right = nn.Module()
+    right.first, right.second, right.third = (nn.Linear(4, 4) for _ in range(3))
+    names = ("second", "other")
+    ours = {f"{n}.{p}": np.zeros((4, 4) if p == "kernel" else 4, np.float32) for n in names for p in ("kernel", "bias")}
+    pieces = [Piece(name, ("Linear",), DENSE) for name in ("other", "second")]
+    found = matched(pieces, ours, numbers(right), dict(right.named_modules()))
+    assert found.entries["second.kernel"] == ("second.weight", "transpose")
+    assert found.entries["other.bias"] == ("first.bias",)
+    assert found.layers == {"other": "first"}
+    assert found.notes == ["layers were paired by kind, shape and order: other → first"]
+
+
+def test_a_layer_of_torchs_own_kind_is_not_another():
+    """A LayerNorm has the names and shapes of a BatchNorm's weight and bias."""
+    right = nn.Sequential(nn.BatchNorm1d(4), nn.LayerNorm(4))
+    ours = {"norm.gamma": np.zeros(4, np.float32), "norm.beta": np.zeros(4, np.float32)}
+    piece = Piece("norm", ("LayerNorm",), {"gamma": [(("weight",), ())], "beta": [(("bias",), ())]})
+    assert matched([piece], ours, numbers(right), dict(right.named_modules())).layers == {"norm": "1"}
+
+
+def test_shapes_that_fit_nowhere_are_left_alone():
+    ours = {"dense.kernel": np.zeros((3, 5), np.float32)}
+    right = nn.Linear(4, 5)
+    found = matched([Piece("dense", ("Linear",), DENSE)], ours, numbers(right), dict(right.named_modules()))
+    assert not found.entries
+    assert not found.layers
+
+
+def test_the_parts_of_a_layer_that_the_right_has_apart():
+    class Apart(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4, bias=False), nn.Linear(4, 6, bias=False)
+
+    right = Apart()
+    parts = tuple(Piece(f"attn.{n}", ("Linear",), {"kernel": DENSE["kernel"]}) for n in "xy")
+    piece = Piece("attn", ("MultiheadAttention",), {"x.kernel": [(("in_proj_weight",), ())]}, parts)
+    ours = {"attn.x.kernel": np.zeros((4, 4), np.float32), "attn.y.kernel": np.zeros((4, 6), np.float32)}
+    found = matched([piece], ours, numbers(right), dict(right.named_modules()))
+    assert found.layers == {"attn.x": "a", "attn.y": "b"}
+
+
+def test_a_map_backwards():
+    right = nn.Sequential(nn.Linear(4, 5))
+    ours = {"d.kernel": np.zeros((4, 5), np.float32), "d.bias": np.zeros(5, np.float32)}
+    found = matched([Piece("d", ("Linear",), DENSE)], ours, numbers(right), dict(right.named_modules())).inverted()
+    assert found.entries == {"0.weight": ("d.kernel", "transpose"), "0.bias": ("d.bias",)}
+    assert found.layers == {"0": "d"}
