@@ -340,10 +340,10 @@ def below_the_bound(x: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Te
 
 def up_to_the_bound(x: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Tensor:
     """Uniform numbers that may round to b; float16 from units of eleven bits. Torch's before 2.12."""
-    low, high = (float(torch.tensor(bound, dtype=x.dtype)) for bound in (a, b))
+    low, high = (torch.tensor(bound, dtype=x.dtype) for bound in (a, b))
     unit = _units_of_eleven_bits(_wide(x)) if x.dtype == torch.float16 else torch.empty_like(x).uniform_()
     with torch.no_grad():
-        return x.copy_(unit.mul_(high - low).add_(low))
+        return x.copy_(unit.mul_(float(high - low)).add_(float(low)))
 
 
 def xavier_below_the_bound(x: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
@@ -387,6 +387,7 @@ def normal_in_float16(x: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> t
     """
     if x.dtype != torch.float16 or x.numel() < ROW or not x.is_contiguous():
         return torch.nn.init.normal_(x, mean, std)
+    mean, std = (float(torch.tensor(number, dtype=x.dtype)) for number in (mean, std))
     unit = _units_of_eleven_bits(torch.empty(x.numel()))
     starts = [*range(0, x.numel() - ROW + 1, ROW)]
     drawn = torch.empty(x.numel(), dtype=x.dtype)

@@ -41,8 +41,6 @@ class _MaxUnpool(Module):
 
     def forward(self, x: np.ndarray, indices: np.ndarray, output_size: Sequence[int] | None = None) -> np.ndarray:
         n = self.dimensions
-        if n == 3 and min(self.stride) <= 0:
-            raise RuntimeError(f"{self}: the stride must be positive.")
         check_images(self, x, n, only_batch_empty=False)
         check_floating(self, x)
         if indices.dtype != np.int64:
@@ -50,6 +48,8 @@ class _MaxUnpool(Module):
         if indices.shape != x.shape:
             raise RuntimeError(f"{self}: indices must have the shape of the input, {x.shape}, got {indices.shape}.")
         shape = (*x.shape[:-n], *self.sizes(x.shape[-n:], output_size))
+        if n == 3 and min(self.stride) <= 0:
+            raise RuntimeError(f"{self}: the stride must be positive.")
         pixels = math.prod(shape[-n:])
         if indices.min(initial=0) < 0 or indices.max(initial=-1) >= pixels:
             raise RuntimeError(
