@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """`from parity_tests import compare`, imported on first use, since it imports torch."""
     if name == "compare":
+        from parity_tests.installed import refuse_hidden
+
+        refuse_hidden()
         from parity_tests.comparer.comparison import compare
 
         return compare

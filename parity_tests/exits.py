@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
+from parity_tests.installed import HiddenError, lacking
+
 CANNOT, INTERRUPTED = 2, 130
 CODES = """Exit codes of all commands:
 0: right.
@@ -46,7 +48,9 @@ class StoppedError(SystemExit):
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """An error that the user can fix, a signal, a full disk or a lost process: one line on stderr and the exit code."""
+    """An error that the user can fix, a signal, a full disk, a lost process or a package that is not there: one line on
+    stderr and the exit code.
+    """
     try:
         yield
     except StoppedError as stop:
@@ -61,6 +65,13 @@ def one_line() -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         refuse(f"{where}{error.strerror or error}. {UNWRITABLE.get(error.errno or 0, '')}".strip())
+    except HiddenError as error:
+        refuse(str(error))
+    except ModuleNotFoundError as error:
+        line = lacking(error.name)
+        if not line:
+            raise
+        refuse(line)
     except MemoryError as error:
         refuse(f"out of memory{f': {error}' if str(error) else ''}.")
     except Exception as error:

@@ -15,6 +15,7 @@ import threading
 from typing import Any
 
 from experiments.bench.case import Case, Unavailable
+from parity_tests.installed import ROOT
 
 POOLS = (
     "OMP_NUM_THREADS",
@@ -32,9 +33,13 @@ class WorkerError(RuntimeError):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: every pool of every library has this many threads. XLA follows the processors."""
+    """The environment of a worker: every pool of every library has this many threads. XLA follows the processors.
+
+    With `python -P` it imports this very package, whatever lies in the current folder.
+    """
     alone = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
-    return {**os.environ, **dict.fromkeys(POOLS, str(threads)), **alone, "JAX_PLATFORMS": "cpu"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **dict.fromkeys(POOLS, str(threads)), **alone, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
 
 
 class EngineProcess:
@@ -44,7 +49,7 @@ class EngineProcess:
         self.engine, self.threads, self.patience = engine, threads, patience
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.bench.worker", str(threads)],
+            [sys.executable, "-P", "-m", "experiments.bench.worker", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -140,7 +140,7 @@ def _in_a_process(arguments: list[str], threads: int, data_dir: str | None) -> d
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "figures.json")
         arguments = [*arguments, "--json", str(path), *(["--data-dir", data_dir] if data_dir else [])]
-        command = [sys.executable, "-m", "experiments.fast", *arguments]
+        command = [sys.executable, "-P", "-m", "experiments.fast", *arguments]
         done = subprocess.run(command, env=environment_of(threads), stdout=subprocess.PIPE, text=True)
         if not path.exists():
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no figures.\n{done.stdout}")

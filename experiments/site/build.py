@@ -32,6 +32,10 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     found = components([row.label for row in select(pattern)])
     if not found:
         raise CannotError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
+    import jinja2  # noqa: F401 - a missing package is said before the folder is made
+    import matplotlib  # noqa: F401
+    import pygments  # noqa: F401
+
     whole = whole or not pattern
     site = Site(Path(output), found, environment("cpu"), PARTS if whole else PARTS[:1])
     site.output.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Tests that need the real MNIST are collected where NN_PARITY_DATA names its folder, those that need a browser where
-there is a Chromium, those of scripts where there is a Node.js; the summary says if they ran.
+there is a Chromium, those of scripts where there is a Node.js, those of the README and other files of the checkout
+there alone; the summary says if they ran.
 """
 
 import os
@@ -14,11 +15,19 @@ import pytest
 from experiments.tests.browser import NAMES, executable
 from experiments.training.data import DATA_DIR
 from parity_tests.engine import ENGINES
+from parity_tests.installed import ROOT
 
 FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
 NODE = shutil.which("node")
-NEEDS = {"test_mnist.py": FOLDER, "test_report_browser.py": CHROMIUM, "test_report_scripts.py": NODE}
+CHECKOUT = (ROOT / "pyproject.toml").is_file()
+OF_CHECKOUT = ("test_bench_pages.py", "test_ci.py", "test_pages.py", "test_wheel.py")
+NEEDS = {
+    "test_mnist.py": FOLDER,
+    "test_report_browser.py": CHROMIUM,
+    "test_report_scripts.py": NODE,
+    **dict.fromkeys(OF_CHECKOUT, CHECKOUT),
+}
 BY_FILE = (
     "test_report_component.py",
     "test_report_runs.py",
@@ -43,6 +52,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"tests of pages in a browser did not run: none of {', '.join(NAMES)} is here")
     elif count := ran(terminalreporter, "test_report_browser.py"):
         terminalreporter.write_line(f"tests of pages in a browser ran: {count}")
+    if not CHECKOUT:
+        terminalreporter.write_line(f"{', '.join(OF_CHECKOUT)} did not run: they read files of the checkout")
     if NODE is None:
         terminalreporter.write_line("tests of the pages' scripts did not run: there is no node")
 

@@ -9,10 +9,18 @@ from hypothesis import settings
 
 from parity_tests.engine import ENGINES
 from parity_tests.environment import environment
+from parity_tests.installed import ROOT
 from parity_tests.tests.properties.counting import RAN, summary
 
 settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
 settings.load_profile("fixed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Outside the checkout, as in `pytest --pyargs parity_tests`, no pyproject.toml tells which tests take minutes."""
+    if config.inipath != ROOT / "pyproject.toml":
+        config.addinivalue_line("markers", "deep: exhaustive proofs that take minutes")
+        config.option.markexpr = config.option.markexpr or "not deep"
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,10 @@
 import ast
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-import parity_tests
-
-ROOT = Path(parity_tests.__file__).parents[1]
-FLOORS = ("scratch", "torch_impl", "parity_tests", "experiments")  # from the ground up
+from parity_tests.installed import FLOORS, ROOT
 
 
 def module_of(path):

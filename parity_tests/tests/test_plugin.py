@@ -1,7 +1,6 @@
 """The plugin in a suite of its own: what agrees passes, what parts fails with the report's text."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 from parity_tests.tests import patience
@@ -55,8 +54,3 @@ def test_assert_parity(pytester):
 def test_loading_the_plugin_does_not_load_torch():
     code = "import sys, parity_tests.plugin; sys.exit('torch' in sys.modules)"
     assert patience.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
-
-
-def test_the_plugin_is_an_entry_point():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"nn_parity": "parity_tests.plugin"}

@@ -23,7 +23,7 @@ class Forked:
             os.dup2(answers, 1)
             os.dup2(stderr.fileno(), 2)
             os.closerange(3, 1024)  # or it would hold its own pipe open, and that of the engine before it
-            sys.stdin, sys.argv = os.fdopen(0), command[2:]
+            sys.stdin, sys.argv = os.fdopen(0), command[command.index("-m") + 1 :]
             worker.serve()
             os._exit(0)
         os.close(requests)
