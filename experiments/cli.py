@@ -15,6 +15,7 @@ from parity_tests.cli import Commands, check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.conventions.cli import conventions
 from parity_tests.exits import CODES, run
+from parity_tests.recordings.cli import record_command
 from parity_tests.vectors.cli import app as vectors
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(seeds)
 app.command()(table)
 app.command("compare")(compare_command)
 app.command()(conventions)
+app.command("record")(record_command)
 app.add_typer(vectors, name="vectors")
 
 

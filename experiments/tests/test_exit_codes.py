@@ -58,6 +58,7 @@ ENDS = {
         ("nowhere.py:left", "nowhere.py:right"),
     ),
     "vectors export": Ends(CASES["vectors"], None, ("nowhere", "no such row")),
+    "record": Ends(CASES["record"], None, ("nowhere.py:net", "recorded", "--input", "2")),
     "vectors check": Ends(
         Case(("vectors", "check", "vectors"), before=CASES["vectors"].command, patches=(ANSWERED,)),
         Case(("vectors", "check", "vectors"), before=CASES["vectors"].command, patches=(WRONG, ANSWERED)),

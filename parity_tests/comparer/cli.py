@@ -8,12 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from parity_tests.choices import choice
-from parity_tests.exits import StoppedError, refuse
+from parity_tests.exits import CannotError, StoppedError, refuse
 
 
 def compare_command(
     left: Annotated[
-        str, typer.Argument(help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx; the function makes the model")
+        str,
+        typer.Argument(
+            help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx; the function makes the model. Or a folder of "
+            "answers (vectors export, record)"
+        ),
     ],
     right: Annotated[str, typer.Argument(help="the reference, given in the same way")],
     input_: Annotated[
@@ -44,6 +48,10 @@ def compare_command(
         str, choice("exported models are always compared in eval mode", ("train", "eval", "both"))
     ] = "both",
     seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
+    precision: Annotated[
+        str | None,
+        choice("how the left is judged against a folder; its own by default", ("float16", "bfloat16", "int8")),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="write the report as one HTML file")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report as JSON")] = None,
     traceback: Annotated[bool, typer.Option(help="print all of an error, not its first line and place")] = False,
@@ -64,9 +72,9 @@ def compare_command(
     \b
     nn-parity compare mine.py:net torchs.py:net --input 2,8,16
     nn-parity compare exported.onnx model.py:build --input images.npy --html report.html
+    nn-parity compare recorded model.py:net
     """
     from parity_tests.comparer.errors import told
-    from parity_tests.comparer.findings import CompareError
     from parity_tests.comparer.proposal import as_json
     from torch_impl.files import write_text
 
@@ -76,7 +84,10 @@ def compare_command(
         if path is not None and path.is_dir():
             refuse(f"compare: {option} {path}: this is a folder; give the name of a file.")
     try:
-        report = run(left, right, input_, steps, parameters, map_file, seed, mode)
+        if Path(left).is_dir() or Path(right).is_dir():
+            report = _with_files(left, right, input_, steps, parameters, map_file, mode, precision)
+        else:
+            report = run(left, right, input_, steps, parameters, map_file, seed, mode)
     except StoppedError:
         raise
     except SystemExit as error:  # its own exit code would read as a verdict
@@ -84,7 +95,7 @@ def compare_command(
     except Exception as error:
         if traceback:
             raise
-        refuse(" ".join((str(error) if isinstance(error, CompareError) else f"compare: {told(error)}").split()))
+        refuse(" ".join((str(error) if isinstance(error, CannotError) else f"compare: {told(error)}").split()))
     typer.echo(str(report))
     if write_map is not None and report.proposal is not None:
         write_text(write_map, as_json(report.proposal.entries))
@@ -93,6 +104,28 @@ def compare_command(
     if json_file is not None:
         write_text(json_file, report.to_json() + "\n")
     raise typer.Exit(0 if report.ok else 1 if report.comparable else 2)
+
+
+def _with_files(
+    left: str,
+    right: str,
+    inputs: str | None,
+    steps: int,
+    parameters: str,
+    map_file: Path | None,
+    mode: str,
+    precision: str | None,
+) -> Any:
+    """A folder says itself with what the model was called."""
+    from parity_tests.comparer.findings import CompareError
+    from parity_tests.recordings.cli import compare_with_files
+
+    for option, given in (("--input", inputs is not None), ("--parameters", parameters != "copy"), ("--steps", steps)):
+        if given:
+            raise CompareError(f"compare: {option} has no meaning beside a folder, which holds what was given.")
+    if mode not in ("eval", "train", "both"):
+        raise CompareError(f"compare: --mode must be train, eval or both, got {mode!r}.")
+    return compare_with_files(left, right, map_file, mode, precision)
 
 
 def run(

@@ -111,8 +111,9 @@ def _plots(report: Findings, modes: dict[str, list[LayerLine]]) -> list[tuple[st
                 ("own", "--right", [x.backward for x in layers[::-1]])]  # fmt: skip
         limits = [("limit", "--soft", [x.limit for x in layers])]
         back_limits = [("limit", "--soft", [x.backward_limit for x in layers[::-1]])]
-        plots.append(("Forward, ulp, from the first layer to the last", _plot(ahead + limits)))
-        plots.append(("Backward, ulp, from the last layer to the first", _plot(back + back_limits)))
+        first = 1 if any(math.isnan(x.accumulated) for x in layers) else 0  # files tell each layer's own error alone
+        plots.append(("Forward, ulp, from the first layer to the last", _plot(ahead[first:] + limits)))
+        plots.append(("Backward, ulp, from the last layer to the first", _plot(back[first:] + back_limits)))
     if report.steps:
         errors = [
             ("error", "--left", [s.error for s in report.steps]),

@@ -43,7 +43,7 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
     as_many = generators(case.left.engine) == drawn
     raised = bool(found)
     for draws in (1, DRAWS):  # U only grows: within the limit of one draw means within that of all
-        truth, u = _truth(trial, call, given, rough, seed, draws)
+        truth, u = layer_truth(trial, call, given, rough, seed, draws)
         if raised:
             truth = {what: value for what, value in truth.items() if what in ours}
         judged = _measurements(trial, call, ours, rough, truth, u, not raised)
@@ -102,7 +102,7 @@ def _measurements(
     return found
 
 
-def _truth(
+def layer_truth(
     trial: Trial, call: Call, given: Any, rough: Numbers, seed: int, draws: int
 ) -> tuple[Numbers, dict[str, float]]:
     """The layer in float64, and for each number U, the right side's own error over the draws."""

@@ -42,20 +42,7 @@ class Report(Findings):
         lines = [self.verdict(), *(f"not compared: {text}" for text in self.uncompared), ""]
         lines += [str(self.proposal), ""] if self.proposal is not None else []
         lines += self._layer_table() if self.layers else []
-        first = self.first_divergence
-        if first is not None:
-            lines += ["", "First divergence", f"  {first}"]
-            if first.first is not None:
-                lines.append(f"  first element {first.first}")
-            lines.append(f"  likely cause: {self.cause or 'no known convention explains it'}")
-            lines += [f"    {text}" for text in self.seen]
-            named: dict[Any, Any] = {}
-            for m in self.divergences:
-                if m.cause is not None:
-                    named.setdefault((m.where, m.cause.name), m)
-            others = [m for m in named.values() if m.cause is not first.cause]
-            lines += [f"  also {m.place}: {m.cause}" for m in others[:ALSO]]
-            lines += [f"  and {len(others) - ALSO} more"] if len(others) > ALSO else []
+        lines += self.first_lines()
         if self.steps:
             worst = max(self.steps, key=lambda s: s.error / s.limit)
             lines += [
@@ -68,6 +55,24 @@ class Report(Findings):
         env = ", ".join(f"{key} {value}" for key, value in self.environment().items())
         lines += ["", f"{len(self.measurements)} numbers compared in {self.seconds:.1f} s ({env})"]
         return "\n".join(lines)
+
+    def first_lines(self) -> list[str]:
+        """The first divergence with its cause, and the causes found elsewhere; nothing if there is none."""
+        first = self.first_divergence
+        if first is None:
+            return []
+        lines = ["", "First divergence", f"  {first}"]
+        if first.first is not None:
+            lines.append(f"  first element {first.first}")
+        lines.append(f"  likely cause: {self.cause or 'no known convention explains it'}")
+        lines += [f"    {text}" for text in self.seen]
+        named: dict[Any, Any] = {}
+        for m in self.divergences:
+            if m.cause is not None:
+                named.setdefault((m.where, m.cause.name), m)
+        others = [m for m in named.values() if m.cause is not first.cause]
+        lines += [f"  also {m.place}: {m.cause}" for m in others[:ALSO]]
+        return lines + ([f"  and {len(others) - ALSO} more"] if len(others) > ALSO else [])
 
     def _layer_table(self) -> list[str]:
         """One line per layer and mode, own and accumulated error; for a long network, the lines near a divergence."""
@@ -90,7 +95,7 @@ class Report(Findings):
                 lines.append(f"in {mode} mode")
             forward = f"{number(layer.forward)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
-            accumulated = "" if "→" in layer.name else number(layer.accumulated)
+            accumulated = "" if "→" in layer.name or math.isnan(layer.accumulated) else number(layer.accumulated)
             says = "ok" if layer.ok else "differs" if self.ok else "DIVERGES"
             lines.append(f"  {name:<{width}} {forward:>18} {backward:>18} {accumulated:>12}   {says}")
         return lines

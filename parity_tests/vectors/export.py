@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.numpy import save
 
 from parity_tests.table.row import (
     Averaging,
@@ -24,7 +23,7 @@ from parity_tests.table.row import (
     Program,
     Scheduler,
 )
-from parity_tests.vectors.files import FORMAT, INDEX, VERSION, read_index, write_bytes, write_json
+from parity_tests.vectors.files import FORMAT, INDEX, VERSION, as_safetensors, read_index, write_bytes, write_json
 from parity_tests.vectors.layer import layer_vector
 from parity_tests.vectors.trajectory import averaging_vector, clip_vector, optimizer_vector, schedule_vector
 from parity_tests.vectors.vector import Json, NotPortable, Vector, VectorsError, file_name
@@ -80,7 +79,7 @@ def export(
     `only` these. `complete` is false in the index while the export is running. `tracked` iterates over the rows and
     shows the progress.
     """
-    index = _earlier(folder)
+    index = earlier_index(folder)
     begun = {row["name"] for row in index["begun"]}  # by an export that was interrupted
     before = {row["name"]: row["label"] for row in index["rows"] if row["name"] not in begun}
     names = {file_name(row.label): row.label for row in rows}
@@ -109,7 +108,7 @@ def export(
         except NotPortable as reason:
             left_out[row.label] = str(reason)
             continue
-        write_bytes(folder / f"{name}.safetensors", save(vector.tensors))
+        write_bytes(folder / f"{name}.safetensors", as_safetensors(vector.tensors))
         write_json(folder / f"{name}.json", vector.manifest())
     written = kept | {name: label for name, label in names.items() if label not in left_out}
     for name in (removed.keys() | names.keys()) - written.keys():
@@ -130,7 +129,7 @@ def _said(environment: Any) -> str:
     return printable(", ".join(f"{name} {version}" for name, version in environment.items()))
 
 
-def _earlier(folder: Path) -> dict[str, Json]:
+def earlier_index(folder: Path) -> dict[str, Json]:
     """The index of an existing vectors folder. Any other folder that is not empty is refused."""
     nothing: dict[str, Json] = {"rows": [], "begun": [], "left_out": {}, "environment": None}
     if not folder.exists():

@@ -12,20 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
+from safetensors.numpy import save
+from safetensors.torch import save as torch_save
 
-from parity_tests.vectors.vector import Json, VectorsError
+from parity_tests.rule import BFLOAT16
+from parity_tests.vectors.vector import PRECISIONS, SMALL, Json, VectorsError, held_by_torch
 from torch_impl.files import opened_safetensors, printable, read_json, write_text, write_whole
 
 FORMAT, VERSION = "nn-parity vectors", 1
 INDEX, ANSWERS = "vectors.json", "answers"
 LONGEST_JSON = 2**22
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,159}")
-DTYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "BOOL": "bool"}
+DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I8": "int8", "U8": "uint8",
+          "I16": "int16", "I32": "int32", "I64": "int64", "BOOL": "bool"}  # fmt: skip
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     write_whole(path, lambda file: file.write(data))
+
+
+def as_safetensors(tensors: dict[str, Any]) -> bytes:
+    """Arrays, and tensors of dtypes that NumPy does not have, as the bytes of a safetensors file."""
+    if not any(map(held_by_torch, tensors.values())):
+        return save(tensors)
+    return torch_save({n: x if held_by_torch(x) else torch.from_numpy(np.array(x)) for n, x in tensors.items()})
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -102,7 +114,7 @@ def _check_entry(path: Path, entry: Any) -> None:
     if not isinstance(entry, dict) or not all(_is_text(entry.get(key)) for key in texts):
         raise VectorsError(f"{path}: an entry of `expected` needs the strings {', '.join(texts)}.")
     shape, limit = entry.get("shape"), entry.get("limit_ulp", -1)
-    if entry["dtype"] not in DTYPES.values() or entry["precision"] not in ("float32", "float64"):
+    if entry["dtype"] not in DTYPES.values() or entry["precision"] not in (*PRECISIONS, *SMALL):
         raise VectorsError(f"{path}: {entry['name']!r} asks for {entry['dtype']!r} in {entry['precision']!r}.")
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
         raise VectorsError(f"{path}: the shape of {entry['name']!r} must be a list of sizes.")
@@ -122,8 +134,18 @@ class Tensors:
         }
 
     def read(self, name: str) -> np.ndarray:
+        """One tensor as an array; bfloat16 as float32, which holds its numbers."""
+        if self.kinds[name][0] == BFLOAT16:
+            return self.given(name).float().numpy()
         with _readable(self._path):
             return np.asarray(self._file.get_tensor(name))
+
+    def given(self, name: str) -> Any:
+        """The same in its own dtype: bfloat16 as a torch tensor."""
+        if self.kinds[name][0] != BFLOAT16:
+            return self.read(name)
+        with _readable(self._path), opened_safetensors(self._path, follow=False, framework="pt") as file:
+            return file.get_tensor(name)
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from parity_tests.built import Built
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH
 from parity_tests.exits import CannotError
-from parity_tests.rule import float32_limit, float64_limit, ulp
+from parity_tests.rule import limit as limit_of
+from parity_tests.rule import step, ulp
 
 PRECISIONS = ("float32", "float64")
+SMALL = ("float16", "bfloat16", "int8")  # precisions in which a model may be answered too
 WIDE = 100  # ulp: where torch's own float32 error is larger, a note says why the limit is so wide
 Json = Any
 
@@ -65,12 +67,12 @@ class Vector:
         """Store a tensor that the answer starts from."""
         if name in self.tensors:
             raise AssertionError(f"{self.label}: two tensors are named {name!r}")
-        self.tensors[name] = np.array(value, order="C")
+        self.tensors[name] = value.detach().clone() if held_by_torch(value) else np.array(value, order="C")
         return name
 
     def encode(self, value: Any, name: str) -> Json:
         """An option as JSON: an array becomes a tensor of this name, to which a list or dictionary adds its key."""
-        if isinstance(value, np.ndarray | np.generic):
+        if isinstance(value, np.ndarray | np.generic) or held_by_torch(value):
             return {"tensor": self.give(name, value)}
         if isinstance(value, dict):
             return {key: self.encode(part, f"{name} {key}") for key, part in value.items()}
@@ -96,18 +98,20 @@ class Vector:
         stored = f"truth/{case}/{what}"
         self.tensors.setdefault(stored, np.array(truth, order="C"))
         for precision, dtype in dtypes.items():
-            limit = (float32_limit if precision == "float32" else float64_limit)(u)
-            self._expect(case, what, precision, np.dtype(dtype), stored, limit, facts | _why_wide(u))
+            self.entry(
+                case, what, precision, np.dtype(dtype).name, stored, limit_of(u, precision), facts | _why_wide(u)
+            )
 
     def expect_within(self, case: str, what: str, precision: str, truth: np.ndarray, limit: float) -> None:
         """Expect a number in one precision, with its own truth and a limit that does not come from U."""
         stored = f"truth/{case}/{what}/{precision}"
         self.tensors[stored] = np.array(truth, order="C")
-        self._expect(case, what, precision, truth.dtype, stored, limit, {})
+        self.entry(case, what, precision, truth.dtype.name, stored, limit, {})
 
-    def _expect(
-        self, case: str, what: str, precision: str, dtype: np.dtype, truth: str, limit: float, facts: dict[str, Json]
+    def entry(
+        self, case: str, what: str, precision: str, dtype: str, truth: str, limit: float, facts: dict[str, Json]
     ) -> None:
+        """Expect a number whose truth is stored under this name."""
         values = self.tensors[truth]
         if not math.isfinite(limit):
             raise AssertionError(f"{self.label}: {what} has no limit: torch's own float32 error is infinite")
@@ -118,16 +122,19 @@ class Vector:
                 "case": case,
                 "what": what,
                 "truth": truth,
-                "dtype": dtype.name,
+                "dtype": dtype,
                 "shape": list(values.shape),
-                "limit_ulp": limit if dtype.kind == "f" else 0.0,
+                "limit_ulp": limit if values.dtype.kind == "f" else 0.0,
                 "limit_absolute": absolute(limit, values, dtype),
                 **facts,
             }
         )
 
     def manifest(self) -> dict[str, Json]:
-        described = {name: {"dtype": x.dtype.name, "shape": list(x.shape)} for name, x in sorted(self.tensors.items())}
+        described = {
+            name: {"dtype": str(x.dtype).removeprefix("torch."), "shape": list(x.shape)}
+            for name, x in sorted(self.tensors.items())
+        }
         head = {"label": self.label, "component": self.component, "kind": self.kind}
         return {**head, **self.facts, "expected": self.expected, "tensors": described}
 
@@ -137,7 +144,14 @@ def _why_wide(u: float) -> dict[str, Json]:
     return {"note": reason} if u > WIDE else {}
 
 
-def absolute(limit: float, truth: np.ndarray, dtype: np.dtype) -> float:
+def absolute(limit: float, truth: np.ndarray, dtype: str) -> float:
     """The limit in the tensor's own unit; 0 for integers, and where nothing is finite."""
     finite = truth[np.isfinite(truth)].astype(np.float64)
-    return limit * ulp(finite, dtype) if dtype.kind == "f" and finite.size else 0.0
+    if truth.dtype.kind != "f" or not finite.size:
+        return 0.0
+    return limit * (step(finite) if dtype == "int8" else ulp(finite, dtype))
+
+
+def held_by_torch(value: Any) -> bool:
+    """Whether this is a tensor of a dtype that NumPy does not have, as bfloat16."""
+    return type(value).__module__.startswith("torch") and str(getattr(value, "dtype", "")) == "torch.bfloat16"

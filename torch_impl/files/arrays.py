@@ -94,8 +94,13 @@ def refuse_half(name: str, dtype: Any) -> None:
 
 
 @contextmanager
-def opened_safetensors(path: str | os.PathLike[str], follow: bool = True) -> Iterator[Any]:
-    """A safetensors file, open: names, dtypes and shapes are known, and true to the file's length; no array is read."""
+def opened_safetensors(
+    path: str | os.PathLike[str], follow: bool = True, framework: Literal["numpy", "pt"] = "numpy"
+) -> Iterator[Any]:
+    """A safetensors file, open: names, dtypes and shapes are known, and true to the file's length; no array is read.
+
+    bfloat16, which NumPy does not have, can be read as torch's tensors (`pt`) alone.
+    """
     from safetensors import safe_open
 
     with opened(path, follow=follow) as file:
@@ -103,7 +108,7 @@ def opened_safetensors(path: str | os.PathLike[str], follow: bool = True) -> Ite
         if header > LONGEST_HEADER:
             raise FileRefusedError(f"it is not a safetensors file: its header would have {header} bytes")
         with _readable("a safetensors file"):
-            made = safe_open(path, "numpy")
+            made = safe_open(path, framework)
         with made as tensors:
             yield tensors
 

@@ -96,6 +96,7 @@ import torch
 def left(): return torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
 def right(): return torch.nn.ModuleDict({"a": torch.nn.Linear(3, 3), "b": torch.nn.Linear(3, 3)})
 """
+NET = b"import torch\ndef net(): return torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())\n"
 TRAINED = tuple(f"run/{engine}/{name}.csv" for engine in ("scratch", "torch") for name in ("steps", "predictions"))
 CASES = {
     "check": Case(("check", "nn.Identity", "--json", "check.json")),
@@ -105,6 +106,7 @@ CASES = {
     ),
     "table": Case(("table", "--write", "COMPONENTS.md"), {"COMPONENTS.md": COMPONENTS}, patched("no rows")),
     "vectors": Case(("vectors", "export", "vectors", "nn.Identity")),
+    "record": Case(("record", "model.py:net", "recorded", "--input", "2,3"), {"model.py": NET}),
     "train": Case(
         ("train", *SMALL, "--output", "run", "--overwrite"),
         patches=patched("few digits"),

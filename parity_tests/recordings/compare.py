@@ -1,0 +1,465 @@
+"""compare, where one side or both are a folder: recorded calls judged one by one by the rule, then the whole.
+
+Every layer is asked alone, on what the folder says that it received, so that a port need not answer more than it has.
+The truth and the limits are those of the right side: of a live model its own in float64 on these inputs, of a folder
+those that its vectors hold. As with two live sides, what layers give counts if the whole is apart or is not answered.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from parity_tests.comparer import diagnose
+from parity_tests.comparer.errors import told
+from parity_tests.comparer.findings import AT_KINKS, CompareError, LayerLine, Measurement, first_element
+from parity_tests.comparer.judge import in_order
+from parity_tests.comparer.pairing import Pairing
+from parity_tests.comparer.proposal import propose
+from parity_tests.comparer.report import Report
+from parity_tests.comparer.side import ROOT, Side
+from parity_tests.comparer.trace import same_numbers
+from parity_tests.comparer.trial import EXPLAINED
+from parity_tests.comparer.values import Numbers
+from parity_tests.exits import CannotError
+from parity_tests.recordings.live import Live
+from parity_tests.recordings.precisions import Smaller, limits, own_precision
+from parity_tests.recordings.query import Query
+from parity_tests.recordings.read import AnswerError, Folder
+from parity_tests.rule import BFLOAT16, step
+from parity_tests.vectors.judge import error_of
+from parity_tests.vectors.vector import SMALL
+
+Answers = dict[str, dict[str, tuple[np.ndarray, str]]]  # by precision and name: the number and its dtype
+SHOWN = 6
+
+
+@dataclass
+class Reference:
+    """What the right gives to one question: in its own precision, the truth, and by precision the limits."""
+
+    rough: Numbers
+    exact: Numbers
+    limits: dict[str, dict[str, float]]
+
+
+class Answering:
+    """The left: answers to questions under the right's names."""
+
+    def __init__(self, side: Any, precision: str) -> None:
+        self.side, self.precision = side, precision
+
+    def give(self, query: Query, pairing: Pairing) -> Answers:
+        """By the right's names; empty where it has no answer."""
+        if isinstance(self.side, Folder):
+            found = self.side.answers(query.name, query)
+            prefix = query.layer
+            return {p: _translated(pairing, numbers, prefix) for p, numbers in found.items()}
+        numbers = pairing.translate(self.side.ask(query), query.layer)
+        kinds = {w: (v, self.precision if v.dtype.kind == "f" else v.dtype.name) for w, v in numbers.items()}
+        plain = self.precision in ("float32", "float64", "float16")
+        return {self.precision: {w: (v, v.dtype.name if plain else kind) for w, (v, kind) in kinds.items()}}
+
+
+class Referring:
+    """The right: the truth and the limits of questions."""
+
+    def __init__(self, side: Any) -> None:
+        self.side = side
+        self.smaller: dict[str, Smaller] = {}
+
+    def refer(self, query: Query, precisions: Sequence[str]) -> Reference:
+        if isinstance(self.side, Folder):
+            return self._written(query)
+        found = self.side.judged(query)
+        others = {p: self._smaller(p).u(query) for p in precisions if p in SMALL and p != own_precision(self.side.side)}
+        return Reference(found.rough, found.exact, limits(found, own_precision(self.side.side), others))
+
+    def _smaller(self, precision: str) -> Smaller:
+        if self.side.side.engine != "torch":
+            raise CompareError(f"compare: answers in {precision} need a torch model, whose error in it is U.")
+        if precision not in self.smaller:
+            self.smaller[precision] = Smaller(self.side, precision)
+        return self.smaller[precision]
+
+    def _written(self, query: Query) -> Reference:
+        asked = self.side.asked(query.name)
+        exact = query.from_file({entry["what"]: asked.truths[entry["truth"]] for entry in asked.expected})
+        limits_: dict[str, dict[str, float]] = {}
+        for entry in asked.expected:
+            limits_.setdefault(entry["precision"], {})[entry["what"]] = entry["limit_ulp"]
+        own = str(self.side.model.get("dtype"))
+        own = own if own in ("float32", "float64", "float16") else "float32"
+        rough = {w: v.astype(own) if v.dtype.kind == "f" else v for w, v in exact.items()}
+        return Reference(rough, exact, {p: query.from_file(of) for p, of in limits_.items()})
+
+    def layer_side(self, query: Query) -> Side:
+        """A side whose layer of this name is torch's, where a folder describes one."""
+        if not isinstance(self.side, Folder):
+            return self.side.side
+        side = self.side.side()
+        layer = self.side.torch_layer(query.name)
+        if layer is not None:
+            side.modules[query.layer] = layer
+        return side
+
+
+def compare_files(
+    left: Folder | Live,
+    right: Folder | Live,
+    names: Mapping[str, Any] | None = None,
+    mode: str = "both",
+    precision: str | None = None,
+) -> Report:
+    """Compare where the left, the right or both are folders. The right is the reference.
+
+    names      a map from the left's parameters to the right's, as `compare` takes it
+    precision  that in which a live left is to be judged: its own by default; int8 for a quantized one
+    """
+    began = time.perf_counter()
+    asking = right if isinstance(right, Folder) else left
+    assert isinstance(asking, Folder)
+    report = Report(left.label, right.label, asking.seed())
+    sides = [side.side() if isinstance(side, Folder) else side.side for side in (left, right)]
+    try:
+        pairing = Pairing(sides[0], sides[1], names)
+    except (TypeError, ValueError) as error:
+        raise CompareError(str(error)) from None
+    for name, side in (("left", left), ("right", right)):
+        if isinstance(side, Folder):
+            report.note(f"the {name} was recorded with {side.made_with()}")
+    if _paired(report, pairing, left, right):
+        with ExitStack() as stack:
+            for live in (left, right):
+                if isinstance(live, Live):
+                    stack.enter_context(live.opened())
+            own = precision or (own_precision(left.side) if isinstance(left, Live) else "")
+            Files(report, pairing, asking, Answering(left, own), Referring(right)).compare(mode)
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def _paired(report: Report, pairing: Pairing, left: Folder | Live, right: Folder | Live) -> bool:
+    """Pair the parameters, and give both sides the same. Whether there is something to compare."""
+    for note in pairing.notes:
+        report.note(note)
+    ours, theirs = pairing.alone()
+    if ours and theirs:
+        report.proposal = propose(ours, theirs, pairing.left.state(), pairing.right.state())
+        report.reason = "their parameters do not pair by name"
+        return False
+    report.measurements += pairing.unpaired()
+    if not pairing.shapes_agree():
+        report.note("nothing was run, since parameters of different shapes cannot be copied")
+        return False
+    try:
+        if isinstance(left, Live):
+            pairing.copy()
+        elif isinstance(right, Live):
+            _load(pairing)
+        else:
+            report.measurements += _parameters(pairing)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise CompareError(f"compare: the parameters cannot be copied: {told(error)}.") from error
+    return True
+
+
+def take_parameters(folder: Folder, live: Live) -> None:
+    """The model gets the parameters of a folder, by name. CompareError if the names or shapes are others."""
+    pairing = Pairing(folder.side(), live.side)
+    ours, theirs = pairing.alone()
+    if ours or theirs or not pairing.shapes_agree():
+        odd = ", ".join([*ours, *theirs] or [link.ours for link in pairing.misfits()])
+        raise CompareError(f"record: the model's parameters are not those of {folder.path}: {odd}.")
+    _load(pairing)
+
+
+def _load(pairing: Pairing) -> None:
+    """The right gets the numbers that the folder holds."""
+    ours = pairing.left.state()
+    whole = {name: np.array(value) for name, value in pairing.right.state().items()}
+    for own, link in pairing.links.items():
+        if "sum" in link.moves:
+            raise CompareError(f"compare: {own} of the files is a sum: it cannot be divided among {link.theirs}.")
+        for name, (part, where) in zip(link.theirs, link.to_right(ours[own]), strict=True):
+            whole[name] = np.where(where, part, whole[name])
+    for name in {name for link in pairing.links.values() for name in link.theirs}:
+        pairing.right.load(name, whole[name])
+
+
+def _parameters(pairing: Pairing) -> list[Measurement]:
+    """Two folders must have been made with the same parameters: another one is another question."""
+    ours, theirs = pairing.left.state(), pairing.right.state()
+    found = []
+    parameters = set(pairing.right.parameter_names())
+    for own, link in pairing.links.items():
+        for name, (part, where) in zip(link.theirs, link.to_right(ours[own]), strict=True):
+            same = np.array_equal(part[where], theirs[name][where], equal_nan=True)
+            if name in parameters and not same:
+                layer = name.rpartition(".")[0]
+                found.append(Measurement(layer, "", "pairing", name.rpartition(".")[2], math.inf, 0.0,
+                                         note="the two folders were made with other numbers here"))  # fmt: skip
+    return found
+
+
+def _translated(pairing: Pairing, numbers: Mapping[str, tuple[np.ndarray, str]], layer: str) -> Any:
+    kinds = {what: kind for what, (_, kind) in numbers.items()}
+    values = pairing.translate({what: value for what, (value, _) in numbers.items()}, layer)
+    back = dict(zip(values, kinds.values(), strict=True)) if len(values) == len(kinds) else {}
+    return {what: (value, kinds.get(what, back.get(what, value.dtype.name))) for what, value in values.items()}
+
+
+class Files:
+    """One comparison: every row of the asking folder, in order."""
+
+    def __init__(
+        self, report: Report, pairing: Pairing, asking: Folder, answering: Answering, referring: Referring
+    ) -> None:
+        self.report, self.pairing, self.asking = report, pairing, asking
+        self.answering, self.referring = answering, referring
+        self.unanswered: list[str] = []
+        self.partly: list[str] = []
+        self.other_inputs: list[str] = []
+        self.explained = 0
+
+    def compare(self, mode: str) -> None:
+        queries = [self._renamed(self.asking.query(row)) for row in self.asking.rows]
+        modes = [m for m in ("train", "eval") if mode in (m, "both") and any(q.mode == m for q in queries)]
+        if not modes:
+            raise CompareError(f"compare: {self.asking.path} holds no {mode} mode.")
+        judged = 0
+        for one in modes:
+            judged += self._mode([q for q in queries if q.mode == one])
+        if not judged:
+            where = f" in {self.answering.side.path / 'answers'}" if isinstance(self.answering.side, Folder) else ""
+            self.report.reason = f"nothing was answered{where}"
+            if self.other_inputs:
+                self.report.reason = "the two folders were made with other inputs: record one with --on the other"
+            self.report.measurements.clear()
+            return
+        total = sum(q.mode in modes for q in queries)
+        if self.unanswered:
+            self.report.not_compared(f"{len(self.unanswered)} of {total} calls, not answered: {_some(self.unanswered)}")
+        if self.partly:
+            self.report.not_compared(f"answers that are missing in part: {_some(self.partly)}")
+        if self.other_inputs:
+            calls = f"{len(self.other_inputs)} calls that received other numbers in the two folders"
+            self.report.not_compared(f"{calls}: {_some(self.other_inputs)}; record one with --on the other")
+
+    def _renamed(self, query: Query) -> Query:
+        """With the layer by the right's name."""
+        if isinstance(self.referring.side, Folder):
+            return query
+        return replace(query, layer=self.pairing._renamed_layer(query.layer))
+
+    def _mode(self, queries: list[Query]) -> int:
+        """The whole, then every call; how many were judged."""
+        if isinstance(self.referring.side, Live):
+            self._structure(queries)
+        found: dict[str, list[Measurement]] = {}
+        for query in queries:
+            measured = self._one(query)
+            if measured is not None:
+                found[query.name] = measured
+        whole = [q for q in queries if q.layer == ROOT and q.name in found]
+        end = [m for q in whole for m in found[q.name]]
+        complete = bool(whole) and not any(q.label in self.partly for q in whole)
+        settled = complete and all(m.ok for m in end)
+        calls = [q for q in queries if q.layer != ROOT and q.name in found]
+        ahead = [m for q in completed(calls) for m in found[q.name] if m.phase != "backward"]
+        back = [m for q in reversed(calls) for m in found[q.name] if m.phase == "backward"]
+        for m in (*ahead, *back):
+            if m.ok or not settled or m.at_kinks or m.phase == "failure":
+                self.report.measurements.append(m)
+            else:
+                self.report.note(f"inside, {m}: it makes no difference at the end")
+        if complete and not settled and all(m.ok for m in (*ahead, *back)):
+            for m in end:
+                m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
+        self.report.measurements += end
+        return len(found)
+
+    def _structure(self, queries: list[Query]) -> None:
+        """Layers that the right calls another number of times than the folder says."""
+        right = self.referring.side
+        calls = right.watched(queries[0].mode).counts()
+        ours = Counter(q.layer for q in queries if not q.kinks)
+        for name in dict.fromkeys([*ours, *calls]):
+            if ours[name] != calls[name] and name != ROOT and name in right.side.modules and ours[name]:
+                note = f"called {ours[name]} times on the left and {calls[name]} times on the right"
+                self.report.measurements.append(
+                    Measurement(ROOT, "", "structure", f"calls of {name}", math.inf, 0.0, queries[0].mode, note)
+                )
+
+    def _one(self, query: Query) -> list[Measurement] | None:
+        """One question; None if it was not answered."""
+        side = self.referring.side
+        if query.layer and isinstance(side, Live) and query.layer not in side.side.modules:
+            self.report.not_compared(f"{query.label}: the right has no layer of this name")
+            return None
+        same = True, True
+        if isinstance(self.answering.side, Folder) and isinstance(side, Folder):
+            same = self._same_inputs(self.answering.side, query)
+        if not all(same):
+            self.other_inputs.append(query.label + " (backward)" * same[0])
+        if not same[0]:
+            return None
+        try:
+            answers = self.answering.give(query, self.pairing)
+        except AnswerError as error:
+            return [Measurement(query.layer, query.kind, "failure", "answer", math.inf, 0.0, query.mode, str(error))]
+        except CannotError:
+            raise
+        except Exception as error:
+            note = f"the left raises {told(error)}"
+            return [Measurement(query.layer, query.kind, "failure", "call", math.inf, 0.0, query.mode, note)]
+        if not same[1]:
+            answers = {p: _forward(numbers) for p, numbers in answers.items()}
+        if not answers:
+            self.unanswered.append(query.label)
+            return None
+        try:
+            reference = self.referring.refer(query, list(answers))
+        except CompareError:
+            raise
+        except Exception as error:
+            raise CompareError(f"compare: the right failed at {query.label}: {told(error)}.") from error
+        found = [m for precision in answers for m in self._precision(query, precision, answers[precision], reference)]
+        self._line(query, found)
+        return found
+
+    @staticmethod
+    def _same_inputs(left: Folder, query: Query) -> tuple[bool, bool]:
+        """Whether the call in the left's folder received the same numbers, forward, and backward."""
+        if query.name not in left.rows:
+            return True, True  # it is not answered
+        other = left.query(query.name)
+        ours, theirs = ((q.args, q.kwargs, q.target) for q in (other, query))
+        ahead = (query.layer, query.number) == (other.layer, other.number) and same_numbers(ours, theirs)
+        return ahead, ahead and same_numbers(query.dys, other.dys)
+
+    def _precision(
+        self, query: Query, precision: str, answers: dict[str, tuple[np.ndarray, str]], reference: Reference
+    ) -> list[Measurement]:
+        asked = reference.limits.get(precision, {})
+        ours = in_order({w: v for w, (v, _) in answers.items()}, reference.exact)
+        kinds = in_order({w: kind for w, (_, kind) in answers.items()}, reference.exact)
+        missing = [what for what in asked if what not in ours]
+        if missing and query.label not in self.partly and f"{query.label} (backward)" not in self.other_inputs:
+            self.partly.append(query.label)
+        found = []
+        for what in asked:
+            if what in ours:
+                found.append(self._number(query, precision, what, ours[what], kinds[what], reference, asked[what]))
+        self._explain(query, precision, found, ours, reference, asked)
+        return found
+
+    def _number(
+        self, query: Query, precision: str, what: str, value: np.ndarray, kind: str, reference: Reference, limit: float
+    ) -> Measurement:
+        exact = reference.exact[what]
+        end = "end" if query.layer == ROOT else what.split(" ")[0]
+        m = Measurement(query.layer, query.kind, "backward" if what.startswith("grad ") and end != "end" else end, what,
+                        0.0, limit, query.mode)  # fmt: skip
+        floating = exact.dtype.kind == "f"
+        allowed = {"int8": ("int8", "float32")}.get(precision, (precision,)) if floating else (kind,)
+        if kind not in allowed or value.shape != exact.shape or (value.dtype.kind in "iub") == floating:
+            wanted = f"{allowed[0]}{list(exact.shape)}"
+            m.error, m.note = math.inf, f"left is {kind}{list(value.shape)}, right {wanted}"
+            m.other_shape = value.shape != exact.shape
+        elif not floating:
+            m.error = 0.0 if np.array_equal(value, exact) else math.inf
+            m.note = "" if m.ok else f"{int((value != exact).sum())} of {value.size} differ"
+        else:
+            m.error = error_of(value, exact, precision)
+            self._tell(m, precision, value, exact)
+        m.what += f" in {precision}" * (precision != self._usual()) + AT_KINKS * query.kinks
+        return m
+
+    def _usual(self) -> str:
+        """The precision that need not be named."""
+        side = self.referring.side
+        own = own_precision(side.side) if isinstance(side, Live) else side.model.get("dtype")
+        return str(own)
+
+    @staticmethod
+    def _tell(m: Measurement, precision: str, value: np.ndarray, exact: np.ndarray) -> None:
+        if precision == "int8":
+            m.note = _signal(value, exact, m.limit)
+        elif not m.ok:
+            m.first = first_element(value, exact, m.limit * (2.0**16 if precision == BFLOAT16 else 1))
+            bad = ~np.isfinite(value) & np.isfinite(exact)
+            m.note = f"{int(bad.sum())} values are NaN or infinite on the left alone" if bad.any() else ""
+
+    def _line(self, query: Query, found: list[Measurement]) -> None:
+        """The call's line of the report."""
+        if query.layer == ROOT or query.kinks:
+            return
+        line = LayerLine(query.layer, query.kind, query.mode, accumulated=math.nan, ok=all(m.ok for m in found))
+        for m in found:
+            if m.phase == "backward":
+                if m.error / m.limit >= line.backward / line.backward_limit if m.limit else m.error:
+                    line.backward, line.backward_limit = m.error, m.limit or 1.0
+            elif m.error / m.limit >= line.forward / line.limit if m.limit else m.error:
+                line.forward, line.limit = m.error, m.limit or 1.0
+        self.report.layers.append(line)
+
+    def _explain(
+        self,
+        query: Query,
+        precision: str,
+        found: list[Measurement],
+        ours: Numbers,
+        reference: Reference,
+        asked: dict[str, float],
+    ) -> None:
+        """The cause of what diverges, from the catalog, where the right's layer is torch's."""
+        names = {m.what.removesuffix(AT_KINKS).removesuffix(f" in {precision}"): m for m in found if not m.ok}
+        names = {w: m for w, m in names.items() if not math.isinf(m.error) or m.first is not None}
+        if not names or query.layer == ROOT or precision in ("int8", BFLOAT16) or self.explained >= EXPLAINED:
+            return
+        self.explained += 1
+        rough, exact = reference.rough, reference.exact
+        same = {w: v.astype(rough[w].dtype) for w, v in ours.items() if w in rough and v.shape == rough[w].shape}
+        given, side = (query.args, query.kwargs, query.dys), self.referring.layer_side(query)
+        evidence = diagnose.Evidence(query.layer, side, given, query.training, self.report.seed, same, rough, exact,
+                                     asked, list(names))  # fmt: skip
+        causes = diagnose.layer(evidence)
+        for what, m in names.items():
+            m.cause = causes.get(what)
+
+
+def _forward(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {what: value for what, value in numbers.items() if not what.startswith("grad ")}
+
+
+def completed(queries: list[Query]) -> list[Query]:
+    """In the order in which calls end: what happens inside a call comes before it."""
+    order: list[Query] = []
+    open_: list[Query] = []
+    for query in queries:
+        while open_ and len(open_[-1].about["inside"]) >= len(query.about["inside"]):
+            order.append(open_.pop())
+        open_.append(query)
+    return order + open_[::-1]
+
+
+def _signal(value: np.ndarray, exact: np.ndarray, limit: float) -> str:
+    """Signal to noise, of an answer and at its limit."""
+    power = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
+    off = float(np.sqrt(np.mean((value - exact) ** 2))) if exact.size else 0.0
+    if not power or not off:
+        return ""
+    least = 20 * math.log10(power / (limit * step(exact)))
+    return f"signal to noise {20 * math.log10(power / off):.1f} dB, at least {least:.1f} dB asked"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
