@@ -97,7 +97,7 @@ def _measure(case: Case, what: str, ours: Numbers, truth: Truth, limit: float, m
 
 def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -> None:
     """Zeros and NaN compare nothing: that is no PARITY."""
-    outputs = [v for w, v in truth.rough.items() if w.startswith("output")]
+    outputs = [truth.rough[w] for w in truth.rough if w.startswith("output")]
     if outputs and all(v.dtype.kind in "fc" and v.size and not np.isfinite(v).any() for v in outputs):
         case.report.reason = "every output of the right is NaN or infinite"
     if case.backward and not any(is_float(v) for v in outputs):
@@ -109,12 +109,13 @@ def _was_backward_compared(case: Case, truth: Truth, found: list[Measurement]) -
     zero = [w[5:] for w, v in truth.exact.items() if judge.is_parameter_gradient(w) and not v.any() and w in judged]
     if zero:
         case.report.not_compared(f"{_gradients_of(zero)}, zero on the right")
-    gradients = {w: v for w, v in truth.exact.items() if w.startswith("grad ")}
+    gradients = [w for w in truth.exact if w.startswith("grad ")]
+    filled = [w for w in gradients if truth.exact[w].size]
     if not gradients:
         case.report.not_compared("the backward pass: nothing on the right asks for a gradient")
-    elif not any(v.any() for v in gradients.values() if v.size):
+    elif not any(truth.exact[w].any() for w in filled):
         case.report.reason = "every gradient of the right is zero: nothing of the backward pass was compared"
-    elif all(np.isnan(v).all() for v in gradients.values() if v.size):
+    elif all(np.isnan(truth.exact[w]).all() for w in filled):
         case.report.reason = "every gradient of the right is NaN: nothing of the backward pass was compared"
     elif not judged.intersection(gradients):
         case.report.reason = "the left gives no gradient that is known: nothing of the backward pass was compared"

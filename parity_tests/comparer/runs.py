@@ -29,7 +29,7 @@ class Run:
 
 
 def compare_modes(case: Case, mode: str) -> None:
-    """First the ends of all modes, then the layers: the gradients of a large model are not kept for these."""
+    """First the ends of all modes, then the layers."""
     report = case.report
     fixed = [name for name, side in (("left", case.left), ("right", case.right)) if side.fixed_mode()]
     if fixed and mode != "eval":
@@ -43,9 +43,6 @@ def compare_modes(case: Case, mode: str) -> None:
             report.reason = f"the right does not give the same twice from one seed{where}"
             continue
         runs.append(run)
-    if case.large and not any(run.apart for run in runs):
-        for run in runs:
-            run.truth.forget_gradients()
     for run in runs:
         if _failed(case, run):
             return
@@ -60,8 +57,6 @@ def _run(case: Case, training: bool, before: Run | None) -> Run | None:
         if not repeats(case, training):
             return None
         same = before is not None and same_function(case, training, before.truth)
-        if before is not None and not same and case.large and not before.apart:
-            before.truth.forget_gradients()
         truth = before.truth if same and before is not None else truth_of(case, training)
     except CompareError:
         raise

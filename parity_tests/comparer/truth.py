@@ -8,7 +8,7 @@ everywhere in this project.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from parity_tests.comparer import judge
 from parity_tests.comparer.case import OTHER_FUNCTION, Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.shelf import Shelf
 from parity_tests.comparer.side import random_numbers_drawn
 from parity_tests.comparer.values import Numbers, is_float, moved
 from parity_tests.rule import DRAWS, FLOOR
@@ -30,17 +31,11 @@ NOISE = 2.0**7  # ulp by which the twin of a model that draws random numbers dra
 class Truth:
     """What the right gives: `rough` as it computes, `exact` in float64, and its own error `u` over the draws."""
 
-    rough: Numbers
-    exact: Numbers
+    rough: MutableMapping[str, np.ndarray]
+    exact: MutableMapping[str, np.ndarray]
     twin: bool
     u: dict[str, float] = field(default_factory=dict)
     by_twin: bool = False
-
-    def forget_gradients(self) -> None:
-        """When they have been judged: those of a large model take as much memory as the model."""
-        for numbers in (self.rough, self.exact):
-            for what in [what for what in numbers if judge.is_parameter_gradient(what)]:
-                del numbers[what]
 
     def limit(self, what: str, largest: float) -> float:
         u = self.u.get(what, 0.0)
@@ -53,10 +48,16 @@ def truth_of(case: Case, training: bool) -> Truth:
     """The right's free runs. A failure of the first cannot be compared with."""
     wanted = set(case.right.trainable())
     if case.twin is not None:
-        found = _by_twin(case, training, wanted, Truth({}, {}, not case.fine), (0,))
+        empty = Truth(_numbers(case), _numbers(case), not case.fine)
+        found = _by_twin(case, training, wanted, empty, (0,))
         if found is not None:
             return found
     return _by_moves(case, training, case.run(case.right, training, wanted=wanted), wanted)
+
+
+def _numbers(case: Case) -> MutableMapping[str, np.ndarray]:
+    """Where the numbers of a run are kept: those of a large model on a shelf."""
+    return Shelf() if case.large and not case.fine else {}
 
 
 def widen(case: Case, training: bool, truth: Truth) -> bool:
@@ -75,19 +76,20 @@ def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: 
     truth.by_twin = True
     for draw in draws:
         given = case.drawn(draw)
-        rough = case.run(case.right, training, wanted=wanted, given=given)
-        streamed = case.large and not case.fine
+        rough = _numbers(case)
+        keep = rough.__setitem__ if isinstance(rough, Shelf) else None
+        rough.update(case.run(case.right, training, wanted=wanted, given=given, sink=keep))
 
-        def take(what: str, exact: Any, rough: Numbers = rough, last: bool = draw == 0) -> None:
+        def take(what: str, exact: Any, rough: Any = rough, last: bool = draw == 0) -> None:
             if what not in rough:
                 return
             pair = (exact, rough[what]) if case.fine else (rough[what], exact)
             truth.u[what] = max(truth.u.get(what, 0.0), judge.own_error(*pair))
             if last:
-                truth.rough[what], truth.exact[what] = _small(what, rough.pop(what), pair[1], case.large)
+                truth.rough[what], truth.exact[what] = rough.pop(what), np.array(pair[1])
 
         try:
-            exact = case.run(case.twin, training, wanted=wanted, given=given, sink=take if streamed else None)
+            exact = case.run(case.twin, training, wanted=wanted, given=given, sink=take if keep else None)
         except Exception as error:
             case.report.note(
                 f"the right's float64 twin cannot be run ({told(error)}): the right's float32 draws alone judge"
@@ -95,7 +97,7 @@ def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: 
             case.drop_twin()
             return None
         bound = NOISE if case.draws else OTHER_FUNCTION
-        if _another_function(*((exact, rough) if case.fine else (rough, exact)), bound):
+        if _another_function(exact if case.fine else rough, rough if case.fine else exact, bound):
             case.report.note(
                 "the right's float64 twin draws other random numbers or takes other branches: the right's float32 "
                 "draws alone judge"
@@ -108,20 +110,7 @@ def _by_twin(case: Case, training: bool, wanted: set[str], truth: Truth, draws: 
     return truth
 
 
-def _small(what: str, rough: np.ndarray, exact: np.ndarray, large: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept of a number. Of a large gradient the truth, rounded to float32, and the right's dtype and shape."""
-    if (
-        not large
-        or not judge.is_parameter_gradient(what)
-        or rough.size < 2**12
-        or rough.dtype != np.float32
-        or not np.isfinite(rough).all()
-    ):
-        return rough, np.array(exact)
-    return np.broadcast_to(np.ones((), rough.dtype), rough.shape), exact.astype(np.float32)
-
-
-def _another_function(rough: Numbers, exact: Numbers, bound: float) -> bool:
+def _another_function(rough: Mapping[str, Any], exact: Mapping[str, Any], bound: float) -> bool:
     outputs = [w for w in rough if w.startswith(("output", "prediction")) and is_float(rough[w]) and w in exact]
     return any(judge.own_error(rough[w], exact[w]) > bound for w in outputs)
 
