@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +40,8 @@ class Judged:
     A number without a float64 truth is `rough` in both.
     """
 
-    rough: Numbers
-    exact: Numbers
+    rough: MutableMapping[str, np.ndarray]
+    exact: MutableMapping[str, np.ndarray]
     u: dict[str, float]
 
 
