@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,7 +236,7 @@ def given_answers(vector: Vector, numbers: Numbers, precision: str) -> dict[str,
     return found
 
 
-def _drawn_cotangents(live: Live, rough: Numbers) -> list[Any]:
+def _drawn_cotangents(live: Live, rough: Mapping[str, np.ndarray]) -> list[Any]:
     """Those that the whole run's outputs are given: of a loss, 1."""
     draw = live.case.cotangent()
     return [draw(what, y.shape) for what, y in rough.items() if what.startswith("output") and is_float(y)]
