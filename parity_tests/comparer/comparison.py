@@ -88,9 +88,9 @@ def compare(
             pairing = Pairing(side_l, side_r, parameters if isinstance(parameters, Mapping) else None, implied)
         except (TypeError, ValueError) as error:
             raise CompareError(str(error)) from None
-    report = Report(_label(side_l), _label(side_r), seed)
-    case = Case(side_l, side_r, pairing, given, _as_arrays(target), report, seed)
-    with generators_kept(), _threads_for(side_r), _left_as_found(case):
+    report = Report(label_of(side_l), label_of(side_r), seed)
+    case = Case(side_l, side_r, pairing, given, as_arrays(target), report, seed)
+    with generators_kept(), threads_for(side_r), _left_as_found(case):
         if _pair(case, parameters == "seed"):
             compare_modes(case, mode)
             if steps and not any(m.phase == "failure" for m in report.measurements):
@@ -108,11 +108,11 @@ def given_of(inputs: Any) -> Given:
     if isinstance(inputs, dict):
         if not all(isinstance(name, str) for name in inputs):
             raise CompareError(f"compare: inputs in a dict are named as the arguments are, got {list(inputs)[:4]}.")
-        return Given((), _as_arrays(inputs))
-    return Given(_as_arrays(inputs if type(inputs) is tuple else (inputs,)))
+        return Given((), as_arrays(inputs))
+    return Given(as_arrays(inputs if type(inputs) is tuple else (inputs,)))
 
 
-def _as_arrays(nest: Any) -> Any:
+def as_arrays(nest: Any) -> Any:
     def one(x: Any) -> Any:
         if not isinstance(x, torch.Tensor):
             return x
@@ -138,7 +138,7 @@ def _left_as_found(case: Case) -> Iterator[None]:
 
 
 @contextmanager
-def _threads_for(side: Side) -> Iterator[None]:
+def threads_for(side: Side) -> Iterator[None]:
     """One torch thread for small layers: more do not help, and the threads of torch and NumPy, which alternate here,
     would wait for each other.
     """
@@ -159,7 +159,7 @@ def implied_map(left: Side, right: Side, given: Given) -> Any:
     return found
 
 
-def _label(side: Side) -> str:
+def label_of(side: Side) -> str:
     model = side.model
     engine = (
         side.framework

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer.case import Case
-from parity_tests.comparer.comparison import _as_arrays, _label, _threads_for, given_of
+from parity_tests.comparer.comparison import as_arrays, given_of, label_of, threads_for
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.jumps import JUMP, largest, on_grid
@@ -56,19 +56,19 @@ class Live:
         self.given, self.seed, self.optimizer = given_of(inputs), seed, parts.get("optimizer")
         with generators_kept():
             model = build(parts["model"], seed, False)
-            self.label = _label(model)
             try:
                 self.side = side_of(model, self.given, loss_for(parts.get("loss"), model, 1))
             except (TypeError, ValueError) as error:
                 raise CompareError(str(error)) from None
+        self.label = label_of(self.side)
         pairing = Pairing(self.side, self.side)
         report = Report(self.label, self.label, seed)
-        self.case = Case(self.side, self.side, pairing, self.given, _as_arrays(parts.get("target")), report, seed)
+        self.case = Case(self.side, self.side, pairing, self.given, as_arrays(parts.get("target")), report, seed)
 
     @contextmanager
     def opened(self) -> Iterator[Live]:
         """Its float64 twin is made of the parameters that it has now."""
-        with generators_kept(), _threads_for(self.side), ExitStack() as stack:
+        with generators_kept(), threads_for(self.side), ExitStack() as stack:
             before = self.side.snapshot()
             stack.callback(lambda: self.side.restore(before))
             self.case.make_twin()
@@ -196,6 +196,6 @@ def stored(side: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         tensors, buffers = ({n: v for n, v in state.items() if (n in own) == chosen} for chosen in (True, False))
 
     def plain(x: Any) -> Any:
-        return x.detach().cpu() if getattr(x, "dtype", None) in NO_ARRAY else _as_arrays(x)
+        return x.detach().cpu() if getattr(x, "dtype", None) in NO_ARRAY else as_arrays(x)
 
     return {n: plain(v) for n, v in tensors.items()}, {n: plain(v) for n, v in buffers.items()}
