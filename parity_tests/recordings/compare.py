@@ -277,8 +277,8 @@ class Files:
         settled = complete and all(m.ok for m in end)
         calls = [q for q in queries if q.layer != ROOT and q.name in found]
         ahead = [m for q in completed(calls) for m in found[q.name] if m.phase != "backward"]
-        order = sorted(calls[::-1], key=lambda q: q.kinks)  # what the run itself received comes first
-        back = [m for q in order for m in found[q.name] if m.phase == "backward"]
+        run, kinks = ([q for q in calls[::-1] if q.kinks is chosen] for chosen in (False, True))
+        back = [m for q in (*run, *kinks) for m in found[q.name] if m.phase == "backward"]
         for m in (*ahead, *back):
             if m.ok or not settled or m.at_kinks or m.phase == "failure":
                 self.report.measurements.append(m)
