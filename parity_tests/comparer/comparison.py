@@ -115,7 +115,8 @@ def given_of(inputs: Any) -> Given:
 def as_arrays(nest: Any) -> Any:
     def one(x: Any) -> Any:
         if not isinstance(x, torch.Tensor):
-            return x
+            foreign = type(x).__module__.partition(".")[0] not in ("builtins", "numpy", "scratch")
+            return np.array(x) if foreign and hasattr(x, "__array__") and hasattr(x, "shape") else x
         return x.detach().clone() if x.dtype in NO_ARRAY else np.array(array(x))
 
     return map_nest(one, nest)

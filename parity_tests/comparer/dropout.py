@@ -19,7 +19,7 @@ RELATIVE = 2.0**-21  # of what is kept, from its scale
 def same_but_for_draws(right: Side, call: Call, ours: Numbers) -> bool:
     """Whether a left layer is the right's dropout with other random numbers: output, and gradient if there is one."""
     module = right.modules[call.key[0]]
-    axes, p = SHARED.get(type(module).__name__), float(getattr(module, "p", 0.0))
+    axes, p = SHARED.get(type(module).__name__), float(getattr(module, "p", getattr(module, "rate", 0.0)))
     inputs = [np.asarray(array(x)) for x in call.inputs()]
     if (
         axes is None

@@ -9,6 +9,7 @@ gradients.
     ["right", "gates zrn"]                its blocks of rows in this order; torch's are rzn and ifgo
     ["right 1", "right 2", "concat"]      one after the other along the rows
     ["right 1", "right 2", "sum"]         one bias for two
+    ["right 1", "right 2", "sum rows 0:8"]  the first, with these rows of the second added: a GRU's bias without n
     "zero"                                it must be zero: the right has no counterpart
     "ignore"                              the left keeps its own
 
@@ -27,7 +28,7 @@ import numpy as np
 
 GATES = {frozenset("rzn"): "rzn", frozenset("ifgo"): "ifgo"}
 ALONE = ("zero", "ignore")
-FORMS = r"transpose|permute( \d+)+|reshape|rows \d+:\d+|gates [a-z]+|concat|sum"
+FORMS = r"transpose|permute( \d+)+|reshape|rows \d+:\d+|gates [a-z]+|concat|sum( rows \d+:\d+)?"
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Link:
                 raise ValueError(
                     f"compare: the map of {self.ours!r} says {move!r}: these axes do not fit {len(self.shape)} axes."
                 )
-        if len(self.theirs) > 1 and not {"sum", "concat"}.intersection(self.moves):
+        if len(self.theirs) > 1 and not any(move.startswith(("sum", "concat")) for move in self.moves):
             raise ValueError(f"compare: the map of {self.ours!r} names several parameters: add 'sum' or 'concat'.")
 
     @property
@@ -65,14 +66,14 @@ class Link:
 
     def _halves(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The moves of each of the right's, before they are joined, and those of the joined one."""
-        join = next((i for i, move in enumerate(self.moves) if move in ("concat", "sum")), None)
+        join = next((i for i, move in enumerate(self.moves) if move.startswith(("concat", "sum"))), None)
         return ((), self.moves) if join is None else (self.moves[:join], self.moves[join + 1 :])
 
     def to_left(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """The left's array, from the right's."""
         before, after = self._halves()
         parts = [_all(before, value, self.shape) for value in values]
-        value = np.concatenate(parts) if "concat" in self.moves else sum(parts[1:], start=parts[0])
+        value = np.concatenate(parts) if "concat" in self.moves else _sum(parts, self._summed())
         return _all(after, value, self.shape)
 
     def to_right(self, gradient: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -83,11 +84,24 @@ class Link:
         both = _all_back(after, gradient, joined, self.shape), _all_back(after, _ones(gradient), joined, self.shape)
         joins = "concat" in self.moves
         cuts = list(np.cumsum([s[0] for s in parts])[:-1]) if joins else []
-        split = [np.split(half, cuts) if joins else [half] * len(self.theirs) for half in both]
+        split = [np.split(half, cuts) if joins else self._spread(half) for half in both]
         return [
             (_all_back(before, value, shape, self.shape), _all_back(before, covered, shape, self.shape))
             for value, covered, shape in zip(*split, self.shapes, strict=True)
         ]
+
+    def _spread(self, total: np.ndarray) -> list[np.ndarray]:
+        """The adjoint of the sum: all of it for the first, the rows in which they were added for the others."""
+        if len(self.theirs) == 1:
+            return [total]
+        some = np.zeros_like(total)
+        some[self._summed()] = total[self._summed()]
+        return [total, *[some] * (len(self.theirs) - 1)]
+
+    def _summed(self) -> slice:
+        """The rows in which the others are added to the first."""
+        rows = next((_numbers(move) for move in self.moves if move.startswith("sum rows")), None)
+        return slice(None) if rows is None else slice(*rows)
 
     def result_shape(self) -> tuple[int, ...] | None:
         """The shape that the right's would have on the left, or None where the moves do not fit them."""
@@ -95,6 +109,13 @@ class Link:
             return np.shape(self.to_left([np.zeros(shape, np.int8) for shape in self.shapes]))
         except (ValueError, IndexError, TypeError):
             return None
+
+
+def _sum(values: Sequence[np.ndarray], rows: slice) -> np.ndarray:
+    total = np.array(values[0])
+    for value in values[1:]:
+        total[rows] += value[rows]
+    return total
 
 
 def _numbers(move: str) -> list[int]:

@@ -65,7 +65,7 @@ def live(side: Side, name: str) -> Any:
     """The parameter that the side computes with, or one that stands for a plain array."""
     if isinstance(side, TorchSide):
         return dict(side.all_parameters())[name]
-    holder = side.slots[name].holder()  # type: ignore[attr-defined]
+    holder = side.slots[name].holder() if hasattr(side, "slots") else side.state()[name]
     return holder if hasattr(holder, "grad") else scratch.nn.Parameter(np.array(holder))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from parity_tests.comparer.conventions.activations import FORMS
 from parity_tests.comparer.conventions.tape import Tape
 from parity_tests.comparer.trace import Call
 from parity_tests.comparer.values import array, floats
@@ -22,9 +23,14 @@ def wired(
     for text, value in given:
         if (after := distance(ours, value)) <= limit:
             return "wiring", f"with {text} in the place of {here}", after
+    if own.shape != ours.shape:
+        return None
     for text, value in given:
-        if own.shape == ours.shape and (after := distance(ours, own + value)) <= limit:
+        if (after := distance(ours, own + value)) <= limit:
             return "residual-extra", f"with {text} added", after
+    for form, f in FORMS.items():
+        if (after := distance(ours, f(tape.base[target].detach()).numpy())) <= limit < distance(own, ours):
+            return "activation-extra", f"with {form} of {here}", after
     return None
 
 

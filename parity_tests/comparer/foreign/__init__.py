@@ -1,6 +1,7 @@
 """Sides for other frameworks. One is imported only if an object's own class or function belongs to it.
 
-Every file here makes a `Side` of what its framework calls a model.
+Every file here makes a `Side` of what its framework calls a model. `PullbackSide` is the shortest way to another one:
+it asks for the forward of a layer and a function that takes gradients back through it, and does the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from parity_tests.comparer.side import Given, Side
 
 SIDES = {  # the package that a class, or a function's code, comes from, and the file here that makes the side
     "keras": "keras_side",
+    "flax.nnx": "flax_nnx",
+    "flax.linen": "flax_linen",
+    "equinox": "equinox",
+    "jax": "jax_function",
+    "jaxlib": "jax_function",
 }
 
 

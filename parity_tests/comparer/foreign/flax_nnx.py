@@ -1,0 +1,95 @@
+"""A Flax NNX module as a side, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from parity_tests.comparer.foreign.flax_units import flax_unit
+from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
+from parity_tests.comparer.foreign.units import Unit
+from parity_tests.comparer.foreign.watching import Watch
+from parity_tests.comparer.side import Given
+
+
+class NnxSide(JaxSide):
+    """Parameters are nnx.Param, buffers nnx.BatchStat; the states of random numbers stay as they are."""
+
+    framework = "flax.nnx"
+    inner_first = True
+
+    def __init__(self, model: nnx.Module, given: Given, loss: Any = None) -> None:
+        super().__init__(model, loss)
+        self.graph, state = nnx.split(model)
+        self.variables = dict(state.flat_state())
+        self.paths = {}
+        for path, variable in self.variables.items():
+            if isinstance(variable, nnx.Param | nnx.BatchStat) and hasattr(variable[...], "dtype"):
+                name = _dotted(path)
+                self.paths[name] = path
+                self.values[name] = np.array(variable[...])
+                if not isinstance(variable, nnx.Param):
+                    self.buffers.add(name)
+        self.layers = {_dotted(path): layer for path, layer in nnx.iter_modules(model)}
+        self.modules |= self.layers
+        self.channels_last = any(isinstance(layer, nnx.Conv | nnx.ConvTranspose) for layer in self.layers.values())
+        self.find_layout(given)
+
+    def units(self) -> list[Unit]:
+        return [
+            unit for path, layer in self.layers.items() if (unit := flax_unit(path, layer, self.values)) is not None
+        ]
+
+    def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: int, watch: Watch) -> Any:
+        state = {path: variable.copy() for path, variable in self.variables.items()}
+        for own, path in self.paths.items():
+            state[path] = self.variables[path].replace(values[own])
+        model = nnx.merge(self.graph, nnx.State.from_flat_path(state))
+        model.train() if training else model.eval()
+        layers = {_dotted(path): layer for path, layer in nnx.iter_modules(model)}
+        names = {id(layer): self.name_of(self.layers[path]) for path, layer in layers.items()}
+        with watched({type(layer) for layer in layers.values()}, names, watch):
+            output = layers[name](*given.args, **given.kwargs)
+        after = dict(nnx.state(model).flat_state())
+        return output, {own: after[self.paths[own]][...] for own in self.buffers}
+
+
+@contextmanager
+def watched(kinds: set[type], names: dict[int, str | None], watch: Watch) -> Iterator[None]:
+    """The classes' __call__ reports to the watch, for the length of a run."""
+    originals = {kind: kind.__call__ for kind in kinds if hasattr(kind, "__call__")}  # noqa: B004
+    before = {kind: vars(kind).get("__call__") for kind in originals}
+
+    def wrap(original: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            name = names.get(id(self))
+            if name is None:
+                return original(self, *args, **kwargs)
+            return watch.call(name, self, lambda *a, **k: original(self, *a, **k), args, kwargs)
+
+        return call
+
+    try:
+        if watch.probe is not None:
+            for kind, original in originals.items():
+                type.__setattr__(kind, "__call__", wrap(original))
+        yield
+    finally:
+        if watch.probe is not None:
+            for kind, own in before.items():
+                if own is None:
+                    type.__delattr__(kind, "__call__")
+                else:
+                    type.__setattr__(kind, "__call__", own)
+
+
+def _dotted(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def side(model: nnx.Module, given: Given, loss: Any) -> NnxSide:
+    return NnxSide(model, given, loss)
