@@ -265,11 +265,11 @@ def replay(
 
 @app.command()
 def exercise(
-    name: Annotated[str, typer.Argument(help="a layer, such as nn.LayerNorm")] = "",
-    output: Annotated[Path | None, typer.Option(help="the file; by default named after the layer")] = None,
-    listing: Annotated[bool, typer.Option("--list", help="list the layers that have an exercise")] = False,
+    name: Annotated[str, typer.Argument(help="a component, such as nn.LayerNorm or optim.Adam")] = "",
+    output: Annotated[Path | None, typer.Option(help="the file; by default named after the component")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="list the components that have an exercise")] = False,
 ) -> None:
-    """Write an exercise: a layer's forward, a backward for you to fill in, and what judges it. Run the file.
+    """Write an exercise: a backward, an optimizer's rule or an initialiser for you to fill in, judged when you run it.
 
     \b
     nn-parity exercise nn.LayerNorm

@@ -75,8 +75,9 @@ def build(cell: Cell, folder: Path) -> tuple[Path | None, str]:
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-            return None, lines[-1] if lines else f"{command[-1]}: exit code {done.returncode}"
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            said = [line for line in lines if line.startswith("ERROR")] or lines[:1]  # what follows is advice
+            return None, said[-1] if said else f"{command[-1]}: exit code {done.returncode}"
     ready.touch()
     return python, ""
 
@@ -104,13 +105,21 @@ def run_cell(cell: Cell, python: Path, processes: int) -> dict[str, Any]:
     return {
         "installed": installed,
         "check": {"exit": check.returncode, "results": len(results), "failed": failed},
-        "seeds": {"exit": seeds.returncode, "said": _last(seeds.stdout)},
+        "seeds": {"exit": seeds.returncode, "said": _streams(seeds.stdout)},
         "suite": {
             "exit": suite.returncode,
             "said": _last(suite.stdout),
             "failed": [line.split(" - ")[0] for line in lines if line.startswith(("FAILED ", "ERROR "))],
         },
     }
+
+
+def _streams(text: str) -> str:
+    """How many lines of the table of streams are bit-identical, and which are not."""
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines() if line[:1] == "│"]
+    other = [f"{name} {dtype}" for name, dtype, verdict, _ in cells if verdict != "bit-identical"]
+    but = f", all but {', '.join(other)}" if other else ""
+    return f"{len(cells) - len(other)} of {len(cells)} bit-identical{but}"
 
 
 def _last(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Lessons: worked examples with numbers small enough for a pencil, and exercises that judge a backward."""
+"""Lessons: worked examples with numbers small enough for a pencil, and exercises that judge an answer."""

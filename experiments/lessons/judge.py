@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,51 +13,32 @@ import torch
 import scratch
 from experiments.lessons import exercise
 from experiments.lessons.example import Example, given, prepared, run
+from experiments.lessons.judge_rule import judge_rule
 from experiments.lessons.mistakes import alike, mistakes
 from experiments.lessons.small import small
-from experiments.lessons.trace import decimal
+from experiments.lessons.verdict import Verdict, close, failed, is_told, told
 from parity_tests import compare
 from parity_tests.checks.sides import differentiable
 from parity_tests.comparer.findings import CompareError
 from parity_tests.engine import SCRATCH, TORCH, find
 from parity_tests.table.row import Layer
 
-FACTORS = {-1.0: "its sign is wrong", 2.0: "it is twice too large", 0.5: "it is half of what it should be"}
-TELLING = (*FACTORS.values(), "times what it should be", "nothing was returned")  # no search for a mistake is needed
-TOLERANCE = {"rtol": 1e-7, "atol": 1e-9}
-
-
-@dataclass
-class Verdict:
-    """Whether a backward is right, which gradients are, and what is wrong with the others, in words."""
-
-    ok: bool = True
-    right: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        lines = [f"right: {', '.join(self.right)}"] if self.right else []
-        return "\n".join([*lines, *(f"WRONG: {text}" for text in self.wrong), *(["All right."] if self.ok else [])])
-
 
 def judge(name: str, kind: Any) -> Verdict:
-    """Judge the backward of this class, which is the layer `name` with another backward."""
+    """Judge an answer: the layer `name` with another backward, or another rule or function of that name."""
     row = small(name)
-    assert row is not None
+    if row is None:
+        return judge_rule(name, kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             got = run(row, kind)
-        except NotImplementedError as error:
-            return Verdict(False, wrong=[f"backward is not written yet: {error}. `hint` shows how to begin."])
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            text = f"backward raises {type(error).__name__} in line {where.lineno}, `{where.line}`: {error}"
-            return Verdict(False, wrong=[text])
+            return failed("backward", error)
         verdict = _numbers(got)
         if verdict.ok:
             verdict = _compared(row, kind, verdict)
-        elif not all(any(pattern in text for pattern in TELLING) for text in verdict.wrong):
+        elif not is_told(verdict):
             verdict.wrong += list(_named(row, name, got))
     return verdict
 
@@ -71,43 +50,12 @@ def _numbers(got: Example) -> Verdict:
         if not what.startswith("d"):
             continue
         ours = got.scratch.get(what)
-        if (
-            ours is not None
-            and ours.shape == expected.shape
-            and np.allclose(ours, expected, **TOLERANCE, equal_nan=True)
-        ):
+        if ours is not None and close(ours, expected):
             verdict.right.append(what)
         else:
             verdict.ok = False
-            verdict.wrong.append(_told(what, ours, expected))
+            verdict.wrong.append(told(what, ours, expected))
     return verdict
-
-
-def _told(what: str, ours: np.ndarray | None, expected: np.ndarray) -> str:
-    """How one gradient differs."""
-    if ours is None:
-        return f"{what} was not returned"
-    if ours.shape != expected.shape:
-        turned = ", which is its transpose" if ours.shape == expected.shape[::-1] else ""
-        return f"{what} has the shape {ours.shape}{turned}; it must have {expected.shape}"
-    if not ours.any():
-        return f"{what} is zero everywhere: nothing was returned or added for it"
-    place = np.unravel_index(np.argmax(np.abs(ours - expected)), expected.shape)
-    said = f"{what}{list(map(int, place))} is {decimal(ours[place])}, torch has {decimal(expected[place])}"
-    return f"{said}{''.join(f'; {text}' for text in _pattern(ours, expected))}"
-
-
-def _pattern(ours: np.ndarray, expected: np.ndarray) -> Iterator[str]:
-    """What a difference looks like: one factor for all, or one number for each row."""
-    nonzero = np.abs(expected) > 1e-9
-    ratios = ours[nonzero] / expected[nonzero]
-    if ratios.size and np.allclose(ratios, ratios.flat[0], rtol=1e-7) and np.allclose(ours[~nonzero], 0, atol=1e-9):
-        factor = round(float(ratios.flat[0]), 9)
-        yield FACTORS.get(factor, f"every number is {decimal(factor)} times what it should be")
-    elif ours.ndim and ours.shape[-1] > 1:
-        apart = ours - expected
-        if np.allclose(apart, apart[..., :1], rtol=1e-7, atol=1e-9):
-            yield "in each row every number is off by the same amount: a sum or a mean over the row is missing or wrong"
 
 
 def _named(row: Layer, name: str, got: Example) -> Iterator[str]:

@@ -38,13 +38,13 @@ class Mistake:
 
 
 def mistakes(kind: Any) -> Iterator[Mistake]:
-    """The layer's class again, each time with another mistake in the code of its backward."""
+    """The component again, each time with another mistake in the code of its backward, its rule or its body."""
     owner = definer(kind, method_of(kind))
     assert owner is not None
     home, count = owner.__module__, 0
     for module in _modules(owner):
         tree = ast.parse(Path(inspect.getsourcefile(sys.modules[module]) or "").read_text(encoding="utf-8"))
-        for words, changed in _changes(tree):
+        for words, changed in _changes(tree, _used(tree, kind.__name__) if inspect.isfunction(kind) else None):
             try:
                 made = _rebuilt(kind, home, module, changed)
             except Exception:  # a change that leaves no program
@@ -92,10 +92,23 @@ def _run(module: str, tree: ast.Module) -> dict[str, Any]:
     return space
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module]]:
+def _used(tree: ast.Module, name: str) -> set[str]:
+    """A function and those functions of its file that it calls, directly or not."""
+    bodies = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        one = queue.pop()
+        if one in bodies and one not in found:
+            found.add(one)
+            queue += [node.id for node in ast.walk(bodies[one]) if isinstance(node, ast.Name)]
+    return found
+
+
+def _changes(tree: ast.Module, names: set[str] | None) -> Iterator[tuple[str, ast.Module]]:
     """Copies of a file with one change in one of its functions, and how the change is called."""
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-        if function.name.startswith(NOT_MUTATED):
+        if function.name.startswith(NOT_MUTATED) or (names is not None and function.name not in names):
             continue
         for node in list(ast.walk(function)):
             yield from _of_node(tree, node)
@@ -152,6 +165,7 @@ def _with(tree: ast.Module, node: ast.AST, other: ast.AST) -> ast.Module:
 def alike(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     """Whether two results are the same numbers, up to rounding."""
     return set(one) == set(other) and all(
-        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=1e-9, atol=1e-12)
+        one[name].shape == other[name].shape
+        and np.allclose(one[name], other[name], rtol=1e-9, atol=1e-12, equal_nan=True)
         for name in one
     )

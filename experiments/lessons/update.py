@@ -50,7 +50,7 @@ def _optimizer(row: Any) -> Update:
         optimizer = engine.find(row.name)([parameter], **row.kwargs)
         found: Numbers = {}
         for number in range(1, STEPS + 1):
-            ran = _step(engine, optimizer, parameter)
+            ran = one_step(engine, optimizer, parameter)
             if name == "scratch":
                 traced, _ = trace(type(optimizer), ran)
                 steps += traced if number == STEPS else []
@@ -69,7 +69,7 @@ def _optimizer(row: Any) -> Update:
     return Update({"θ": START, "gradient": SLOPES * START}, results["scratch"], results["torch"], note, steps)
 
 
-def _step(engine: Engine, optimizer: Any, parameter: Any) -> Callable[[], None]:
+def one_step(engine: Engine, optimizer: Any, parameter: Any) -> Callable[[], None]:
     """One step; a rule that evaluates the function itself does so through the closure."""
 
     def closure() -> float:

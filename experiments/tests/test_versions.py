@@ -1,14 +1,17 @@
 """The versions page: what a cell may be, what is written, and that an environment that cannot be built is said."""
 
+import io
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from experiments import versions
 from experiments.versions import MATRIX, NEWEST, Cell, green
+from parity_tests.checks.streams import Row, print_table
 
 GREEN: dict[str, Any] = {
     "installed": {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6", "capability": "AVX2"},
@@ -56,3 +59,21 @@ def test_pip_says_why_an_environment_cannot_be_built(tmp_path: Path, monkeypatch
     monkeypatch.setattr(versions.shutil, "which", lambda name: "/bin/true")
     monkeypatch.setattr(versions.subprocess, "run", refuse)
     assert versions.build(MATRIX[0], tmp_path / "env") == (None, "ERROR: no such torch")
+
+
+def test_a_python_that_does_not_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(
+            command, 127, "", "pyenv: python3.11: command not found\n\n  Note: see help\n"
+        )
+
+    monkeypatch.setattr(versions.shutil, "which", lambda name: "/bin/true")
+    monkeypatch.setattr(versions.subprocess, "run", refuse)
+    assert versions.build(MATRIX[0], tmp_path / "env") == (None, "pyenv: python3.11: command not found")
+
+
+def test_the_streams_that_differ_are_named() -> None:
+    rows = [Row("rand", "float32", "bit-identical", 9, True), Row("sparse_", "float64", "9 calls differ", 9, False)]
+    console = Console(width=130, record=True, file=io.StringIO())
+    print_table(rows, console)
+    assert versions._streams(console.export_text()) == "1 of 2 bit-identical, all but sparse_ float64"

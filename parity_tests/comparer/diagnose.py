@@ -78,7 +78,7 @@ def layer(evidence: Evidence) -> dict[str, Cause]:
     explained = any(w in causes for w in e.apart if not w.startswith("grad "))
     for what in e.apart:
         if what not in causes and what in e.ours and not (explained and what.startswith("grad ")):
-            cause = relation(e.ours[what], e.truth[what], e.limit(what), what)
+            cause = _passed_on(e, what) or relation(e.ours[what], e.truth[what], e.limit(what), what)
             if cause is not None:
                 causes[what] = cause
     return causes
@@ -112,6 +112,14 @@ def _overflow(e: Evidence, what: str, tape: Tape | None) -> Cause | None:
                 text = f"{what} overflows on the left alone: subtract the maximum before exp, or guard the logarithm"
                 return Cause("overflow", text)
     return None
+
+
+def _passed_on(e: Evidence, what: str) -> Cause | None:
+    """A gradient of the input that is the cotangent itself, where the layer has a derivative of its own."""
+    dys = [dy for dy in e.given[2] or () if dy is not None]
+    if what != "grad input" or len(dys) != 1 or not np.any(dys[0]) or not np.array_equal(e.ours[what], dys[0]):
+        return None
+    return Cause("passed-on", f"{what} on the left is the gradient of the output, unchanged")
 
 
 def _has_cancelled(tape: Tape, what: str, ours: np.ndarray) -> bool:

@@ -39,6 +39,7 @@ from parity_tests.vectors.vector import SMALL
 
 Answers = dict[str, dict[str, tuple[np.ndarray, str]]]  # by precision and name: the number and its dtype
 SHOWN = 6
+LACKING = {"output": "outputs", "grad": "gradients", "buffer": "buffers"}  # what an answer may lack, by its first word
 
 
 @dataclass
@@ -225,7 +226,7 @@ class Files:
         self.report, self.pairing, self.asking = report, pairing, asking
         self.answering, self.referring = answering, referring
         self.unanswered: list[str] = []
-        self.partly: list[str] = []
+        self.partly: dict[str, set[str]] = {}  # by call: of what it lacks some
         self.other_inputs: list[str] = []
         self.explained = 0
 
@@ -248,7 +249,9 @@ class Files:
         if self.unanswered:
             self.report.not_compared(f"{len(self.unanswered)} of {total} calls, not answered: {_some(self.unanswered)}")
         if self.partly:
-            self.report.not_compared(f"answers that are missing in part: {_some(self.partly)}")
+            kinds = [kind for kind in LACKING.values() if any(kind in lacks for lacks in self.partly.values())]
+            calls = f"{len(self.partly)} calls" if len(self.partly) > 1 else "one call"
+            self.report.not_compared(f"{' and '.join(kinds)} of {calls}, not answered: {_some(list(self.partly))}")
         if self.other_inputs:
             calls = f"{len(self.other_inputs)} calls that received other numbers in the two folders"
             self.report.not_compared(f"{calls}: {_some(self.other_inputs)}; record one with --on the other")
@@ -274,7 +277,8 @@ class Files:
         settled = complete and all(m.ok for m in end)
         calls = [q for q in queries if q.layer != ROOT and q.name in found]
         ahead = [m for q in completed(calls) for m in found[q.name] if m.phase != "backward"]
-        back = [m for q in reversed(calls) for m in found[q.name] if m.phase == "backward"]
+        run, kinks = ([q for q in calls[::-1] if q.kinks is chosen] for chosen in (False, True))
+        back = [m for q in (*run, *kinks) for m in found[q.name] if m.phase == "backward"]
         for m in (*ahead, *back):
             if m.ok or not settled or m.at_kinks or m.phase == "failure":
                 self.report.measurements.append(m)
@@ -353,7 +357,7 @@ class Files:
         kinds = in_order({w: kind for w, (_, kind) in answers.items()}, reference.exact)
         missing = [what for what in asked if what not in ours]
         if missing and query.label not in self.partly and f"{query.label} (backward)" not in self.other_inputs:
-            self.partly.append(query.label)
+            self.partly[query.label] = {LACKING.get(what.split(" ")[0], "outputs") for what in missing}
         found = []
         for what in asked:
             if what in ours:

@@ -12,6 +12,7 @@ from parity_tests.environment import environment
 from parity_tests.installed import ROOT
 from parity_tests.tests.foreign.matrix import frameworks
 from parity_tests.tests.properties.counting import RAN, summary
+from parity_tests.tests.recorded import COMPILER
 
 settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
 settings.load_profile("fixed")
@@ -53,7 +54,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if isinstance(seed, int):
         terminalreporter.write_line(f"tests ran in random order; the same again with --randomly-seed={seed}")
     if shutil.which("node") is None:
-        terminalreporter.write_line("the Node.js checker of the vectors did not run: there is no node")
+        terminalreporter.write_line(
+            "the Node.js checker of the vectors and the port in JavaScript did not run: there is no node"
+        )
+    if not COMPILER:
+        terminalreporter.write_line("the port in C did not run: there is no cc, gcc or clang")
     missing = [framework.name for framework in frameworks() if not framework.installed()]
     if missing:
         terminalreporter.write_line(f"tests of ports to {', '.join(missing)} did not run: these are not installed")

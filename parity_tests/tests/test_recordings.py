@@ -189,7 +189,7 @@ def test_partial_answers_are_judged_and_what_is_missing_is_said_first(folder):
         assert done.exit_code == 0, done.output
         first = done.output.splitlines()[1:3]
         assert first[0].startswith("not compared: 4 of 5 calls, not answered: act (ReLU), train mode, fc2")
-        assert first[1] == "not compared: answers that are missing in part: fc1 (Linear), train mode"
+        assert first[1] == "not compared: gradients of one call, not answered: fc1 (Linear), train mode"
     checked = run_vectors("check", mlp)
     assert checked.exit_code == 0
     assert checked.output.splitlines()[0].startswith("not answered: 4 of 5 calls: act (ReLU), train mode; ")
