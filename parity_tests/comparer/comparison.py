@@ -97,6 +97,7 @@ def compare(
                 case.training = True
                 compare_steps(case, optimizer, steps)
     case.bar.close()
+    pairing.tell(report)
     report.seconds = time.perf_counter() - began
     return report
 

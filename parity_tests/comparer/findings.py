@@ -118,6 +118,23 @@ class LayerLine:
     accumulated_backward: float = 0.0
     accumulated_backward_limit: float = 4.0
     ok: bool = True
+    left: str = ""  # the left's own name, where that is another
+
+
+@dataclass
+class PairLine:
+    """A parameter or buffer of the left, by its own name and shape, and what it is on the right."""
+
+    left: str
+    left_shape: tuple[int, ...]
+    moves: tuple[str, ...]  # as a map says them, from the right's array to the left's
+    right: tuple[str, ...]
+    right_shapes: list[tuple[int, ...]]
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides call it alike and lay it out alike."""
+        return self.right == (self.left,) and not self.moves
 
 
 @dataclass
@@ -141,6 +158,7 @@ class Findings:
     seed: int
     measurements: list[Measurement] = field(default_factory=list)
     layers: list[LayerLine] = field(default_factory=list)
+    pairs: list[PairLine] = field(default_factory=list)
     steps: list[StepLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     uncompared: list[str] = field(default_factory=list)

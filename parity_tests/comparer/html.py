@@ -36,9 +36,10 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
 .columns { display: grid; gap: 0 1rem } @media (min-width: 50rem) { .columns { grid-template-columns: 1fr 1fr } }
 svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); font: 11px system-ui, sans-serif } @media (max-width: 40rem) { svg text { font-size: 16px } }
 </style></head><body>
-<header class="{{ 'good' if report.ok else 'bad' }}"><strong>{{ 'PARITY' if report.ok else 'DIVERGENCE' }}</strong>
+<header class="{{ 'good' if report.ok else 'bad' }}"><strong>{{ 'PARITY' if report.ok else 'DIVERGENCE' if report.comparable else 'COULD NOT COMPARE' }}</strong>
 <h1>{{ headline }}</h1>
 {% if report.cause %}<p><b>Likely cause:</b> {{ report.cause }}</p>{% for text in report.seen %}<p class="soft">{{ text }}</p>{% endfor %}{% endif %}
+{% for text in report.uncompared %}<p><b>not compared:</b> {{ text }}</p>{% endfor %}
 <p class="soft">left: {{ report.left }} · right, the reference: {{ report.right }}</p></header>
 {% if first %}<section><h2>First divergence</h2><table>
 <tr><th>where</th><td>{% if first.inside %}{{ first.inside }} ({{ first.inside_kind }}), within {% endif %}{{ first.where or 'the whole' }}{% if first.kind %} ({{ first.kind }}){% endif %}</td></tr>
@@ -53,12 +54,18 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 <div class="columns">
 {% for mode, lines in modes.items() %}<section><h2>Layers, {{ mode }} mode</h2>
 <p class="soft">Each layer's color shows its own error, in ulp of its largest value, against its limit.</p><ol> {% for
-line in lines %}<li style="border-color: {{ color(line) }}"><b>{{ line.name or 'the whole' }} <span class="soft">{{
+line in lines %}<li style="border-color: {{ color(line) }}"><b>{{ line.left ~ ' ↔ ' if line.left }}{{ line.name or 'the whole' }} <span class="soft">{{
 line.kind }}</span></b> <span class="soft">forward {{ number(line.forward) }} / {{ number(line.limit) }} · backward {{
 number(line.backward) }} / {{ number(line.backward_limit) }} · <span class="{{ 'ok' if line.ok else 'diverges' }}">{{
 'ok' if line.ok else 'diverges' }}</span></span></li> {% endfor %}</ol></section>{% endfor %}
 </div>
 <div class="columns">{% for title, drawing in plots %}<section><h2>{{ title }}</h2>{{ drawing }}</section>{% endfor %}</div>
+{% if pairs %}<section><h2>Parameters and buffers</h2>
+<p class="soft">Each of the left's by its own name and shape, and the right's of which it is made; a map says it in the same words.</p>
+<table><tr><th>left</th><th>shape</th><th>is</th><th>right</th><th>shape</th></tr>{% for pair in pairs %}<tr><td>{{ pair.left }}</td>
+<td>{{ pair.left_shape | join(' × ') or 'one' }}</td><td>{{ pair.moves | join(', ') or 'the same' }}</td><td>{{ pair.right | join(', ') }}</td>
+<td>{% for shape in pair.right_shapes %}{{ shape | join(' × ') or 'one' }}{{ ', ' if not loop.last }}{% endfor %}</td></tr>
+{% endfor %}</table>{% if more_pairs %}<p class="soft">and {{ more_pairs }} more</p>{% endif %}</section>{% endif %}
 {% if others %}<section><h2>All that diverges</h2><table>{% for m in others %}<tr><td>{{ m.place }}</td><td>{{ number(m.error) }} ulp</td></tr>
 {% endfor %}</table>{% if more %}<p class="soft">and {{ more }} more</p>{% endif %}</section>{% endif %}
 <section><h2>Environment</h2><table>{% for key, value in report.environment().items() %}<tr><th>{{ key }}</th><td>{{ value }}</td></tr>{% endfor %}
@@ -68,6 +75,7 @@ number(line.backward) }} / {{ number(line.backward_limit) }} · <span class="{{ 
 """
 
 SHOWN = 40  # of what diverges
+PAIRS = 400  # of parameters, shown where names or layouts differ
 
 
 def page(report: Findings) -> str:
@@ -81,10 +89,12 @@ def page(report: Findings) -> str:
     headline = (
         "Both sides agree" if report.ok else f"They diverge at {first.place}" if first else "Nothing was compared"
     )
+    pairs = [] if all(pair.same for pair in report.pairs) else report.pairs
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(TEMPLATE).render(
         report=report, first=first, headline=headline, modes=modes, number=number, color=color, plots=_plots(report, modes),
         others=report.divergences[:SHOWN], more=max(0, len(report.divergences) - SHOWN),
+        pairs=pairs[:PAIRS], more_pairs=max(0, len(pairs) - PAIRS),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparer.findings import Cause, Measurement
+from parity_tests.comparer.findings import Cause, Findings, Measurement, PairLine
 from parity_tests.comparer.moves import ALONE, Link
 from parity_tests.comparer.relations import permutation
 from parity_tests.comparer.side import Side
@@ -170,6 +170,16 @@ class Pairing:
         layer, _, own = name.rpartition(".")
         layer = self._renamed_layer(layer)
         return f"{layer}.{own}" if layer else own
+
+    def tell(self, report: Findings) -> None:
+        """Write both sides' own names and layouts into a report."""
+        report.pairs = [
+            PairLine(link.ours, link.shape, link.moves, link.theirs, link.shapes) for link in self.links.values()
+        ]
+        back = {theirs: ours for ours, theirs in self.layers.items()}
+        for line in report.layers:
+            own = self._left_layer(line.name, back)
+            line.left = own if own != line.name and "→" not in line.name else ""
 
     # --- what does not pair -------------------------------------------------------------------------------------------
 

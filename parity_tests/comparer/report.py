@@ -114,6 +114,7 @@ class Report(Findings):
             if self.cause is None
             else _plain(asdict(self.cause)) | {"says": str(self.cause), "seen": self.seen},
             "layers": [_plain(asdict(layer)) for layer in self.layers],
+            "parameters": [_plain(asdict(pair)) for pair in self.pairs],
             "measurements": [_plain(asdict(m)) | {"ok": m.ok} for m in self.measurements],
             "steps": [_plain(asdict(step)) for step in self.steps],
             "reason": self.reason,

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer import diagnose
+from parity_tests.comparer.comparison import implied_map
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import AT_KINKS, CompareError, LayerLine, Measurement, first_element
 from parity_tests.comparer.judge import in_order
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.proposal import propose
 from parity_tests.comparer.report import Report
-from parity_tests.comparer.side import ROOT, Side
+from parity_tests.comparer.side import ROOT, Given, Side
 from parity_tests.comparer.trace import same_numbers
 from parity_tests.comparer.trial import EXPLAINED
 from parity_tests.comparer.values import Numbers
@@ -63,6 +64,8 @@ class Answering:
             found = self.side.answers(query.name, query)
             prefix = query.layer
             return {p: _translated(pairing, numbers, prefix) for p, numbers in found.items()}
+        if query.layer not in self.side.side.modules:
+            return {}
         numbers = pairing.translate(self.side.ask(query), query.layer)
         kinds = {w: (v, self.precision if v.dtype.kind == "f" else v.dtype.name) for w, v in numbers.items()}
         plain = self.precision in ("float32", "float64", "float16")
@@ -130,7 +133,8 @@ def compare_files(
     report = Report(left.label, right.label, asking.seed())
     sides = [side.side() if isinstance(side, Folder) else side.side for side in (left, right)]
     try:
-        pairing = Pairing(sides[0], sides[1], names)
+        given = next((live.given for live in (left, right) if isinstance(live, Live)), Given())
+        pairing = Pairing(sides[0], sides[1], names, implied_map(sides[0], sides[1], given))
     except (TypeError, ValueError) as error:
         raise CompareError(str(error)) from None
     for name, side in (("left", left), ("right", right)):
@@ -143,6 +147,7 @@ def compare_files(
                     stack.enter_context(live.opened())
             own = precision or (own_precision(left.side) if isinstance(left, Live) else "")
             Files(report, pairing, asking, Answering(left, own), Referring(right)).compare(mode)
+    pairing.tell(report)
     report.seconds = time.perf_counter() - began
     return report
 

@@ -203,6 +203,34 @@ def test_partial_answers_are_judged_and_what_is_missing_is_said_first(folder):
     assert "nothing was answered in" in nothing.output
 
 
+PLAIN = """
+import numpy as np
+class Mine:
+    def __init__(self):
+        self.W1, self.b1 = np.zeros((6, 8), np.float32), np.zeros(8, np.float32)
+        self.W2, self.b2 = np.zeros((8, 4), np.float32), np.zeros(4, np.float32)
+    def forward(self, x):
+        return np.maximum(x @ self.W1 + self.b1, 0) @ self.W2 + self.b2
+def mine(): return Mine()
+"""
+MAP = {"W1": ["fc1.weight", "transpose"], "b1": "fc1.bias", "W2": ["fc2.weight", "transpose"], "b2": "fc2.bias"}
+
+
+def test_both_sides_names_and_layouts_are_on_the_page(folder):
+    """An object of arrays as the left of a recording, in its own names and layouts."""
+    (folder / "mine.py").write_text(PLAIN)
+    (folder / "map.json").write_text(json.dumps(MAP))
+    done = compare(f"{folder}/mine.py:mine", folder / "mlp", "--map", folder / "map.json", "--html", folder / "r.html",
+                   "--json", folder / "r.json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "3 of 5 calls" not in done.output
+    page = (folder / "r.html").read_text()
+    assert "<td>W1</td>\n<td>6 × 8</td><td>transpose</td><td>fc1.weight</td>\n<td>8 × 6</td>" in page
+    assert "<b>not compared:</b>" in page
+    pairs = {pair["left"]: pair for pair in json.loads((folder / "r.json").read_text())["parameters"]}
+    assert (pairs["b2"]["right"], pairs["W2"]["moves"]) == (["fc2.bias"], ["transpose"])
+
+
 # --- two recordings ---------------------------------------------------------------------------------------------------
 
 
