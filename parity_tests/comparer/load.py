@@ -39,6 +39,7 @@ class OnnxModel:
     frozen = True
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             import onnxruntime
         except ImportError:

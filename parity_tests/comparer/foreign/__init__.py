@@ -21,6 +21,8 @@ SIDES = {  # the package that a class, or a function's code, comes from, and the
     "equinox": "equinox",
     "jax": "jax_function",
     "jaxlib": "jax_function",
+    "onnx": "onnx_side",
+    "parity_tests.comparer.load": "onnx_side",
 }
 
 
