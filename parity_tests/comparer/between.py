@@ -40,7 +40,7 @@ def _between(trial: Trial, right: Numbers, draws: int) -> Found:
     if wanted:
         right = case.run(case.right, trial.training, None, wanted)
     truth, u, ends = _truth(trial, right, wanted, draws)
-    limits = {place: float64_limit(u.get(place, 0.0)) for place in _places(trial)}
+    limits = {place: case.left.noise or float64_limit(u.get(place, 0.0)) for place in _places(trial)}
     probe = StandIns(calls, None, limits=limits, sides=(case.left, case.right), holders=trial.holders)
     left = case.run(case.left, trial.training, probe, own)
     left = judge.in_order(case.pairing.translate(left), right)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 import scratch
-from parity_tests.comparer import diagnose
+from parity_tests.comparer import diagnose, judge
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError, Measurement, first_element
@@ -193,6 +193,7 @@ def _pair(case: Case, seeded: bool) -> bool:
         _initial_values(case)
     if left.frozen or right.frozen:
         report.note("the parameters of one side cannot be copied: both sides must be made from the same ones")
+        _say_numbers(case)
     try:
         kept = case.pairing.copy()  # after the initial values have been judged, the layers are compared with equal ones
     except (TypeError, ValueError, IndexError) as error:
@@ -208,6 +209,22 @@ def _pair(case: Case, seeded: bool) -> bool:
         report.not_compared(f"gradients: the {side} has no backward")
     case.remember()
     return True
+
+
+def _say_numbers(case: Case) -> None:
+    """How many of a file's parameters are the right's, and which are not."""
+    names, other = case.pairing.names, case.pairing.other_numbers()
+    if names:
+        case.report.note(f"{len(names) - len(other)} parameters of the left have the right's numbers")
+    if other:
+        text = ", ".join(other[:6]) + (f" and {len(other) - 6} more" if len(other) > 6 else "")
+        case.report.note(f"other numbers on the left: {text} (as where a normalization is folded into a convolution)")
+    if case.left.noise is not None:
+        least = judge.decibels(case.left.noise)
+        case.report.note(
+            f"the left computes in {case.left.coarse}: the root mean square of its error is judged, in ulp of that of "
+            f"the right's number; the limit of a layer is a {least}"
+        )
 
 
 def _initial_values(case: Case) -> None:

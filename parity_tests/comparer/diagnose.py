@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Evidence:
     truth: Numbers
     limits: dict[str, float]
     apart: list[str]
+    other_numbers: list[str] = field(default_factory=list)  # its parameters that the left has other numbers for
 
     def limit(self, what: str) -> float:
         return self.limits.get(what, FLOOR)
@@ -63,6 +64,9 @@ class Evidence:
 def layer(evidence: Evidence) -> dict[str, Cause]:
     """The cause of each number that diverges, where a known convention explains it."""
     e = evidence
+    if e.other_numbers:
+        text = f"the left was made with other numbers for {', '.join(e.other_numbers)}"
+        return dict.fromkeys(e.apart, Cause("other-parameters", text))
     causes = {what: cause for what in e.apart if (cause := _kind(e, what)) is not None}
     tape = _tape(e)
     if tape is not None:

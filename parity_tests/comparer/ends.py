@@ -79,6 +79,11 @@ def _measure(case: Case, what: str, ours: Numbers, truth: Truth, limit: float, m
             m.note = f"{name} is frozen on the left (requires_grad=False), not on the right"
         return m
     value = ours[what]
+    if case.left.noise is not None and is_float(value) and value.shape == rough.shape:
+        layers = max(1, len(case.left.modules) - 1)  # whose noises add up as independent ones do
+        m.error, m.limit = judge.noise(value, exact), case.left.noise * math.sqrt(layers)
+        m.note = judge.decibels(m.error)
+        return m
     m.error = judge.error(value, rough, exact)
     if not m.ok:
         if value.shape != rough.shape or value.dtype != rough.dtype:

@@ -14,6 +14,7 @@ import numpy as np
 
 from parity_tests.rule import FLOOR, distance, float32_limit, float64_limit, ulp
 
+ULP = 2.0**-23
 BLOCK = 2**15  # numbers
 NO_DIGIT = 2.0**-8  # of its own size: an error of the right's float32 that leaves almost no digit
 
@@ -55,6 +56,22 @@ def error(value: Any, rough: Any, truth: Any) -> float:
     if value.dtype.kind not in "fc":
         return 0.0 if bool(((value == rough) | (value == truth)).all()) else math.inf
     return apart(value, reference(value, rough, truth))
+
+
+def noise(value: Any, truth: Any) -> float:
+    """The root mean square of the difference, in ulp of float32 of that of the truth."""
+    value, truth = (np.asarray(v, np.float64) for v in (value, truth))
+    if value.shape != truth.shape:
+        return math.inf
+    signal, difference = (float(np.sqrt(np.mean(np.square(v)))) if v.size else 0.0 for v in (truth, value - truth))
+    if not math.isfinite(difference):
+        return math.inf
+    return difference / (signal * ULP) if signal else (math.inf if difference else 0.0)
+
+
+def decibels(noise: float) -> str:
+    """A noise in ulp as the ratio of signal to noise."""
+    return f"signal to noise {-20 * math.log10(noise * ULP):.0f} dB" if noise else "no noise"
 
 
 def reference(value: Any, rough: Any, truth: Any) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparer.findings import Cause, Findings, Measurement, PairLine
+from parity_tests.comparer.judge import noise
 from parity_tests.comparer.moves import ALONE, Link
 from parity_tests.comparer.relations import permutation
 from parity_tests.comparer.side import Side
@@ -244,7 +245,9 @@ class Pairing:
     def copy(self) -> list[str]:
         """Give the left the right's numbers. Buffers that differ in shape are skipped and named."""
         theirs = self.right.state()
-        left_alone = []
+        left_alone: list[str] = []
+        if self.left.frozen:
+            return left_alone
         for own, link in self.links.items():
             if link.result_shape() != link.shape:
                 left_alone.append(own)
@@ -257,6 +260,23 @@ class Pairing:
         for own, name in self.right_virtual.items():
             self.left.load(own, self.right.virtual_value(name))
         return left_alone
+
+    def other_numbers(self, layer: str = "") -> list[str]:
+        """The right's parameters of a layer for which a left that cannot be written to has other numbers."""
+        if not self.left.frozen:
+            return []
+        dot = f"{layer}." if layer else ""
+        ours, theirs = self.left.state(), self.right.state()
+        return [
+            name
+            for own, name in self.names.items()
+            if name.startswith(dot) and ours[own].shape == theirs[name].shape and self._apart(ours[own], theirs[name])
+        ]
+
+    def _apart(self, ours: np.ndarray, theirs: np.ndarray) -> bool:
+        if self.left.noise is not None:
+            return noise(ours, theirs) > self.left.noise
+        return not np.array_equal(ours, theirs)
 
     def turned(self, name: str, value: np.ndarray) -> np.ndarray:
         """A number of the left's parameter in the right's layout; `name` is the right's."""

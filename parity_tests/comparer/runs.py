@@ -82,7 +82,9 @@ def _failed(case: Case, run: Run) -> bool:
         report.note("in eval mode the right computes as in training mode: its layers were not looked at again")
         report.measurements += end
         return False
-    found = ends.ties(case, training) + _layers(case, training, apart)
+    coarse = case.left.noise is not None  # the end of a coarse side says little: each of its layers counts
+    found = ends.ties(case, training) + _layers(case, training, apart or coarse)
+    apart = apart or (coarse and any(not m.ok for m in found))
     if case.other_draws and apart:
         end = ends.compare_ends(case, training, run.truth, Masks(case.other_draws))
         apart = any(not m.ok for m in end)

@@ -76,6 +76,8 @@ class Side:
     title = ""  # what the report calls the model, if that is not its class
     framework = ""  # what the report calls it, if that is not its engine
     modules: dict[str, Any]
+    coarse = ""  # what it computes in, if that is coarser than float32
+    noise: float | None = None  # of a coarse side: its limit in a layer, in ulp; see `judge.noise`
 
     def __init__(self, model: Any, loss: Any = None) -> None:
         self.model, self.loss = model, loss

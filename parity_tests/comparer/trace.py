@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from parity_tests.comparer.arguments import differences
-from parity_tests.comparer.judge import apart
+from parity_tests.comparer.judge import apart, noise
 from parity_tests.comparer.nests import leaves
 from parity_tests.comparer.side import LOSS, ROOT, Generators, Key, Probe, Side, generators
 from parity_tests.comparer.values import array, cast, copied, floats, kept, moved
@@ -152,7 +152,7 @@ class Follower(Order):
         other = self.trace.calls.get(key)
         if other is not None and other.output is not None:
             pairs = list(zip(floats(output), floats(other.output), strict=False))
-            missing = len(floats(output)) < len(floats(other.output))
+            missing = bool(floats(other.output)) and not pairs
             self.outputs[key] = np.inf if missing else max((self.distance(a, b) for a, b in pairs), default=0.0)
 
     def gradient(self, key: Key, number: int, dx: np.ndarray) -> None:
@@ -286,6 +286,8 @@ class StandIns(Probe):
         if self.draw == 0:
             coarser = min(value.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
             error = single_distance(value, other) if self.dtype is None else apart(value, other, coarser)
+            if self.sides is not None and self.sides[0].noise is not None:
+                error = noise(value, other)
             self.arrived[place] = max(self.arrived.get(place, 0.0), error)
             if self.limits is not None and error > self.limits.get(place, np.inf):
                 self.arrays[place] = np.array(value), np.array(other)

@@ -14,7 +14,7 @@ from parity_tests.comparer.case import Case
 from parity_tests.comparer.findings import Cause, LayerLine, Measurement, first_element
 from parity_tests.comparer.side import LOSS, ROOT, Key
 from parity_tests.comparer.trace import Call, Recorder, kind_of
-from parity_tests.comparer.values import Numbers, precision
+from parity_tests.comparer.values import Numbers, is_float, precision
 
 EXPLAINED = 3  # places whose cause is looked for
 
@@ -106,6 +106,10 @@ class Trial:
             m.error, m.note = math.inf, f"the left has no {what}"
             return m
         value, other = ours[what], like[what]
+        if self.case.left.noise is not None and is_float(value) and value.shape == other.shape:
+            m.error, m.limit = judge.noise(value, truth), self.case.left.noise
+            m.note = judge.decibels(m.error)
+            return m
         m.error = judge.error(value, other, truth)
         if value.dtype != other.dtype or value.shape != other.shape:
             m.other_shape = value.shape != other.shape

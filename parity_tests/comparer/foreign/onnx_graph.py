@@ -18,6 +18,9 @@ import onnx
 import onnxruntime
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+ROUNDED = ("QuantizeLinear", "DequantizeLinear")
+WHOLE = ("DynamicQuantize", "MatMulInteger", "ConvInteger", "QLinear", "QGemm")  # computes with whole numbers
+UNNAMED = ("onnx::", "val_", "_")
 SHAPES = ("Shape", "Size")  # their outputs depend on the shapes alone
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
@@ -48,23 +51,29 @@ class Graph:
         self.weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self.given = [value.name for value in model.graph.input if value.name not in self.weights]
         self.results = [value.name for value in model.graph.output]
-        self._sessions: dict[int, Any] = {}
+        self._sessions: dict[Any, Any] = {}
         self._data = self._depends_on_numbers()
+        self._types = _element_types(model)
         self.blocks = self._blocks()
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """The floating initializers whose names are those of a state_dict."""
-        named = {n: t for n, t in self.weights.items() if not n.startswith(("onnx::", "val_", "_"))}
-        return {n: onnx.numpy_helper.to_array(t) for n, t in named.items()
-                if t.data_type in FLOATS}  # fmt: skip
+        """The floating initializers by the names of a state_dict. A weight that was turned round has lost its own."""
+        floats = {n: tensor for n, tensor in self.weights.items() if tensor.data_type in FLOATS}
+        found = {n: onnx.numpy_helper.to_array(t) for n, t in floats.items() if not n.startswith(UNNAMED)}
+        for block in (block for block in self.blocks if block.name and f"{block.name}.weight" not in found):
+            read = [node.input[1] for node in block.nodes if node.op_type == "MatMul"]
+            turned = [floats[n] for n in read if n in floats and n.startswith(UNNAMED)]
+            if len(turned) == 1:
+                found[f"{block.name}.weight"] = onnx.numpy_helper.to_array(turned[0]).T
+        return found
 
-    def precision(self) -> str:
-        """float32, float16, or int8 where the graph computes with quantized numbers."""
+    def coarse(self) -> str:
+        """float16, or int8 where the graph computes with quantized numbers; '' for float32."""
         kinds = {node.op_type for node in self.nodes}
-        if any(kind.startswith(("QLinear", "Quantize", "DynamicQuantize", "MatMulInteger")) for kind in kinds):
+        if any(kind.startswith((*WHOLE, *ROUNDED)) for kind in kinds):
             return "int8"
         halves = [t for t in self.weights.values() if t.data_type == onnx.TensorProto.FLOAT16]
-        return "float16" if halves else "float32"
+        return "float16" if halves else ""
 
     def run(self, block: Block, values: dict[str, Any]) -> dict[str, np.ndarray]:
         """The outputs of a block, by onnxruntime."""
@@ -72,21 +81,29 @@ class Graph:
         if not wanted:
             return {}
         names = [*block.inputs, *block.fixed]
-        feeds = {name: values[name] for name in names}
-        if id(block) not in self._sessions:
-            self._sessions[id(block)] = self._session(block, feeds)
-        return dict(zip(wanted, self._sessions[id(block)].run(wanted, feeds), strict=True))
+        feeds = {name: np.asarray(values[name]) for name in names}
+        key = id(block), *(x.shape for x in feeds.values())
+        if key not in self._sessions:
+            self._sessions[key] = self._session(block, feeds)
+        return dict(zip(wanted, self._sessions[key].run(wanted, feeds), strict=True))
 
     def _session(self, block: Block, feeds: dict[str, Any]) -> Any:
-        kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype) for name, value in feeds.items()}
-        inputs = [onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
-        outputs = [onnx.ValueInfoProto(name=name) for name in (*block.outputs, *block.aside)]
+        """Inputs with their shapes: without a rank onnxruntime 1.32 crashes on an attention in float16."""
+        kinds = {n: (onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for n, x in feeds.items()}
+        inputs = [onnx.helper.make_tensor_value_info(name, *kind) for name, kind in kinds.items()]
+        outputs = [self._typed(name) for name in (*block.outputs, *block.aside)]
         read = {name for node in block.nodes for name in _reads(node)}
         weights = [tensor for name, tensor in self.weights.items() if name in read]
         graph = onnx.helper.make_graph(block.nodes, "part", inputs, outputs, weights)
         part = onnx.helper.make_model(graph, opset_imports=self.model.opset_import, functions=self.model.functions)
         part.ir_version = self.model.ir_version
         return onnxruntime.InferenceSession(part.SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def _typed(self, name: str) -> Any:
+        """A value with its element type, where it is known."""
+        if name not in self._types:
+            return onnx.ValueInfoProto(name=name)
+        return onnx.helper.make_tensor_value_info(name, self._types[name], None)
 
     # --- from nodes to blocks -----------------------------------------------------------------------------------------
 
@@ -112,20 +129,44 @@ class Graph:
             blocks[-1].nodes.append(node)
         self._wire(blocks)
         often = Counter(block.name for block in blocks)
+        inside = {name for block in blocks if block.name for name in block.outputs[:-1]}  # another layer's own values
         for block in blocks:
-            if block.name and (often[block.name] > 1 or not self._is_the_layer(block)):
+            apart = often[block.name] > 1 or inside.intersection((*block.inputs, *block.outputs))
+            if block.name and (apart or not self._is_the_layer(block)):
                 block.name = ""
         return blocks
 
     def _names(self) -> list[str]:
-        """The layer of each node."""
-        found = []
+        """The layer of each node; one that a quantization has put in belongs to the layer that reads it."""
+        found: list[str] = []
         for node in self.nodes:
             said = {prop.key: prop.value for prop in node.metadata_props}
             scopes = ast.literal_eval(said[SCOPES]) if SCOPES in said else []
             old = node.name.strip("/").split("/")[:-1] if node.name.startswith("/") else []
             found.append(list(scopes)[-2] if len(scopes) > 1 else _joined(old))
+        self._name_what_quantization_added(found)
         return found
+
+    def _name_what_quantization_added(self, names: list[str]) -> None:
+        """What computes with whole numbers goes with the layer that reads it; a rounding only within one layer.
+
+        A rounding to whole numbers from 0 on is also the ReLU before it, which is then gone.
+        """
+        readers: dict[str, set[str]] = {}
+        before: dict[str, str] = {}
+        makers = []
+        for node, name in zip(self.nodes, names, strict=True):
+            makers.append(before.get(node.input[0], "") if node.input else "")
+            before.update(dict.fromkeys(node.output, makers[-1] if node.op_type in ROUNDED else name))
+        for i, node in reversed([*enumerate(self.nodes)]):
+            reading = set().union(*(readers.get(name, set()) for name in node.output))
+            reader = reading.pop() if len(reading) == 1 else ""
+            if node.op_type in ROUNDED:
+                names[i] = reader if reader == makers[i] else ""
+            elif node.op_type.startswith(WHOLE) or (node.op_type in ("Cast", "Mul") and not names[i]):
+                names[i] = reader
+            for name in _reads(node):
+                readers.setdefault(name, set()).add(reader if node.op_type in ROUNDED else names[i])
 
     def _wire(self, blocks: Sequence[Block]) -> None:
         """What each block reads of others, and what others read of it."""
@@ -147,13 +188,19 @@ class Graph:
         if not block.inputs or not block.outputs:
             return False
         kinds = {node.op_type for node in block.nodes}
-        said = {prop.key: prop.value for node in block.nodes for prop in node.metadata_props}
-        if "BatchNorm" in said.get(CLASSES, "").rpartition("torch.nn")[2] and kinds.intersection(PRODUCTS):
+        said = [prop.value for node in block.nodes for prop in node.metadata_props if prop.key == CLASSES]
+        if any("BatchNorm" in classes for classes in said) and kinds.intersection(PRODUCTS):
             return False  # the convolution before it is in it
         if any(node.op_type.startswith("Conv") and node.input[1].startswith("onnx::") for node in block.nodes):
             return False  # the normalization after it is in its weights
         last = [node for node in block.nodes if node.op_type in RECURRENT]
         return not any(block.outputs[0] in node.output[1:] for node in last)  # the last state alone
+
+
+def _element_types(model: onnx.ModelProto) -> dict[str, int]:
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {value.name: value.type.tensor_type.elem_type for value in values if value.type.tensor_type.elem_type}
 
 
 def _reads(node: Any) -> Iterator[str]:

@@ -7,7 +7,10 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imported
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-NEEDS = {"test_keras.py": ("keras",)}
+NEEDS = {
+    "test_keras.py": ("keras",),
+    "test_onnx.py": ("onnx", "onnxruntime", "onnxscript"),
+}
 ABSENT = {file: missing for file, names in NEEDS.items() if (missing := [n for n in names if find_spec(n) is None])}
 collect_ignore = list(ABSENT)
 
