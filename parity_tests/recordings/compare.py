@@ -34,6 +34,7 @@ from parity_tests.recordings.live import Live
 from parity_tests.recordings.precisions import Smaller, limits, own_precision
 from parity_tests.recordings.query import Query
 from parity_tests.recordings.read import AnswerError, Folder
+from parity_tests.recordings.releases import cause_of
 from parity_tests.rule import BFLOAT16, step
 from parity_tests.vectors.judge import error_of
 from parity_tests.vectors.vector import SMALL
@@ -441,8 +442,9 @@ class Files:
         evidence = diagnose.Evidence(query.layer, side, given, query.training, self.report.seed, same, rough, exact,
                                      asked, list(names))  # fmt: skip
         causes = diagnose.layer(evidence)
+        sides = self.answering.side, self.referring.side
         for what, m in names.items():
-            m.cause = causes.get(what)
+            m.cause = causes.get(what) or cause_of(query, m, ours[what], exact[what], *sides)
 
 
 def _forward(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,16 @@ def write_model(
         "modes": list(dict.fromkeys(next(iter(v.facts["cases"])) for v in rows.vectors.values())),
         "contains": {"code": False, "inputs": True, "parameters": True, "answers": answered},
     }
-    return rows.write(folder, before, {"environment": environment(live_device(live)), "model": about})
+    return rows.write(folder, before, {"environment": _environment(live), "model": about})
+
+
+def _environment(live: Live) -> dict[str, str]:
+    """Versions and device; on a GPU also whether it rounds to TF32, which a float32 is 2^13 times finer than."""
+    device = live_device(live)
+    if device == "cpu":
+        return environment(device)
+    rounded = {"products": torch.backends.cuda.matmul.allow_tf32, "convolutions": torch.backends.cudnn.allow_tf32}
+    return {**environment(device), "tf32": " and ".join(name for name, on in rounded.items() if on) or "off"}
 
 
 def _check_smaller(live: Live, smaller: Sequence[str]) -> None:

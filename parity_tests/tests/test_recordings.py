@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from parity_tests.recordings.precisions import rounded
 from parity_tests.tests import patience
@@ -231,6 +232,45 @@ def test_both_sides_names_and_layouts_are_on_the_page(folder):
     assert (pairs["b2"]["right"], pairs["W2"]["moves"]) == (["fc2.bias"], ["transpose"])
 
 
+CLIP = """
+import torch
+class Clip(torch.nn.Module):
+    def forward(self, x): return x.clamp(-1, 1)
+def clip(): return torch.nn.Sequential(torch.nn.Linear(6, 5), Clip(), torch.nn.Linear(5, 3))
+"""
+
+
+def with_slope(folder, slope, release):
+    """A recording of clip as a release of torch makes it: the gradient of clamp at its bound is 1 before 2.14."""
+    edit(folder / "vectors.json", lambda index: index["environment"].update(torch=release))
+    with open_tensors(folder / "train-002-1-kinks.safetensors") as file:
+        x, dy = file.read("input 0"), file.read("cotangent")
+    dx = (np.where(np.abs(x) == 1, slope, np.abs(x) < 1) * dy).astype(np.float32)
+    answer(folder, "train-002-1-kinks", {**answered(folder, "train-002-1-kinks"), "float32/train/grad input": dx})
+    rewritten = load_file(folder / "train-002-1-kinks.safetensors")
+    rewritten["truth/train/grad input"] = dx.astype(np.float64)
+    save_file(rewritten, folder / "train-002-1-kinks.safetensors")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_change_between_two_releases_of_torch_is_named(folder, order):
+    (folder / "clip.py").write_text(CLIP)
+    sides = folder / "older", folder / "newer"
+    for side, slope, release in zip(sides, (1, 0), ("2.11.0", "2.14.1+cu130"), strict=True):
+        assert record(f"{folder}/clip.py:clip", side, "--input", "4,6").exit_code == 0
+        with_slope(side, slope, release)
+    done = compare(*sides[::order])
+    assert done.exit_code == 1
+    assert "1 (Clip), train mode: grad input at kinks and ties" in done.output
+    assert "gradient of clamp at its bound of torch: from 2.14 on 0 at the kink, before 1 at the kink" in done.output
+    assert ("the left is from torch 2.11" in done.output) == (order == 1)
+    edit(sides[1] / "vectors.json", lambda index: index["environment"].update(torch="2.13.0"))
+    assert "no known convention explains it" in compare(*sides).output
+    live = compare(sides[0], f"{folder}/clip.py:clip"), compare(sides[1], f"{folder}/clip.py:clip")
+    assert sorted(done.exit_code for done in live) == [0, 1], "the installed torch does as one of them"
+    assert any("gradient of clamp at its bound of torch" in done.output for done in live)
+
+
 # --- two recordings ---------------------------------------------------------------------------------------------------
 
 
@@ -288,12 +328,13 @@ def test_bfloat16_is_in_the_files_and_judged_in_its_own_ulp(folder):
     for node in NODE:
         ran = patience.run([node, CHECKER, half, "--answers"])
         assert ran.returncode == 0, ran.stdout + ran.stderr
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file as load_tensors
+    from safetensors.torch import save_file as save_tensors
 
     path = half / "answers" / "train-001-fc1.safetensors"
-    numbers = load_file(path)
+    numbers = load_tensors(path)
     numbers["bfloat16/train/output"][0, 0] += 0.25
-    save_file(numbers, path)
+    save_tensors(numbers, path)
     assert run_vectors("check", half).exit_code == 1
     for node in NODE:
         assert patience.run([node, CHECKER, half, "--answers"]).returncode == 1
@@ -317,7 +358,7 @@ def linear(folder, row):
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_answers_in_half_precision(made, smaller, tmp_path, precision):
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file as save_tensors
 
     shutil.copytree(smaller, tmp_path / "v")
     kind = getattr(torch, precision)
@@ -327,7 +368,7 @@ def test_answers_in_half_precision(made, smaller, tmp_path, precision):
     for wrong, code in ((0.0, 0), (0.25, 1)):
         y = torch.nn.functional.linear(x, weight, bias)
         y[2, 3] += wrong
-        save_file({f"{precision}/train/output": y}, path)
+        save_tensors({f"{precision}/train/output": y}, path)
         done = compare(tmp_path / "v", f"{made}/models.py:mlp")
         assert done.exit_code == code, done.output
         assert run_vectors("check", tmp_path / "v").exit_code == code
