@@ -158,7 +158,8 @@ def _paired(report: Report, pairing: Pairing, left: Folder | Live, right: Folder
     for note in pairing.notes:
         report.note(note)
     ours, theirs = pairing.alone()
-    if ours and theirs:
+    frozen = pairing.left.frozen or pairing.right.frozen
+    if ours and theirs and not frozen:
         report.proposal = propose(ours, theirs, pairing.left.state(), pairing.right.state())
         report.reason = "their parameters do not pair by name"
         return False
@@ -166,6 +167,9 @@ def _paired(report: Report, pairing: Pairing, left: Folder | Live, right: Folder
     if not pairing.shapes_agree():
         report.note("nothing was run, since parameters of different shapes cannot be copied")
         return False
+    if frozen:
+        report.note("the parameters of one side cannot be copied: both sides must be made from the same ones")
+        return True
     try:
         if isinstance(left, Live):
             pairing.copy()
