@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.markup import escape
 from experiments.articles import ARTICLES, article
 from experiments.articles.article import Replay
 from experiments.articles.texts import TEXTS
+from experiments.progress import Progress
 from experiments.training.config import ConfigError
 from experiments.training.data import DataError
 from experiments.training.summary import console, mark, table
@@ -30,24 +30,23 @@ def replay(
 
     Raises    ConfigError for an unknown name; DataError, after all others are done, if an article lacks its data.
     """
-    from tqdm import tqdm
-
     check_names(names)
     done: list[Replay] = []
     missing: DataError | None = None
-    with one_thread(), tqdm(names, leave=False, disable=not sys.stderr.isatty()) as bar:
-        for name in bar:
+    with one_thread(), Progress("replay, article", len(names)) as shown:
+        for number, name in enumerate(names, 1):
 
-            def progress(what: str, name: str = name) -> None:
-                bar.set_description(f"{name}: {what}")
+            def progress(what: str, name: str = name, number: int = number) -> None:
+                shown.tick(f"{name}: {what}", 0)
+                shown.line(f"{name}, {what}", number)
 
-            progress("start")
             try:
                 done.append(replay_one(name, Path(output) / name, data_dir, progress))
             except DataError as error:
                 missing = error
                 continue
-            bar.clear()
+            shown.tick()
+            shown.bar.clear()
             show(done[-1])
     if missing is not None:
         raise missing

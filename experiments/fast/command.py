@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from experiments.bench import stored
 from experiments.bench.engine_process import environment as environment_of
@@ -24,6 +23,7 @@ from experiments.fast import tables
 from experiments.fast.loops import LOOPS
 from experiments.fast.measure import ROUNDS, benchmark, best_precision, environment, measure
 from experiments.fast.recipe import RECIPES
+from experiments.progress import Progress
 from experiments.training import data as images
 from experiments.training.config import ConfigError
 
@@ -114,8 +114,8 @@ def cpu_command(
     epoch = [*alone, "--epochs", "1", "--precision", "32"]
     first = _in_a_process(alone, threads, data_dir)
     epochs = [partial(_in_a_process, [*epoch, "--engine", name], threads, data_dir) for name in ("torch", "scratch")]
-    with tqdm(total=rounds, desc="torch and scratch in turn", disable=None, leave=False) as bar:
-        turns = in_turn(epochs, rounds, bar.update)
+    with Progress("torch and scratch in turn, round", rounds) as progress:
+        turns = in_turn(epochs, rounds, partial(progress.piece, "done"))
     (best,), (theirs, ours) = first["runs"], [[run for each in own for run in each["runs"]] for own in turns]
     our_epochs, their_epochs = ({"epoch": [run["seconds"]["mean"] for run in runs]} for runs in (ours, theirs))
     checks = {

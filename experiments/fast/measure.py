@@ -15,13 +15,13 @@ from statistics import mean, median, stdev
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from experiments.bench.measure import in_turn, ratios, spread
 from experiments.fast.loops import LOOPS
 from experiments.fast.recipe import RECIPES, Recipe
 from experiments.fast.scratch_run import ScratchRun
 from experiments.fast.torch_run import CHUNK, Run
+from experiments.progress import Progress, divergence
 from experiments.training.config import ConfigError
 from experiments.training.data import ImageData, Part
 from parity_tests.environment import device_name, versions
@@ -63,16 +63,41 @@ def train(run: Any, driver: Any, seed: int) -> float:
     return run.clock() - start
 
 
-def show_chunks(run: Any, bar: tqdm) -> None:
-    """Advance the progress bar, if shown, with every chunk."""
-    if not bar.disable:
-        chunk = run.chunk
+class Shown:
+    """The progress of a recipe's seeds: a bar that moves with every chunk, or a line after each seed."""
 
-        def chunk_and_tick() -> None:
-            chunk()
-            bar.update()
+    def __init__(self, run: Any, seeds: int, name: str) -> None:
+        self.run, self.name = run, name
+        self.progress = Progress(f"{name}, seed", seeds)
+        self.loss, self.accuracy = "", ""
+        if self.progress.drawn:
+            self.chunk, self.count = run.chunk, 0
+            run.chunk = self.chunk_and_tick
 
-        run.chunk = chunk_and_tick
+    def chunk_and_tick(self) -> None:
+        self.chunk()
+        self.count += 1
+        run, chunks = self.run, self.run.epochs * self.run.chunks
+        done = (self.count - 1) % chunks + 1
+        epoch = -(-done // run.chunks)
+        if done % run.chunks == 0:  # reading a loss from a GPU waits for it
+            self.loss = f"loss {last_loss(run, done):.4f}, "
+        figures = f"epoch {epoch} of {run.epochs}, step {done * run.chunk_length}, {self.loss}{self.accuracy}"
+        self.progress.tick(figures, 1 / chunks)
+
+    def seed_done(self, accuracy: float) -> None:
+        """After a training: its loss and accuracy, and whether it diverged."""
+        losses = self.run.all_losses()
+        self.progress.tick(pieces=int(not self.progress.drawn))
+        self.accuracy = f"accuracy {accuracy:.2%}"
+        self.progress.line(f"loss {losses[-1]:.4f}, {self.accuracy}")
+        epoch = losses[-len(losses) // self.run.epochs :]
+        if text := divergence(self.name, losses[0], mean(epoch)):
+            self.progress.warn(text)
+
+
+def last_loss(run: Any, chunks: int) -> float:
+    return float(run.losses[chunks * run.chunk_length - 1])
 
 
 def measure(
@@ -93,11 +118,12 @@ def measure(
     options = {"compiled": compiled} if engine == "torch" else {}
     run, driver, prepare_seconds = make_run(recipe, fitted, loop, device, precision, engine, **options)
     accuracies, seconds = [], []
-    with tqdm(total=seeds * run.epochs * run.chunks, desc=f"{recipe.name}, {engine}, {loop}", disable=None) as bar:
-        show_chunks(run, bar)
+    shown = Shown(run, seeds, f"{recipe.name}, {engine}, {loop}")
+    with shown.progress:
         for seed in range(seeds):
             seconds.append(train(run, driver, seed))
             accuracies.append(run.accuracy(judge))
+            shown.seed_done(accuracies[-1])
     return {
         "recipe": recipe.name,
         "engine": engine,
@@ -149,13 +175,10 @@ def benchmark(
     """
     fitted, once = cut(data.train, 0, images), replace(recipe, epochs=1)
     cases = [(loop, CHUNK) for loop in LOOPS] + [("trainer", 1)]
-    made = [
-        make_run(once, fitted, loop, device, precision, "torch", longest_chunk=longest)
-        for loop, longest in tqdm(cases, "prepare", disable=None, leave=False)
-    ]
-    with tqdm(total=rounds, desc=f"{recipe.name}, loops in turn", disable=None, leave=False) as bar:
+    made = [make_run(once, fitted, loop, device, precision, "torch", longest_chunk=longest) for loop, longest in cases]
+    with Progress(f"{recipe.name}, loops in turn, round", rounds) as progress:
         trainings = [partial(_next, run, driver, count()) for run, driver, _ in made]
-        times = in_turn(trainings, rounds, bar.update)
+        times = in_turn(trainings, rounds, partial(progress.piece, "done"))
     rows = []
     for (loop, _), (run, _, prepare_seconds), seconds in zip(cases, made, times, strict=True):
         rows.append(

@@ -6,11 +6,11 @@ of some components is their pages and a short overview, in seconds.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from pathlib import Path
 
+from experiments.progress import Progress
 from experiments.site import component, overview, search
 from experiments.site.pages import HERE, PARTS, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, workers
@@ -48,12 +48,14 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     if whole:
         from experiments.site import exercises, replays, twins  # late: they import Lightning
 
-        _say("twin training")
-        twins.write(site)
-        _say("articles")
-        replays.write(site)
-        exercises.write(site)
-        _say("overview, with the same-seed table")
+        with Progress("report, further page", 3) as progress:
+            for what, write in (
+                ("twin trainings", twins.write),
+                ("articles", replays.write),
+                ("exercises", exercises.write),
+            ):
+                write(site)
+                progress.piece(what)
     overview.write(site, drawn=overview.same_seed(found) if whole else [])
     return site
 
@@ -70,21 +72,13 @@ def _component_pages(site: Site) -> Iterator[Component]:
 
 
 def _track(work: Iterator[Component], total: int) -> Iterator[Component]:
-    """The same items under a progress bar; without a terminal, a line for every tenth of them and for the last."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
-
-        yield from track(work, "component pages", total=total, console=Console(stderr=True), transient=True)
-        return
-    for number, one in enumerate(work, 1):
-        if number % 10 == 0 or number == total:
-            _say(f"{number} of {total} component pages, the last {one.name}")
-        yield one
-
-
-def _say(text: str) -> None:
-    print(f"report: {text}", file=sys.stderr, flush=True)
+    """The same items with their progress; without a terminal, a line for every tenth of them and for the last."""
+    with Progress("report, component page", total) as progress:
+        for number, one in enumerate(work, 1):
+            progress.tick(one.name)
+            if number % 10 == 0 or number == total:
+                progress.line(one.name)
+            yield one
 
 
 def size(folder: Path) -> int:

@@ -125,7 +125,7 @@ def test_a_report_of_one_component_trains_and_replays_nothing(
     assert opened == [page.as_uri()]
     told = capsys.readouterr()
     assert told.out.endswith(f"Open {page}\n")
-    assert "1 of 1 component pages" in told.err
+    assert "report, component page 1 of 1: nn.Tanh" in told.out
     header = Page(page).links
     assert not {"../twins.html", "../replays.html"} & {*header}
     assert "same bits from the same seed" not in Page(tmp_path / "index.html").text

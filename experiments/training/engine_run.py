@@ -20,25 +20,23 @@ from experiments.training.devices import GRACE, Watched, end_children, is_child,
 from experiments.training.driven import Driven, fingerprint, optimizer_and_schedule
 from experiments.training.folder import deciding, refuse_foreign
 from experiments.training.lightly import loggers, quiet_and_deterministic
-from experiments.training.lit import EVALUATION_BATCH, EpochLines, Images, LitClassifier, ProgressBar
+from experiments.training.lit import EVALUATION_BATCH, Images, LitClassifier, Shown
 from experiments.training.masks import share_masks
 from experiments.training.outcome import EngineRun
 from experiments.training.prepared import Prepared
 from experiments.training.results import finished_config, read_finished, write_finished
 from torch_impl.files import printable, remove_parts
 
-Shown = type[ProgressBar] | type[EpochLines] | None  # how the progress is
-
 
 class Run:
     """`restore` what an earlier start left; then `outcome`, for which it may have to `build`, `fit` and `evaluate`."""
 
-    def __init__(self, driven: Driven, config: Config, prepared: Prepared, output: Path, shown: Shown) -> None:
+    def __init__(self, driven: Driven, config: Config, prepared: Prepared, output: Path, shown: bool | None) -> None:
         self.driven = driven
         self.config = config
         self.prepared = prepared
         self.output = output
-        self.shown = shown
+        self.shown = shown  # a bar, lines, or nothing
         self.folder = output / driven.name
         self.last, self.best = (self.folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
         self.finished: EngineRun | None = None
@@ -129,7 +127,7 @@ class Run:
             num_sanity_val_steps=0,
             deterministic=config.deterministic,
             enable_model_summary=False,
-            enable_progress_bar=self.shown is ProgressBar,
+            enable_progress_bar=False,
         )
         start = time.perf_counter()
         try:
@@ -193,7 +191,7 @@ class Run:
         if config.patience is not None:
             chosen.append(EarlyStopping("validation_loss", patience=config.patience, check_finite=False))
         if self.shown is not None:
-            chosen.append(self.shown(self.driven.name))
+            chosen.append(Shown(self.driven.name, bar=self.shown))
         keep: dict[str, Any] = {"monitor": f"{judge}_accuracy", "mode": "max", "save_on_train_epoch_end": True}
         return [
             *chosen,

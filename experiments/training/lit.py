@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 
+from experiments.progress import Progress
 from experiments.training.batches import Batches
 from experiments.training.checkpoints import not_finite
 from experiments.training.devices import Share
 
 EVALUATION_BATCH = 1000
+EVERY = 20  # steps between two moves of the bar
 
 
 class Images(lightning.LightningDataModule):
@@ -155,36 +156,40 @@ class LitClassifier(lightning.LightningModule):
         self.epochs = curves["epochs"]
 
 
-class EpochLines(Callback):
-    """A line after each epoch: loss, accuracy, and the time that is left at this pace."""
+class Shown(Callback):
+    """A training's progress: a bar with epoch, step, loss, accuracy and the time left, or a line after each epoch."""
 
-    def __init__(self, engine: str) -> None:
-        self.engine = engine
+    def __init__(self, engine: str, bar: bool) -> None:
+        self.engine, self.bar = engine, bar
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        self.begun, self.first = time.perf_counter(), len(module.epochs)
+        self.progress = Progress(f"{self.engine}, epoch", trainer.max_epochs or 0, self.bar and trainer.is_global_zero)
+        self.progress.skip(len(module.epochs))
+        self.accuracy = ""
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, number: int
+    ) -> None:
+        steps = int(trainer.num_training_batches)
+        moves = (number + 1) % EVERY == 0 or number + 1 == steps
+        if moves and self.progress.drawn:  # reading a loss from a GPU waits for it
+            done = number % EVERY + 1
+            figures = f"step {number + 1} of {steps}, loss {float(module.losses[-1]):.4f}{self.accuracy}"
+            self.progress.tick(f"epoch {len(module.epochs) + 1} of {trainer.max_epochs}, {figures}", done / steps)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        done, epochs = len(module.epochs), trainer.max_epochs or 0
-        left = (time.perf_counter() - self.begun) / max(1, done - self.first) * (epochs - done)
-        figures = {name: float(value) for name, value in module.epochs[-1].items()}
+        judge, figures = module.judge, {name: float(value) for name, value in module.epochs[-1].items()}
+        loss, accuracy = figures[f"{judge}_loss"], figures[f"{judge}_accuracy"]
+        self.accuracy = f", accuracy {accuracy:.2%}"
+        if not self.progress.drawn:
+            self.progress.tick()
         if trainer.is_global_zero:
-            print(
-                f"{self.engine}, epoch {done} of {epochs}: training loss {figures['train_loss']:.4f}, "
-                f"{module.judge} loss {figures[f'{module.judge}_loss']:.4f}, "
-                f"accuracy {figures[f'{module.judge}_accuracy']:.2%}, {left:.0f} s left",
-                flush=True,
-            )
+            text = f"training loss {figures['train_loss']:.4f}, {judge} loss {loss:.4f}, accuracy {accuracy:.2%}"
+            self.progress.line(text)
 
+    def on_train_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        self.progress.close()
 
-class ProgressBar(TQDMProgressBar):
-    """Lightning's progress bar with the name of the engine."""
-
-    def __init__(self, engine: str) -> None:
-        super().__init__(refresh_rate=20)
-        self.engine = engine
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, *arguments: Any) -> None:
-        super().on_train_epoch_start(trainer, *arguments)
-        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.train_progress_bar.set_description(f"{self.engine}, epoch {epoch}")
+    def on_exception(self, trainer: lightning.Trainer, module: Any, error: BaseException) -> None:
+        if hasattr(self, "progress"):
+            self.progress.close()

@@ -22,7 +22,6 @@ from experiments.training.folder import (
     refuse_links,
     write_config,
 )
-from experiments.training.lit import EpochLines, ProgressBar
 from experiments.training.outcome import RunResult, compare
 from experiments.training.prepared import Prepared, prepare
 from experiments.training.results import write_results
@@ -75,8 +74,8 @@ def resume(
 
 
 def _train_engines(config: Config, prepared: Prepared, output: Path, progress: bool | None, lines: bool) -> RunResult:
-    bar = sys.stdout.isatty() if progress is None else progress
-    shown = ProgressBar if bar else EpochLines if lines else None
+    bar = sys.stderr.isatty() if progress is None else progress
+    shown = True if bar else False if lines else None
     runs = [Run(driven, config, prepared, output, shown) for driven in chosen(config)]
     for run in runs:
         run.restore()  # all engines, before one of them trains

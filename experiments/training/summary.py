@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.progress import divergence
 from experiments.training.outcome import FIRST, VISIBLE, RunResult
 
 if TYPE_CHECKING:
@@ -49,11 +50,8 @@ def show(result: RunResult) -> None:
             comparison.add_row(what, value, mark(ok))
         out.print(comparison)
     for name, run in result.runs.items():
-        first, last = run.losses[0], run.epochs[-1]["train_loss"]
-        if last > first:
-            out.print(
-                f"{name} diverged: its loss began at {first:.4g}, and is {last:.4g} in the last epoch. Lower --lr."
-            )
+        if text := divergence(name, run.losses[0], run.epochs[-1]["train_loss"]):
+            out.print(f"{text} Lower --lr.")
     for run in result.runs.values():
         if run.compiled:
             out.print(compiled_line(run.compiled, bool(c.dropout)), markup=False)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.progress import Progress, divergence
 from experiments.training.config import MODELS, Config, ConfigError
 from experiments.training.outcome import RunResult
 from experiments.training.results import write_json
@@ -61,7 +62,8 @@ def twins(
     """
     if seeds < 1:
         raise ConfigError(f"seeds: must be at least 1, got {seeds}.")
-    found = [_one(model, data, seeds, data_dir, Path(output), options) for model in models]
+    with Progress("twins, training", len(models) * (1 + seeds), bar=False) as progress:  # a training draws its own
+        found = [_one(model, data, seeds, data_dir, Path(output), options, progress) for model in models]
     report = table(
         f"scratch against torch, one epoch of {data}, nothing copied",
         *("model", "steps", "bits", "float64 apart", "visible in float32", "accuracy, scratch", "accuracy, torch", ""),
@@ -82,7 +84,15 @@ def twins(
     return found
 
 
-def _one(model: str, data: str, seeds: int, data_dir: str | None, output: Path, options: dict[str, Any]) -> Twins:
+def _one(
+    model: str,
+    data: str,
+    seeds: int,
+    data_dir: str | None,
+    output: Path,
+    options: dict[str, Any],
+    progress: Progress,
+) -> Twins:
     def run(seed: int, dtype: str) -> RunResult:
         settings: dict[str, Any] = {
             "model": model,
@@ -94,6 +104,12 @@ def _one(model: str, data: str, seeds: int, data_dir: str | None, output: Path, 
         }
         folder = output / f"{model}-{dtype}-{seed}"
         result = train(Config(**settings, seed=seed, dtype=dtype, output=str(folder)), overwrite=True)
+        runs = result.runs.items()
+        figures = (f"{name} loss {run.test_loss:.4f}, accuracy {run.test_accuracy:.2%}" for name, run in runs)
+        progress.piece(f"{model}, {dtype}, seed {seed}: {'; '.join(figures)}")
+        for name, run in runs:
+            if text := divergence(name, run.losses[0], run.epochs[-1]["train_loss"]):
+                progress.warn(text)
         gc.collect()  # a trainer and its module hold each other, and the images of every run so far
         return result
 
