@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check test-deep lint bench versions faults clean
+.PHONY: demo test check test-deep lint bench versions faults mutants exhaustive clean
 
 demo: .venv/ready
 	$(BIN)/nn-parity demo
@@ -21,6 +21,10 @@ check: .venv/ready
 
 test-deep: .venv/ready
 	$(BIN)/python -m pytest -m "deep or not deep"
+
+# Every elementwise function at all 2^32 float32 numbers: some ten minutes a function; stop it, start it again.
+exhaustive: .venv/ready
+	$(BIN)/python -m experiments.exhaustive
 
 mutants: .venv/ready
 	$(BIN)/python -m parity_tests.tests.mutants --json parity_tests/tests/mutants/results.json

@@ -119,7 +119,7 @@ def _erfc_float64(x: np.ndarray) -> np.ndarray:
 def _erf_near(x: np.ndarray) -> np.ndarray:
     """erf(x) - x of float64 numbers within ±0.8; outside, a finite number to be overwritten."""
     x = np.clip(x, -0.8, 0.8)
-    y = _polynomial(NEAR, x * x)
+    y = polynomial(NEAR, x * x)
     y *= x
     return y
 
@@ -129,7 +129,7 @@ def _erfc_far(x: np.ndarray) -> np.ndarray:
     x = np.minimum(x, 28.0)  # erfc underflows to 0 before; this keeps infinity out of the differences
     h = x.astype(np.float32).astype(np.float64)
     decay = np.exp(-h * h)
-    q = _polynomial(TAIL, (x - 1.5) / (x + 1.5))
+    q = polynomial(TAIL, (x - 1.5) / (x + 1.5))
     q += (1 + q) * np.expm1((h - x) * (h + x))
     return (decay + decay * q) / (2 * x)
 
@@ -152,7 +152,7 @@ def _erf_float32(x: np.ndarray) -> np.ndarray:
     return result
 
 
-def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
+def polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     """Horner's rule, highest power first."""
     y = x * coefficients[0]
     y += coefficients[1]

@@ -1,10 +1,13 @@
-"""erf and erfc against the C library's, which is within 1 ulp, as far as their docstrings promise."""
+"""Special functions against the C library's, which is within 1 ulp, as far as their docstrings promise."""
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
+import scratch
+from scratch.normal_tail import tail
 from scratch.special import erf, erfc
 
 LIBRARY = 1.0  # ulp by which the C library may be off itself
@@ -71,3 +74,50 @@ def test_shapes_and_layout(function, dtype):
 def test_refuses_what_is_not_floating_point(function):
     with pytest.raises(TypeError, match=function.__name__ + ".*int64"):
         function(np.arange(3))
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 6), (np.float64, 5)])
+def test_the_tail_of_the_normal_distribution(dtype, limit):
+    u = np.linspace(0, 12.9 if dtype == np.float32 else 37, 2001).astype(dtype)
+    r, e, wide = np.empty_like(u), np.empty_like(u), np.empty(u.size)
+    tail(u, r, e, wide)
+    for ours, number in zip(r * e, u.tolist(), strict=True):
+        with mpmath.workdps(40):
+            exact = mpmath.erfc(mpmath.mpf(number) / mpmath.sqrt(2)) / 2
+            assert abs(mpmath.mpf(float(ours)) - exact) <= limit * float(np.spacing(dtype(exact)))
+
+
+def test_gelu_keeps_its_digits_on_the_far_left():
+    x = -np.linspace(0, 13.1, 200_001).astype(np.float32)
+    exact = np.array([v * math.erfc(-v / math.sqrt(2)) / 2 for v in x.tolist()])
+    assert ulps(scratch.nn.GELU()(x), exact) <= 8
+
+
+@pytest.mark.parametrize("name", ["SiLU", "Mish"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gate_keeps_its_digits_where_it_is_subnormal(name, dtype):
+    """On the far left both are x exp(x), normal numbers down to -91.9 and -714.9; the slope is (1 + x) exp(x)."""
+    x = np.linspace(*((-87, -91.9) if dtype == np.float32 else (-708, -714.9)), 5001).astype(dtype)
+    layer = getattr(scratch.nn, name)()
+    true = [
+        np.exp(x.astype(np.longdouble)) * factor for factor in (x.astype(np.longdouble), 1 + x.astype(np.longdouble))
+    ]
+    with np.errstate(under="ignore"):
+        y = layer(x)
+        slope = layer.backward(np.ones_like(x))
+    for ours, exact in ((y, true[0]), (slope, true[1])):
+        unit = np.spacing(np.abs(exact).astype(dtype)).astype(np.longdouble)
+        assert (np.abs(ours.astype(np.longdouble) - exact) / unit).max() <= 8
+
+
+def test_sigmoid_is_subnormal_and_not_0():
+    x = np.array([-90, -100, -103], np.float32)
+    np.testing.assert_allclose(scratch.nn.Sigmoid()(x), np.exp(x.astype(np.float64)), rtol=0, atol=2.0**-149)
+
+
+def test_softsign_has_a_gradient_far_out():
+    x = np.array([1e8, -1e8, 1e15, np.inf, np.nan, 0], np.float32)
+    layer = scratch.nn.Softsign()
+    layer(x)
+    slope = layer.backward(np.ones_like(x))
+    np.testing.assert_allclose(slope, np.array([1e-16, 1e-16, 1e-30, np.nan, np.nan, 1]), rtol=1e-6)

