@@ -32,6 +32,7 @@ def record_command(
     ] = None,
     mode: Annotated[str, choice("the modes to record", ("train", "eval", "both"))] = "both",
     seed: Annotated[int, typer.Option(help="seed of everything that is drawn", min=0, max=2**32 - 1)] = 0,
+    steps: Annotated[int, typer.Option(help="optimizer steps; the function returns the optimizer too", min=0)] = 0,
     precision: Annotated[
         list[str] | None,
         typer.Option(help="another precision in which it may be answered: float16, bfloat16, int8; several times"),
@@ -46,7 +47,7 @@ def record_command(
     nn-parity record model.py:net before --input 2,8,16
     nn-parity record model.py:net after --on before
     """
-    guarded("record", lambda: write(model, folder, input_, mode, seed, precision or [], True, on))
+    guarded("record", lambda: write(model, folder, input_, mode, seed, precision or [], True, steps, on))
 
 
 def write(
@@ -57,6 +58,7 @@ def write(
     seed: int,
     smaller: Sequence[str],
     answered: bool,
+    steps: int = 0,
     on: Path | None = None,
 ) -> None:
     """Load the model, run it, write the folder, say what is in it."""
@@ -74,7 +76,7 @@ def write(
     if asking is not None:
         take_parameters(asking, live)
     facts = {"code": Path(text).name if ".py:" in text else text, "inputs": came}
-    index = write_model(folder, live, mode, facts, smaller, answered, _tracked, asking)
+    index = write_model(folder, live, mode, facts, smaller, answered, _tracked, asking, steps)
     for label, reason in index["left_out"].items():
         typer.echo(f"{label} left out: {reason}")
     what = "with its own answers" if answered else f"to be answered in {folder / 'answers'}"

@@ -35,6 +35,8 @@ from parity_tests.recordings.precisions import Smaller, limits, own_precision
 from parity_tests.recordings.query import Query
 from parity_tests.recordings.read import AnswerError, Folder
 from parity_tests.recordings.releases import cause_of
+from parity_tests.recordings.steps import ROW
+from parity_tests.recordings.steps_compared import compare_steps, same_course
 from parity_tests.rule import BFLOAT16, step
 from parity_tests.vectors.judge import error_of
 from parity_tests.vectors.vector import SMALL
@@ -248,6 +250,7 @@ class Files:
         judged = 0
         for one in modes:
             judged += self._mode([q for q in queries if q.mode == one])
+        judged += self._steps() if self.asking.has_steps and mode != "eval" else 0
         if not judged:
             where = f" in {self.answering.side.path / 'answers'}" if isinstance(self.answering.side, Folder) else ""
             self.report.reason = f"nothing was answered{where}"
@@ -255,7 +258,7 @@ class Files:
                 self.report.reason = "the two folders were made with other inputs: record one with --on the other"
             self.report.measurements.clear()
             return
-        total = sum(q.mode in modes for q in queries)
+        total = sum(q.mode in modes for q in queries) + self.asking.has_steps
         if self.unanswered:
             self.report.not_compared(f"{len(self.unanswered)} of {total} calls, not answered: {_some(self.unanswered)}")
         if self.partly:
@@ -265,6 +268,26 @@ class Files:
         if self.other_inputs:
             calls = f"{len(self.other_inputs)} calls that received other numbers in the two folders"
             self.report.not_compared(f"{calls}: {_some(self.other_inputs)}; record one with --on the other")
+
+    def _steps(self) -> int:
+        """The optimizer's row. 1 if it was judged."""
+        course, left, right = self.asking.course(), self.answering.side, self.referring.side
+        assert course is not None
+        for name, side in (("left", left), ("right", right)):
+            if side.optimizer is None if isinstance(side, Live) else not side.has_steps:
+                self.report.not_compared(f"the steps of the optimizer: the {name} has none")
+                return 0
+        if isinstance(left, Folder) and isinstance(right, Folder) and not same_course(course, left.course()):
+            self.report.not_compared("the steps of the optimizer, which got other gradients in the two folders")
+            return 0
+        try:
+            found = compare_steps(left, right, course, self.pairing)
+        except AnswerError as error:
+            found = [Measurement(ROW, "", "failure", "answer", math.inf, 0.0, note=str(error))]
+        if not found:
+            self.unanswered.append("the steps of the optimizer")
+        self.report.measurements += found
+        return int(bool(found))
 
     def _renamed(self, query: Query) -> Query:
         """With the layer by the right's name."""

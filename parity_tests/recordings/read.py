@@ -14,6 +14,7 @@ from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.side import ROOT, Given, Side
 from parity_tests.comparer.values import Numbers, array
 from parity_tests.recordings.query import Query
+from parity_tests.recordings.steps import ROW, Course
 from parity_tests.table import TABLE
 from parity_tests.vectors.files import ANSWERS, Asked, Tensors, _is_text, open_tensors, read_asked, read_index
 from parity_tests.vectors.files import read_manifest as read_json
@@ -65,7 +66,8 @@ class Folder:
                 "the answers to them."
             )
         self.model = model
-        self.rows = [row["name"] for row in self.index["rows"]]
+        self.rows = [row["name"] for row in self.index["rows"] if row["name"] != ROW]
+        self.has_steps = len(self.rows) < len(self.index["rows"])
         self.environment = self._texts(self.index.get("environment"))
         self.label = f"{path.name or path} (files)"
         self._side: FileSide | None = None
@@ -159,9 +161,34 @@ class Folder:
     def target(self) -> Any:
         return self.whole().target
 
+    def course(self) -> Course | None:
+        """Where an optimizer starts, and its gradients; None if there is no row of one."""
+        if not self.has_steps:
+            return None
+        manifest = read_json(self.path / f"{ROW}.json")
+        parts: list[Any] = [manifest.get(k) for k in ("steps", "rates", "parameters", "gradients")]
+        steps, rates, held, given = parts
+        right = type(steps) is int and 0 < steps < 10**6 and isinstance(held, dict) and isinstance(given, dict)
+        if not right or not isinstance(rates, dict) or type(rates.get("step")) is not int:
+            raise CompareError(f"compare: {self._file(ROW)} is not the row of an optimizer.")
+        gradients: list[Numbers] = [{} for _ in range(steps)]
+        with open_tensors(self.path / f"{ROW}.safetensors") as file:
+            starts = {name: np.asarray(self._tensor(ROW, tensor, file)) for name, tensor in held.items()}
+            for name, one in given.items():
+                if not isinstance(one, dict) or name not in starts or not _all(one.get("steps"), int):
+                    raise CompareError(f"compare: {self._file(ROW)}: `gradients` must name tensors and their steps.")
+                values = np.asarray(self._tensor(ROW, one.get("tensor"), file))
+                if values.shape != (len(one["steps"]), *starts[name].shape):
+                    raise CompareError(f"compare: {self._file(ROW)}: the gradients of {name!r:.80} do not fit it.")
+                for step, value in zip(one["steps"], values, strict=True):
+                    if not 0 <= step < steps:
+                        raise CompareError(f"compare: {self._file(ROW)}: there is no step {step}.")
+                    gradients[step][name] = value
+        return Course(starts, gradients, max(0, min(rates["step"], steps)))
+
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def answers(self, row: str, query: Query) -> dict[str, dict[str, tuple[np.ndarray, str]]]:
+    def answers(self, row: str, query: Query | None = None) -> dict[str, dict[str, tuple[np.ndarray, str]]]:
         """By precision and name (a comparison's), each answer and its dtype. Empty if there is none."""
         if not has_answer(self.path, row):
             return {}
@@ -176,7 +203,7 @@ class Folder:
                         found.setdefault(entry["precision"], {})[entry["what"]] = number
         except VectorsError as error:
             raise AnswerError(str(error)) from None
-        return {precision: query.from_file(numbers) for precision, numbers in found.items()}
+        return found if query is None else {p: query.from_file(numbers) for p, numbers in found.items()}
 
     def unknown(self, row: str) -> list[str]:
         """Names in an answer that nobody asked for."""

@@ -24,6 +24,8 @@ from parity_tests.recordings.live import Judged, Live, stored
 from parity_tests.recordings.precisions import Smaller, limits, own_precision
 from parity_tests.recordings.query import Query
 from parity_tests.recordings.read import Folder
+from parity_tests.recordings.steps import ROW, Course, course_of
+from parity_tests.recordings.steps import vector_of as steps_vector
 from parity_tests.rule import BFLOAT16
 from parity_tests.vectors.export import PAGES, earlier_index
 from parity_tests.vectors.files import ANSWERS, FORMAT, INDEX, VERSION, as_safetensors, write_bytes, write_json
@@ -42,6 +44,7 @@ def write_model(
     answered: bool = False,
     tracked: Tracked = iter,
     on: Folder | None = None,
+    steps: int = 0,
 ) -> dict[str, Json]:
     """Write the questions that the model's run asks, with limits; with `answered` its own answers too. The index.
 
@@ -50,6 +53,7 @@ def write_model(
     facts     what the index says of the model: the code, where the inputs are from
     smaller   further precisions in which it may be answered: float16, bfloat16, int8
     on        a folder whose questions are asked in place of those of the model's own run
+    steps     of the model's optimizer, on the gradients of its own training
     """
     before = earlier_index(folder)
     if before["rows"] and "model" not in before:
@@ -67,6 +71,9 @@ def write_model(
         else:
             queries = [on.query(row) for row in on.rows]
             rows.add(live, tracked([q for q in queries if mode in (q.mode, "both")]), others, answered)
+        course = course_of(live, steps) if steps else on.course() if on is not None else None
+        if course is not None:
+            rows.add_steps(live, course, answered)
     if not rows.vectors:
         raise CompareError("record: no call of this model can be written: " + "; ".join(rows.left_out.values()) + ".")
     about = {
@@ -75,7 +82,7 @@ def write_model(
         "engine": live.side.engine,
         "dtype": own_precision(live.side),
         "seed": live.seed,
-        "modes": list(dict.fromkeys(next(iter(v.facts["cases"])) for v in rows.vectors.values())),
+        "modes": list(dict.fromkeys(m for v in rows.vectors.values() for m in v.facts.get("cases", ()))),
         "contains": {"code": False, "inputs": True, "parameters": True, "answers": answered},
     }
     return rows.write(folder, before, {"environment": _environment(live), "model": about})
@@ -125,6 +132,20 @@ class Rows:
                 if answered:
                     own = query.to_file(live.ask(query))
                     self.answers[query.name] = given_answers(vector, own, own_precision(live.side))
+
+    def add_steps(self, live: Live, course: Course, answered: bool) -> None:
+        """The optimizer's row, last of all."""
+        if live.optimizer is None:
+            self.left_out[ROW] = "the model's function returns none"
+            return
+        try:
+            vector, own = steps_vector(live, course)
+        except NotPortable as reason:
+            self.left_out[ROW] = str(reason)
+            return
+        self.vectors[ROW] = vector
+        if answered:
+            self.answers[ROW] = own
 
     def leave_out_the_same_mode(self) -> None:
         """Eval mode, if it expects the same as training mode."""

@@ -58,6 +58,16 @@ class Keyed(MLP):
         y = self.fc1(x) * scale
         return {'logits': self.fc2(self.act(y) * (1 if keep is None else keep)), 'hidden': y, 'index': y.argmax(-1)}
 def keyed(): return Keyed()
+def momentum(nesterov=False, lr=0.1):
+    sgd = lambda p: torch.optim.SGD(p, lr=lr, momentum=0.9, nesterov=nesterov)
+    return {'model': MLP(), 'loss': 'MSELoss', 'target': torch.zeros(5, 4), 'optimizer': sgd}
+def nesterov(): return momentum(True)
+def faster(): return momentum(lr=0.11)
+def adam(): return {**momentum(), 'optimizer': torch.optim.Adam}
+def scratch_momentum():
+    import scratch
+    sgd = lambda p: scratch.optim.SGD(p, lr=0.1, momentum=0.9)
+    return {**momentum(), 'model': scratch.nn.Sequential(scratch.nn.Linear(6, 4)), 'optimizer': sgd}
 def broken(): raise ValueError('not today')
 def failing():
     class Failing(nn.Linear):

@@ -34,6 +34,7 @@ def export_command(
     input_: Annotated[str | None, typer.Option("--input", help=f"of a model: {INPUT_HELP}")] = None,
     mode: Annotated[str, choice("of a model: the modes to export", ("train", "eval", "both"))] = "both",
     seed: Annotated[int, typer.Option(help="of a model: seed of all that is drawn", min=0, max=2**32 - 1)] = 0,
+    steps: Annotated[int, typer.Option(help="of a model: steps of its optimizer", min=0)] = 0,
     precision: Annotated[
         list[str] | None,
         typer.Option(help="of a model: another precision for answers: float16, bfloat16, int8; several times"),
@@ -51,10 +52,10 @@ def export_command(
     if names_a_model(names[0]):
         if len(names) != 2 or only:
             refuse("export: of a model give FILE.py:FUNCTION and one folder, without patterns and --only.")
-        guarded("export", lambda: write(names[0], Path(names[1]), input_, mode, seed, precision or [], False))
+        guarded("export", lambda: write(names[0], Path(names[1]), input_, mode, seed, precision or [], False, steps))
         return
-    if input_ is not None or precision:
-        refuse("export: --input and --precision belong to a model: give FILE.py:FUNCTION before the folder.")
+    if input_ is not None or precision or steps:
+        refuse("export: --input, --steps and --precision belong to a model: give FILE.py:FUNCTION before the folder.")
     folder, patterns = Path(names[0]), names[1:]
     from parity_tests.environment import environment
     from parity_tests.table import select
