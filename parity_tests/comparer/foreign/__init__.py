@@ -21,6 +21,7 @@ SIDES = {  # the package that a class, or a function's code, comes from, and the
     "equinox": "equinox",
     "jax": "jax_function",
     "jaxlib": "jax_function",
+    "tinygrad": "tinygrad_side",
     "onnx": "onnx_side",
     "parity_tests.comparer.load": "onnx_side",
 }
@@ -51,3 +52,10 @@ def _origins(model: Any) -> Iterator[str]:
     else:
         for kind in type(model).__mro__:
             yield kind.__module__
+        yield from (module for part in _held(model) if (module := type(part).__module__).startswith("tinygrad."))
+
+
+def _held(model: Any) -> Iterator[Any]:
+    """What an object holds: tinygrad's models are objects of no class of tinygrad's."""
+    for value in getattr(model, "__dict__", {}).values():
+        yield from value if isinstance(value, list | tuple) else (value,)

@@ -16,7 +16,7 @@ import numpy as np
 
 from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.foreign.keras_pieces import piece_of
-from parity_tests.comparer.foreign.matching import matched
+from parity_tests.comparer.foreign.matching import Matched, matched
 from parity_tests.comparer.foreign.ops import Ops, TorchOps
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.nests import map_nest
@@ -91,7 +91,14 @@ class KerasSide(WatchedSide):
                   if not any(name.startswith(f"{around}.") for around in whole)]  # fmt: skip
         found = matched([piece for piece in pieces if piece is not None], self.state(), other.state(), other.modules)
         found.hidden |= {name for name, layer in self._layers.items() if _is_a(layer, OTHER_CALL)}
+        found.hidden |= {name for name, layer in self._layers.items() if self._padded_before(layer, other, found, name)}
         return found
+
+    def _padded_before(self, layer: Any, other: Side, found: Matched, name: str) -> bool:
+        """Whether a convolution leaves its padding to a layer before it, where torch's has it."""
+        pads = any(type(one).__name__.startswith("ZeroPadding") for one in self._layers.values())
+        theirs = getattr(other.modules.get(found.layers.get(name, name)), "padding", 0)
+        return pads and getattr(layer, "padding", "") == "valid" and theirs not in (0, (0,), (0, 0), (0, 0, 0))
 
     def snapshot(self) -> Any:
         return super().snapshot(), [(s, np.array(self.read(s.state))) for s in _generators(self.model)]

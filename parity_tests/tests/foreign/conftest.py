@@ -1,14 +1,17 @@
 """Tests of other frameworks are collected where these are installed; the summary says which did not run."""
 
 import os
+import shutil
 from importlib.util import find_spec
 
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imported
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("DEV", "CPU" if shutil.which("clang") else "PYTHON")  # tinygrad's: without a compiler it is slow
 NEEDS = {
     "test_keras.py": ("keras",),
+    "test_tinygrad.py": ("tinygrad",),
     "test_onnx.py": ("onnx", "onnxruntime", "onnxscript"),
 }
 ABSENT = {file: missing for file, names in NEEDS.items() if (missing := [n for n in names if find_spec(n) is None])}

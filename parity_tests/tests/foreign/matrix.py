@@ -20,7 +20,7 @@ from parity_tests.tests.foreign.blocks import INPUTS
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "MATRIX.md"
 BLOCKS = tuple(INPUTS)
-FILES = ("flax_nnx",)
+FILES = ("flax_nnx", "keras_ports")
 
 
 @dataclass
