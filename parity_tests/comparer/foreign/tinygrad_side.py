@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class TinyOps(Ops):
         return isinstance(value, Tensor)
 
     def tap(self, xs: list[Any], told: Callable[[int, np.ndarray], None]) -> list[Any]:
-        return [self._added(x, lambda g, i=i: told(i, g)) for i, x in enumerate(xs)]
+        return [self._added(x, partial(told, i)) for i, x in enumerate(xs)]
 
     def _added(self, x: Tensor, told: Callable[[np.ndarray], None]) -> Tensor:
         zeros = self.tensor(np.zeros(x.shape, np.float32))
@@ -56,7 +57,7 @@ class TinyOps(Ops):
 
         self._sums.append(given_back)
         ys = [self.tensor(y) for y in outputs]
-        return [self._added(y, lambda g, i=i: probe.cotangent(key, i, g)) for i, y in enumerate(ys)]
+        return [self._added(y, partial(probe.cotangent, key, i)) for i, y in enumerate(ys)]
 
     def vjp(self, function: Function, xs: list[Any], cotangents: Cotangents) -> tuple[Any, list[np.ndarray]]:
         self._taps, self._sums = [], []
