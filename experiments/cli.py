@@ -14,7 +14,7 @@ from parity_tests.choices import choice
 from parity_tests.cli import Commands, check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.conventions.cli import conventions
-from parity_tests.exits import CODES, run
+from parity_tests.exits import CODES, refuse_unwritable, run
 from parity_tests.recordings.cli import record_command
 from parity_tests.vectors.cli import app as vectors
 
@@ -172,6 +172,7 @@ def fast(
     for what, value, allowed in [*asked, ("loop", loop, LOOPS), ("engine", engine, ("scratch", "torch"))]:
         if value not in allowed:
             raise ConfigError(f"{what}: must be one of {', '.join(allowed)}, got {value!r}.")
+    refuse_unwritable("fast", "--json", json_file)
     ok = fast_command(
         recipes or list(RECIPES),
         loop,

@@ -25,6 +25,7 @@ def demo(output: str | Path = "runs/demo") -> bool:
     """
     out = console()
     start = time.perf_counter()
+    Path(output).mkdir(parents=True, exist_ok=True)  # what cannot be written to is refused before a minute of checks
     out.print(f"Checking {len(TABLE)} rows of the parity table, then training one network with both engines.")
     results = [result for _, of_row in check_rows() for result in of_row]
     config = {"data": "digits", "engine": "both", "epochs": EPOCHS}

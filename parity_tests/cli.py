@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from parity_tests.choices import choice
-from parity_tests.exits import CODES, one_line, refuse
+from parity_tests.exits import CODES, one_line, refuse, refuse_unwritable
 
 if TYPE_CHECKING:
     from parity_tests.rule import Result
@@ -81,8 +81,7 @@ def check(
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     elif device != "cpu":
         refuse(f"check: --device must be cpu or cuda, got {device!r}.")
-    if json_file is not None and not json_file.parent.is_dir():
-        refuse(f"check: --json {json_file}: the folder {json_file.parent} does not exist.")
+    refuse_unwritable("check", "--json", json_file)
     dtypes = DTYPES if dtype == "both" else (dtype,)
     results = run(rows, dtypes, device, verbose)
     if json_file is not None:

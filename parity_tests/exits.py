@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -106,6 +107,14 @@ def refuse(text: str) -> NoReturn:
     line = " ".join(part.strip() for part in text.splitlines())
     _say("".join(c if c.isprintable() else "?" for c in line))
     raise SystemExit(CANNOT)
+
+
+def refuse_unwritable(call: str, option: str, path: Path | None) -> None:
+    """Before the work: a file that could not be written after it."""
+    if path is not None and not path.parent.is_dir():
+        refuse(f"{call}: {option} {path}: the folder {path.parent} does not exist.")
+    if path is not None and path.is_dir():
+        refuse(f"{call}: {option} {path}: this is a folder; give the name of a file.")
 
 
 def _say(text: str) -> None:

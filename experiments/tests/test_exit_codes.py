@@ -141,6 +141,29 @@ def test_a_command_ends_as_the_table_says(name: str, faults: Faults, tmp_path: P
         assert stopped["left"] == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (("demo", "--output", "COMPONENTS.md/x"), "import experiments.demo as d; d.check_rows = None"),
+        (
+            ("fast", "mlp", "--json", "nowhere/x.json"),
+            "import experiments.fast.command as c; c.RECIPES = {'mlp': None}",
+        ),
+        (("check", "--json", "nowhere/x.json"), "import parity_tests.cli as c; c.run = None"),
+        (
+            ("compare", "a.py:f", "b.py:g", "--json", "nowhere/x.json"),
+            "import parity_tests.comparer.cli as c; c.run = None",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(
+    command: tuple[str, ...], work: str, faults: Faults, tmp_path: Path
+) -> None:
+    case = Case(command, patches=(work,))
+    done = faults.run(case, folder_of(replace(CASES["table"], patches=()), faults, tmp_path / "home"))
+    assert (done["code"], "Traceback" in done["err"]) == (2, False), done
+
+
 def test_help_prints_the_table() -> None:
     done = subprocess.run([sys.executable, "-m", "experiments", "--help"], capture_output=True, text=True, check=True)
     said = " ".join(done.stdout.split())

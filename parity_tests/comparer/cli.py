@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from parity_tests.choices import choice
-from parity_tests.exits import CannotError, StoppedError, refuse
+from parity_tests.exits import CannotError, StoppedError, refuse, refuse_unwritable
 
 
 def compare_command(
@@ -79,10 +79,7 @@ def compare_command(
     from torch_impl.files import write_text
 
     for option, path in (("--html", html), ("--json", json_file), ("--write-map", write_map)):
-        if path is not None and not path.parent.is_dir():
-            refuse(f"compare: {option} {path}: the folder {path.parent} does not exist.")
-        if path is not None and path.is_dir():
-            refuse(f"compare: {option} {path}: this is a folder; give the name of a file.")
+        refuse_unwritable("compare", option, path)
     try:
         if Path(left).is_dir() or Path(right).is_dir():
             report = _with_files(left, right, input_, steps, parameters, map_file, mode, precision)

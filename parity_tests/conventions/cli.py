@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parity_tests.exits import refuse
+from parity_tests.exits import refuse, refuse_unwritable
 
 
 def conventions(
@@ -35,8 +35,7 @@ def conventions(
     asked = select(pattern)
     if not asked:
         refuse(f"conventions: nothing in the table matches {pattern!r}. `nn-parity conventions --list` lists it.")
-    if json_file is not None and not json_file.parent.is_dir():
-        refuse(f"conventions: --json {json_file}: the folder {json_file.parent} does not exist.")
+    refuse_unwritable("conventions", "--json", json_file)
     console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False)
     if listing:
         for statement in asked:
