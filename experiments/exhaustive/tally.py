@@ -43,36 +43,51 @@ def measure(x: np.ndarray, y: np.ndarray, t: np.ndarray, bar: float, bins: int) 
         got, size = y.astype(np.float64), np.abs(t)
         magnitude = np.abs(got)
         error = np.abs(got - t)
-        normal = (size >= TINY) & (size <= LARGEST)
-        small = size < TINY
-        subnormal = float(np.fmax.reduce(error, where=small, initial=0.0)) / SMALLEST
+        ordinary = min(magnitude.min(), size.min()) >= TINY and max(magnitude.max(), size.max()) <= LARGEST
+        wrong = {**_misplaced(got, t), **({} if ordinary else _extreme(magnitude, size))}
+        normal, subnormal = x.size, 0.0
+        if not ordinary:
+            subnormal = float(np.fmax.reduce(error, where=size < TINY, initial=0.0)) / SMALLEST
         error /= ulp(size)
-        error[~normal | ~np.isfinite(got)] = 0
-        wrong = {
-            "zero": (magnitude == 0) & (size > SMALLEST / 2),
-            "subnormal": (magnitude < TINY) & (magnitude > 0) & normal & (size >= TINY * (1 + 2.0**-23)),
-            "infinite": (np.isinf(got) & (size <= LARGEST)) | (np.isfinite(got) & (size > LARGEST * (1 + 2.0**-24))),
-            "nan": np.isnan(got),
-            "sign": got * np.sign(t) < 0,
-            "order": np.append((np.diff(got) * np.sign(np.diff(t)) < 0), False),
-        }
+        if not ordinary:
+            judged = (size >= TINY) & (size <= LARGEST)
+            normal = int(np.count_nonzero(judged))
+            error[~judged | ~np.isfinite(got)] = 0
     counts = {name: int(np.count_nonzero(mask)) for name, mask in wrong.items()}
     examples = {name: float(x[int(wrong[name].argmax())]) for name, count in counts.items() if count}
-    beyond_1 = int(np.count_nonzero(error > 1))
-    far = np.flatnonzero(error > bar) if beyond_1 or bar < 1 else np.empty(0, np.int64)
+    largest = error.reshape(bins, -1).max(1).tolist()
+    far = np.flatnonzero(error > bar) if max(largest) > bar else np.empty(0, np.int64)
     if far.size > WORST:
         far = far[np.argpartition(error[far], -WORST)[-WORST:]]
-    worst = list(zip(error[far].tolist(), x[far].tolist(), y[far].tolist(), strict=True))
     return Piece(
-        int(np.count_nonzero(normal)),
-        beyond_1,
-        int(np.count_nonzero(error > 4)) if beyond_1 else 0,
-        error.reshape(bins, -1).max(1).tolist(),
-        worst,
+        normal,
+        int(np.count_nonzero(error > 1)) if max(largest) > 1 else 0,
+        int(np.count_nonzero(error > 4)) if max(largest) > 4 else 0,
+        largest,
+        list(zip(error[far].tolist(), x[far].tolist(), y[far].tolist(), strict=True)),
         subnormal,
         counts,
         examples,
     )
+
+
+def _misplaced(got: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
+    """Results on the other side of 0, or of their neighbor."""
+    rises, should = np.diff(got), np.diff(t)
+    order = ((rises < 0) & (should > 0)) | ((rises > 0) & (should < 0))
+    return {"sign": ((got < 0) & (t > 0)) | ((got > 0) & (t < 0)), "order": order}
+
+
+def _extreme(magnitude: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+    """Results that are 0, subnormal, infinite or NaN and should not be."""
+    normal = (size >= TINY * (1 + 2.0**-23)) & (size <= LARGEST)
+    return {
+        "zero": (magnitude == 0) & (size > SMALLEST / 2),
+        "subnormal": (magnitude < TINY) & (magnitude > 0) & normal,
+        "infinite": (np.isinf(magnitude) & (size <= LARGEST))
+        | (np.isfinite(magnitude) & (size > LARGEST * (1 + 2.0**-24))),
+        "nan": np.isnan(magnitude),
+    }
 
 
 @dataclass

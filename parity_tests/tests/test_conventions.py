@@ -19,7 +19,7 @@ from parity_tests.conventions.cli import conventions
 from parity_tests.conventions.results import RESULTS, Came, agrees, evidence, load, recorded, save, seen
 from parity_tests.conventions.run import given, run
 from parity_tests.conventions.statement import LIBRARIES, Statement, same, which
-from parity_tests.conventions.statements import FILES, STATEMENTS, concerning, select
+from parity_tests.conventions.statements import STATEMENTS, TABLES, concerning, select
 from parity_tests.table import TABLE
 
 HERE = ("torch", "NumPy", "scikit-learn")
@@ -141,5 +141,5 @@ def test_how_a_statement_is_known() -> None:
     assert seen(one).startswith("run with NumPy 2.")
 
 
-def test_every_file_has_statements() -> None:
-    assert all(file.TABLE.statements for file in FILES)
+def test_every_table_has_statements() -> None:
+    assert all(table.statements for table in TABLES)

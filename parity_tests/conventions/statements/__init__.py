@@ -1,9 +1,14 @@
 """The statements: a file for each library and topic, in the order in which the table prints them."""
 
-from parity_tests.conventions.statement import Statement
+from parity_tests.conventions.statement import Statement, Table
 from parity_tests.conventions.statements import (
+    jax_functions,
+    keras_layers,
     numpy_arrays,
+    onnx_operators,
+    other_code,
     sklearn_estimators,
+    small_libraries,
     torch_kinks,
     torch_layers,
     torch_losses,
@@ -11,16 +16,26 @@ from parity_tests.conventions.statements import (
     torch_optimizers,
 )
 
-FILES = (
-    torch_optimizers,
-    torch_layers,
-    torch_losses,
-    torch_kinks,
-    torch_numbers,
-    numpy_arrays,
-    sklearn_estimators,
+TABLES: tuple[Table, ...] = (
+    torch_optimizers.TABLE,
+    torch_layers.TABLE,
+    torch_losses.TABLE,
+    torch_kinks.TABLE,
+    torch_numbers.TABLE,
+    numpy_arrays.TABLE,
+    sklearn_estimators.TABLE,
+    keras_layers.TABLE,
+    jax_functions.JAX,
+    jax_functions.FLAX,
+    jax_functions.OPTAX,
+    onnx_operators.TABLE,
+    small_libraries.TINYGRAD,
+    small_libraries.MYGRAD,
+    small_libraries.AUTOGRAD,
+    small_libraries.SAFETENSORS,
 )
-STATEMENTS: list[Statement] = [statement for file in FILES for statement in file.TABLE.statements]
+STATEMENTS: list[Statement] = [statement for table in TABLES for statement in table.statements]
+STATEMENTS += other_code.STATEMENTS
 
 
 def select(pattern: str) -> list[Statement]:

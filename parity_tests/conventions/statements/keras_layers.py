@@ -1,0 +1,401 @@
+"""Keras 3 on torch: layers, initial values, losses and optimizers, as far as they differ from torch's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity_tests.conventions.statement import Late, Table, plain, which
+
+TABLE = Table("Keras")
+shows = TABLE.shows
+keras = Late("keras")
+layers, ops = Late("keras.layers"), Late("keras.ops")
+BATCH_NORMS, CONVOLUTIONS = "nn.BatchNorm?d", "nn.Conv?d nn.ConvTranspose?d"
+RECURRENT = "nn.LSTM nn.LSTMCell nn.GRU nn.GRUCell nn.RNN nn.RNNCell"
+
+
+def array(value: Any) -> np.ndarray:
+    return np.asarray(plain(value))
+
+
+# --- layouts and initial values ---------------------------------------------------------------------------------------
+
+
+@shows(
+    "A Dense kernel is (in, out), a Conv2D kernel (height, width, in, out).",
+    [[2, 3], [3, 3, 4, 5]],
+    f"nn.Linear {CONVOLUTIONS}",
+)
+def kernel_shapes() -> Any:
+    dense, conv = layers.Dense(3), layers.Conv2D(5, 3)
+    dense.build((None, 2))
+    conv.build((None, 8, 8, 4))
+    return [list(dense.kernel.shape), list(conv.kernel.shape)]
+
+
+@shows(
+    "Images are channels last: Flatten before Dense lists features in another order.",
+    "channels_last",
+    f"nn.Flatten {CONVOLUTIONS}",
+)
+def channels_last() -> Any:
+    return keras.config.image_data_format()
+
+
+@shows("Dense starts Glorot uniform, with zero bias.", [0.1732, 0.0], "nn.Linear nn.init.xavier_*")
+def initial_dense() -> Any:
+    dense = layers.Dense(100)
+    dense.build((None, 100))
+    return [round(float(np.abs(array(dense.kernel)).max()), 4), float(np.abs(array(dense.bias)).max())]
+
+
+@shows(
+    "TruncatedNormal is cut at two deviations and not scaled up again: its deviation is 0.88 of the stddev asked for.",
+    [0.88, True],
+    "nn.init.trunc_normal_ nn.init.normal_",
+)
+def truncated_normal() -> Any:
+    x = np.abs(array(keras.initializers.TruncatedNormal(stddev=1.0, seed=0)((400, 400))))
+    return [round(float(np.sqrt((x**2).mean())), 2), bool(np.mean(x > 2) < 1e-4)]
+
+
+@shows(
+    "On torch a truncated normal number is the first of four that lies within two deviations, and the first of all if "
+    "none does: one in 230,000 is not truncated.",
+    [160000, 2.677],
+    "nn.init.trunc_normal_",
+)
+def truncated_normal_escapes() -> Any:
+    x = np.abs(array(keras.initializers.TruncatedNormal(stddev=1.0, seed=0)((400, 400))))
+    return [x.size, round(float(x.max()), 3)]
+
+
+@shows("RandomNormal is not truncated.", True, "nn.init.normal_ nn.init.kaiming_normal_")
+def random_normal() -> Any:
+    return bool(np.abs(array(keras.initializers.RandomNormal(stddev=1.0, seed=0)((400, 400)))).max() > 3)
+
+
+@shows(
+    "HeNormal and GlorotNormal are truncated and scaled up again, so that the deviation is that of the formula.",
+    [1.0, True],
+    "nn.init.kaiming_normal_ nn.init.xavier_normal_",
+)
+def he_normal() -> Any:
+    x = np.abs(array(keras.initializers.HeNormal(seed=0)((400, 400)))) / math.sqrt(2 / 400)
+    return [round(float(np.sqrt((x**2).mean())), 2), bool(np.mean(x > 2 / 0.8796) < 1e-4)]
+
+
+@shows(
+    "LSTM: gates i, f, c, o in a kernel (in, 4 x hidden), one bias, which starts at 1 for the forget gate.",
+    [[2, 12], [0.0] * 3 + [1.0] * 3 + [0.0] * 6],
+    "nn.LSTM nn.LSTMCell",
+)
+def lstm_layout() -> Any:
+    cell = layers.LSTMCell(3)
+    cell.build((None, 2))
+    return [list(cell.kernel.shape), array(cell.bias).tolist()]
+
+
+@shows("Recurrent kernels start orthogonal.", True, RECURRENT + " nn.init.orthogonal_")
+def orthogonal_start() -> Any:
+    cell = layers.SimpleRNNCell(4)
+    cell.build((None, 2))
+    w = array(cell.recurrent_kernel)
+    return bool(np.allclose(w @ w.T, np.eye(4), atol=1e-5))
+
+
+@shows(
+    "GRU: gates z, r, h, two biases with reset_after=True, the default.", [[2, 9], True, [2, 9]], "nn.GRU nn.GRUCell"
+)
+def gru_layout() -> Any:
+    cell = layers.GRUCell(3)
+    cell.build((None, 2))
+    return [list(cell.kernel.shape), cell.reset_after, list(cell.bias.shape)]
+
+
+@shows(
+    "GRU: the first block of gates is the update gate z, with h = z h + (1 - z) n.",
+    [0.5, 0.0],
+    "nn.GRU nn.GRUCell",
+    causes=("gru-update: z h",),
+)
+def gru_update_gate() -> Any:
+    found = []
+    for z in (50.0, -50.0):
+        cell = layers.GRUCell(1)
+        cell.build((None, 1))
+        cell.set_weights([np.zeros((1, 3)), np.zeros((1, 3)), np.array([[z, 0.0, 0.0], [0.0, 0.0, 0.0]])])
+        h, _ = cell(np.zeros((1, 1), np.float32), [torch.full((1, 1), 0.5)])
+        found.append(round(float(array(h)[0, 0]), 6))
+    return found
+
+
+# --- normalization ----------------------------------------------------------------------------------------------------
+
+
+@shows(
+    "BatchNormalization: momentum 0.99 weights the old value, eps is 1e-3.",
+    [0.99, 1e-3],
+    BATCH_NORMS,
+    causes=("eps-value: 0.001",),
+)
+def batch_norm_defaults() -> Any:
+    norm = layers.BatchNormalization()
+    return [norm.momentum, norm.epsilon]
+
+
+@shows(
+    "BatchNormalization: the running variance is the biased one.",
+    "biased",
+    BATCH_NORMS,
+    causes=("running-var: biased",),
+)
+def running_variance() -> Any:
+    norm, x = layers.BatchNormalization(momentum=0.0), np.array([[0.0], [1.0], [5.0]], np.float32)
+    norm(x, training=True)
+    return which(norm.moving_variance, biased=[x.var()], unbiased=[x.var(ddof=1)])
+
+
+@shows(
+    "LayerNormalization's eps is 1e-3, RMSNormalization's 1e-6.",
+    [1e-3, 1e-6],
+    "nn.LayerNorm nn.RMSNorm",
+    causes=("eps-value: 0.001", "eps-value: 1e-06"),
+)
+def epsilons() -> Any:
+    return [layers.LayerNormalization().epsilon, layers.RMSNormalization().epsilon]
+
+
+@shows("BatchNormalization's statistics are torch parameters of the module, without gradients.", [4, 2], BATCH_NORMS)
+def statistics_are_parameters() -> Any:
+    norm = layers.BatchNormalization()
+    norm.build((None, 3))
+    parameters = list(norm.parameters())
+    return [len(parameters), sum(p.requires_grad for p in parameters)]
+
+
+@shows("A model's .train() does not switch Dropout on: only the argument training does.", [True, False], "nn.Dropout*")
+def train_does_nothing() -> Any:
+    model = keras.Sequential([keras.Input((100,)), layers.Dropout(0.5)])
+    x = np.ones((4, 100), np.float32)
+    model.train()
+    return [bool((array(model(x)) == 1).all()), bool((array(model(x, training=True)) == 1).all())]
+
+
+# --- activations and losses -------------------------------------------------------------------------------------------
+
+
+@shows(
+    "The layer LeakyReLU has slope 0.3, the function leaky_relu 0.2.",
+    [-0.3, -0.2],
+    "nn.LeakyReLU",
+    causes=("leaky-slope: 0.3", "leaky-slope: 0.2"),
+)
+def leaky_slopes() -> Any:
+    x = np.array([-1.0], np.float32)
+    return [float(array(layers.LeakyReLU()(x))[0]), float(array(ops.leaky_relu(x))[0])]
+
+
+@shows("PReLU's slopes start at 0, one for each number of a sample.", [0.0, [2, 3]], "nn.PReLU")
+def prelu_start() -> Any:
+    layer = layers.PReLU()
+    layer.build((None, 2, 3))
+    return [float(np.abs(array(layer.alpha)).max()), list(layer.alpha.shape)]
+
+
+@shows("hard_sigmoid is relu6(x + 3) / 6, as in torch.", 2 / 3, "nn.Hardsigmoid")
+def hard_sigmoid() -> Any:
+    return float(array(ops.hard_sigmoid(np.array([1.0], np.float32)))[0])
+
+
+@shows(
+    "The function gelu has the tanh form by default, the activation named 'gelu' the error function.",
+    ["tanh", "erf"],
+    "nn.GELU",
+    causes=("gelu-tanh",),
+)
+def gelu_forms() -> Any:
+    x = torch.tensor([1.0])
+    erf, tanh = torch.nn.functional.gelu(x), torch.nn.functional.gelu(x, approximate="tanh")
+    return [which(form(x), erf=erf, tanh=tanh) for form in (ops.gelu, keras.activations.get("gelu"))]
+
+
+@shows(
+    "binary_crossentropy clips probabilities to [1e-7, 1 - 1e-7]: the loss of 0 for 1 is 16.1.", 16.118, "nn.BCELoss"
+)
+def clipped_probabilities() -> Any:
+    return round(
+        float(array(keras.losses.binary_crossentropy(np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)))[0]), 3
+    )
+
+
+@shows(
+    "AveragePooling with padding='same' does not count padding.",
+    [1.0, 1.0],
+    "nn.AvgPool?d",
+    causes=("count-include-pad",),
+)
+def average_of_same_padding() -> Any:
+    return array(layers.AveragePooling1D(2, strides=2, padding="same")(np.ones((1, 3, 1), np.float32)))[
+        0, :, 0
+    ].tolist()
+
+
+@shows(
+    "MultiHeadAttention of a row that may attend to nothing: the mean of the values.",
+    [0.5],
+    "nn.MultiheadAttention nn.ScaledDotProductAttention",
+)
+def forbidden_row() -> Any:
+    layer = layers.MultiHeadAttention(1, 1, use_bias=False)
+    q, kv, mask = np.zeros((1, 1, 1), np.float32), np.array([[[0.0], [1.0]]], np.float32), np.zeros((1, 1, 2), bool)
+    layer.build((1, 1, 1), (1, 2, 1))
+    layer.set_weights([np.ones(w.shape) for w in layer.weights])
+    return array(layer(q, kv, attention_mask=mask)).ravel().tolist()
+
+
+# --- optimizers -------------------------------------------------------------------------------------------------------
+
+
+def steps(optimizer: Any, gradients: list[float], start: float = 0.0, rates: list[float] | None = None) -> list[float]:
+    p = keras.Variable(np.array([start], np.float32))
+    optimizer.build([p])
+    found = []
+    for number, g in enumerate(gradients):
+        if rates:
+            optimizer.learning_rate = rates[number]
+        optimizer.apply([torch.tensor([g])], [p])
+        found.append(float(array(p)[0]))
+    return found
+
+
+@shows("SGD keeps lr inside the velocity: v = m v - lr g.", "inside", "optim.SGD", causes=("sgd-lr-inside",))
+def lr_inside_the_velocity() -> Any:
+    last = steps(keras.optimizers.SGD(1.0, momentum=0.9), [1.0, 1.0], rates=[1.0, 0.1])[-1]
+    return which(last, outside=-(1 + 0.1 * 1.9), inside=-(1 + 0.9 + 0.1))
+
+
+@shows("SGD's default lr is 0.01, RMSprop's 0.001.", [0.01, 0.001], "optim.SGD optim.RMSprop", causes=())
+def default_rates() -> Any:
+    return [float(array(o().learning_rate)) for o in (keras.optimizers.SGD, keras.optimizers.RMSprop)]
+
+
+@shows(
+    "Adam adds epsilon to the uncorrected root (epsilon-hat), 1e-7 by default.",
+    ["hat", 1e-7],
+    "optim.Adam optim.AdamW",
+    causes=("adam-eps-hat",),
+)
+def adam_epsilon() -> Any:
+    (p,) = steps(keras.optimizers.Adam(1.0, epsilon=1e-4), [1e-4])
+    g, root = 1e-4, math.sqrt(1 - 0.999)
+    found = which(p, 1e-4, outside=-g / (g + 1e-4), hat=-g / (g + 1e-4 / root))
+    return [found, keras.optimizers.Adam().epsilon]
+
+
+@shows(
+    "Adam computes 1 - β2^t in float32: 6.7e-6 from the exact step at step 1.",
+    6.7e-6,
+    "optim.Adam",
+    causes=("float32-correction",),
+)
+def float32_correction() -> Any:
+    (p,) = steps(keras.optimizers.Adam(1.0, epsilon=0.0), [1.0])
+    return float(f"{abs(abs(p) - 1):.1e}")
+
+
+@shows(
+    "weight_decay is decoupled in every optimizer, in SGD too.",
+    "decoupled",
+    "optim.SGD optim.AdamW",
+    causes=("decay-decoupled",),
+)
+def decay_in_sgd() -> Any:
+    (p,) = steps(keras.optimizers.SGD(0.1, momentum=0.0, weight_decay=0.5), [0.0], start=1.0)
+    second = steps(keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.5), [0.0, 0.0], start=1.0)[-1]
+    return which([p, second], decoupled=[0.95, 0.95**2], coupled=[0.95, 0.95 - 0.045 - 0.0475])
+
+
+@shows("AdamW's weight_decay is 0.004.", 0.004, "optim.AdamW")
+def adamw_default() -> Any:
+    return keras.optimizers.AdamW().weight_decay
+
+
+@shows(
+    "RMSprop: rho 0.9, and epsilon 1e-7 is inside the root.",
+    [0.9, 1e-7, "inside"],
+    "optim.RMSprop",
+    causes=("eps-inside",),
+)
+def rmsprop_epsilon() -> Any:
+    (p,) = steps(keras.optimizers.RMSprop(1.0, epsilon=0.1), [1.0])
+    given = keras.optimizers.RMSprop()
+    return [given.rho, given.epsilon, which(p, outside=-1 / (math.sqrt(0.1) + 0.1), inside=-1 / math.sqrt(0.1 + 0.1))]
+
+
+@shows(
+    "Adagrad: the accumulator starts at 0.1, epsilon 1e-7 is inside the root, lr is 0.001.",
+    [0.1, 1e-7, 0.001, "inside"],
+    "optim.Adagrad",
+    causes=("accumulator-start: 0.1",),
+)
+def adagrad_start() -> Any:
+    (p,) = steps(keras.optimizers.Adagrad(1.0, epsilon=0.5), [1.0])
+    given = keras.optimizers.Adagrad()
+    root = math.sqrt(1.1)
+    return [
+        given.initial_accumulator_value,
+        given.epsilon,
+        float(array(given.learning_rate)),
+        which(p, outside=-1 / (root + 0.5), inside=-1 / math.sqrt(1.6)),
+    ]
+
+
+@shows("Adadelta: lr 0.001, epsilon 1e-7.", [0.001, 1e-7], "optim.Adadelta")
+def adadelta_defaults() -> Any:
+    given = keras.optimizers.Adadelta()
+    return [float(array(given.learning_rate)), given.epsilon]
+
+
+@shows("Adamax: epsilon is added to the maximum in the denominator.", "outside", "optim.Adamax", causes=("eps-place",))
+def adamax_epsilon() -> Any:
+    (p,) = steps(keras.optimizers.Adamax(1.0, epsilon=0.5), [1.0])
+    p2 = steps(keras.optimizers.Adamax(1.0, epsilon=0.5), [1.0, 0.0])[-1] - p
+    m, correction = 0.09, 1 - 0.81
+    return which(p2, 1e-4, outside=-m / correction / (0.999 + 0.5), inside=-m / correction / (0.999 * 1.5))
+
+
+@shows("Nadam has decoupled weight_decay only.", "decoupled", "optim.NAdam")
+def nadam_decay() -> Any:
+    (p,) = steps(keras.optimizers.Nadam(0.1, weight_decay=0.5), [0.0], start=1.0)
+    return which(p, decoupled=0.95, coupled=0.9)
+
+
+@shows(
+    "clipnorm clips each variable by itself, global_clipnorm all together, as torch's clip_grad_norm_.",
+    [[1.0, 1.0], [0.6, 0.8]],
+    "nn.utils.clip_grad_norm_",
+)
+def clipping() -> Any:
+    found = []
+    for option in ("clipnorm", "global_clipnorm"):
+        ps = [keras.Variable(np.zeros(1, np.float32)) for _ in range(2)]
+        optimizer = keras.optimizers.SGD(1.0, **{option: 1.0})
+        optimizer.build(ps)
+        optimizer.apply([torch.tensor([3.0]), torch.tensor([4.0])], ps)
+        found.append([round(-float(array(p)[0]), 6) for p in ps])
+    return found
+
+
+@shows(
+    "Resizing with interpolation 'nearest' picks pixels 0, 2, 4 of 5 for an output of 3, where torch picks 0, 1, 3.",
+    [0.0, 2.0, 4.0],
+    "nn.Upsample nn.UpsamplingNearest2d",
+)
+def nearest_pixels() -> Any:
+    x = np.tile(np.arange(5, dtype=np.float32), (5, 1))[None, :, :, None]
+    return array(ops.image.resize(x, (3, 3), interpolation="nearest"))[0, 0, :, 0].tolist()
