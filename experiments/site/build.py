@@ -46,13 +46,14 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     for done in _track(_component_pages(site), len(found)):
         site.components[place[done.name]] = done
     if whole:
-        from experiments.site import exercises, replays, twins  # late: they import Lightning
+        from experiments.site import exercises, replays, runs, twins  # late: they import Lightning
 
-        with Progress("report, further page", 3) as progress:
+        with Progress("report, further page", 4) as progress:
             for what, write in (
                 ("twin trainings", twins.write),
                 ("articles", replays.write),
                 ("exercises", exercises.write),
+                ("runs", runs.write),
             ):
                 write(site)
                 progress.piece(what)

@@ -16,7 +16,7 @@ from torch_impl.files import write_text
 
 HERE = Path(__file__).parent
 PARTS = (("index.html", "Components"), ("twins.html", "Twin training"), ("replays.html", "Articles"),
-         ("exercises.html", "Exercises"))  # fmt: skip
+         ("exercises.html", "Exercises"), ("runs.html", "Runs"))  # fmt: skip
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.site import build, overview, replays, twins
+from experiments.site import build, overview, replays, runs, twins
 from experiments.site.pages import Site
 from experiments.tests.report_site import ENVIRONMENT, Page, figure, write_replay
 
@@ -131,3 +131,32 @@ def test_a_report_of_one_component_trains_and_replays_nothing(
     assert "same bits from the same seed" not in Page(tmp_path / "index.html").text
     with pytest.raises(AssertionError, match="only the whole report"):
         build.build(tmp_path, "nn.Tanh", whole=True)
+
+
+# --- the list of runs -------------------------------------------------------------------------------------------------
+
+
+def test_every_run_below_the_folder_is_listed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run.parent
+    shutil.copytree(run, folder / "deep" / "er")
+    for name, text in (
+        ("damaged", "{"),
+        ("another", '{"results": []}'),
+        ("strange", '{"runs": {"a": 1}, "config": {}}'),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "metrics.json").write_text(text)
+    (run / "curves.png").touch()
+    monkeypatch.setattr(runs, "RUNS", folder)
+    site = Site(folder / "report", [], ENVIRONMENT)
+    runs.write(site)
+    page = Page(folder / "report" / "runs.html")
+    assert {"../first", "../deep/er", "../first/curves.png"} <= {*page.links}
+    assert "damaged" not in page.text
+    metrics = json.loads((run / "metrics.json").read_text())
+    for name, figures in metrics["runs"].items():
+        shown = f"{name}{100 * figures['test_accuracy']:.2f} %{figures['test_loss']:.4f}"
+        assert shown in "".join(page.text.splitlines())
+    monkeypatch.setattr(runs, "RUNS", folder / "nowhere")
+    runs.write(site)
+    assert "nn-parity train" in Page(folder / "report" / "runs.html").text

@@ -11,6 +11,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
+from experiments.training import board
 from experiments.training.augment import Augmentation
 from experiments.training.checkpoints import SafeIO, SaveLast, TrainingError, WhereItStands, read
 from experiments.training.compiling import compiled, why_not
@@ -113,14 +114,14 @@ class Run:
     def fit(self) -> None:
         """Train the remaining steps; none, if an earlier start was stopped after its last step."""
         config, torchs = self.config, self.driven.name == "torch"
-        epochs = read(self.start_from)["curves"]["epochs"] if self.start_from else []
+        curves = read(self.start_from)["curves"] if self.start_from else {"epochs": [], "losses": []}
         self.trainer = lightning.Trainer(
             max_epochs=config.epochs,
             accelerator=config.accelerator if torchs else "cpu",
             devices=config.devices,
             strategy=Watched() if config.strategy == "ddp" else config.strategy,
             precision=config.precision if torchs else "32",  # type: ignore[arg-type]
-            logger=loggers(self.folder, epochs),
+            logger=loggers(self.folder, curves["epochs"], len(curves["losses"])),
             log_every_n_steps=1,
             callbacks=self.callbacks(),
             plugins=[SafeIO()],
@@ -190,6 +191,8 @@ class Run:
         chosen: list[Callback] = [WhereItStands(self.batches)]
         if config.patience is not None:
             chosen.append(EarlyStopping("validation_loss", patience=config.patience, check_finite=False))
+        if board.installed():
+            chosen.append(board.StepLosses())
         if self.shown is not None:
             chosen.append(Shown(self.driven.name, bar=self.shown))
         keep: dict[str, Any] = {"monitor": f"{judge}_accuracy", "mode": "max", "save_on_train_epoch_end": True}

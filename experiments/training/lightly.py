@@ -6,13 +6,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.training import board
 from experiments.training.config import Config
 from experiments.training.results import write_rows
 
@@ -47,15 +47,18 @@ class ToCsv(Logger):
         self.save()
 
 
-def loggers(folder: Path, epochs: list[dict[str, float]]) -> list[Logger]:
-    """metrics.csv with a row for each epoch, those before a resumption included, and TensorBoard's if installed."""
+def loggers(folder: Path, epochs: list[dict[str, float]], steps: int) -> list[Logger]:
+    """metrics.csv with a row for each epoch, those before a resumption included, and TensorBoard's if installed.
+
+    `steps` are those that are done before this start.
+    """
     to_csv = ToCsv(folder / "logs" / "metrics.csv")
     for number, figures in enumerate(epochs):
         logged = {
             name: torch.tensor(float(value)).item() for name, value in figures.items()
         }  # as Lightning logs: float32
         to_csv.log_metrics({**logged, "epoch": number}, step=int(sum(f["steps"] for f in epochs[: number + 1])) - 1)
-    return [to_csv, TensorBoardLogger(folder, name="tensorboard", version="")] if find_spec("tensorboard") else [to_csv]
+    return [to_csv, board.logger(folder, steps)] if board.installed() else [to_csv]
 
 
 @contextmanager

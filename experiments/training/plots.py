@@ -61,7 +61,9 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
         style = ENGINE_STYLES[name]
         numbers = range(1, len(figures) + 1)
         judge = "validation" if "validation_loss" in figures[0] else "test"
-        losses.plot(numbers, [f["train_loss"] for f in figures], linestyle="--", label=f"{name}, training", **style)
+        losses.plot(
+            numbers, [f["train_loss"] for f in figures], linestyle="--", marker="s", label=f"{name}, training", **style
+        )
         losses.plot(numbers, [f[f"{judge}_loss"] for f in figures], marker="o", label=f"{name}, {judge}", **style)
         accuracy = [100 * f[f"{judge}_accuracy"] for f in figures]
         accuracies.plot(numbers, accuracy, marker="o", label=f"{name}, {judge}", **style)
@@ -99,20 +101,18 @@ def confusion_matrix(predicted: Sequence[int], labels: np.ndarray, classes: int 
     return counts.reshape(classes, classes)
 
 
-def class_accuracy(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, title: str, path: str | Path) -> None:
-    """The share of each digit that was recognized."""
+def class_errors(predicted: Mapping[str, Sequence[int]], labels: np.ndarray, title: str, path: str | Path) -> None:
+    """The share of each digit that was not recognized: bars that begin at 0, so that lengths can be compared."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(predicted)
-    lowest = 100.0
     for number, (name, classes) in enumerate(predicted.items()):
         counts = confusion_matrix(classes, labels)
-        share = 100 * np.diag(counts) / np.maximum(counts.sum(1), 1)
-        lowest = min(lowest, share.min())
+        share = 100 * (1 - np.diag(counts) / np.maximum(counts.sum(1), 1))
         place = np.arange(len(share)) + (number - (len(predicted) - 1) / 2) * width
         axes.bar(place, share, width, label=name, color=COLORS[name], edgecolor="black", linewidth=0.5)
-    bottom = max(0.0, 5 * np.floor((lowest - 2) / 5))
-    axes.set(xlabel="digit", ylabel="recognized, %", xticks=range(10), ylim=(bottom, 100), title=title)
+    top = max(1.0, axes.get_ylim()[1])
+    axes.set(xlabel="digit", ylabel="not recognized, %", xticks=range(10), ylim=(0, top), title=title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     _save(figure, path)
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from experiments.training import board
 from experiments.training.checkpoints import TrainingError
 from experiments.training.conditions import conditions
 from experiments.training.data import Part
@@ -99,9 +100,12 @@ def write_results(result: RunResult, test: Part) -> None:
         plots.loss_curves({name: run.losses for name, run in runs.items()}, c.dtype, title, output / "curves.png")
         plots.epoch_curves({name: run.epochs for name, run in runs.items()}, title, output / "epochs.png")
         plots.confusion(predicted, test.labels, title, output / "confusion.png")
-        plots.class_accuracy(predicted, test.labels, title, output / "classes.png")
+        plots.class_errors(predicted, test.labels, title, output / "classes.png")
         for name, run in runs.items():
             plots.mistakes(test, run.predicted, run.confidence, f"{name}: {title}", output / name / "mistakes.png")
+            if board.installed():
+                files = {"confusion": output / "confusion.png", "mistakes": output / name / "mistakes.png"}
+                board.log_pictures(output / name, files)
     write_json(output / "metrics.json", metrics(result))  # last: it marks the run as finished
 
 

@@ -211,7 +211,7 @@ def draw_once() -> None:
     def plot(*given: Any) -> None:
         whole.write_whole(given[-1], lambda file: file.write(ready["png"]))
 
-    for name in ("loss_curves", "epoch_curves", "confusion", "class_accuracy", "mistakes", "seen"):
+    for name in ("loss_curves", "epoch_curves", "confusion", "class_errors", "mistakes", "seen"):
         setattr(plots, name, plot)
 
 
