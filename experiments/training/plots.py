@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from experiments.picture import COLORS, ENGINE_STYLES
 from experiments.training.data import Part
 from experiments.training.outcome import relative_difference
 from torch_impl.files import write_whole
 
+MARKERS = {"torch": 10, "scratch": 5}  # torch's is seen around scratch's
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}  # the largest relative error of one rounding
 
 TWIN_STYLES: list[dict[str, Any]] = [ENGINE_STYLES["scratch"], ENGINE_STYLES["torch"]]  # for curves in this order
@@ -27,13 +29,19 @@ def loss_curves(curves: Mapping[str, Sequence[float]], dtype: str, title: str, p
     axes = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
     window = max(1, min(len(losses) for losses in curves.values()) // 100)
     for name, losses in curves.items():
-        axes[0].plot(_steps(losses), running_mean(losses, window), label=name, **ENGINE_STYLES[name])
+        marker: dict[str, Any] = {"marker": "o", "markersize": MARKERS[name]} if len(losses) == 1 else {}
+        axes[0].plot(_steps(losses), running_mean(losses, window), label=name, **ENGINE_STYLES[name], **marker)
     what = f"training loss, mean of {window} steps" if window > 1 else "training loss"
     axes[0].set(ylabel=what, title=title, yscale="log")
-    axes[0].legend(loc="upper right")
+    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # powers of ten alone would be two ticks
+    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].yaxis.set_minor_formatter(NullFormatter())
+    falls = all(losses[-1] <= losses[0] for losses in curves.values())
+    axes[0].legend(loc="upper right" if falls else "upper left")
     if twins:
         _difference(axes[1], curves, dtype)
     axes[-1].set_xlabel("training step")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _save(figure, path)
 
 
@@ -42,12 +50,13 @@ def _difference(axes: Axes, curves: Mapping[str, Sequence[float]], dtype: str) -
     difference = relative_difference(curves[first], curves[second])
     apart = difference > 0  # a log axis has no place for zero
     axes.plot(_steps(difference)[apart], difference[apart], "k.", markersize=3)
-    axes.axhline(UNIT[dtype], color="black", linestyle="--", linewidth=1, label=f"one rounding in {dtype}")
+    axes.axhline(UNIT[dtype], color="black", linestyle="--", linewidth=1)
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": "small"}
+    axes.text(1.01, UNIT[dtype], f"one rounding\nin {dtype}", **beside)
     axes.set(ylabel=f"|{first} - {second}| / {second}", yscale="log")
     axes.set_title(
         f"{np.sum(~apart)} of {len(apart)} losses are equal to the last bit and not drawn", fontsize="medium"
     )
-    axes.legend(loc="upper left")
 
 
 # --- what the network learned -----------------------------------------------------------------------------------------
@@ -58,7 +67,7 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     for name, figures in epochs.items():
-        style = ENGINE_STYLES[name]
+        style = {**ENGINE_STYLES[name], "markersize": MARKERS[name]}
         numbers = range(1, len(figures) + 1)
         judge = "validation" if "validation_loss" in figures[0] else "test"
         losses.plot(
@@ -70,7 +79,7 @@ def epoch_curves(epochs: Mapping[str, Sequence[Mapping[str, float]]], title: str
     losses.set(xlabel="epoch", ylabel="cross-entropy, mean per image")
     accuracies.set(xlabel="epoch", ylabel="accuracy, %")
     for axes in (losses, accuracies):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))  # one epoch has one tick
         axes.legend()
     figure.suptitle(title, fontsize="medium")
     _save(figure, path)
