@@ -63,7 +63,7 @@ def write(
 ) -> None:
     """Load the model, run it, write the folder, say what is in it."""
     from parity_tests.comparer.findings import CompareError
-    from parity_tests.recordings.compare import take_parameters
+    from parity_tests.recordings.parameters import take_parameters
     from parity_tests.recordings.read import Folder
     from parity_tests.recordings.write import write_model
 

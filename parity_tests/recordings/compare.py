@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,16 @@ from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import AT_KINKS, CompareError, LayerLine, Measurement, first_element
 from parity_tests.comparer.judge import in_order
 from parity_tests.comparer.pairing import Pairing
-from parity_tests.comparer.proposal import propose
 from parity_tests.comparer.report import Report
-from parity_tests.comparer.side import ROOT, Given, Side
+from parity_tests.comparer.side import ROOT, Given
 from parity_tests.comparer.trace import same_numbers
 from parity_tests.comparer.trial import EXPLAINED
 from parity_tests.comparer.values import Numbers
 from parity_tests.exits import CannotError
+from parity_tests.recordings.answers import Answering, Reference, Referring
 from parity_tests.recordings.live import Live
-from parity_tests.recordings.precisions import Smaller, limits, own_precision
+from parity_tests.recordings.parameters import pair_parameters
+from parity_tests.recordings.precisions import own_precision
 from parity_tests.recordings.query import Query
 from parity_tests.recordings.read import AnswerError, Folder
 from parity_tests.recordings.releases import cause_of
@@ -39,83 +40,9 @@ from parity_tests.recordings.steps import ROW
 from parity_tests.recordings.steps_compared import compare_steps, same_course
 from parity_tests.rule import BFLOAT16, step
 from parity_tests.vectors.judge import error_of
-from parity_tests.vectors.vector import SMALL
 
-Answers = dict[str, dict[str, tuple[np.ndarray, str]]]  # by precision and name: the number and its dtype
 SHOWN = 6
 LACKING = {"output": "outputs", "grad": "gradients", "buffer": "buffers"}  # what an answer may lack, by its first word
-
-
-@dataclass
-class Reference:
-    """What the right gives to one question: in its own precision, the truth, and by precision the limits."""
-
-    rough: Numbers
-    exact: Numbers
-    limits: dict[str, dict[str, float]]
-
-
-class Answering:
-    """The left: answers to questions under the right's names."""
-
-    def __init__(self, side: Any, precision: str) -> None:
-        self.side, self.precision = side, precision
-
-    def give(self, query: Query, pairing: Pairing) -> Answers:
-        """By the right's names; empty where it has no answer."""
-        if isinstance(self.side, Folder):
-            found = self.side.answers(query.name, query)
-            prefix = query.layer
-            return {p: _translated(pairing, numbers, prefix) for p, numbers in found.items()}
-        if query.layer not in self.side.side.modules:
-            return {}
-        numbers = pairing.translate(self.side.ask(query), query.layer)
-        kinds = {w: (v, self.precision if v.dtype.kind == "f" else v.dtype.name) for w, v in numbers.items()}
-        plain = self.precision in ("float32", "float64", "float16")
-        return {self.precision: {w: (v, v.dtype.name if plain else kind) for w, (v, kind) in kinds.items()}}
-
-
-class Referring:
-    """The right: the truth and the limits of questions."""
-
-    def __init__(self, side: Any) -> None:
-        self.side = side
-        self.smaller: dict[str, Smaller] = {}
-
-    def refer(self, query: Query, precisions: Sequence[str]) -> Reference:
-        if isinstance(self.side, Folder):
-            return self._written(query)
-        found = self.side.judged(query)
-        others = {p: self._smaller(p).u(query) for p in precisions if p in SMALL and p != own_precision(self.side.side)}
-        return Reference(found.rough, found.exact, limits(found, own_precision(self.side.side), others))
-
-    def _smaller(self, precision: str) -> Smaller:
-        if self.side.side.engine != "torch":
-            raise CompareError(f"compare: answers in {precision} need a torch model, whose error in it is U.")
-        if precision not in self.smaller:
-            self.smaller[precision] = Smaller(self.side, precision)
-        return self.smaller[precision]
-
-    def _written(self, query: Query) -> Reference:
-        asked = self.side.asked(query.name)
-        exact = query.from_file({entry["what"]: asked.truths[entry["truth"]] for entry in asked.expected})
-        limits_: dict[str, dict[str, float]] = {}
-        for entry in asked.expected:
-            limits_.setdefault(entry["precision"], {})[entry["what"]] = entry["limit_ulp"]
-        own = str(self.side.model.get("dtype"))
-        own = own if own in ("float32", "float64", "float16") else "float32"
-        rough = {w: v.astype(own) if v.dtype.kind == "f" else v for w, v in exact.items()}
-        return Reference(rough, exact, {p: query.from_file(of) for p, of in limits_.items()})
-
-    def layer_side(self, query: Query) -> Side:
-        """A side whose layer of this name is torch's, where a folder describes one."""
-        if not isinstance(self.side, Folder):
-            return self.side.side
-        side = self.side.side()
-        layer = self.side.torch_layer(query.name)
-        if layer is not None:
-            side.modules[query.layer] = layer
-        return side
 
 
 def compare_files(
@@ -143,7 +70,7 @@ def compare_files(
     for name, side in (("left", left), ("right", right)):
         if isinstance(side, Folder):
             report.note(f"the {name} was recorded with {side.made_with()}")
-    if _paired(report, pairing, left, right):
+    if pair_parameters(report, pairing, left, right):
         with ExitStack() as stack:
             for live in (left, right):
                 if isinstance(live, Live):
@@ -153,80 +80,6 @@ def compare_files(
     pairing.tell(report)
     report.seconds = time.perf_counter() - began
     return report
-
-
-def _paired(report: Report, pairing: Pairing, left: Folder | Live, right: Folder | Live) -> bool:
-    """Pair the parameters, and give both sides the same. Whether there is something to compare."""
-    for note in pairing.notes:
-        report.note(note)
-    ours, theirs = pairing.alone()
-    frozen = pairing.left.frozen or pairing.right.frozen
-    if ours and theirs and not frozen:
-        report.proposal = propose(ours, theirs, pairing.left.state(), pairing.right.state())
-        report.reason = "their parameters do not pair by name"
-        return False
-    report.measurements += pairing.unpaired()
-    if not pairing.shapes_agree():
-        report.note("nothing was run, since parameters of different shapes cannot be copied")
-        return False
-    if frozen:
-        report.note("the parameters of one side cannot be copied: both sides must be made from the same ones")
-        return True
-    try:
-        if isinstance(left, Live):
-            pairing.copy()
-        elif isinstance(right, Live):
-            _load(pairing)
-        else:
-            report.measurements += _parameters(pairing)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise CompareError(f"compare: the parameters cannot be copied: {told(error)}.") from error
-    return True
-
-
-def take_parameters(folder: Folder, live: Live) -> None:
-    """The model gets the parameters of a folder, by name. CompareError if the names or shapes are others."""
-    pairing = Pairing(folder.side(), live.side)
-    ours, theirs = pairing.alone()
-    if ours or theirs or not pairing.shapes_agree():
-        odd = ", ".join([*ours, *theirs] or [link.ours for link in pairing.misfits()])
-        raise CompareError(f"record: the model's parameters are not those of {folder.path}: {odd}.")
-    _load(pairing)
-
-
-def _load(pairing: Pairing) -> None:
-    """The right gets the numbers that the folder holds."""
-    ours = pairing.left.state()
-    whole = {name: np.array(value) for name, value in pairing.right.state().items()}
-    for own, link in pairing.links.items():
-        if "sum" in link.moves:
-            raise CompareError(f"compare: {own} of the files is a sum: it cannot be divided among {link.theirs}.")
-        for name, (part, where) in zip(link.theirs, link.to_right(ours[own]), strict=True):
-            whole[name] = np.where(where, part, whole[name])
-    for name in {name for link in pairing.links.values() for name in link.theirs}:
-        pairing.right.load(name, whole[name])
-
-
-def _parameters(pairing: Pairing) -> list[Measurement]:
-    """Two folders must have been made with the same parameters: another one is another question."""
-    ours, theirs = pairing.left.state(), pairing.right.state()
-    found = []
-    parameters = set(pairing.right.parameter_names())
-    for own, link in pairing.links.items():
-        for name, (part, where) in zip(link.theirs, link.to_right(ours[own]), strict=True):
-            same = np.array_equal(part[where], theirs[name][where], equal_nan=True)
-            if name in parameters and not same:
-                layer = name.rpartition(".")[0]
-                found.append(Measurement(layer, "", "pairing", name.rpartition(".")[2], math.inf, 0.0,
-                                         note="the two folders were made with other numbers here"))  # fmt: skip
-    return found
-
-
-def _translated(pairing: Pairing, numbers: Mapping[str, tuple[np.ndarray, str]], layer: str) -> Any:
-    kinds = {what: kind for what, (_, kind) in numbers.items()}
-    values = pairing.translate({what: value for what, (value, _) in numbers.items()}, layer)
-    back = dict(zip(values, kinds.values(), strict=True)) if len(values) == len(kinds) else {}
-    return {what: (value, kinds.get(what, back.get(what, value.dtype.name))) for what, value in values.items()}
 
 
 class Files:

@@ -64,10 +64,6 @@ def momentum(nesterov=False, lr=0.1):
 def nesterov(): return momentum(True)
 def faster(): return momentum(lr=0.11)
 def adam(): return {**momentum(), 'optimizer': torch.optim.Adam}
-def scratch_momentum():
-    import scratch
-    sgd = lambda p: scratch.optim.SGD(p, lr=0.1, momentum=0.9)
-    return {**momentum(), 'model': scratch.nn.Sequential(scratch.nn.Linear(6, 4)), 'optimizer': sgd}
 def broken(): raise ValueError('not today')
 def failing():
     class Failing(nn.Linear):
