@@ -1,6 +1,7 @@
 """The end of every test run says on what it ran, what could not run here, and how many examples properties tried."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from parity_tests.environment import environment
 from parity_tests.installed import ROOT
 from parity_tests.tests.foreign.matrix import frameworks
 from parity_tests.tests.properties.counting import RAN, summary
-from parity_tests.tests.recorded import COMPILER
+from parity_tests.tests.recorded import COMPILER, models, record
 
 settings.register_profile("fixed", derandomize=True, database=None)  # the same examples in every run
 settings.load_profile("fixed")
@@ -30,6 +31,24 @@ def same_start() -> None:
     """Every test finds the global generators as the first one does."""
     for engine in ENGINES.values():
         engine.seed(0)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """models.py, and recordings of net, mlp and half of it. Nobody writes into them."""
+    folder = tmp_path_factory.mktemp("recorded")
+    source = models(folder)
+    for name, shape in (("net", "4,7"), ("mlp", "5,6"), ("half", "4,7:bfloat16")):
+        done = record(f"{source}:{name}", folder / name, "--input", shape)
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture
+def copied(recordings: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    shutil.copytree(recordings, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from parity_tests.comparer.cli import compare_command
 from parity_tests.recordings.cli import record_command
+from parity_tests.vectors import files
 from parity_tests.vectors.cli import app as vectors
 
+CHECKER = Path(files.__file__).with_name("check.mjs")
 NODE = [node] if (node := shutil.which("node")) else []
 COMPILER = [cc] if (cc := shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")) else []
 MODELS = """

@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 from parity_tests.tests import patience
-from parity_tests.tests.recorded import NODE, answer, answered, compare, edit, manifest, models, record, run_vectors
-from parity_tests.tests.test_recordings import CHECKER
+from parity_tests.tests.recorded import (
+    CHECKER,
+    NODE,
+    answer,
+    answered,
+    compare,
+    edit,
+    manifest,
+    models,
+    record,
+    run_vectors,
+)
 
 
 @pytest.fixture(scope="module")
