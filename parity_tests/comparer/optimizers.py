@@ -14,6 +14,7 @@ import scratch
 from parity_tests.comparer import judge
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.foreign import steps_of_framework
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.comparer.values import Numbers, array
@@ -29,6 +30,8 @@ def make(maker: Any, parameters: list[Any]) -> Any:
         if not hasattr(package, maker):
             raise CompareError(f"compare: {package.__name__} has no optimizer {maker!r}.")
         return getattr(package, maker)(parameters)
+    if (steps := steps_of_framework(maker, parameters)) is not None:
+        return steps
     try:
         made = maker(parameters)
     except Exception as error:
@@ -38,6 +41,8 @@ def make(maker: Any, parameters: list[Any]) -> Any:
             "(of the left's parameters, of the right's), if one function cannot take both."
         ) from error
     if not callable(getattr(made, "step", None)):
+        if (steps := steps_of_framework(made, parameters)) is not None:
+            return steps
         raise CompareError(f"compare: an optimizer must have a method step(), got {type(made).__name__}.")
     return made
 

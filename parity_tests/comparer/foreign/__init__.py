@@ -6,6 +6,7 @@ it asks for the forward of a layer and a function that takes gradients back thro
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ SIDES = {  # the package that a class, or a function's code, comes from, and the
     "parity_tests.comparer.load": "onnx_side",
 }
 
+OPTIMIZERS = {"keras": "keras_steps", "sklearn": "sklearn_steps"}
+MAKERS = {"tinygrad": "tinygrad_steps"}  # whose optimizers are made of the framework's own tensors
+
 
 def side_of_framework(model: Any, given: Given, loss: Any) -> Side | None:
     """The side for a model of one of these frameworks; None for any other object."""
@@ -34,6 +38,29 @@ def side_of_framework(model: Any, given: Given, loss: Any) -> Side | None:
             if module == package or module.startswith(f"{package}."):
                 return import_module(f"{__name__}.{file}").side(model, given, loss)
     return None
+
+
+def steps_of_framework(optimizer: Any, parameters: list[Any]) -> Any:
+    """An object with step() for an optimizer of another form; None for any other object."""
+    module = type(optimizer).__module__
+    file = next((file for package, file in OPTIMIZERS.items() if f"{module}.".startswith(f"{package}.")), None)
+    if file is None and inspect.isroutine(getattr(optimizer, "func", optimizer)):
+        made_in = set(_made_in(getattr(optimizer, "func", optimizer)))
+        file = next((file for package, file in MAKERS.items() if package in made_in), None)
+    return None if file is None else import_module(f"{__name__}.{file}").steps(optimizer, parameters)
+
+
+def _made_in(function: Any) -> Iterator[str]:
+    """The packages of a function, and of the functions and classes that its code names."""
+    yield str(getattr(function, "__module__", "")).partition(".")[0]
+    if not inspect.isfunction(function):
+        return
+    read = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
+    known = {name: value for name, value in function.__globals__.items() if name in read}
+    known |= dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()),
+                      strict=True))  # fmt: skip
+    for found in known.values():
+        yield str(getattr(found, "__name__" if inspect.ismodule(found) else "__module__", "")).partition(".")[0]
 
 
 def _origins(model: Any) -> Iterator[str]:

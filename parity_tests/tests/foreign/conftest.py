@@ -11,6 +11,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("DEV", "CPU" if shutil.which("clang") else "PYTHON")  # tinygrad's: without a compiler it is slow
 NEEDS = {
     "test_keras.py": ("keras",),
+    "test_keras_steps.py": ("keras",),
+    "test_pytorch_optimizer.py": ("pytorch_optimizer",),
     "test_tinygrad.py": ("tinygrad",),
     "test_onnx.py": ("onnx", "onnxruntime", "onnxscript"),
 }

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 from tinygrad import nn
+from tinygrad.nn import optim
 
 from parity_tests.comparer.comparison import compare
 from parity_tests.comparer.side import Given
 from parity_tests.comparer.sides import side_of
 from parity_tests.tests.foreign import blocks
+from parity_tests.tests.foreign.steps import check
 
 
 class MLP:
@@ -43,3 +47,15 @@ def test_a_layer_alone_leaves_its_buffers():
     np.testing.assert_allclose(found["buffer running_mean"], 0.1 * x.mean((0, 2, 3)), rtol=1e-5)
     assert not side.state()["bn.running_mean"].any()
     assert found["grad weight"].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "cause"),
+    [
+        (lambda ps: optim.SGD(ps, 1e-2), lambda ps: torch.optim.SGD(ps, 1e-2), ""),
+        (lambda ps: optim.Adam(ps, 1e-3), lambda ps: torch.optim.Adam(ps, 1e-3), "float32-correction"),
+    ],
+    ids=["SGD", "Adam"],
+)
+def test_steps(left, right, cause):
+    check(left, right, cause)
