@@ -11,7 +11,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 from experiments.progress import Progress
-from experiments.site import component, overview, search
+from experiments.site import component, conventions, overview, search
 from experiments.site.pages import HERE, PARTS, Component, Site, components
 from parity_tests.checks.parallel import WORKERS, workers
 from parity_tests.environment import environment
@@ -37,11 +37,12 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     import pygments  # noqa: F401
 
     whole = whole or not pattern
-    site = Site(Path(output), found, environment("cpu"), PARTS if whole else PARTS[:1])
+    site = Site(Path(output), found, environment("cpu"), PARTS if whole else PARTS[:2])
     site.output.mkdir(parents=True, exist_ok=True)
     for file in (HERE / "static").iterdir():
         write_text(site.output / file.name, file.read_text(encoding="utf-8"))
     search.write(site)
+    conventions.write(site)
     place = {one.name: number for number, one in enumerate(found)}
     for done in _track(_component_pages(site), len(found)):
         site.components[place[done.name]] = done

@@ -10,12 +10,14 @@ from time import perf_counter
 
 from experiments.lessons.exercise import has_exercise
 from experiments.site import docstring, figures, lesson, source_code, stopwatch
+from experiments.site.conventions import anchor_of
 from experiments.site.figures import elementwise, optimizers
 from experiments.site.links import Linker
 from experiments.site.pages import Component, Site, anchor, severity
-from experiments.site.traps import traps
 from experiments.site.usage import shown, usage
 from parity_tests.checks import check
+from parity_tests.conventions.results import seen
+from parity_tests.conventions.statements import concerning
 from parity_tests.rule import FACTOR, FLOOR, Result
 from parity_tests.table.row import Inference, Layer, Optimizer, Pair, Refusal, Row
 from parity_tests.table.versions import CHANGES
@@ -60,7 +62,8 @@ def write(site: Site, name: str) -> Component:
         exact=list(exact(results)),
         exceptions=exceptions(component.rows),
         speed=stopwatch.speed(component),
-        traps=[*traps(name), *(change.history for change in CHANGES if change.component == name)],
+        traps=[(one, anchor_of(one), seen(one)) for one in concerning(name)],
+        history=[change.history for change in CHANGES if change.component == name],
     )
     return component
 

@@ -15,8 +15,8 @@ from parity_tests.table.row import Row
 from torch_impl.files import write_text
 
 HERE = Path(__file__).parent
-PARTS = (("index.html", "Components"), ("twins.html", "Twin training"), ("replays.html", "Articles"),
-         ("exercises.html", "Exercises"), ("runs.html", "Runs"))  # fmt: skip
+PARTS = (("index.html", "Components"), ("conventions.html", "Conventions"), ("twins.html", "Twin training"),
+         ("replays.html", "Articles"), ("exercises.html", "Exercises"), ("runs.html", "Runs"))  # fmt: skip
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Component:
 
     @property
     def slug(self) -> str:
-        return _slug(self.name)
+        return slug(self.name)
 
     @property
     def page(self) -> str:
@@ -58,10 +58,10 @@ def severity(result: Result) -> float:
 
 def anchor(label: str) -> str:
     """The id of the row with this label on its component's page, also used after the # of a link."""
-    return "row-" + _slug(label)
+    return "row-" + slug(label)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """Letters, digits and dots of a label; other characters become a hyphen, but -1.0 and 1.0 stay distinct."""
     return re.sub(r"[^\w.]+", "-", re.sub(r"-(?=[\d.]|inf\b)", "minus", text)).strip("-").lower()
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 import scratch
+from experiments.site.conventions import PAGE, anchor_of
 from experiments.site.pages import Site
-from experiments.site.traps import traps
+from parity_tests.conventions.statements import STATEMENTS
 from parity_tests.engine import find
 from torch_impl.files import write_text
 
@@ -80,9 +81,9 @@ def index(site: Site) -> Iterator[dict[str, str]]:
         words = ", ".join(said for pattern, said in SYNONYMS.items() if fnmatchcase(one.name, pattern))
         about = (inspect.getdoc(find(scratch, one.name)) or "").partition("\n\n")[0].replace("\n", " ")
         yield _entry(one.name, one.page, one.family, words, about)
-    for one in site.components:
-        for trap in traps(one.name):
-            yield _entry(f"Trap of {one.name}", f"{one.page}#traps", "trap", "", trap)
+    for statement in STATEMENTS:
+        said = f"{statement.library} {statement.text}"
+        yield _entry(f"{statement.library}: {statement.name}", f"{PAGE}#{anchor_of(statement)}", "trap", "", said)
     for page, name in site.parts:
         yield _entry(name, page, "page", {"exercises.html": "exercise, backprop, practice"}.get(page, ""), "")
     if any(page == "replays.html" for page, _ in site.parts):

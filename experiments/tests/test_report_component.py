@@ -16,7 +16,6 @@ from experiments.lessons.update import WAYS
 from experiments.site import component, docstring, figures, source_code
 from experiments.site.figures import elementwise
 from experiments.site.pages import Component, Site, anchor, components
-from experiments.site.traps import TRAPS, traps
 from parity_tests.checks import check
 from parity_tests.engine import find
 from parity_tests.environment import environment
@@ -201,11 +200,6 @@ def test_source_shows_what_defines_a_component(name: str) -> None:
     compile(code, name, "exec")
     assert re.search(rf"(?:class|def) {name.rpartition('.')[2]}\b", code) or name == "nn.NLLLoss2d"
     assert '"""' not in code
-
-
-def test_every_trap_is_about_a_component() -> None:
-    reached = {fact for name in NAMES for fact in traps(name)}
-    assert reached == {fact for facts in TRAPS.values() for fact in facts}
 
 
 @pytest.mark.parametrize("name", ["nn.GELU", "nn.ReLU", "nn.Threshold"])

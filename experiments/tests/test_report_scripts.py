@@ -124,7 +124,7 @@ FINDS = {
     "crossentrpy": "nn.CrossEntropyLoss",
     "sofmax": "nn.Softmax",
     "drpout": "nn.Dropout",
-    "tf32": "Trap of nn.GRU",
+    "tf32": "torch: tf32 by default",
     "adam": "optim.Adam",
     "exercises": "Exercises",
 }
