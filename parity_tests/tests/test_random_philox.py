@@ -31,20 +31,84 @@ def test_known_answers_of_random123(counter: str, key: str, answer: str) -> None
     assert np.array_equal(philox4x32(many, words(key)), np.repeat(words(answer)[:, None], 7, axis=1))
 
 
-PUBLISHED = {  # what torch.manual_seed(0) and the call print on a GPU, as found in public repositories
-    "rand": [0.3990, 0.5167, 0.0249, 0.9401, 0.9459, 0.7967, 0.4150, 0.8203, 0.2290, 0.9096, 0.1183, 0.0752],
-    "randn": [-0.9247, -0.4253, -2.6438, 0.1452, -0.1209, -0.5797, -0.6229, -0.3284, -1.0745, -0.3631, -1.6711, 2.2655],
+# What torch prints on GPUs after torch.manual_seed: (seed, function, numbers), as found in public repositories.
+PRINTED = [
+    (0, "rand", "0.3990 0.5167 0.0249 0.9401 0.9459 0.7967 0.4150 0.8203 0.2290 0.9096 0.1183 0.0752"),
+    (
+        0,
+        "randn",
+        "-0.9247 -0.4253 -2.6438 0.1452 -0.1209 -0.5797 -0.6229 -0.3284 -1.0745 -0.3631 -1.6711 2.2655 0.3117 "
+        "-0.1842 1.2866 1.1820 -0.1271 1.2169 1.4353 1.0605 -0.4941 -1.4244 -0.7244 -1.2973 0.0697 -0.0074 "
+        "1.8969 0.6878 -0.0779 -0.8373 1.3506 -0.2879 -0.5965 -0.3283 -0.9086 -0.8059 -0.7407 -0.0504 0.5435 "
+        "1.5150 0.0141 0.4532 1.6349 0.7124 -0.1806 1.0252 -1.4622 -0.7554",
+    ),
+    (
+        42,
+        "randn",
+        "0.1940 2.1614 -0.1721 0.8491 -1.9244 0.6530 -0.6494 -0.8175 0.5280 -1.2753 -1.6621 -0.3033 -0.0926 "
+        "0.1992 -1.1204 1.8577 -0.7145 0.6881 0.7968 -0.0334",
+    ),
+]
+PRINTED_SECOND = "0.9722 0.7910 0.4690 0.3300 0.3345 0.3783 0.7640 0.6405 0.1103 0.3594"  # rand(10) again, after seed 0
+# torch.rand(10000, 10000) after seed 0, on a GPU of 40,960 threads: of each row columns 0, 1, 2, 9997, 9998, 9999
+PRINTED_SQUARE = {
+    0: "0.3990 0.5167 0.0249 0.9971 0.8137 0.0429",
+    1: "0.1117 0.5124 0.6413 0.2033 0.4244 0.7405",
+    2: "0.7685 0.7422 0.4577 0.5380 0.1010 0.4636",
+    9997: "0.5471 0.9743 0.9763 0.6386 0.4802 0.0591",
+    9998: "0.4013 0.6963 0.8307 0.6674 0.3551 0.0153",
+    9999: "0.2846 0.1924 0.9891 0.1611 0.7280 0.1510",
 }
-PUBLISHED_SECOND_CALL = [0.9722, 0.7910, 0.4690, 0.3300, 0.3345, 0.3783, 0.7640, 0.6405, 0.1103]  # rand(3, 3), again
+COLUMNS = (0, 1, 2, 9997, 9998, 9999)
+T4 = {"multiprocessors": 40, "threads_per_multiprocessor": 1024}
 
 
-def test_numbers_that_gpus_printed() -> None:
-    for name, numbers in PUBLISHED.items():
-        drawn = getattr(random, name)(len(numbers), generator=random.Generator("cuda").manual_seed(0))
-        assert np.abs(drawn - numbers).max() <= 0.5001e-4, name
-    generator = random.Generator("cuda:0").manual_seed(0)
-    random.rand(3, 3, generator=generator)
-    assert np.abs(random.rand(9, generator=generator) - PUBLISHED_SECOND_CALL).max() <= 0.5001e-4
+def off(drawn: np.ndarray, printed: str) -> float:
+    """The largest distance from what was printed, in units of its last digit."""
+    return float(np.abs(drawn - np.array(printed.split(), float)).max() / 1e-4)
+
+
+@pytest.mark.parametrize(("seed", "name", "printed"), PRINTED, ids=["rand-0", "randn-0", "randn-42"])
+def test_numbers_that_gpus_printed(seed: int, name: str, printed: str) -> None:
+    n = len(printed.split())
+    assert off(getattr(random, name)(n, generator=random.Generator("cuda").manual_seed(seed)), printed) <= 0.5001
+    assert off(getattr(random, name)(n, generator=random.Generator("cuda").manual_seed(seed + 1)), printed) > 1000
+
+
+def test_the_second_call_that_a_gpu_printed() -> None:
+    for first in ((10,), (3, 3)):
+        generator = random.Generator("cuda:0").manual_seed(0)
+        random.rand(*first, generator=generator)
+        assert off(random.rand(10, generator=generator), PRINTED_SECOND) <= 0.5001
+
+
+def test_the_first_rows_of_a_large_array_that_a_gpu_printed() -> None:
+    drawn = random.rand(5, 10000, generator=random.Generator("cuda", **T4).manual_seed(0))
+    for row in (0, 1, 2):
+        assert off(drawn[row, COLUMNS], PRINTED_SQUARE[row]) <= 0.5001
+
+
+def element(i: int, threads: int) -> float:
+    """Element i of torch.rand after seed 0: lane q % 4 of call q // 4 of thread i % T, q = i // T."""
+    call, lane = divmod(i // threads, 4)
+    word = philox4x32(np.array([call, 0, i % threads, 0], np.uint32), np.zeros(2, np.uint32))[lane]
+    return float(np.float32(word) * np.float32(2**-32) + np.float32(2**-33))
+
+
+@pytest.mark.parametrize("row", PRINTED_SQUARE)
+def test_elements_that_a_gpu_printed_beyond_a_wave_of_threads(row: int) -> None:
+    """10^8 elements take 610 calls of each of the T4's threads; another GPU gives others there."""
+    drawn = {t: np.array([element(10000 * row + c, t) for c in COLUMNS]) for t in (40 * 1024, 132 * 2048)}
+    assert off(drawn[40 * 1024], PRINTED_SQUARE[row]) <= 0.5001
+    if row > 2:
+        assert off(drawn[132 * 2048], PRINTED_SQUARE[row]) > 100
+
+
+@pytest.mark.deep
+def test_all_elements_of_the_large_array_that_a_gpu_printed() -> None:
+    drawn = random.rand(10000, 10000, generator=random.Generator("cuda", **T4).manual_seed(0))
+    for row, printed in PRINTED_SQUARE.items():
+        assert off(drawn[row, COLUMNS], printed) <= 0.5001
 
 
 MULTIPROCESSORS, THREADS = 1, 512  # a small GPU, so that small arrays take many trips
