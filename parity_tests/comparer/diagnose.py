@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import scratch
+from parity_tests.comparer import judge
 from parity_tests.comparer.conventions.cancellation import TEXT, cancelled
 from parity_tests.comparer.conventions.convention import called
 from parity_tests.comparer.conventions.recorded import Standing, of_gap, of_layer
@@ -54,11 +55,11 @@ class Evidence:
         return self.limits.get(what, FLOOR)
 
     def before(self, what: str) -> float:
-        """The largest absolute difference."""
-        if what not in self.ours or self.ours[what].shape != self.truth[what].shape:
-            return math.nan
-        with np.errstate(all="ignore"):
-            return float(np.abs(self.ours[what].astype(np.float64) - self.truth[what]).max(initial=0.0))
+        """How far the left is away, in ulp; NaN if no number says it."""
+        found = (
+            judge.apart(self.ours[what], self.truth[what], self.rough[what].dtype) if what in self.ours else math.inf
+        )
+        return found if math.isfinite(found) else math.nan
 
 
 def layer(evidence: Evidence) -> dict[str, Cause]:
@@ -250,8 +251,8 @@ def _gap(gap: Gap) -> Cause | None:
     )
     if distance(gap.other, question.known[name]) > gap.limit:
         return None
-    same = gap.value.shape == gap.other.shape
-    before = float(np.abs(gap.value.astype(np.float64) - gap.other).max(initial=0.0)) if same else math.nan
+    before = distance(gap.value, gap.other)
+    before = before if math.isfinite(before) else math.nan
     found = search(question).get(name)
     if found is not None:
         return _cause(found, before, name, gap.limit)

@@ -42,14 +42,14 @@ class Cause:
 
     name: str  # short and fixed, such as "gelu-tanh"
     text: str
-    before: float = math.nan  # largest absolute difference
+    before_ulp: float = math.nan  # how far the left is away without it
     after_ulp: float = math.nan
     where: str = ""  # the layer within the place in which it lies, where only the whole could be observed
 
     def __str__(self) -> str:
-        if math.isnan(self.before):
+        if math.isnan(self.before_ulp):
             return self.text
-        return f"{self.text}: the difference falls from {self.before:.2g} to {number(self.after_ulp)} ulp"
+        return f"{self.text}: the difference falls from {number(self.before_ulp)} to {number(self.after_ulp)} ulp"
 
 
 @dataclass

@@ -24,7 +24,7 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
     if not np.isfinite(value).all() or not np.isfinite(exact).all():
         return None
     got = value.astype(np.float64)
-    before, apart = float(np.abs(got - exact).max()), distance(value, exact)
+    apart = distance(value, exact)
     of = f"{what} " if what else ""
     if not got.any():
         return Cause("zeros", f"{of}is zero on the left") if exact.any() and apart > limit else None
@@ -38,15 +38,15 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
     norm = float((exact * exact).sum())
     factor = float((got * exact).sum()) / norm if norm else math.nan
     if math.isfinite(factor) and factor and (after := explains(exact * factor)) is not None:
-        return Cause("factor", f"{of}on the left is {_factor(factor, exact.shape)} times the right's", before, after)
+        return Cause("factor", f"{of}on the left is {_factor(factor, exact.shape)} times the right's", apart, after)
     trials = [("transposed", "transposed", np.swapaxes(exact, -1, -2))] if exact.ndim > 1 else []
     trials += [("reversed", f"reversed along axis {d}", np.flip(exact, d)) for d in range(exact.ndim)]
     for name, text, other in trials:
         if other.shape == value.shape and (after := explains(other)) is not None:
-            return Cause(name, f"{of}with the right's {text}", before, after)
+            return Cause(name, f"{of}with the right's {text}", apart, after)
     shift = float((got - exact).mean())
     if (after := explains(exact + shift)) is not None:
-        return Cause("shift", f"{of}on the left is the right's plus {shift:g}", before, after)
+        return Cause("shift", f"{of}on the left is the right's plus {shift:g}", apart, after)
     return None
 
 

@@ -203,7 +203,7 @@ def explain(kind: str, options: Options, gradients: np.ndarray, passes: list[Tra
         best = _best(trials, own, left_over, base)
         if best is not None:
             deviation, worst = best
-            before = float(np.abs(ours - truth).max())
+            before = float((np.abs(ours - truth) / _ulp(truth)).max())
             return Cause(deviation.name, deviation.text, before, worst * float((units / _ulp(truth)).max()))
     return None
 
