@@ -87,6 +87,14 @@ ENDS = {
         spoiled(CASES["bench, measuring"], "import experiments.bench.cases.optimizers as o; o.MOST = 1e-9"),
         ("no such case",),
     ),
+    "conventions": Ends(
+        CASES["conventions"],
+        spoiled(
+            CASES["conventions"],
+            "from parity_tests.conventions.statement import Statement as S; S.holds = lambda self, came: False",
+        ),
+        ("no such statement",),
+    ),
     "exercise": Ends(CASES["exercise"], None, ("no such layer",)),
     "report": Ends(CASES["report"], spoiled(CASES["report"], WRONG), ("no such row",)),
 }

@@ -138,5 +138,6 @@ CASES = {
         patched("one rule"),
     ),
     "report": Case(("report", "nn.Identity", "--output", "site"), patches=patched("no figures")),
+    "conventions": Case(("conventions", "NumPy", "--json", "conventions.json")),
     "exercise": Case(("exercise", "nn.ReLU", "--output", "exercise.py"), refuses=True),
 }
