@@ -1,4 +1,4 @@
-"""Line plots for the replays: a row of panels, each a few curves, told apart in black and white. No pyplot."""
+"""Line plots for the replays: a row of panels, each a few curves, an engine's in its color. No pyplot."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ class Panel:
     whole: bool = False  # x counts something: ticks at whole numbers only
 
 
+def engine_style(name: str) -> Mapping[str, Any]:
+    """The color and width of an engine for its curve: "torch", or "tanh, torch"; nothing for another curve."""
+    return ENGINE_STYLES.get(name.rpartition(", ")[2], {})
+
+
 def broken(y: np.ndarray, jump: float = 0.05) -> np.ndarray:
     """The curve with a gap before every jump, so that no line is drawn where there is no value."""
     return np.where(np.abs(np.diff(y, append=y[-1])) > jump, np.nan, y)
@@ -63,7 +68,7 @@ def draw(path: Path, panels: Sequence[Panel], columns: int | None = None) -> Pat
     for axes, panel in zip(grid, panels, strict=False):
         for (name, curve), style in zip(panel.curves.items(), panel.styles, strict=False):
             x, y = curve if isinstance(curve, tuple) else (np.arange(1, len(curve) + 1), curve)
-            axes.plot(x, y, label=name, **style)
+            axes.plot(x, y, label=name, **{**style, **engine_style(name)})
         axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, **panel.options)
         if panel.whole:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -14,7 +14,7 @@ from experiments.articles.article import Article, Figure, GradientCheck, Replay,
 from experiments.articles.curves import TWIN_STYLES, Panel, broken, draw
 from experiments.articles.keras_calls import keras_adam
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
-from experiments.picture import save
+from experiments.picture import COLORS, save
 from experiments.training import data
 
 SEED = 0
@@ -228,9 +228,8 @@ def plot_softmax(path: Path) -> tuple[Path, str]:
     drawing = Drawing(figsize=(9, 3.8), layout="constrained")
     axes = drawing.subplots()
     places = np.arange(LOGITS.size)
-    looks = ((-0.2, "0.75", ""), (0.2, "white", "//"))
-    for (name, probabilities), (shift, color, hatch) in zip(found.items(), looks, strict=True):
-        bars = axes.bar(places + shift, probabilities, 0.4, color=color, hatch=hatch, edgecolor="black", label=name)
+    for (name, probabilities), shift in zip(found.items(), (-0.2, 0.2), strict=True):
+        bars = axes.bar(places + shift, probabilities, 0.4, color=COLORS[name], edgecolor="black", label=name)
         axes.bar_label(bars, fmt="%.3f", fontsize=6)
     axes.set(title="Softmax: logits become probabilities", xlabel="logit", ylabel="probability", ylim=(0, 0.75))
     axes.set_xticks(places, [f"{logit:.2f}" for logit in LOGITS[0]])

@@ -109,8 +109,16 @@ def _draw(found: Replay, path: Path) -> None:
     p = np.linspace(0.01, 0.99, 99)
     both = np.stack([p, 1 - p], axis=1)
     panels = [
-        Panel("Cost", kinds, "prediction - target", "cost", {"ylim": (0, 6)}, TWIN_STYLES),
-        Panel("Slope", steep, "prediction - target", "d cost / d prediction", {"ylim": (-4, 4)}, TWIN_STYLES),
+        Panel("Cost", kinds, "prediction - target", "cost", {"ylim": (0, 6)}, TWIN_STYLES, legend="outside"),
+        Panel(
+            "Slope",
+            steep,
+            "prediction - target",
+            "d cost / d prediction",
+            {"ylim": (-4, 4)},
+            TWIN_STYLES,
+            legend="outside",
+        ),
     ]
     t = np.tile([0.8, 0.2], (len(p), 1))
     cross = outputs(

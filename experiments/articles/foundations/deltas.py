@@ -24,7 +24,7 @@ from experiments.articles.article import Figure, GradientCheck, Replay, gradient
 from experiments.articles.foundations.evaluate import evaluate, layer
 from experiments.articles.judge import SLACK
 from experiments.articles.twin import Twin, on_both
-from experiments.picture import save
+from experiments.picture import COLORS, save
 
 SIZES = (3, 5, 4, 2)
 EXAMPLES = 6
@@ -124,8 +124,9 @@ def _draw(found: Replay, engines: dict[str, dict[str, np.ndarray]], gradients: L
         dw = gradients[number][0].ravel()
         place = np.arange(1, len(dw) + 1)
         axes.bar(place, dw, color="0.8", label="delta form")
-        for engine, mark in (("scratch", "k+"), ("torch", "kx")):
-            axes.plot(place, engines[engine][f"{2 * number}.weight"].ravel(), mark, markersize=6, label=engine)
+        for engine, mark, size in (("torch", "s", 7), ("scratch", "o", 3)):
+            looks = {"marker": mark, "markersize": size, "linestyle": "", "color": COLORS[engine]}
+            axes.plot(place, engines[engine][f"{2 * number}.weight"].ravel(), label=engine, **looks)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set(title=f"Layer {number + 1}", xlabel="weight, row by row", ylabel="dC / dW")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

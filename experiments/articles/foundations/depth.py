@@ -96,7 +96,9 @@ def _draw(found: Replay, curves: dict[str, dict[str, Any]], path: Path) -> None:
             pairs = {f"{name}, {e}": (depths, run[number]) for name, runs in shown.items() for e, run in runs.items()}
             options = {"yscale": "log", "ylim": SHOWN}
             title = f"{what}, {activation}"
-            panels.append(Panel(title, pairs, way, "mean square, relative", options, TWIN_STYLES, whole=True))
+            panels.append(
+                Panel(title, pairs, way, "mean square, relative", options, TWIN_STYLES, legend="outside", whole=True)
+            )
             for name, runs in shown.items():
                 outside = np.flatnonzero((runs["torch"][number] < SHOWN[0]) | (runs["torch"][number] > SHOWN[1]))
                 leaves += [f"{name} at layer {outside[0]} ({title.lower()})"] if len(outside) else []

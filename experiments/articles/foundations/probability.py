@@ -21,7 +21,7 @@ from experiments.articles.curves import TWIN_STYLES
 from experiments.articles.foundations import printed
 from experiments.articles.judge import drawn_around, equal_to, same_bits
 from experiments.articles.twin import TWINS, Twin, on_both
-from experiments.picture import save
+from experiments.picture import COLORS, ENGINE_STYLES, save
 
 SEED = 0
 PEOPLE = 1_000_000
@@ -187,16 +187,14 @@ def _draw(heads: dict[str, np.ndarray], normal: dict[str, np.ndarray], path: Pat
     left, right = figure.subplots(1, 2)
     k = np.arange(COINS + 1)
     exact = [math.comb(COINS, i) * HEADS**i * (1 - HEADS) ** (COINS - i) for i in k]
-    for name, color, shift in (("scratch", "0.8", -0.2), ("torch", "0.5", 0.2)):
-        left.bar(k + shift, np.bincount(heads[name], minlength=COINS + 1) / DRAWS, 0.4, color=color, label=name)
+    for name, shift in (("scratch", -0.2), ("torch", 0.2)):
+        left.bar(k + shift, np.bincount(heads[name], minlength=COINS + 1) / DRAWS, 0.4, color=COLORS[name], label=name)
     left.plot(k, exact, "k_", markersize=11, markeredgewidth=1.5, label="formula")
     left.set(title=f"Heads among {COINS} coins, p = {HEADS}", xlabel="heads", ylabel="share", xticks=range(0, 21, 2))
     bins = np.linspace(-4, 4, 65)
-    for name, style in (
-        ("scratch", {"color": "0.7", "linewidth": 3.5}),
-        ("torch", {"color": "black", "linewidth": 0.9}),
-    ):
-        right.stairs(np.histogram(normal[name], bins, density=True)[0], bins, label=name, **style)
+    for name, style in ENGINE_STYLES.items():
+        looks = {"color": style["color"], "linewidth": style["linewidth"]}
+        right.stairs(np.histogram(normal[name], bins, density=True)[0], bins, label=name, **looks)
     x = np.linspace(-4, 4, 401)
     right.plot(x, np.exp(-x * x / 2) / math.sqrt(2 * math.pi), "k--", linewidth=1.2, label="formula")
     right.set(title="The standard normal", xlabel="x", ylabel="density")

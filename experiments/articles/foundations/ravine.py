@@ -30,7 +30,7 @@ from experiments.articles.article import Figure, Replay
 from experiments.articles.curves import LINES, STYLES, Panel, draw
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import Twin, on_both
-from experiments.picture import save
+from experiments.picture import ENGINE_STYLES, save
 
 CURVATURE = np.array([1.0, 25.0])
 START = np.array([-9.0, 1.6])
@@ -192,8 +192,8 @@ def _draw(found: Replay, paths: dict[str, dict[str, np.ndarray]], file: Path) ->
     for rule, path in paths.items():
         axes = grid[rule]
         axes.contour(a, b, height(np.stack([a, b], axis=-1)), levels, colors="0.75", linewidths=0.7)
-        axes.plot(*path["scratch"].T, color="0.6", linewidth=3.2, label="scratch")
-        axes.plot(*path["torch"].T, "k.-", linewidth=0.7, markersize=3.5, label="torch")
+        for engine, style in ENGINE_STYLES.items():
+            axes.plot(*path[engine].T, marker=".", markersize=3 * style["linewidth"], label=engine, **style)
         axes.plot(0, 0, "k+", markersize=12)
         axes.set(
             title=f"{rule}, lr {RATES[rule]:g}, {STEPS} steps", xlabel="a", ylabel="b", xlim=(-10, 5), ylim=(-2.4, 2.4)

@@ -108,7 +108,7 @@ def _draw(found: Replay, *shown: Any) -> None:
         axes.set(
             title=title, xlabel="first input", ylabel="second input", xlim=(low[0], high[0]), ylim=(low[1], high[1])
         )
-        axes.legend(fontsize="small", loc="upper right")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     save(figure, path)
     found.plots.append((path, "The perceptron rule and its dividing line; scratch's is the same."))
 

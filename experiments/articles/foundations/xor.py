@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from experiments.articles.article import Figure, Replay
-from experiments.articles.curves import STYLES
 from experiments.articles.foundations.evaluate import layer
 from experiments.articles.judge import equal_to
 from experiments.articles.twin import TWINS, Twin, network_check, on_both
-from experiments.picture import save
+from experiments.picture import ENGINE_STYLES, save
 
 POINTS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = np.array([[0.0], [1.0], [1.0], [0.0]])
@@ -111,13 +110,9 @@ def _draw(found: Replay, one: dict[str, Any], two: dict[str, Any], path: Path) -
 
     figure = Picture(figsize=(13, 4), layout="constrained")
     curves, *surfaces = figure.subplots(1, 3)
-    for (name, style), (losses, _) in zip(
-        (("one unit, scratch", STYLES[0]), ("one unit, torch", STYLES[1]),
-         ("two layers, scratch", {"color": "0.55", "linewidth": 3.5}), ("two layers, torch", STYLES[2])),
-        (one["scratch"], one["torch"], two["scratch"], two["torch"]),
-        strict=True,
-    ):  # fmt: skip
-        curves.plot(np.arange(1, STEPS + 1), losses, label=name, **style)
+    for what, line, runs in (("one unit", "-", one), ("two layers", "--", two)):
+        for engine, style in ENGINE_STYLES.items():
+            curves.plot(np.arange(1, STEPS + 1), runs[engine][0], label=f"{what}, {engine}", linestyle=line, **style)
     curves.axhline(math.log(2), color="0.4", linestyle=":", label="ln 2")
     curves.set(title="Loss", xlabel="step", ylabel="cross-entropy, nats", yscale="log")
     curves.legend(fontsize="small")
@@ -134,7 +129,7 @@ def _draw(found: Replay, one: dict[str, Any], two: dict[str, Any], path: Path) -
             points = POINTS[LABELS[:, 0] == label]
             axes.plot(*points.T, marker, color="white", markeredgecolor="black", markersize=10, label=f"label {label}")
         axes.set(title=f"{title}: probability of 1", xlabel="first input", ylabel="second input")
-        axes.legend(fontsize="small", loc="upper center")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     figure.colorbar(shade, ax=surfaces, label="probability")
     save(figure, path)
     found.plots.append((path, "XOR: one unit stays at ln 2 and answers 1/2 to everything; two layers learn it."))

@@ -82,6 +82,8 @@ def picture(figure: Any, title: str, caption: str, key: str) -> Picture:
 
     buffer = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": key}):
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine(None)  # or savefig would lay out twice more, and draw twice
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Picture(title, caption, Markup(slim(buffer.getvalue(), title, key, VARIABLES)))
 
