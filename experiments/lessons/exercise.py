@@ -129,7 +129,7 @@ def write(name: str, output: Path | None = None, solved: bool = False) -> Path:
     if not full:
         near = [one for one in known if name.lower().removeprefix("nn.") in one.lower()]
         hint = f" Did you mean {', '.join(near[:4])}?" if near else " nn-parity exercise --list names them all."
-        raise ExerciseError(f"exercise: there is none for {name!r}.{hint}")
+        raise ExerciseError(f"exercise: no component {name!r} has one.{hint}")
     path = output or Path(f"{full.rpartition('.')[2].lower()}_exercise.py")
     if path.exists():
         raise ExerciseError(f"exercise: {path} exists. Your answer may be in it; give another name by --output.")

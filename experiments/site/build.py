@@ -31,7 +31,7 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
     """
     found = components([row.label for row in select(pattern)])
     if not found:
-        raise CannotError(f"report: no row of the table matches {pattern!r}. `nn-parity check` lists them all.")
+        raise CannotError(f"report: no row of the table matches {pattern!r}. `nn-parity check --list` lists them all.")
     import jinja2  # noqa: F401 - a missing package is said before the folder is made
     import matplotlib  # noqa: F401
     import pygments  # noqa: F401

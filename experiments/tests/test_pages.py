@@ -38,6 +38,29 @@ def test_the_two_programs_differ_in_the_library_and_the_backward_alone():
     assert different == [("net.backward(criterion.backward())", "loss.backward()")]
 
 
+# Lines of prose with a number, and the command that CONTRIBUTING.md names for it.
+NUMBERS = {
+    r"training loss .* over 460 steps": "make demo",
+    r"^You need Python 3\.11 or newer and torch 2\.11 or newer": "make versions",
+    r"of 287 limits .*, 252 are kept": "make bench",
+    r"in 0\.6 of the time of torch": "make bench",
+    r"The exit code is 1; with `:repaired`": "the command above it",
+    r"`nn-parity conventions` runs \d+ statements": "nn-parity conventions",
+    r"other people's GPUs printed": "parity_tests/tests/test_random_philox.py",
+    r"version 0\.1\.0, 2026": "nn-parity --version",
+}
+CODE = r" {4}|\||\d\. "  # commands, tables and the items of lists
+
+
+def test_every_number_has_its_command():
+    prose = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
+    lines = [line for line in prose.splitlines() if re.search(r"\b\d", line) and not re.match(CODE, line)]
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    unknown = [line for line in lines if not any(re.search(pattern, line, re.IGNORECASE) for pattern in NUMBERS)]
+    assert not unknown, "name in CONTRIBUTING.md, and here, the command that prints it"
+    assert [command for command in NUMBERS.values() if command not in told] == []
+
+
 def test_it_is_short():
     assert len(TEXT.encode()) <= 12_000
 

@@ -135,7 +135,7 @@ def test_pictures_that_are_none(tmp_path: Path, trained: dict[str, Path]) -> Non
     Image.new("1", (9000, 9000)).save(tmp_path / "huge.png")
     for name, message in (
         ("none.png", "cannot be read as one: .*No such file"),
-        ("text.png", "cannot be read as one: it is none of PNG, JPEG"),
+        ("text.png", "cannot be read as one: it must be one of PNG, JPEG"),
         ("blank.png", "is of one shade and shows no digit"),
         ("huge.png", "has 9000x9000 pixels. Crop it"),
     ):

@@ -70,7 +70,7 @@ def read_gray(picture: str | Path) -> np.ndarray:
             return np.asarray(Image.alpha_composite(white, colored).convert("L"), np.float64)
     except UnidentifiedImageError:
         kinds = ", ".join(FORMATS)
-        raise DataError(f"picture: {picture} cannot be read as one: it is none of {kinds}.") from None
+        raise DataError(f"picture: {picture} cannot be read as one: it must be one of {kinds}.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"picture: {picture} cannot be read as one: {printable(error)}.") from error
 

@@ -128,7 +128,7 @@ class LRScheduler:
         vars(self).update(state_dict)
 
     def _check_has(self, key: str, state_dict: Any) -> None:
-        """A key without which a state_dict of this class is none."""
+        """Refuse a state_dict without a key that every state_dict of this class has."""
         call = f"{type(self).__name__}.load_state_dict"
         check_mapping(call, "the state_dict", state_dict)
         if key not in state_dict:
