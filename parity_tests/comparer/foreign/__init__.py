@@ -10,6 +10,7 @@ import dis
 import functools
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -25,9 +26,11 @@ SIDES = {  # the package that a class, or a function's code, comes from, and the
     "tinygrad": "tinygrad_side",
     "onnx": "onnx_side",
     "parity_tests.comparer.load": "onnx_side",
+    "mygrad": "mygrad_side",
+    "autograd": "autograd_function",
 }
-
-OPTIMIZERS = {"keras": "keras_steps", "sklearn": "sklearn_steps"}
+HELD = ("tinygrad",)  # whose tensors an object of one's own holds; and MyGrad's, if it has no forward of NumPy's
+OPTIMIZERS = {"keras": "keras_steps", "optax": "optax_steps", "sklearn": "sklearn_steps"}
 MAKERS = {"tinygrad": "tinygrad_steps"}  # whose optimizers are made of the framework's own tensors
 
 
@@ -63,26 +66,32 @@ def _made_in(function: Any) -> Iterator[str]:
         yield str(getattr(found, "__name__" if inspect.ismodule(found) else "__module__", "")).partition(".")[0]
 
 
-def _origins(model: Any) -> Iterator[str]:
-    """Modules of the classes of an object; of a function, those that its code names; of a partial, of its arguments."""
+def _origins(model: Any, depth: int = 3) -> Iterator[str]:
+    """Modules of the classes of an object; of a function, those that its code names; of a partial, of its arguments.
+
+    An object that is called, and has no class of a framework, may hold a framework's tensors.
+    """
+    if depth == 0:
+        return
     if isinstance(model, functools.partial):
         for part in (model.func, *model.args, *model.keywords.values()):
-            yield from _origins(part)
+            yield from _origins(part, depth)
     elif isinstance(model, dict | list | tuple):
         for part in model.values() if isinstance(model, dict) else model:
-            yield from _origins(part)
+            yield from _origins(part, depth - 1)
     elif inspect.isfunction(model):
-        known = model.__globals__
-        for name in model.__code__.co_names:
-            if inspect.ismodule(known.get(name)):
-                yield known[name].__name__
+        known_by_name = {name: model.__globals__.get(name) for name in model.__code__.co_names}
+        with suppress(ValueError):  # a variable around the function that has no value yet
+            known_by_name |= inspect.getclosurevars(model).nonlocals
+        for known in known_by_name.values():
+            if inspect.ismodule(known):
+                yield known.__name__
+            elif known is not model and inspect.isfunction(known):
+                yield from _origins(known, depth - 1)
     else:
         for kind in type(model).__mro__:
             yield kind.__module__
-        yield from (module for part in _held(model) if (module := type(part).__module__).startswith("tinygrad."))
-
-
-def _held(model: Any) -> Iterator[Any]:
-    """What an object holds: tinygrad's models are objects of no class of tinygrad's."""
-    for value in getattr(model, "__dict__", {}).values():
-        yield from value if isinstance(value, list | tuple) else (value,)
+        if hasattr(model, "__dict__") and not isinstance(model, type):
+            known = HELD if hasattr(model, "forward") else (*HELD, "mygrad")
+            for part in vars(model).values():
+                yield from (name for name in _origins(part, depth - 1) if name.partition(".")[0] in known)

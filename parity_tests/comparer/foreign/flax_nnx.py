@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from flax import nnx
 from parity_tests.comparer.foreign.flax_units import flax_unit
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
 from parity_tests.comparer.foreign.units import Unit
-from parity_tests.comparer.foreign.watching import Watch
+from parity_tests.comparer.foreign.watching import Watch, watched_classes
 from parity_tests.comparer.side import Given
 
 
@@ -52,39 +50,10 @@ class NnxSide(JaxSide):
         model.train() if training else model.eval()
         layers = {_dotted(path): layer for path, layer in nnx.iter_modules(model)}
         names = {id(layer): self.name_of(self.layers[path]) for path, layer in layers.items()}
-        with watched({type(layer) for layer in layers.values()}, names, watch):
+        with watched_classes({type(layer) for layer in layers.values()}, names, watch):
             output = layers[name](*given.args, **given.kwargs)
         after = dict(nnx.state(model).flat_state())
         return output, {own: after[self.paths[own]][...] for own in self.buffers}
-
-
-@contextmanager
-def watched(kinds: set[type], names: dict[int, str | None], watch: Watch) -> Iterator[None]:
-    """The classes' __call__ reports to the watch, for the length of a run."""
-    originals = {kind: kind.__call__ for kind in kinds if hasattr(kind, "__call__")}  # noqa: B004
-    before = {kind: vars(kind).get("__call__") for kind in originals}
-
-    def wrap(original: Any) -> Any:
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            name = names.get(id(self))
-            if name is None:
-                return original(self, *args, **kwargs)
-            return watch.call(name, self, lambda *a, **k: original(self, *a, **k), args, kwargs)
-
-        return call
-
-    try:
-        if watch.probe is not None:
-            for kind, original in originals.items():
-                type.__setattr__(kind, "__call__", wrap(original))
-        yield
-    finally:
-        if watch.probe is not None:
-            for kind, own in before.items():
-                if own is None:
-                    type.__delattr__(kind, "__call__")
-                else:
-                    type.__setattr__(kind, "__call__", own)
 
 
 def _dotted(path: tuple[Any, ...]) -> str:

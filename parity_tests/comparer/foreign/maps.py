@@ -103,9 +103,13 @@ def _entries(own: Unit, other: Unit, left: Numbers, right: Numbers, inner_first:
 
 def _moves(kind: str, own: tuple[int, ...], wanted: tuple[int, ...], inner_first: bool) -> Entry:
     if inner_first and kind == "conv" and len(own) > 2:
+        if own == wanted:
+            return ()
         n = len(own)
         return (f"permute {' '.join(map(str, (n - 1, n - 2, *range(n - 2))))}",)
     if inner_first and kind == "linear" and len(own) > 1:
+        if own == wanted and own[::-1] != wanted:  # stored as torch stores it
+            return ()
         return ("transpose",) if len(own) == len(wanted) else ("transpose", "reshape")
     return () if own == wanted or np.prod(own) != np.prod(wanted) else ("reshape",)
 

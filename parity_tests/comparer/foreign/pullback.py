@@ -17,6 +17,7 @@ from parity_tests.comparer.values import Numbers, arrays, copied, floats, is_flo
 from parity_tests.nests import numbered
 
 Gradients = list[np.ndarray | None]
+Pull = Callable[[Gradients], tuple[Gradients, Numbers]]
 
 
 class Evaluated(NamedTuple):
@@ -29,7 +30,7 @@ class Evaluated(NamedTuple):
     """
 
     output: Any
-    pull: Callable[[Gradients], tuple[Gradients, Numbers]] | None
+    pull: Pull | None
     buffers: Numbers
 
 

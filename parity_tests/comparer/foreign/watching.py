@@ -7,7 +7,8 @@ torch has its batch. Within jit, scan and other transformations nothing is known
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -80,6 +81,7 @@ class Watch:
     ) -> None:
         self.probe, self.turn, self.turn_back, self.forms, self.axis = probe, turn, turn_back, forms, axis
         self.calls: dict[str, int] = {}
+        self.levels: dict[str, int] = {}  # of vmap around each layer, by its own name
         self.active: list[int] = []
 
     def call(self, name: str, layer: Any, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -123,6 +125,7 @@ class Watch:
         probe = self.probe
         assert probe is not None
         compute = self._mapped(compute, levels)
+        self.levels[name] = levels
         key = name, self.calls.get(name, 0)
         self.calls[name] = key[1] + 1
         args, kwargs = self._shown(refill(nest, values))
@@ -195,3 +198,32 @@ def fitting(gradients: list[Any], count: int) -> list[Any]:
 
 def _like(dx: Any, shape: Any, dtype: Any) -> Any:
     return jnp.zeros(shape, dtype) if dx is None or dx.shape != shape else dx.astype(dtype)
+
+
+@contextmanager
+def watched_classes(kinds: set[type], names: dict[int, str | None], watch: Watch) -> Iterator[None]:
+    """The classes' __call__ reports to the watch, for the length of a run."""
+    originals = {kind: kind.__call__ for kind in kinds if hasattr(kind, "__call__")}  # noqa: B004
+    before = {kind: vars(kind).get("__call__") for kind in originals}
+
+    def wrap(original: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            name = names.get(id(self))
+            if name is None:
+                return original(self, *args, **kwargs)
+            return watch.call(name, self, lambda *a, **k: original(self, *a, **k), args, kwargs)
+
+        return call
+
+    try:
+        if watch.probe is not None:
+            for kind, original in originals.items():
+                type.__setattr__(kind, "__call__", wrap(original))
+        yield
+    finally:
+        if watch.probe is not None:
+            for kind, own in before.items():
+                if own is None:
+                    type.__delattr__(kind, "__call__")
+                else:
+                    type.__setattr__(kind, "__call__", own)

@@ -33,20 +33,21 @@ def drawn(make: Callable[[], nn.Module]) -> nn.Module:
 class MLP(nn.Module):
     """(N, 16), with a residual."""
 
-    def __init__(self) -> None:
+    def __init__(self, gelu: str) -> None:
         super().__init__()
         self.fc1, self.norm, self.fc2 = nn.Linear(16, 24), nn.LayerNorm(24), nn.Linear(24, 16)
+        self.gelu = gelu
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.fc2(F.gelu(self.norm(self.fc1(x))))
+        return x + self.fc2(F.gelu(self.norm(self.fc1(x)), approximate=self.gelu))
 
 
 class CNN(nn.Module):
     """(N, 3, 8, 8) to (N, 5)."""
 
-    def __init__(self) -> None:
+    def __init__(self, norm: nn.Module) -> None:
         super().__init__()
-        self.conv1, self.bn = nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6)
+        self.conv1, self.bn = nn.Conv2d(3, 6, 3, padding=1), norm
         self.conv2, self.fc = nn.Conv2d(6, 8, 3, stride=2, padding=1), nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,12 +79,17 @@ class Attention(nn.Module):
         return x + self.attn(h, h, h, need_weights=False)[0]
 
 
-def mlp() -> nn.Module:
-    return drawn(MLP)
+def mlp(gelu: str = "none") -> nn.Module:
+    return drawn(lambda: MLP(gelu))
 
 
 def cnn() -> nn.Module:
-    return drawn(CNN)
+    return drawn(lambda: CNN(nn.BatchNorm2d(6)))
+
+
+def cnn_group() -> nn.Module:
+    """With a normalization that has no state."""
+    return drawn(lambda: CNN(nn.GroupNorm(2, 6)))
 
 
 def lstm() -> nn.Module:
@@ -103,9 +109,10 @@ def attention() -> nn.Module:
     return drawn(Attention)
 
 
-def transformer() -> nn.Module:
+def transformer(gelu: str = "none") -> nn.Module:
     """Post-norm, as in the first paper, without dropout."""
-    return drawn(lambda: nn.TransformerEncoderLayer(16, 2, 32, 0.0, "gelu", batch_first=True))
+    activation = lambda x: F.gelu(x, approximate=gelu)  # noqa: E731
+    return drawn(lambda: nn.TransformerEncoderLayer(16, 2, 32, 0.0, activation, batch_first=True))
 
 
 INPUTS = {"mlp": ROWS, "cnn": IMAGES, "lstm": SEQUENCES, "gru": SEQUENCES, "attention": SEQUENCES,

@@ -20,7 +20,15 @@ from parity_tests.tests.foreign.blocks import INPUTS
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "MATRIX.md"
 BLOCKS = tuple(INPUTS)
-FILES = ("flax_nnx", "keras_ports")
+FILES = (
+    "autograd_functions",
+    "equinox",
+    "flax_linen",
+    "flax_nnx",
+    "jax_functions",
+    "keras_ports",
+    "mygrad_functions",
+)
 
 
 @dataclass
