@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparer import judge
+from parity_tests.comparer import diagnose, judge
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement, first_element
@@ -61,6 +61,29 @@ def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None =
                                      f"the right has no {what}"))  # fmt: skip
     _was_backward_compared(case, truth, found)
     return found
+
+
+def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) -> None:
+    """Where no part is apart: the convention in a layer of the right that explains the whole, such as a mask."""
+    names = [m.what for m in end if not m.ok and m.what.startswith("output")]
+    if not names or case.large or case.right.loss is not None:
+        return
+    wanted = {own for own, link in case.pairing.links.items() if set(link.theirs) & set(case.right.trainable())}
+    ours = judge.in_order(case.pairing.translate(case.run(case.left, training, None, wanted)), truth.rough)
+    cotangent = case.cotangent()
+    outputs = [(w, y) for w, y in truth.rough.items() if w.startswith("output") and is_float(y)]
+    dys = [cotangent(w, y.shape) for w, y in outputs] if case.backward else None
+    given = case.given.args, case.given.kwargs, dys
+    limits = {m.what: m.limit for m in end}
+    shared = {what: number for what, number in ours.items() if what in limits}
+    evidence = diagnose.Evidence(ROOT, case.right, given, training, case.seed, shared, dict(truth.rough),
+                                 dict(truth.exact), limits,
+                                 names)  # fmt: skip
+    causes = diagnose.layer(evidence)
+    for m in end:
+        m.cause = None if m.ok else causes.get(m.what)
+        if m.cause is not None and m.cause.where:
+            m.inside, m.inside_kind = m.cause.where, kind_of(case.right, m.cause.where)
 
 
 def _gradients_of(names: list[str]) -> str:

@@ -99,6 +99,7 @@ def _failed(case: Case, run: Run) -> bool:
         if m not in counted:
             report.note(f"inside, {m}: it makes no difference at the end")
     if apart and all(m.ok for m in found):
+        ends.explain(case, training, run.truth, end)
         for m in end:
             m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
     report.measurements += counted + ([] if failed else end)
