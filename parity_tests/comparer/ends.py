@@ -65,7 +65,7 @@ def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None =
 
 def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) -> None:
     """Where no part is apart: the convention in a layer of the right that explains the whole, such as a mask."""
-    names = [m.what for m in end if not m.ok and m.what.startswith("output")]
+    names = [m.what for m in end if not m.ok and m.what.startswith("output") and m.what in truth.rough]
     if not names or case.large or case.right.loss is not None:
         return
     wanted = {own for own, link in case.pairing.links.items() if set(link.theirs) & set(case.right.trainable())}
@@ -75,6 +75,7 @@ def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) ->
     dys = [cotangent(w, y.shape) for w, y in outputs] if case.backward else None
     given = case.given.args, case.given.kwargs, dys
     limits = {m.what: m.limit for m in end}
+    names = [what for what in names if what in ours]
     shared = {what: number for what, number in ours.items() if what in limits}
     evidence = diagnose.Evidence(ROOT, case.right, given, training, case.seed, shared, dict(truth.rough),
                                  dict(truth.exact), limits,

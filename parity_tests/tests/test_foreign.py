@@ -39,7 +39,8 @@ def test_the_results_are_what_the_project_promises() -> None:
     """Every correct port agrees, every mistake is located, and 85 % of them are named."""
     results = read()
     assert results
-    assert {r.framework for r in results} <= {f.name for f in frameworks()}
+    known = {f.name.partition(" on ")[0] for f in frameworks()}
+    assert {r.framework.partition(" on ")[0] for r in results} <= known  # Keras on one of its backends
     assert [r.key for r in results if not r.right_verdict] == []
     planted = [r for r in results if r.mistake]
     assert [r.key for r in planted if not r.located] == []
