@@ -37,6 +37,8 @@ from parity_tests.table.behaviors import (
     TakesBias,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
+)
+from parity_tests.table.random_numbers import (
     below_the_bound,
     by_inverse,
     by_rejection,
