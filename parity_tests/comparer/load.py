@@ -78,7 +78,8 @@ def load_side(text: str) -> Any:
         return OnnxModel(Path(text))
     source, _, name = text.rpartition(":")
     if not source or not name:
-        raise CompareError(f"compare: expected FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or FILE.onnx, got {text!r}.")
+        forms = "FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, FILE.onnx or a folder"
+        raise CompareError(f"compare: expected {forms}, got {text!r}.")
     module = _from_file(Path(source)) if source.endswith(".py") else _from_package(source)
     if not hasattr(module, name):
         raise CompareError(f"compare: {source} has no {name!r}.")

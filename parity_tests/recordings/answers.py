@@ -12,7 +12,7 @@ from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.pairing import Pairing
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.values import Numbers
-from parity_tests.recordings.precisions import Smaller, limits, own_precision
+from parity_tests.recordings.precisions import Smaller, asked_of, own_precision
 from parity_tests.recordings.query import Query
 from parity_tests.recordings.read import Folder
 from parity_tests.vectors.vector import SMALL
@@ -40,7 +40,11 @@ class Answering:
         if isinstance(self.side, Folder):
             found = self.side.answers(query.name, query)
             prefix = query.layer
-            return {p: _translated(pairing, numbers, prefix) for p, numbers in found.items()}
+            renamed = query.about.get("renamed", {})
+            return {
+                p: {renamed.get(w, w): v for w, v in _translated(pairing, numbers, prefix).items()}
+                for p, numbers in found.items()
+            }
         if query.layer not in self.side.side.modules:
             return {}
         numbers = pairing.translate(self.side.ask(query), query.layer)
@@ -61,7 +65,7 @@ class Referring:
             return self._written(query)
         found = self.side.judged(query)
         others = {p: self._smaller(p).u(query) for p in precisions if p in SMALL and p != own_precision(self.side.side)}
-        return Reference(found.rough, found.exact, limits(found, own_precision(self.side.side), others))
+        return Reference(found.rough, found.exact, asked_of(found, own_precision(self.side.side), query, others))
 
     def _smaller(self, precision: str) -> Smaller:
         if self.side.side.engine != "torch":

@@ -29,19 +29,21 @@ from parity_tests.comparer.trace import same_numbers
 from parity_tests.comparer.trial import EXPLAINED
 from parity_tests.comparer.values import Numbers
 from parity_tests.exits import CannotError
+from parity_tests.recordings import between
 from parity_tests.recordings.answers import Answering, Reference, Referring
 from parity_tests.recordings.live import Live
 from parity_tests.recordings.parameters import pair_parameters
-from parity_tests.recordings.precisions import own_precision
-from parity_tests.recordings.query import Query
+from parity_tests.recordings.precisions import own_precision, signal_to_noise
+from parity_tests.recordings.query import Query, completed
 from parity_tests.recordings.read import AnswerError, Folder
 from parity_tests.recordings.releases import cause_of
 from parity_tests.recordings.steps import ROW
 from parity_tests.recordings.steps_compared import compare_steps, same_course
-from parity_tests.rule import BFLOAT16, step
+from parity_tests.rule import BFLOAT16
 from parity_tests.vectors.judge import error_of
 
 SHOWN = 6
+MOST = 16  # inputs or outputs of a layer that is renamed
 LACKING = {"output": "outputs", "grad": "gradients", "buffer": "buffers"}  # what an answer may lack, by its first word
 
 
@@ -146,7 +148,20 @@ class Files:
         """With the layer by the right's name."""
         if isinstance(self.referring.side, Folder):
             return query
-        return replace(query, layer=self.pairing._renamed_layer(query.layer))
+        stands = [
+            replace(s, layer=self.pairing._renamed_layer(s.layer), inside=[*map(self.pairing._renamed_layer, s.inside)])
+            for s in query.stands
+        ]
+        keys = [((a.layer, a.number), (b.layer, b.number)) for a, b in zip(query.stands, stands, strict=True)]
+        renamed = {
+            between.arrival(what, i, a): between.arrival(what, i, b)
+            for a, b in keys
+            for what in ("input", "cotangent")
+            for i in range(MOST)
+            if a != b
+        }
+        layer = self.pairing._renamed_layer(query.layer)
+        return replace(query, layer=layer, stands=stands, about={**query.about, "renamed": renamed})
 
     def _mode(self, queries: list[Query]) -> int:
         """The whole, then every call; how many were judged."""
@@ -157,14 +172,23 @@ class Files:
             measured = self._one(query)
             if measured is not None:
                 found[query.name] = measured
-        whole = [q for q in queries if q.layer == ROOT and q.name in found]
+        whole = [q for q in queries if q.layer == ROOT and not q.stands and q.name in found]
+        arrivals = between.Arrivals([m for q in queries if q.stands for m in found.get(q.name, ())])
         end = [m for q in whole for m in found[q.name]]
         complete = bool(whole) and not any(q.label in self.partly for q in whole)
         settled = complete and all(m.ok for m in end)
         calls = [q for q in queries if q.layer != ROOT and q.name in found]
-        ahead = [m for q in completed(calls) for m in found[q.name] if m.phase != "backward"]
+        ahead: list[Measurement] = []
+        for q in completed(calls):
+            ahead += arrivals.take("input", q)
+            ahead += [m for m in found[q.name] if m.phase != "backward"]
+        ahead += arrivals.take_end("output")
         run, kinks = ([q for q in calls[::-1] if q.kinks is chosen] for chosen in (False, True))
-        back = [m for q in (*run, *kinks) for m in found[q.name] if m.phase == "backward"]
+        back: list[Measurement] = []
+        for q in (*run, *kinks):
+            back += arrivals.take("cotangent", q)
+            back += [m for m in found[q.name] if m.phase == "backward"]
+        back += arrivals.take_end("")
         for m in (*ahead, *back):
             if m.ok or not settled or m.at_kinks or m.phase == "failure":
                 self.report.measurements.append(m)
@@ -212,6 +236,9 @@ class Files:
             return [Measurement(query.layer, query.kind, "failure", "call", math.inf, 0.0, query.mode, note)]
         if not same[1]:
             answers = {p: _forward(numbers) for p, numbers in answers.items()}
+        if query.stands and answers and not any(answers.values()):
+            self.report.not_compared(f"{query.label}: the left does not call the same layers")
+            return None
         if not answers:
             self.unanswered.append(query.label)
             return None
@@ -221,6 +248,9 @@ class Files:
             raise
         except Exception as error:
             raise CompareError(f"compare: the right failed at {query.label}: {told(error)}.") from error
+        if query.stands and not reference.exact:
+            self.report.not_compared(f"{query.label}: the right does not call the same layers")
+            return None
         found = [m for precision in answers for m in self._precision(query, precision, answers[precision], reference)]
         self._line(query, found)
         return found
@@ -231,9 +261,10 @@ class Files:
         if query.name not in left.rows:
             return True, True  # it is not answered
         other = left.query(query.name)
-        ours, theirs = ((q.args, q.kwargs, q.target) for q in (other, query))
+        ours, theirs = ((q.args, q.kwargs, q.target, [s.output for s in q.stands]) for q in (other, query))
         ahead = (query.layer, query.number) == (other.layer, other.number) and same_numbers(ours, theirs)
-        return ahead, ahead and same_numbers(query.dys, other.dys)
+        back = [(q.dys, [s.gradients for s in q.stands]) for q in (query, other)]
+        return ahead, ahead and same_numbers(*back)
 
     def _precision(
         self, query: Query, precision: str, answers: dict[str, tuple[np.ndarray, str]], reference: Reference
@@ -248,8 +279,31 @@ class Files:
         for what in asked:
             if what in ours:
                 found.append(self._number(query, precision, what, ours[what], kinds[what], reference, asked[what]))
-        self._explain(query, precision, found, ours, reference, asked)
+        if query.stands:
+            self._explain_code(query, precision, found, ours, reference)
+        else:
+            self._explain(query, precision, found, ours, reference, asked)
         return found
+
+    def _explain_code(
+        self, query: Query, precision: str, found: list[Measurement], ours: Numbers, reference: Reference
+    ) -> None:
+        """Where code between layers lies, and the cause of what diverges."""
+        side = self.referring.side
+        for m in found:
+            what = m.what.removesuffix(AT_KINKS).removesuffix(f" in {precision}")
+            place = between.key_of(what)
+            m.phase = "between"
+            if place is not None:
+                m.where = between.holder_of(query, place[2][0])
+                m.kind = type(self.pairing.right.modules.get(m.where)).__name__
+            if m.ok or m.first is None or self.explained >= EXPLAINED:
+                continue
+            self.explained += 1
+            live = side.side if isinstance(side, Live) else None
+            m.note = m.note or "the layers agree: the code between or around them diverges"
+            m.cause = cause_of(query, m, ours[what], reference.exact[what], self.answering.side, side)
+            m.cause = m.cause or between.cause_of(query, live, what, ours[what], reference.rough[what], m.limit)
 
     def _number(
         self, query: Query, precision: str, what: str, value: np.ndarray, kind: str, reference: Reference, limit: float
@@ -282,7 +336,7 @@ class Files:
     @staticmethod
     def _tell(m: Measurement, precision: str, value: np.ndarray, exact: np.ndarray) -> None:
         if precision == "int8":
-            m.note = _signal(value, exact, m.limit)
+            m.note = signal_to_noise(value, exact, m.limit)
         elif not m.ok:
             m.first = first_element(value, exact, m.limit * (2.0**16 if precision == BFLOAT16 else 1))
             bad = ~np.isfinite(value) & np.isfinite(exact)
@@ -290,7 +344,7 @@ class Files:
 
     def _line(self, query: Query, found: list[Measurement]) -> None:
         """The call's line of the report."""
-        if query.layer == ROOT or query.kinks:
+        if query.layer == ROOT or query.kinks or query.stands:
             return
         line = LayerLine(query.layer, query.kind, query.mode, accumulated=math.nan, ok=all(m.ok for m in found))
         for m in found:
@@ -328,28 +382,7 @@ class Files:
 
 
 def _forward(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    return {what: value for what, value in numbers.items() if not what.startswith("grad ")}
-
-
-def completed(queries: list[Query]) -> list[Query]:
-    """In the order in which calls end: what happens inside a call comes before it."""
-    order: list[Query] = []
-    open_: list[Query] = []
-    for query in queries:
-        while open_ and len(open_[-1].about["inside"]) >= len(query.about["inside"]):
-            order.append(open_.pop())
-        open_.append(query)
-    return order + open_[::-1]
-
-
-def _signal(value: np.ndarray, exact: np.ndarray, limit: float) -> str:
-    """Signal to noise, of an answer and at its limit."""
-    power = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
-    off = float(np.sqrt(np.mean((value - exact) ** 2))) if exact.size else 0.0
-    if not power or not off:
-        return ""
-    least = 20 * math.log10(power / (limit * step(exact)))
-    return f"signal to noise {20 * math.log10(power / off):.1f} dB, at least {least:.1f} dB asked"
+    return {what: value for what, value in numbers.items() if not what.startswith(("grad ", "cotangent"))}
 
 
 def _some(names: Sequence[str]) -> str:

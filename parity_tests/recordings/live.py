@@ -28,6 +28,7 @@ from parity_tests.comparer.trace import Call, Recorder, kind_of
 from parity_tests.comparer.trial import Trial
 from parity_tests.comparer.truth import truth_of, widen
 from parity_tests.comparer.values import NO_ARRAY, Numbers, floats, is_float
+from parity_tests.recordings import between
 from parity_tests.recordings.query import Query
 from parity_tests.rule import DRAWS
 from parity_tests.vectors.vector import file_name
@@ -92,8 +93,8 @@ class Live:
             raise CompareError(f"record: the model failed: {told(error)}.") from error
         return trace
 
-    def queries(self, mode: str, kinks: bool = True) -> list[Query]:
-        """Every call of every layer in order, the same where slopes jump, and the whole."""
+    def queries(self, mode: str, code: bool = False) -> list[Query]:
+        """Every call of every layer in order, the same where slopes jump, with `code` that between them; the whole."""
         trace = self.watched(mode)
         found: list[Query] = []
         for call in trace.calls.values():
@@ -101,7 +102,8 @@ class Live:
                 found.append(self._query(mode, len(found) + 1, call))
         kind = kind_of(self.side, ROOT)
         whole = Query(f"{mode}-model", ROOT, 0, mode, kind, *self.given, None, self.case.target)
-        return [*found, *(self._kinks(found) if kinks else ()), whole]
+        more = between.queries(self.case, mode, trace, self.seed) if code else ()
+        return [*found, *self._kinks(found), *more, whole]
 
     def _query(self, mode: str, place: int, call: Call) -> Query:
         layer, number = call.key
@@ -136,6 +138,8 @@ class Live:
     def ask(self, query: Query) -> Numbers:
         """What the model gives, under a comparison's names."""
         self.case.training = query.training
+        if query.stands:
+            return between.ask(self.case, self.side, query)
         if query.layer == ROOT:
             return self.case.run(self.side, query.training, wanted=set(self.side.trainable()))
         numbers = self.side.local(query.layer, query.args, query.kwargs, query.dys, query.training, self.seed)
@@ -149,6 +153,9 @@ class Live:
     def judged(self, query: Query) -> Judged:
         """The truth and U of one question, by the rule; U over all draws."""
         self.case.training = query.training
+        if query.stands:
+            found = Judged(*between.judged(self.case, query))
+            return _certain(found) if query.kinks else found
         if query.layer == ROOT:
             truth = truth_of(self.case, query.training)
             widen(self.case, query.training, truth)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from parity_tests.comparer import judge
+from parity_tests.comparer.jumps import LIMIT
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.side import LOSS, ROOT, Given
 from parity_tests.comparer.torch_side import TorchSide
@@ -58,6 +59,15 @@ def limits(found: Judged, own: str, others: dict[str, dict[str, float]]) -> dict
             or precision == own}  # fmt: skip
 
 
+def asked_of(found: Judged, own: str, query: Query, others: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The same for a question; code between layers is asked in its own precision, at kinks for what jumps alone."""
+    asked = limits(found, own, others)
+    if not query.stands:
+        return asked
+    least = LIMIT if query.kinks else 0.0
+    return {own: {w: max(x, least) if found.exact[w].dtype.kind == "f" else x for w, x in asked.get(own, {}).items()}}
+
+
 def _floor(u: float, what: str, exact: np.ndarray, precision: str, largest: float) -> float:
     """What a parameter's gradient that is zero up to rounding is allowed besides, in ulp of the largest of all."""
     if not judge.is_parameter_gradient(what) or not exact.size or precision == "int8":
@@ -90,7 +100,7 @@ class Smaller:
     def u(self, query: Query) -> dict[str, float]:
         """U of each number; nothing where torch does not compute it in this precision."""
         found: dict[str, float] = {}
-        if self.precision == "int8" and query.kinks:
+        if (self.precision == "int8" and query.kinks) or query.stands:
             return found
         with suppress(RuntimeError, NotImplementedError, TypeError, ValueError):  # no kernel for it
             for draw in range(DRAWS):
@@ -146,3 +156,13 @@ def rounded(x: Any) -> Any:
         size = x.detach().abs().max().clamp_min(torch.finfo(torch.float32).tiny) / 127
         return (x / size).round() * size
     return np.round(x / step(x)) * step(x)
+
+
+def signal_to_noise(value: np.ndarray, exact: np.ndarray, limit: float) -> str:
+    """Signal to noise, of an answer and at its limit."""
+    power = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
+    off = float(np.sqrt(np.mean((value - exact) ** 2))) if exact.size else 0.0
+    if not power or not off:
+        return ""
+    least = 20 * math.log10(power / (limit * step(exact)))
+    return f"signal to noise {20 * math.log10(power / off):.1f} dB, at least {least:.1f} dB asked"

@@ -18,6 +18,17 @@ KINKS = " at kinks and ties"
 
 
 @dataclass
+class Stand:
+    """A call that is replaced by what it gave, and the gradients that it gave back."""
+
+    layer: str
+    number: int
+    output: Any
+    gradients: list[Any]
+    inside: list[str]  # the layers that called it, outermost first
+
+
+@dataclass
 class Query:
     """A call: `layer` is its dotted name, "" the whole and "loss" the loss; `dys` are the gradients of its outputs.
 
@@ -35,6 +46,7 @@ class Query:
     target: Any = None
     kinks: bool = False
     about: dict[str, Any] = field(default_factory=dict)
+    stands: list[Stand] = field(default_factory=list)  # of a question about the code between layers
 
     @property
     def training(self) -> bool:
@@ -44,6 +56,7 @@ class Query:
     def label(self) -> str:
         """Such as `layers.0.fc1 (Linear), call 2, eval mode`."""
         text = f"{self.layer} ({self.kind})" if self.layer else f"the whole ({self.kind})"
+        text = f"code between the layers of {self.kind}" if self.stands else text
         text += f", call {self.number + 1}" if self.number else ""
         return f"{text}, {self.mode} mode" + KINKS * self.kinks
 
@@ -59,3 +72,14 @@ class Query:
     def from_file(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
         names = {theirs: ours for ours, theirs in self.file_names().items()}
         return {names.get(what, what): value for what, value in numbers.items()}
+
+
+def completed(queries: list[Query]) -> list[Query]:
+    """In the order in which calls end: what happens inside a call comes before it."""
+    order: list[Query] = []
+    open_: list[Query] = []
+    for query in queries:
+        while open_ and len(open_[-1].about["inside"]) >= len(query.about["inside"]):
+            order.append(open_.pop())
+        open_.append(query)
+    return order + open_[::-1]

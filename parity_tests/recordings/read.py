@@ -13,7 +13,7 @@ import torch
 from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.side import ROOT, Given, Side
 from parity_tests.comparer.values import Numbers, array
-from parity_tests.recordings.query import Query
+from parity_tests.recordings.query import Query, Stand
 from parity_tests.recordings.steps import ROW, Course
 from parity_tests.table import TABLE
 from parity_tests.vectors.files import ANSWERS, Asked, Tensors, _is_text, open_tensors, read_asked, read_index
@@ -89,6 +89,7 @@ class Folder:
         with tensors() as file:
             args, kwargs, target = (self._decoded(row, manifest.get(k), file) for k in ("inputs", "call", "target"))
             dys = [None if name is None else self._tensor(row, name, file) for name in self._list(manifest, row)]
+            stands = self._stands(row, manifest, file) if manifest.get("kind") == "between" else []
         cases = manifest["cases"]
         if len(cases) != 1 or set(cases) - set(MODES):
             raise CompareError(f"compare: {self._file(row)}: a row of a model has one case, train or eval.")
@@ -103,7 +104,22 @@ class Folder:
         about = {"without_gradient": unasked, "inside": inside}
         used = dys if any(dy is not None for dy in dys) or self._asks_gradients(manifest) else None
         return Query(row, layer, number, next(iter(cases)), kind, args, kwargs or {}, used, target,
-                     manifest.get("kinks") is True, about)  # fmt: skip
+                     manifest.get("kinks") is True, about, stands)  # fmt: skip
+
+    def _stands(self, row: str, manifest: dict[str, Json], file: Tensors) -> list[Stand]:
+        """The calls that are replaced, in a question about the code between layers."""
+        found = manifest.get("stands")
+        if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+            raise CompareError(f"compare: {self._file(row)}: `stands` must be a list of objects, and not empty.")
+        stands = []
+        for one in found:
+            layer, number, inside, given = (one.get(k) for k in ("layer", "call_number", "inside", "gradients"))
+            if not _is_text(layer) or type(number) is not int or not _all(inside, str) or not isinstance(given, list):
+                raise CompareError(f"compare: {self._file(row)}: `stands` must name calls and gradients.")
+            gradients = [None if name is None else self._tensor(row, name, file) for name in given]
+            output = self._decoded(row, one.get("output"), file)
+            stands.append(Stand(layer, number, output, gradients, inside))
+        return stands
 
     @staticmethod
     def _asks_gradients(manifest: dict[str, Json]) -> bool:
@@ -150,7 +166,7 @@ class Folder:
         """The call of the whole model, which is the same in both modes."""
         for row in self.rows[::-1]:
             query = self.query(row)
-            if query.layer == ROOT:
+            if query.layer == ROOT and not query.stands:
                 return query
         raise CompareError(f"compare: {self.path} does not hold what the model was called with.")
 

@@ -21,8 +21,8 @@ from parity_tests.comparer.values import Numbers, is_float
 from parity_tests.environment import environment
 from parity_tests.exits import CannotError
 from parity_tests.recordings.live import Judged, Live, stored
-from parity_tests.recordings.precisions import Smaller, limits, own_precision
-from parity_tests.recordings.query import Query
+from parity_tests.recordings.precisions import Smaller, asked_of, own_precision
+from parity_tests.recordings.query import Query, Stand
 from parity_tests.recordings.read import Folder
 from parity_tests.recordings.steps import ROW, Course, course_of
 from parity_tests.recordings.steps import vector_of as steps_vector
@@ -66,7 +66,7 @@ def write_model(
         others = [Smaller(live, precision) for precision in smaller]
         if on is None:
             for one in live.modes(mode):
-                rows.add(live, tracked(live.queries(one)), others, answered)
+                rows.add(live, tracked(live.queries(one, code=answered)), others, answered)
             rows.leave_out_the_same_mode()
         else:
             queries = [on.query(row) for row in on.rows]
@@ -210,8 +210,8 @@ def vector_of(live: Live, query: Query, smaller: Sequence[Smaller] = ()) -> Vect
     side = live.side
     module = side.modules.get(query.layer)
     known = options_of(module) if query.layer != ROOT else None
-    vector = Vector(query.label, _class_name(module, known), "layer")
-    parameters, buffers = (_of_layer(held, query.layer) for held in stored(side))
+    vector = Vector(query.label, _class_name(module, known), "between" if query.stands else "layer")
+    parameters, buffers = ({} if query.stands else _of_layer(held, query.layer) for held in stored(side))
     random = live.draws_random_numbers(query)
     vector.facts = {
         "layer": query.layer,
@@ -224,6 +224,8 @@ def vector_of(live: Live, query: Query, smaller: Sequence[Smaller] = ()) -> Vect
         "parameters": {name: vector.give(f"parameter {name}", value) for name, value in parameters.items()},
         "buffers": {name: vector.give(f"buffer {name}", value) for name, value in buffers.items()},
     }
+    if query.stands:
+        vector.facts["stands"] = [_stand(vector, i, stand) for i, stand in enumerate(query.stands)]
     found = live.judged(query)
     if query.layer == ROOT:
         query.dys = _drawn_cotangents(live, found.rough) if live.case.backward else None
@@ -237,8 +239,16 @@ def vector_of(live: Live, query: Query, smaller: Sequence[Smaller] = ()) -> Vect
     ]
     vector.facts["cases"] = {query.mode: {"random": random, "seed": live.seed}}
     others = {s.precision: s.u(query) for s in smaller}
-    _expect(vector, query, found, limits(found, own_precision(side), others))
+    _expect(vector, query, found, asked_of(found, own_precision(side), query, others))
     return vector
+
+
+def _stand(vector: Vector, i: int, stand: Stand) -> dict[str, Json]:
+    """A replaced call as JSON: what it gives, and the gradients that it gives back."""
+    gradients = [None if dx is None else vector.give(f"gradient {i} {k}", dx) for k, dx in enumerate(stand.gradients)]
+    output = _encoded(vector, stand.output, f"stand {i}")
+    about = {"layer": stand.layer, "call_number": stand.number, "inside": stand.inside}
+    return {**about, "output": output, "gradients": gradients}
 
 
 def _expect(vector: Vector, query: Query, found: Judged, asked: dict[str, dict[str, float]]) -> None:

@@ -25,7 +25,8 @@ def test_every_call_is_written_in_order_with_what_it_received(recordings):
     index = json.loads((recordings / "net" / "vectors.json").read_text())
     labels = [row["label"] for row in index["rows"] if row["label"].endswith("train mode")]
     layers = ["fc1 (Linear)", "act (ReLU)", "norm (LayerNorm)", "block (Sequential)", "block.0 (Linear)"]
-    layers += ["block.1 (BatchNorm1d)", "block.2 (Dropout)", "fc2 (Linear)", "the whole (Net)"]
+    layers += ["block.1 (BatchNorm1d)", "block.2 (Dropout)", "fc2 (Linear)"]
+    layers += ["code between the layers of Net", "the whole (Net)"]
     assert [label.removesuffix(", train mode") for label in labels] == layers
     about = index["model"]
     assert (about["dtype"], about["seed"], about["modes"], about["inputs"]) == ("float32", 0, ["train", "eval"], "4,7")
@@ -162,11 +163,11 @@ def test_partial_answers_are_judged_and_what_is_missing_is_said_first(copied):
     for done in (compare(mlp, live), compare(mlp, mlp)):
         assert done.exit_code == 0, done.output
         first = done.output.splitlines()[1:3]
-        assert first[0].startswith("not compared: 4 of 5 calls, not answered: act (ReLU), train mode, fc2")
+        assert first[0].startswith("not compared: 6 of 7 calls, not answered: act (ReLU), train mode, fc2")
         assert first[1] == "not compared: gradients of one call, not answered: fc1 (Linear), train mode"
     checked = run_vectors("check", mlp)
     assert checked.exit_code == 0
-    assert checked.output.splitlines()[0].startswith("not answered: 4 of 5 calls: act (ReLU), train mode; ")
+    assert checked.output.splitlines()[0].startswith("not answered: 6 of 7 calls: act (ReLU), train mode; ")
     second = "not answered of fc1 (Linear), train mode: grad input, grad weight, grad bias"
     assert checked.output.splitlines()[1] == second
     assert run_vectors("check", mlp, "--all").exit_code == 1
