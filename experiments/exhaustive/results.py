@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 
-from experiments.exhaustive.floats import BINS, OCTAVES, TINY, octave, ulp
+from experiments.exhaustive.floats import BINS, OCTAVE, OCTAVES, TINY, octave, ulp
 from experiments.exhaustive.functions import Function
 from experiments.exhaustive.run import QUANTITIES, State
 from experiments.exhaustive.tally import Rows, Tally
@@ -50,7 +50,7 @@ def lines(function: Function, state: State, step: int) -> Iterable[dict[str, Any
                 "examples": {what: tally.examples[what] for what, count in tally.counts.items() if count},
                 "at_infinity": tally.at_infinity,
                 "lost_nan": tally.lost_nan,
-                "curve": curve(tally),
+                "curve": curve(tally) if name in state.names[:2] else [],  # other instructions give the same to the eye
             }
 
 
@@ -79,26 +79,33 @@ def judged_again(
     return best, doubt
 
 
-def curve(tally: Tally) -> list[list[float]]:
-    """[x, largest error] from left to right: eighths of octaves near 1, four octaves elsewhere. [] if all are exact."""
-    if not any(tally.curve):
-        return []
-    found: list[list[float]] = []
-    width = 0
-    for number in range(1, OCTAVES - 1):
-        exponent = (256 - 1 - number if number < 256 else number - 256) - 127
-        errors = tally.curve[number * BINS : (number + 1) * BINS]
-        start = octave(number, 2**23 // BINS, 0)
+def bins() -> Iterator[tuple[float, slice]]:
+    """The intervals of a curve, left ends and bins of a tally: eighths of octaves near 1, four octaves elsewhere."""
+    number = 1
+    while number < OCTAVES - 1:
+        exponent = (255 - number if number < 256 else number - 256) - 127
         if exponent in FINE:
-            found += [[short(float(x)), short(error)] for x, error in zip(start, errors, strict=True)]
-            width = 0
-        elif width % 4:
-            found[-1][1] = max(found[-1][1], short(max(errors)))
-            width += 1
+            for part in range(BINS):
+                yield (
+                    float(octave(number, OCTAVE // BINS, 0)[part]),
+                    slice(number * BINS + part, number * BINS + part + 1),
+                )
+            number += 1
         else:
-            found.append([short(float(start[0])), short(max(errors))])
-            width += 1
-    return found
+            wide = min(4, _until_fine(number), OCTAVES - 1 - number)
+            yield float(octave(number, OCTAVE, 0)[0]), slice(number * BINS, (number + wide) * BINS)
+            number += wide
+
+
+def _until_fine(number: int) -> int:
+    """How many octaves there are before the next fine one; many if there is none."""
+    starts = [255 - 127 - FINE[-1], 256 + 127 + FINE[0]]
+    return min([start - number for start in starts if start > number], default=OCTAVES)
+
+
+def curve(tally: Tally) -> list[float]:
+    """The largest error of each interval of `bins`. [] if all are exact."""
+    return [short(max(tally.curve[part])) for _, part in bins()] if any(tally.curve) else []
 
 
 def short(value: float) -> float:

@@ -10,6 +10,7 @@ from experiments.site.figures import (
     clipping,
     distributions,
     elementwise,
+    every_float,
     images,
     initialisers,
     losses,
@@ -45,8 +46,8 @@ BY_FAMILY: dict[str, list[Draw]] = {
 
 
 def draw(component: Component) -> list[Picture]:
-    """The figures of a component: those of its family, or its arrays if these do not apply."""
+    """The figures of a component: those of its family, or its arrays if these do not apply; its error at every float."""
     for way in [*BY_FAMILY.get(component.family, []), arrays.draw]:
         if pictures := way(component):
-            return pictures
-    return []
+            return [*pictures, *every_float.draw(component)]
+    return every_float.draw(component)
