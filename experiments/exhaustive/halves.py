@@ -15,7 +15,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Half:
-    """The worst error of y in ulp of the value itself where it is a normal number, its input, and what else is wrong."""
+    """The worst error of y where it is a normal number, in ulp of itself; its input, and what else is wrong."""
 
     worst: float
     at: float

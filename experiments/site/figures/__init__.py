@@ -46,7 +46,7 @@ BY_FAMILY: dict[str, list[Draw]] = {
 
 
 def draw(component: Component) -> list[Picture]:
-    """The figures of a component: those of its family, or its arrays if these do not apply; its error at every float."""
+    """The figures of a component: those of its family, or its arrays if these do not apply; its error at all floats."""
     for way in [*BY_FAMILY.get(component.family, []), arrays.draw]:
         if pictures := way(component):
             return [*pictures, *every_float.draw(component)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from experiments.exhaustive.results import bins, load
 from experiments.site.figures.drawing import ENGINE_STYLES, Picture, new, picture, styled
 from experiments.site.pages import Component
+
+TICKS = (-1e30, -16, -1, 0, 1, 16, 1e30)  # the axis is that of the intervals, most of which are near 1
 
 
 @styled
@@ -27,17 +30,19 @@ def _picture(name: str, lines: list[dict[str, Any]]) -> Picture:
             if line["quantity"] == quantity and line["curve"]:
                 engine = line["kernel"].split()[0]
                 style = ENGINE_STYLES[engine] | {"linewidth": 2.4 if engine == "torch" else 1.0}
-                axes.step(starts, line["curve"], where="post", label=engine, **style)
-        axes.set_xscale("symlog", linthresh=1e-3, linscale=0.5)
+                axes.step(range(len(starts)), line["curve"], where="post", label=engine, **style)
         axes.set_yscale("symlog", linthresh=1, linscale=0.5)
-        axes.set_xticks([-1e30, -1e3, -1, 0, 1, 1e3, 1e30], ["-1e30", "-1000", "-1", "0", "1", "1000", "1e30"])
+        axes.set_xticks([bisect_left(starts, x) for x in TICKS], [f"{x:g}" for x in TICKS])
         axes.minorticks_off()
         axes.set(title="y" if quantity == "y" else "dy/dx", xlabel="x", ylim=(0, None))
     figure.axes[0].set_ylabel("largest error, ulp")
     figure.axes[0].legend()
     every = lines[0]["step"]
     inputs = f"all {lines[0]['inputs']:,} float32 numbers" if every == 1 else f"every {every}th float32 number"
-    caption = f"{name} at {inputs}: the largest error of each interval of x, in ulp of the true value itself, where that is a normal number. {_worst(lines)}"
+    caption = (
+        f"{name} at {inputs}: the largest error of each interval of x (eighths of octaves from 1/16 to 128, else four "
+        f"octaves), in ulp of the true value itself, where that is a normal number. {_worst(lines)}"
+    )
     return picture(figure, f"{name}: the error over the whole line", caption, f"{name} every float")
 
 
