@@ -120,8 +120,8 @@ class PullbackSide(Side):
         return numbers | {f"buffer {n.removeprefix(dot)}": np.array(v) for n, v in buffers.items() if n.startswith(dot)}
 
     def own_modules(self) -> Mapping[str, Any]:
-        """The layers by their own names; `modules` has them by the right's."""
-        raise NotImplementedError
+        """The layers by their own names; `modules` has them by the right's. Here, the whole alone."""
+        return {ROOT: self.modules.get(ROOT)}
 
     # --- names and layouts in other frameworks ------------------------------------------------------------------------
 

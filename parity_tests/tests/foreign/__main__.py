@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from parity_tests.environment import environment
-from parity_tests.tests.foreign.matrix import PAGE, RESULTS, as_json, frameworks, judged, page, read
+from parity_tests.tests.foreign.matrix import PAGE, RESULTS, Result, as_json, frameworks, judged, page, read
 from torch_impl.files import write_text
 
 
@@ -25,7 +25,12 @@ def main(names: list[str]) -> None:
             print(about, result.place or "-", result.says or "no cause", f"({result.seconds} s)", sep=", ")
             if not good:
                 print("not as planted:", report, sep="\n")
-    results = sorted(known.values(), key=lambda result: result.framework)
+        write(list(known.values()))
+
+
+def write(results: list[Result]) -> None:
+    """After every framework: what was run is not lost."""
+    results.sort(key=lambda result: result.framework)
     write_text(RESULTS, as_json(results, environment("cpu")))
     write_text(PAGE, page(results))
 
