@@ -5,7 +5,7 @@ functions.py  the functions, their truths in float64 and in mpmath
 kernels.py    who computes: scratch here, torch in a process for each set of vector instructions
 tally.py      what is counted
 run.py        octave by octave, resumable
-results.py    one line a result, in experiments/results/floats.json
+results.py    one line a result, in results.json
 
     make exhaustive                                     all functions at all inputs; hours
     python -m experiments.exhaustive GELU --step 256    one function at every 256th float, in seconds

@@ -1,4 +1,4 @@
-"""The results: one line for each function, quantity and kernel, in experiments/results/floats.json."""
+"""The results: one line for each function, quantity and kernel, in results.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from experiments.exhaustive.tally import Rows, Tally
 from parity_tests.environment import versions
 from torch_impl.files import write_text
 
-RESULTS = Path(__file__).parents[1] / "results" / "floats.json"
+RESULTS = Path(__file__).with_name("results.json")
 DIGITS = 40
 FINE = range(-4, 7)  # exponents whose octaves keep all their bins in a curve; outside a bin is four octaves
 

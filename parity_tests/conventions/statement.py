@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -99,7 +100,7 @@ class Statement:
         """Whether it is evidence for one of the causes in a name such as "adam-eps-hat + eps-value"."""
         for wanted in self.causes:
             name, _, part = wanted.partition(": ")
-            if name in cause.split(" + ") and part in text:
+            if name in cause.split(" + ") and re.search(re.escape(part) + r"(?!\.?\d)", text):
                 return True
         return False
 

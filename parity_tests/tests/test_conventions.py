@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import scratch
+from parity_tests import comparer
 from parity_tests.cli import Commands, check
 from parity_tests.conventions import statement
 from parity_tests.conventions.cli import conventions
@@ -120,6 +121,20 @@ def test_a_cause_says_who_was_seen_to_do_so() -> None:
     assert text.startswith("as scikit-learn ")
     assert " does, run on 20" in text
     assert evidence("no such cause", "") == []
+
+
+def test_the_causes_of_statements_are_causes_of_compare() -> None:
+    names = {cause.partition(": ")[0] for one in STATEMENTS for cause in one.causes}
+    code = "".join(file.read_text() for file in Path(comparer.__file__).parent.rglob("*.py"))
+    assert [name for name in names if f'"{name}"' not in code] == []
+
+
+def test_a_part_of_a_number_is_no_evidence() -> None:
+    one = Statement("Keras", "x", "X.", causes=("alpha: alpha=0.9",))
+    assert one.explains("alpha", "with alpha=0.9")
+    assert one.explains("alpha + eps-value", "with alpha=0.9, eps=1e-7")
+    assert not one.explains("alpha", "with alpha=0.99")
+    assert not one.explains("eps-value", "with alpha=0.9")
 
 
 def test_command() -> None:

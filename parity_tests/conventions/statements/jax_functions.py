@@ -25,7 +25,7 @@ def slope(function: Callable[[Any], Any], at: float) -> float:
 # --- JAX --------------------------------------------------------------------------------------------------------------
 
 
-@JAX.shows("The gradient of |x| at 0 is 1.", 1.0, "nn.L1Loss", causes=("kink: 1 of |x|",))
+@JAX.shows("The gradient of |x| at 0 is 1.", 1.0, "nn.L1Loss", causes=("kink: gradient 1 of |x|",))
 def abs_at_0() -> Any:
     return slope(jnp.abs, 0.0)
 
@@ -151,7 +151,7 @@ def conv_kernel() -> Any:
     "LayerNorm's and RMSNorm's epsilon is 1e-6, BatchNorm's 1e-5 with momentum 0.99 on the old value.",
     [1e-6, 1e-6, 1e-5, 0.99],
     f"nn.LayerNorm nn.RMSNorm {BATCH_NORMS}",
-    causes=("eps-value: 1e-06",),
+    causes=("eps-value: eps=1e-06",),
 )
 def epsilons() -> Any:
     rngs = nnx.Rngs(0)
@@ -159,7 +159,7 @@ def epsilons() -> Any:
     return [nnx.LayerNorm(2, rngs=rngs).epsilon, nnx.RMSNorm(2, rngs=rngs).epsilon, batch.epsilon, batch.momentum]
 
 
-@FLAX.shows("BatchNorm's running variance is the biased one.", "biased", BATCH_NORMS, causes=("running-var: biased",))
+@FLAX.shows("BatchNorm's running variance is the biased one.", "biased", BATCH_NORMS, causes=("running-var-biased",))
 def running_variance() -> Any:
     norm, x = nnx.BatchNorm(1, momentum=0.0, rngs=nnx.Rngs(0)), np.array([[0.0], [1.0], [5.0]], np.float32)
     norm(jnp.asarray(x), use_running_average=False)
@@ -170,7 +170,7 @@ def running_variance() -> Any:
     "LayerNorm computes the variance as E[x²] - E[x]² in float32: at mean 10^4 an output is wrong by a factor.",
     True,
     "nn.LayerNorm",
-    causes=("variance-cancels",),
+    causes=("variance-cancelled",),
 )
 def cancelled_variance() -> Any:
     x = (np.random.RandomState(0).standard_normal((16, 8)) + 1e4).astype(np.float32)
@@ -227,7 +227,7 @@ def float32_correction() -> Any:
     "AdamW's weight_decay is 1e-4, multiplied by the rate.",
     [1e-4, "times lr"],
     "optim.AdamW",
-    causes=("decay-extra: 0.0001",),
+    causes=("decay-extra: weight_decay=0.0001",),
 )
 def adamw_decay() -> Any:
     (p,) = steps(optax.adamw(0.1, weight_decay=0.5), [0.0], start=1.0)
@@ -253,7 +253,7 @@ def lr_outside_the_trace() -> Any:
     "rmsprop: decay 0.9, eps 1e-8 inside the root, and the mean starts at 0.",
     [0.9, "inside"],
     "optim.RMSprop",
-    causes=("eps-inside", "alpha: 0.9"),
+    causes=("eps-inside", "alpha: alpha=0.9"),
 )
 def rmsprop_epsilon() -> Any:
     (p,) = steps(optax.rmsprop(1.0, eps=0.1), [1.0])

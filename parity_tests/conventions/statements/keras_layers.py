@@ -121,7 +121,6 @@ def gru_layout() -> Any:
     "GRU: the first block of gates is the update gate z, with h = z h + (1 - z) n.",
     [0.5, 0.0],
     "nn.GRU nn.GRUCell",
-    causes=("gru-update: z h",),
 )
 def gru_update_gate() -> Any:
     found = []
@@ -141,7 +140,7 @@ def gru_update_gate() -> Any:
     "BatchNormalization: momentum 0.99 weights the old value, eps is 1e-3.",
     [0.99, 1e-3],
     BATCH_NORMS,
-    causes=("eps-value: 0.001",),
+    causes=("eps-value: eps=0.001",),
 )
 def batch_norm_defaults() -> Any:
     norm = layers.BatchNormalization()
@@ -152,7 +151,7 @@ def batch_norm_defaults() -> Any:
     "BatchNormalization: the running variance is the biased one.",
     "biased",
     BATCH_NORMS,
-    causes=("running-var: biased",),
+    causes=("running-var-biased",),
 )
 def running_variance() -> Any:
     norm, x = layers.BatchNormalization(momentum=0.0), np.array([[0.0], [1.0], [5.0]], np.float32)
@@ -164,7 +163,7 @@ def running_variance() -> Any:
     "LayerNormalization's eps is 1e-3, RMSNormalization's 1e-6.",
     [1e-3, 1e-6],
     "nn.LayerNorm nn.RMSNorm",
-    causes=("eps-value: 0.001", "eps-value: 1e-06"),
+    causes=("eps-value: eps=0.001", "eps-value: eps=1e-06"),
 )
 def epsilons() -> Any:
     return [layers.LayerNormalization().epsilon, layers.RMSNormalization().epsilon]
@@ -193,7 +192,7 @@ def train_does_nothing() -> Any:
     "The layer LeakyReLU has slope 0.3, the function leaky_relu 0.2.",
     [-0.3, -0.2],
     "nn.LeakyReLU",
-    causes=("leaky-slope: 0.3", "leaky-slope: 0.2"),
+    causes=("leaky-slope: negative_slope=0.3", "leaky-slope: negative_slope=0.2"),
 )
 def leaky_slopes() -> Any:
     x = np.array([-1.0], np.float32)
@@ -279,7 +278,7 @@ def lr_inside_the_velocity() -> Any:
     return which(last, outside=-(1 + 0.1 * 1.9), inside=-(1 + 0.9 + 0.1))
 
 
-@shows("SGD's default lr is 0.01, RMSprop's 0.001.", [0.01, 0.001], "optim.SGD optim.RMSprop", causes=())
+@shows("SGD's default lr is 0.01, RMSprop's 0.001.", [0.01, 0.001], "optim.SGD optim.RMSprop")
 def default_rates() -> Any:
     return [float(array(o().learning_rate)) for o in (keras.optimizers.SGD, keras.optimizers.RMSprop)]
 

@@ -79,7 +79,7 @@ def epsilons() -> Any:
     "BatchNormalization: momentum 0.9 weights the old value, and the running variance is the biased one.",
     [0.9, "biased"],
     "nn.BatchNorm?d",
-    causes=("running-var: biased",),
+    causes=("running-var-biased",),
 )
 def batch_norm() -> Any:
     schema = onnx.defs.get_schema("BatchNormalization", 15)
@@ -160,7 +160,6 @@ def halves() -> Any:
     "The standard's Adam adds epsilon 1e-6 to the uncorrected root and scales lr; weight decay is norm_coefficient.",
     [1e-6, True],
     "optim.Adam",
-    causes=(),
 )
 def adam_defaults() -> Any:
     schema = onnx.defs.get_schema("Adam", 1, TRAINING)

@@ -56,7 +56,7 @@ def ties_of_the_maximum() -> Any:
     "LayerNorm's eps is 1e-5, RMSNorm's 1e-6, BatchNorm's 1e-5 with momentum 0.1.",
     [1e-5, 1e-6, 1e-5, 0.1],
     "nn.LayerNorm nn.RMSNorm nn.BatchNorm?d",
-    causes=("eps-value: 1e-06",),
+    causes=("eps-value: eps=1e-06",),
 )
 def epsilons() -> Any:
     norm = tinygrad_nn.BatchNorm(2)
@@ -69,7 +69,7 @@ def initial_linear() -> Any:
     return round(float(np.abs(tinygrad_nn.Linear(100, 2000).weight.numpy()).max()), 3)
 
 
-@TINYGRAD.shows("SGD keeps lr outside the velocity unless classic=True.", ["outside", "inside"], "optim.SGD", causes=())
+@TINYGRAD.shows("SGD keeps lr outside the velocity unless classic=True.", ["outside", "inside"], "optim.SGD")
 def classic() -> Any:
     found = []
     for classic in (False, True):

@@ -52,7 +52,7 @@ def hardtanh_at_its_ends() -> Any:
     [1.0, 1.0],
     "nn.Hardtanh nn.ReLU6 nn.HingeEmbeddingLoss nn.MarginRankingLoss",
     before="2.14",
-    causes=("kink: gradient of clamp",),
+    causes=("kink: before 2.14",),
 )
 def clamp_at_its_bounds() -> Any:
     return slope(lambda x: torch.clamp(x, -1.0, 1.0), -1.0, 1.0)
@@ -63,7 +63,7 @@ def clamp_at_its_bounds() -> Any:
     [0.0, 0.0],
     "nn.Hardtanh nn.ReLU6 nn.HingeEmbeddingLoss nn.MarginRankingLoss",
     since="2.14",
-    causes=("kink: gradient of clamp",),
+    causes=("kink: from 2.14 on",),
 )
 def clamp_at_its_bounds_now() -> Any:
     return slope(lambda x: torch.clamp(x, -1.0, 1.0), -1.0, 1.0)
