@@ -90,7 +90,7 @@ def he_normal() -> Any:
 
 
 @shows(
-    "LSTM: gates i, f, c, o in a kernel (in, 4 x hidden), one bias, which starts at 1 for the forget gate.",
+    "LSTM: a kernel is (in, 4 x hidden), and one bias, which starts at 1 for the second gate, the forget gate.",
     [[2, 12], [0.0] * 3 + [1.0] * 3 + [0.0] * 6],
     "nn.LSTM nn.LSTMCell",
 )
@@ -98,6 +98,31 @@ def lstm_layout() -> Any:
     cell = layers.LSTMCell(3)
     cell.build((None, 2))
     return [list(cell.kernel.shape), array(cell.bias).tolist()]
+
+
+@shows("LSTM: the gates stand in the order i, f, c, o.", ["i", "f", "c", "o"], "nn.LSTM nn.LSTMCell")
+def order_of_lstm_gates() -> Any:
+    found = []
+    for block in range(4):
+        cell = layers.LSTMCell(1)
+        cell.build((None, 1))
+        bias = np.zeros(4)
+        bias[block] = 50
+        cell.set_weights([np.zeros((1, 4)), np.zeros((1, 4)), bias])
+        zero, half = torch.zeros((1, 1)), torch.full((1, 1), 0.5)
+        h, (_, c) = cell(zero, [zero, half])
+        values = [float(array(x)[0, 0]) for x in (c, h)]
+        middle = math.tanh(0.25) / 2
+        found.append(
+            which(
+                values,
+                i=[0.25, middle],
+                f=[0.5, math.tanh(0.5) / 2],
+                c=[0.75, math.tanh(0.75) / 2],
+                o=[0.25, math.tanh(0.25)],
+            )
+        )
+    return found
 
 
 @shows("Recurrent kernels start orthogonal.", True, RECURRENT + " nn.init.orthogonal_")

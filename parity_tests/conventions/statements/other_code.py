@@ -90,6 +90,13 @@ STATEMENTS: list[Statement] = [
         "optim.SGD",
     ),
     read(
+        "ONNX Adam",
+        "ONNX's Adam adds epsilon to the uncorrected root (epsilon-hat).",
+        "https://github.com/onnx/onnx/blob/main/docs/Operators.md#ai.onnx.preview.training.Adam",
+        "optim.Adam",
+        "adam-eps-hat",
+    ),
+    read(
         "Transformers' Adafactor",
         "The Transformers library's Adafactor scales lr by rms(θ) only with scale_parameter.",
         "https://huggingface.co/docs/transformers/main_classes/optimizer_schedules",

@@ -171,7 +171,7 @@ def order_of_lstm_gates() -> Any:
     return found
 
 
-@shows("GRU: h = (1 - z) n + z h, gates r, z, n, and r is applied to W h + b.", [0.5, 0.0], "nn.GRU nn.GRUCell")
+@shows("GRU: h = (1 - z) n + z h, and z is the second of the gates r, z, n.", [0.5, 0.0], "nn.GRU nn.GRUCell")
 def gru_update_gate() -> Any:
     cell = nn.GRUCell(1, 1, dtype=torch.float64)
     found = []
