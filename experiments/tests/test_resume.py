@@ -130,7 +130,9 @@ def crash(*arguments: Any) -> None:
     raise Crash
 
 
-def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(tmp_path: Path) -> None:
+def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = replace(CONFIG, engine="both", output=str(tmp_path))
     steps = 15
     with pytest.MonkeyPatch.context() as patch:
@@ -143,7 +145,9 @@ def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(tmp_path:
     assert result.ok
     assert result.comparison is not None
     assert result.comparison.largest_difference < 1e-5
-    again = resume(tmp_path)  # nothing is left to do, and the same figures come out
+    assert "nothing was left to do" not in capsys.readouterr().out
+    again = resume(tmp_path, progress=False, lines=True)  # the same figures come out, and it is said
+    assert capsys.readouterr().out == "This run has finished: nothing was left to do.\n"
     assert again.comparison == result.comparison
 
 

@@ -79,6 +79,8 @@ def _train_engines(config: Config, prepared: Prepared, output: Path, progress: b
     runs = [Run(driven, config, prepared, output, shown) for driven in chosen(config)]
     for run in runs:
         run.restore()  # all engines, before one of them trains
+    if lines and all(run.finished for run in runs):
+        print("This run has finished: nothing was left to do.")
     outcomes = {run.driven.name: run.outcome() for run in runs}
     result = RunResult(config, output, outcomes, compare(*outcomes.values()) if len(runs) == 2 else None)
     write_results(result, prepared.data.test)
