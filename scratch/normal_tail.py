@@ -16,8 +16,8 @@ FRACTIONS = (
 )
 
 
-def tail(u: np.ndarray, r: np.ndarray, e: np.ndarray, wide: np.ndarray) -> None:
-    """Write the chance that a normal variable exceeds u, as a product, to r and e.
+def tail(u: np.ndarray, r: np.ndarray, e: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the chance that a normal variable exceeds u, as a product, in r and e.
 
         ½ erfc(u/√2) = R(u) e(u)        e(u) = exp(-u²/2)
 
@@ -32,6 +32,7 @@ def tail(u: np.ndarray, r: np.ndarray, e: np.ndarray, wide: np.ndarray) -> None:
               digits.
     """
     (_float64 if u.dtype == np.float64 else _float32)(u, r, e, wide)
+    return r, e
 
 
 def _float32(u: np.ndarray, r: np.ndarray, e: np.ndarray, wide: np.ndarray) -> None:

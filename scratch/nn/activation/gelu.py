@@ -92,10 +92,10 @@ def normal_gate(x: np.ndarray, with_slope: bool) -> tuple[np.ndarray, np.ndarray
     for start in range(0, x.size, BLOCK):
         part = slice(start, start + BLOCK)
         bits = x[part].view(f"i{x.itemsize}")
-        u, r, e, right = work[:, : bits.size]
-        np.abs(x[part], out=u)
-        tail(u, r, e, wide[: bits.size])
-        right[...] = bits >= 0
+        rows = iter(work[:, : bits.size])
+        u = np.abs(x[part], out=next(rows))
+        r, e = tail(u, next(rows), next(rows), wide[: bits.size])
+        right = np.greater_equal(bits, 0, out=next(rows))
         if with_slope:
             slope = np.multiply(u, 1 / math.sqrt(2 * math.pi), out=slopes[part])
             slope -= r
