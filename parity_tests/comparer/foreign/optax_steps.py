@@ -48,7 +48,7 @@ class OptaxSteps:
         """The states of each parameter, by torch's names where optax's mean the same."""
         found: dict[Any, dict[str, np.ndarray]] = {p: {} for p in self.parameters}
         for part in jax.tree.leaves(self.inner, is_leaf=_is_state):
-            if hasattr(part, "count"):
+            if "count" in getattr(part, "_fields", ()):
                 for p in self.parameters:
                     found[p]["step"] = np.asarray(part.count, np.float32)
             for field in getattr(part, "_fields", ()):

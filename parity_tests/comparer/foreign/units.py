@@ -46,7 +46,7 @@ def units_of(side: Side) -> list[Unit]:
     found = []
     state = side.state()
     for path, module in side.modules.items():
-        kind = TORCH.get(type(module).__name__, "")
+        kind = kind_of_layer(module, TORCH)
         dot = f"{path}." if path else ""
         if kind in ("lstm", "gru", "rnn"):
             cell = f"{dot}weight_ih" in state

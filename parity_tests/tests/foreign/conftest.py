@@ -10,6 +10,8 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imp
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("DEV", "CPU" if shutil.which("clang") else "PYTHON")  # tinygrad's: without a compiler it is slow
 NEEDS = {
+    "test_functions.py": ("autograd", "mygrad"),
+    "test_optax.py": ("jax", "optax"),
     "test_keras.py": ("keras",),
     "test_keras_steps.py": ("keras",),
     "test_pytorch_optimizer.py": ("pytorch_optimizer",),
