@@ -218,7 +218,7 @@ def _attribute_names(layer: Any) -> dict[int, str]:
     held = {**getattr(layer, "_modules", {}), **vars(layer)}
     names: dict[int, str] = {}
     for name, value in held.items():
-        if name.startswith("_") and name not in vars(layer):
+        if name.startswith("_"):
             continue
         parts = (
             enumerate(value) if isinstance(value, list | tuple) else value.items() if isinstance(value, dict) else ()

@@ -188,6 +188,10 @@ class Graph:
         if not block.inputs or not block.outputs:
             return False
         kinds = {node.op_type for node in block.nodes}
+        makers = {name: node.op_type for node in self.nodes for name in node.output}
+        first = [node for node in block.nodes if set(block.inputs).intersection(node.input)]
+        if any(node.op_type == "Reshape" and makers.get(node.input[0]) in ("Reshape", "Transpose") for node in first):
+            return False  # its own reshape has taken in the one before it
         said = [prop.value for node in block.nodes for prop in node.metadata_props if prop.key == CLASSES]
         if any("BatchNorm" in classes for classes in said) and kinds.intersection(PRODUCTS):
             return False  # the convolution before it is in it

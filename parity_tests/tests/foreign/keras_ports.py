@@ -133,4 +133,12 @@ def ports() -> Iterator[Port]:
                ("wiring", "residual-missing", "residual-alone"))  # fmt: skip
 
 
-FRAMEWORK = Framework(f"Keras on {BACKEND}", ("keras", *(["jax"] if BACKEND == "jax" else [])), ports)
+class OnBackend(Framework):
+    """Keras has one backend in a process."""
+
+    def installed(self) -> bool:
+        return super().installed() and self.name == f"Keras on {BACKEND}"
+
+
+FRAMEWORKS = [OnBackend(f"Keras on {name}", ("keras", *packages), ports)
+              for name, packages in (("torch", ()), ("jax", ("jax",)), ("numpy", ()))]  # fmt: skip

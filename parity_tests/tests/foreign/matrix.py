@@ -27,6 +27,8 @@ FILES = (
     "flax_nnx",
     "jax_functions",
     "keras_ports",
+    "tinygrad_ports",
+    "onnx_ports",
     "mygrad_functions",
 )
 
@@ -68,7 +70,8 @@ class Framework:
 
 def frameworks() -> list[Framework]:
     """All of them; the file of one imports it only when its ports are made."""
-    return [import_module(f"parity_tests.tests.foreign.{file}").FRAMEWORK for file in FILES]
+    files = [import_module(f"parity_tests.tests.foreign.{file}") for file in FILES]
+    return [one for file in files for one in (file.FRAMEWORKS if hasattr(file, "FRAMEWORKS") else [file.FRAMEWORK])]
 
 
 @dataclass
