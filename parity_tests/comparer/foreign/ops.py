@@ -88,5 +88,5 @@ class TorchOps(Ops):
         pairs = [(y, torch.tensor(np.asarray(dy), dtype=y.dtype)) for y, dy in zip(outputs, dys, strict=True)
                  if dy is not None and y.requires_grad]  # fmt: skip
         if pairs:  # all of it, not only what leads to `xs`: a probe hears of every gradient
-            torch.autograd.backward(*map(list, zip(*pairs, strict=True)))
+            torch.autograd.backward([y for y, _ in pairs], [dy for _, dy in pairs])
         return aside, [array(torch.zeros_like(x) if x.grad is None else x.grad) for x in xs]

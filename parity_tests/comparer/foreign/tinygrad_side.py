@@ -7,6 +7,7 @@ is added to what is differentiated.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ import numpy as np
 from tinygrad import Tensor, dtypes, nn
 from tinygrad.helpers import Context
 
+from parity_tests.comparer.foreign.matching import Matched
 from parity_tests.comparer.foreign.ops import Cotangents, Function, Ops
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.side import ROOT, Given, Key, Probe, Side
@@ -88,6 +90,12 @@ class TinygradSide(WatchedSide):
         tensors = nn.state.get_state_dict(model)
         self._variables = {name: t for name, t in tensors.items() if dtypes.is_float(t.dtype)}
 
+    def parameter_map(self, other: Side, given: Given) -> Any:
+        """Names are torch's. An attention of one's own takes one input where torch's takes three: it is not watched."""
+        alike = {n for n, module in other.modules.items() if type(module).__name__ == "MultiheadAttention"}
+        hidden = {n for n, layer in self.modules.items() if n in alike and _takes(layer) < 3}
+        return Matched(hidden=hidden) if hidden else None
+
     def variables(self) -> dict[str, Any]:
         return self._variables
 
@@ -134,6 +142,12 @@ class TinygradSide(WatchedSide):
             yield
         finally:
             kind.__call__ = original
+
+
+def _takes(layer: Any) -> int:
+    """How many inputs it must be given."""
+    found = inspect.signature(layer).parameters.values()
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found)
 
 
 def _layers(layer: Any, path: str = ROOT, seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:

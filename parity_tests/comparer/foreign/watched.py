@@ -20,6 +20,8 @@ from parity_tests.comparer.side import ROOT, Given, Key, Probe, Side
 from parity_tests.comparer.values import Numbers, arrays, floats, is_float, named_numbers, named_outputs
 from parity_tests.nests import numbered
 
+ABSENT = object()
+
 
 class WatchedSide(Side):
     """One model of a framework with layers that can be called and variables that can be replaced in a call."""
@@ -31,6 +33,7 @@ class WatchedSide(Side):
         self._probe: Probe | None = None
         self._names: dict[int, str] = {}
         self._calls: dict[str, int] = {}
+        self._outputs: dict[str, Any] = {}  # what each layer gave in its last call
 
     # --- what a framework supplies ------------------------------------------------------------------------------------
 
@@ -199,13 +202,20 @@ class WatchedSide(Side):
         probe.enter(key)
         outputs = probe.stand_in(key, plain[0], plain[1])
         if outputs is not None:
-            values = iter(ops.stand_in(probe, key, floats(outputs), xs))
-            return map_nest(lambda y: next(values) if is_float(y) else self._native(y), outputs)
+            return self._replaced(name, ops.stand_in(probe, key, floats(outputs), xs), outputs)
         args, kwargs = _refill((args, kwargs), ops.tap(xs, lambda i, g: probe.gradient(key, i, g)), ops)
         output = original(layer, *args, **kwargs)
         probe.forward(key, plain[0], plain[1], map_nest(ops.array, output))
+        self._outputs[name] = map_nest(lambda y: ABSENT if _floating(ops, y) else y, output)
         ys = [y for y in _leaves(output) if _floating(ops, y)]
         return _refill(output, ops.tap(ys, lambda i, g: probe.cotangent(key, i, g)), ops)
+
+    def _replaced(self, name: str, values: list[Any], outputs: Any) -> Any:
+        """A replaced layer's outputs in the nest that it gives itself: torch's may give more, as its LSTM does."""
+        left = iter(values)
+        if name in self._outputs:
+            return map_nest(lambda y: next(left) if y is ABSENT else y, self._outputs[name])
+        return map_nest(lambda y: next(left) if is_float(y) else self._native(y), outputs)
 
     def _native(self, value: Any) -> Any:
         return self.ops.tensor(value) if isinstance(value, np.ndarray | np.generic) else value

@@ -14,6 +14,7 @@ NEEDS = {
     "test_optax.py": ("jax", "optax"),
     "test_keras.py": ("keras",),
     "test_keras_steps.py": ("keras",),
+    "test_public_models.py": ("transformers", "keras", "onnx", "onnxruntime", "onnxscript"),
     "test_pytorch_optimizer.py": ("pytorch_optimizer",),
     "test_tinygrad.py": ("tinygrad",),
     "test_onnx.py": ("onnx", "onnxruntime", "onnxscript"),
