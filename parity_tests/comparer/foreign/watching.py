@@ -7,6 +7,7 @@ torch has its batch. Within jit, scan and other transformations nothing is known
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -207,6 +208,7 @@ def watched_classes(kinds: set[type], names: dict[int, str | None], watch: Watch
     before = {kind: vars(kind).get("__call__") for kind in originals}
 
     def wrap(original: Any) -> Any:
+        @functools.wraps(original)
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             name = names.get(id(self))
             if name is None:
