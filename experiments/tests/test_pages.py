@@ -45,7 +45,7 @@ NUMBERS = {
     r"of 287 limits .*, 252 are kept": "make bench",
     r"in 0\.6 of the time of torch": "make bench",
     r"The exit code is 1; with `:repaired`": "the command above it",
-    r"`nn-parity conventions` runs \d+ statements": "nn-parity conventions",
+    r"`nn-parity conventions` runs (?:some )?\d+ statements": "nn-parity conventions",
     r"other people's GPUs printed": "parity_tests/tests/test_random_philox.py",
     r"version 0\.1\.0, 2026": "nn-parity --version",
 }
