@@ -77,7 +77,10 @@ class Gate(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy): return dy * torch.where(ctx.saved_tensors[0] == 0, 0.25, ctx.saved_tensors[0] > 0)
 def inline(): return Inline()
-def layered(): return Inline(gate=nn.ReLU() if torch.__version__ >= '2.14' else Old())
+def layered():
+    zero = torch.zeros(1, requires_grad=True)
+    zero.clamp(min=0).backward()
+    return Inline(gate=Old() if zero.grad else nn.ReLU())
 class Old(nn.Module):
     def forward(self, x): return x.clamp(min=0)
 class Opaque(Inline):
