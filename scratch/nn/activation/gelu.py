@@ -86,7 +86,7 @@ class GELU(Activation):
 
 
 def normal_gate(x: np.ndarray, with_slope: bool) -> tuple[np.ndarray, np.ndarray]:
-    """X Φ(x) of a flat array and, if it is asked for, its slope."""
+    """The product x Φ(x) of a flat array and, if it is asked for, its slope."""
     y, slopes = np.empty_like(x), np.empty_like(x) if with_slope else np.empty(0, x.dtype)
     work, wide = np.empty((4, min(BLOCK, x.size)), x.dtype), np.empty(min(BLOCK, x.size))
     for start in range(0, x.size, BLOCK):
@@ -95,13 +95,13 @@ def normal_gate(x: np.ndarray, with_slope: bool) -> tuple[np.ndarray, np.ndarray
         rows = iter(work[:, : bits.size])
         u = np.abs(x[part], out=next(rows))
         r, e = tail(u, next(rows), next(rows), wide[: bits.size])
-        right = np.greater_equal(bits, 0, out=next(rows))
+        right = np.greater_equal(bits, 0, out=next(rows))  # H
         if with_slope:
             slope = np.multiply(u, 1 / math.sqrt(2 * math.pi), out=slopes[part])
             slope -= r
             slope *= e
             signed = slope.view(bits.dtype)
-            signed ^= bits & np.iinfo(bits.dtype).min
+            signed ^= bits & np.iinfo(bits.dtype).min  # times the sign of x
             slope += right
         u.clip(0, FAR, out=u)
         r *= u
