@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch_impl.files import write_whole
+from torch_impl.files import write_text, write_whole
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -102,6 +102,7 @@ def run_cell(cell: Cell, python: Path, processes: int) -> dict[str, Any]:
     seeds = run("-m", "parity_tests", "seeds")
     suite = run("-m", "pytest", "-n", str(processes), "-p", "no:cacheprovider")
     lines = suite.stdout.splitlines()
+    write_text(python.parents[1] / "suite.txt", suite.stdout)  # stays where --keep names a folder
     return {
         "installed": installed,
         "check": {"exit": check.returncode, "results": len(results), "failed": failed},
