@@ -16,7 +16,8 @@ import numpy as np
 
 from parity_tests.comparer.findings import CompareError
 from parity_tests.comparer.foreign.keras_pieces import piece_of
-from parity_tests.comparer.foreign.matching import Matched, matched
+from parity_tests.comparer.foreign.maps import Implied
+from parity_tests.comparer.foreign.matching import matched
 from parity_tests.comparer.foreign.ops import Ops, TorchOps
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.nests import map_nest
@@ -94,7 +95,7 @@ class KerasSide(WatchedSide):
         found.hidden |= {name for name, layer in self._layers.items() if self._padded_before(layer, other, found, name)}
         return found
 
-    def _padded_before(self, layer: Any, other: Side, found: Matched, name: str) -> bool:
+    def _padded_before(self, layer: Any, other: Side, found: Implied, name: str) -> bool:
         """Whether a convolution leaves its padding to a layer before it, where torch's has it."""
         pads = any(type(one).__name__.startswith("ZeroPadding") for one in self._layers.values())
         theirs = getattr(other.modules.get(found.layers.get(name, name)), "padding", 0)

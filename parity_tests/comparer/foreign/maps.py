@@ -21,7 +21,7 @@ Entry = tuple[str, ...]
 
 @dataclass
 class Implied:
-    """Entries of a map by the left's names, and layers of the left by the right's names."""
+    """A map of parameters, and the layers of the left with the right's names; `notes` say what was paired by order."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
@@ -33,9 +33,9 @@ class Implied:
         entries = {}
         for own, (name, *moves) in self.entries.items():
             back = [_inverse(move) for move in reversed(moves)]
-            if all(back) or not back:
+            if all(back):
                 entries[name] = (own, *back)
-        return Implied(entries, {theirs: ours for ours, theirs in self.layers.items()})
+        return Implied(entries, {theirs: ours for ours, theirs in self.layers.items()}, self.notes)
 
 
 def _inverse(move: str) -> str:

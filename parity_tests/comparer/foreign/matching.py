@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from parity_tests.comparer.foreign.maps import Implied
 from parity_tests.comparer.moves import Link
 from parity_tests.comparer.values import Numbers
 
@@ -39,32 +38,7 @@ class Piece:
     parts: tuple[Piece, ...] = ()
 
 
-@dataclass
-class Matched:
-    """The map of parameters and layers; `notes` say what was paired by order alone."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-    layers: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    hidden: set[str] = field(default_factory=set)  # layers of the left that are called in another way than the right's
-
-    def inverted(self) -> Matched:
-        """From the right's names to the left's, as far as one array is another in another layout."""
-        entries = {}
-        for own, (name, *moves) in self.entries.items():
-            back = [_inverse(move) for move in reversed(moves)]
-            if all(back):
-                entries[name] = (own, *back)
-        return Matched(entries, {theirs: ours for ours, theirs in self.layers.items()}, self.notes)
-
-
-def _inverse(move: str) -> str:
-    if move.startswith("permute"):
-        return f"permute {' '.join(map(str, np.argsort([int(n) for n in move.split(' ')[1:]])))}"
-    return move if move in ("transpose", "reshape") else ""
-
-
-def matched(pieces: Sequence[Piece], ours: Numbers, theirs: Numbers, layers: dict[str, Any]) -> Matched:
+def matched(pieces: Sequence[Piece], ours: Numbers, theirs: Numbers, layers: dict[str, Any]) -> Implied:
     """`ours` and `theirs` are the parameters and buffers of both sides, `layers` the right's layers by name."""
     return _Matching(ours, theirs, layers).run(pieces)
 
@@ -73,9 +47,9 @@ class _Matching:
     def __init__(self, ours: Numbers, theirs: Numbers, layers: dict[str, Any]) -> None:
         self.ours, self.theirs, self.layers = ours, theirs, layers
         self.taken: set[str] = set()
-        self.found = Matched()
+        self.found = Implied()
 
-    def run(self, pieces: Sequence[Piece]) -> Matched:
+    def run(self, pieces: Sequence[Piece]) -> Implied:
         known = [piece for piece in pieces if piece.name in self.layers and self._take(piece, piece.name)]
         by_order: list[str] = []
         for piece in (piece for piece in pieces if piece not in known):

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad import Tensor, dtypes, nn
 from tinygrad.helpers import Context
 
-from parity_tests.comparer.foreign.matching import Matched
+from parity_tests.comparer.foreign.maps import Implied
 from parity_tests.comparer.foreign.ops import Cotangents, Function, Ops
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.side import ROOT, Given, Key, Probe, Side
@@ -94,7 +94,7 @@ class TinygradSide(WatchedSide):
         """Names are torch's. An attention of one's own takes one input where torch's takes three: it is not watched."""
         alike = {n for n, module in other.modules.items() if type(module).__name__ == "MultiheadAttention"}
         hidden = {n for n, layer in self.modules.items() if n in alike and _takes(layer) < 3}
-        return Matched(hidden=hidden) if hidden else None
+        return Implied(hidden=hidden) if hidden else None
 
     def variables(self) -> dict[str, Any]:
         return self._variables
