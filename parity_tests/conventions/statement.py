@@ -16,10 +16,12 @@ import numpy as np
 # How a library is called, and the distributions that must be installed to run statements about it, its own first.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
+    "torch.onnx": ("torch", "onnxscript", "onnxruntime"),
     "NumPy": ("numpy",),
     "scikit-learn": ("scikit-learn",),
     "Lightning": ("lightning",),
     "safetensors": ("safetensors",),
+    "pytorch-optimizer": ("pytorch-optimizer", "torch"),
     "Keras": ("keras", "torch"),
     "JAX": ("jax",),
     "Flax": ("flax",),

@@ -108,6 +108,19 @@ def adamax(eps=1e-8, outside=False, corrected=True):
     return update
 
 
+def rprop(late=False, kept=False, etas=(0.5, 1.2)):
+    def update(p, g, s, t, lr):
+        turned = g * s.get("g", np.zeros_like(g))
+        grown = np.where(turned > 0, f(etas[1]), np.where(turned < 0, f(etas[0]), f(1)))
+        size = s["size"] = np.clip(s.get("size", np.full_like(g, lr)) * grown, f(1e-6), f(50))
+        s["g"] = g if kept else np.where(turned < 0, f(0), g)
+        step, before = np.sign(s["g"]) * size, s.get("step", np.zeros_like(g))
+        s["step"] = step
+        return p - (np.where(turned < 0, f(0), before) if late else step)
+
+    return update
+
+
 def nadam(p, g, s, t, lr):
     """The form of optax: no schedule."""
     m, v = mean(s, "m", 0.9, g), mean(s, "v", 0.999, g * g)
@@ -170,6 +183,9 @@ RULES = {
     "adamax-outside": ("eps-place", adamax(1e-3, outside=True), "Adamax", {"eps": 1e-3}),
     "adamax-uncorrected": ("adam-bias-correction", adamax(corrected=False), "Adamax", {}),
     "nadam-optax": ("nadam-schedule", nadam, "NAdam", {}),
+    "rprop-late": ("late-step", rprop(late=True), "Rprop", {"lr": 0.1}),
+    "rprop-kept": ("turned-sign", rprop(kept=True), "Rprop", {"lr": 0.5}),
+    "rprop-etas": ("etas", rprop(etas=(0.5, 1.1)), "Rprop", {}),
 }  # fmt: skip
 
 
@@ -197,6 +213,7 @@ RIGHT = {
     "adagrad": (adagrad(), "Adagrad", {}),
     "adadelta": (adadelta(), "Adadelta", {}),
     "adamax": (adamax(), "Adamax", {}),
+    "rprop": (rprop(), "Rprop", {"lr": 0.5}),
 }
 
 

@@ -89,6 +89,13 @@ def deviations(kind: str, own: Options) -> Iterator[Deviation]:
         yield from other("eps-outside", "with epsilon outside the roots", eps_place="outside")
         text = "with lr inside the accumulated updates"
         yield from other("sgd-lr-inside", text, form="inside")
+    if kind == "Rprop":
+        text = "with the step of the call before, 0 at first (optax)"
+        for scaled in (True, False):
+            yield from other("late-step", text, form="late", scaled=scaled)
+        yield from other("turned-sign", "with a step where the gradient's sign has just turned", form="kept")
+        for etas in ((0.5, 1.2), (0.5, 1.1), tuple(reversed(own["etas"]))):
+            yield from other("etas", f"with etas=({etas[0]:g}, {etas[1]:g})", etas=etas)
     for eps in EPSILONS if "eps" in own else ():
         yield from other("eps-value", f"with eps={eps:g}", eps=eps)
     yield from _decays(own)

@@ -181,7 +181,27 @@ def adadelta(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterat
         yield theta
 
 
+def rprop(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[Array]:
+    """`form`: "late" hands out the step of the call before, as optax does; "kept" moves where the sign has turned.
+
+    The rate is the first step's size, and later ones do not matter; `scaled`: every step falls with it.
+    """
+    (low, high), (least, most), form = o["etas"], o["step_sizes"], o.get("form")
+    before = late = np.zeros(())
+    size: Any = None
+    for g, lr in zip(gradients, rates, strict=True):
+        theta, g = _decayed(theta, g, lr, o)
+        turned = g * before < 0
+        size = np.broadcast_to(lr, theta.shape) if size is None else size
+        size = np.clip(size * np.where(turned, low, np.where(g * before > 0, high, 1)), least, most)
+        before = g if form == "kept" else np.where(turned, 0, g)
+        step = np.sign(before) * size
+        moved, late = (np.where(turned, 0, late), step) if form == "late" else (step, late)
+        theta = _stepped(theta, moved * (lr / rates[0]) if o.get("scaled") else moved, lr, o)
+        yield theta
+
+
 RULES: dict[str, Rule] = {
     "SGD": sgd, "Adam": adam, "AdamW": adam, "NAdam": nadam, "Adamax": adamax, "RMSprop": rmsprop, "Adagrad": adagrad,
-    "Adadelta": adadelta,
+    "Adadelta": adadelta, "Rprop": rprop,
 }  # fmt: skip

@@ -128,6 +128,27 @@ def softplus_without_threshold() -> Any:
         return bool(nn.softplus(jnp.float64(25.0)) > 25.0)
 
 
+@JAX.shows(
+    "jax.image's CUBIC_PYTORCH smooths when it shrinks, and then is not F.interpolate(mode='bicubic'), which smooths "
+    "only with antialias=True. Whether it is torch's with antialias False and True.",
+    [False, True],
+    "nn.Upsample",
+)
+def cubic_of_pytorch() -> Any:
+    import torch
+    import torch.nn.functional as F
+
+    x = np.arange(64, dtype=np.float32).reshape(8, 8) ** 2 % 7
+    ours = np.asarray(jax.image.scale_and_translate(
+        jnp.asarray(x), (4, 4), (0, 1), jnp.full(2, 0.5), jnp.zeros(2), jax.image.ResizeMethod.CUBIC_PYTORCH
+    ))  # fmt: skip
+    theirs = (
+        F.interpolate(torch.tensor(x)[None, None], (4, 4), mode="bicubic", antialias=smooth)[0, 0].numpy()
+        for smooth in (False, True)
+    )
+    return [bool(np.allclose(ours, one, atol=1e-4)) for one in theirs]
+
+
 # --- Flax -------------------------------------------------------------------------------------------------------------
 
 
@@ -289,7 +310,9 @@ def nadam_first_step() -> Any:
     return abs(p - q.item()) > 0.01
 
 
-@OPTAX.shows("rprop hands out the step of the call before: the first is 0.", [0.0, True], "optim.Rprop")
+@OPTAX.shows(
+    "rprop hands out the step of the call before: the first is 0.", [0.0, True], "optim.Rprop", causes=("late-step",)
+)
 def rprop_is_late() -> Any:
     first, second = steps(optax.rprop(0.1), [1.0, 1.0])
     return [first, second < 0]

@@ -116,3 +116,23 @@ def weight_shape() -> Any:
         warnings.simplefilter("ignore")
         network = networks.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1).fit(np.zeros((2, 2)), np.zeros(2))
     return list(network.coefs_[0].shape)
+
+
+@shows(
+    "loss_ of an MLP holds the L2 term once for every minibatch, alpha/2 |W|² over the rows of the minibatch: with "
+    "half as many rows in each it is twice as large.",
+    2.0,
+    "nn.MSELoss",
+)
+def penalty_in_the_loss() -> Any:
+    x, y, found = np.zeros((8, 1)), np.zeros(8), []
+    for rows in (8, 4):
+        losses = []
+        for alpha in (0.0, 1.0):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                options = {"solver": "sgd", "learning_rate_init": 1e-12, "max_iter": 1, "random_state": 0}
+                network = networks.MLPRegressor(hidden_layer_sizes=(3,), alpha=alpha, batch_size=rows, **options)
+                losses.append(network.fit(x, y).loss_)
+        found.append(losses[1] - losses[0])
+    return found[1] / found[0]

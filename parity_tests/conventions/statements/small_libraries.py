@@ -1,4 +1,4 @@
-"""tinygrad, MyGrad, autograd and safetensors."""
+"""tinygrad, MyGrad, autograd, safetensors and pytorch-optimizer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.conventions.statement import Late, Table, which
+from parity_tests.conventions.statement import Late, Table, raises, which
 
 TINYGRAD, MYGRAD, AUTOGRAD, SAFETENSORS = Table("tinygrad"), Table("MyGrad"), Table("autograd"), Table("safetensors")
 tinygrad, mygrad, autograd = Late("tinygrad"), Late("mygrad"), Late("autograd")
 tinygrad_nn, tinygrad_optim = Late("tinygrad.nn"), Late("tinygrad.nn.optim")
 safetensors = Late("safetensors.numpy")
+PYTORCH_OPTIMIZER = Table("pytorch-optimizer")
 
 
 # --- tinygrad ---------------------------------------------------------------------------------------------------------
@@ -217,3 +218,36 @@ def velocity_is_a_mean() -> Any:
 def transposed_array() -> Any:
     x = np.arange(6, dtype=np.float32).reshape(2, 3).T
     return safetensors.load(safetensors.save({"x": x}))["x"].ravel().tolist()
+
+
+@SAFETENSORS.shows(
+    "safetensors.numpy.load(bytes) does not know bfloat16, safetensors.torch does.",
+    ["KeyError", [1.5]],
+    since="0.8.0",
+)
+def bfloat16_from_bytes() -> Any:
+    torch, files = Late("torch"), Late("safetensors.torch")
+    data = files.save({"x": torch.tensor([1.5], dtype=torch.bfloat16)})
+    return [raises(lambda: safetensors.load(data)), files.load(data)["x"].tolist()]
+
+
+# --- pytorch-optimizer ------------------------------------------------------------------------------------------------
+
+
+@PYTORCH_OPTIMIZER.shows(
+    "RAdam's first steps are 0, where torch's are those of a corrected momentum. Two steps of a gradient of 1 at a "
+    "rate of 1, and torch's first.",
+    [0.0, 0.0, -1.0],
+    "optim.RAdam",
+)
+def first_steps_of_radam() -> Any:
+    torch, found = Late("torch"), []
+    for kind, count in ((Late("pytorch_optimizer").RAdam, 2), (torch.optim.RAdam, 1)):
+        theta = torch.nn.Parameter(torch.zeros(1))
+        optimizer = kind([theta], lr=1.0)
+        for _ in range(count):
+            before = theta.item()
+            theta.grad = torch.ones(1)
+            optimizer.step()
+            found.append(theta.item() - before)
+    return found

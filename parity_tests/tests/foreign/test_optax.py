@@ -53,6 +53,7 @@ def test_it_agrees(left, right):
         pytest.param(optax.rmsprop(1e-3), lambda p: T.RMSprop(p, 1e-3), "alpha", id="RMSprop"),
         pytest.param(optax.adagrad(1e-2), lambda p: T.Adagrad(p, 1e-2), "accumulator-start", id="Adagrad"),
         pytest.param(optax.sgd(1e-2), lambda p: T.SGD(p, 1e-2, momentum=0.9), "momentum-missing", id="no momentum"),
+        pytest.param(optax.rprop(1e-2), lambda p: T.Rprop(p, 1e-2), "late-step", id="Rprop"),
     ],
 )
 def test_what_is_otherwise_is_named(left, right, cause):
