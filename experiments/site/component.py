@@ -26,6 +26,9 @@ FOR_IMPLEMENTERS = {"Saves", "Numerics", "Cost", "Raises", "Init", "Torch", "Sta
 OF_PARAMETER = re.compile(r" (?:(?:normal|zeros) at gradient .*|late|scalar|never|normal|near zero)$")  # of optimizers
 
 
+SLIDERS = ("nn.Softmax", "nn.LayerNorm", "nn.CrossEntropyLoss", "optim.lr_scheduler.OneCycleLR")  # of sliders.js
+
+
 def write(site: Site, name: str) -> Component:
     """Check all rows of a component, write its page, and return it with its results."""
     place = next(number for number, one in enumerate(site.components) if one.name == name)
@@ -37,6 +40,8 @@ def write(site: Site, name: str) -> Component:
     taught = lesson.lesson(found)
     passes = source_code.forward_and_backward(name)
     calls = None if taught and taught.programs else usage(component.rows)
+    table = elementwise.table(component) if component.family == "activation" else None
+    playground = optimizers.playground(component)
     site.render(
         "component.html",
         component.page,
@@ -55,8 +60,9 @@ def write(site: Site, name: str) -> Component:
         scratch_source=source_code.highlighted(source_code.scratch_source(name)),
         torch_source=source_code.highlighted(source_code.torch_source(name)),
         pictures=figures.draw(component),
-        table=elementwise.table(component) if component.family == "activation" else None,
-        playground=optimizers.playground(component),
+        table=table,
+        playground=playground,
+        script="elementwise.js" if table else "optimizer.js" if playground else "sliders.js" if name in SLIDERS else "",
         rows=list(lines(component)),
         errors=list(errors(results)),
         exact=list(exact(results)),

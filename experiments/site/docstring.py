@@ -60,6 +60,11 @@ class Docstring:
     blocks: tuple[Block, ...]
     sections: tuple[Section, ...]
 
+    @property
+    def has_formulas(self) -> bool:
+        every = [*self.blocks, *(block for section in self.sections for block in section.blocks)]
+        return any(block.equations or "<math" in block.text for block in every)
+
 
 def parse(title: str, text: str) -> Docstring:
     """Split a docstring, as inspect.getdoc gives it, at its headings. Its example is left out: a page runs its own."""

@@ -95,6 +95,20 @@ def test_nothing_is_cut_off_without_a_sign(chromium: Browser, small_report: Path
     assert page.evaluate(CUT_OFF) != []
 
 
+def test_a_slider_changes_the_numbers(chromium: Browser, small_report: Path) -> None:
+    page = chromium.open((small_report / "components" / "nn.softmax.html").as_uri(), *DESKTOP)
+    rows = "[...document.querySelectorAll('#sliders tr')].map(row => Number(row.cells[1].textContent))"
+    before = page.evaluate(rows)
+    assert len(before) == 5
+    page.evaluate(
+        "(() => { const all = document.querySelectorAll('#sliders input'), last = all[all.length - 1]; "
+        "last.value = 5; last.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
+    after = page.evaluate(rows)
+    assert max(after[:4]) < max(before[:4])
+    assert page.errors() == []
+
+
 def test_keys_move(overview: Page) -> None:
     names = overview.evaluate(NAMES)
     overview.press("ArrowDown")

@@ -66,7 +66,11 @@ def test_page_says_it_all(pages: Path, name: str) -> None:
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids)), "an id occurs twice"
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
-    assert {"derivation", "code", "errors", "options", "time"} <= set(ids)
+    assert {"code", "errors", "options", "time"} <= set(ids)
+    assert not re.search(r"<section[^>]*>\s*(<h2[^>]*>[^<]*</h2>)?\s*</section>", text), "a card without content"
+    assert ("derivation" in ids) == (name not in ("data.Subset", "nn.utils.skip_init"))
+    card = text.partition('id="derivation"')[2].partition("</section>")[0]
+    assert not card or (">The mathematics</h2>" in card) == ("<math" in card)
     first = next((row for row in one.rows if isinstance(row, Pair)), None)
     assert ("example" in ids) == (small(name) is not None or isinstance(first, tuple(WAYS)))
     assert 'class="raw"' not in text, "a formula was not typeset"

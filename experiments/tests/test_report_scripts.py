@@ -9,6 +9,7 @@ import pytest
 import scratch
 from experiments import picture
 from experiments.site import search
+from experiments.site.component import SLIDERS
 from experiments.site.figures import drawing, optimizers
 from experiments.site.pages import HERE, Site, components
 from experiments.training import plots
@@ -66,6 +67,69 @@ def test_slider_finds_its_place() -> None:
     table = {"low": -8, "high": 8, "per_one": 16}
     found = in_node("elementwise.js", f"[-9, -8, 0.03, 0.04, 8, 99].map((x) => page.place({json.dumps(table)}, x))")
     assert found == [0, 0, 128, 129, 256, 256]
+
+
+# --- the sliders of other components ----------------------------------------------------------------------------------
+
+
+def scratchs_softmax(values):
+    y = scratch.nn.Softmax(0)(np.array(values[:4]) / values[4])
+    return [*y, -np.sum(y * np.log(y))]
+
+
+def scratchs_layer_norm(values):
+    layer = scratch.nn.LayerNorm(4, eps=10 ** values[4], dtype=np.float64)
+    y = layer(np.array(values[:4]))
+    return [*y, *layer.backward(np.array([values[5], 0, 0, 0.0]))]
+
+
+def scratchs_cross_entropy(values):
+    loss = scratch.nn.CrossEntropyLoss(label_smoothing=values[5])
+    return [loss(np.array([values[:4]]), np.array([int(values[4]) - 1])), *loss.backward()[0]]
+
+
+def scratchs_one_cycle(values):
+    maximum, warm, div, final = values
+    optimizer = scratch.optim.SGD([scratch.nn.Parameter(np.zeros(1))], lr=1.0)
+    schedule = scratch.optim.lr_scheduler.OneCycleLR(
+        optimizer, maximum, total_steps=20, pct_start=warm, div_factor=div, final_div_factor=final, cycle_momentum=False
+    )
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(19):
+        optimizer.step()
+        schedule.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+OF_SCRATCH = {
+    "nn.Softmax": scratchs_softmax,
+    "nn.LayerNorm": scratchs_layer_norm,
+    "nn.CrossEntropyLoss": scratchs_cross_entropy,
+    "optim.lr_scheduler.OneCycleLR": scratchs_one_cycle,
+}
+
+
+@pytest.mark.parametrize("name", OF_SCRATCH)
+def test_sliders_give_what_scratch_gives(name: str) -> None:
+    """At both ends of every slider and at places between."""
+    sliders = in_node("sliders.js", f"page.PLAYS[{name!r}].sliders")
+    rng = np.random.default_rng(0)
+    ends = [[s["low"] for s in sliders], [s["high"] for s in sliders], [s["value"] for s in sliders]]
+    between = [
+        [s["low"] + s["step"] * int(rng.integers(round((s["high"] - s["low"]) / s["step"]) + 1)) for s in sliders]
+        for _ in range(20)
+    ]
+    places = json.dumps([*ends, *between])
+    found = in_node("sliders.js", f"{places}.map((x) => page.PLAYS[{name!r}].rows(x).map((row) => row[1]))")
+    for values, given in zip([*ends, *between], found, strict=True):
+        values = [float(value) for value in values]
+        np.testing.assert_allclose(given, OF_SCRATCH[name](values), rtol=1e-9, atol=1e-12, err_msg=str(values))
+
+
+def test_every_page_with_sliders_has_its_formulas() -> None:
+    assert tuple(in_node("sliders.js", "Object.keys(page.PLAYS)")) == SLIDERS == tuple(OF_SCRATCH)
+    assert {*SLIDERS} <= {one.name for one in components()}
 
 
 def test_a_race_is_won_by_the_lowest_end_and_every_rule_runs_at_its_best_rate() -> None:

@@ -188,6 +188,7 @@ function start() {
     draw(canvas, surface, [own, ...raced]);
   };
   form.addEventListener("input", show);
+  form.addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("resize", show);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
