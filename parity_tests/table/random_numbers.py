@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+
+from scratch.random import libm_float32
 
 
 def _share_below(x: float) -> float:
@@ -80,7 +83,7 @@ ROW = 16  # normal numbers of a tensor come in rows of so many; the last row sta
 
 
 def normal_in_float32(x: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
-    """Normal numbers; those of float16 are drawn as float32 and rounded. Torch's from release 2.12 on."""
+    """Normal numbers; those of float16 are drawn as float32 and rounded. Torch's from release 2.13 on."""
     whole = x.numel() - x.numel() % ROW
     if x.dtype != torch.float16 or not whole or not x.is_contiguous():
         return torch.nn.init.normal_(x, mean, std)
@@ -90,6 +93,32 @@ def normal_in_float32(x: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> t
         drawn[-ROW:] = torch.empty(ROW).normal_(mean, std)
     with torch.no_grad():
         return x.copy_(drawn.view_as(x))
+
+
+def normal_by_c_library(x: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
+    """Normal numbers; rows of float16 are drawn as float32, from mean and std rounded to float16, and rounded.
+
+    Their logarithm, sine and cosine are those of the C library. Torch's in 2.12.
+    """
+    if x.dtype != torch.float16 or x.numel() < ROW or not x.is_contiguous():
+        return torch.nn.init.normal_(x, mean, std)
+    mean, std = (float(torch.tensor(number, dtype=x.dtype)) for number in (mean, std))
+    whole = x.numel() - x.numel() % ROW
+    drawn = torch.empty(x.numel())
+    drawn[:whole] = _rows_by_c_library(torch.empty(whole).uniform_(), mean, std)
+    if whole < x.numel():
+        drawn[-ROW:] = _rows_by_c_library(torch.empty(ROW).uniform_(), mean, std)
+    with torch.no_grad():
+        return x.copy_(drawn.view_as(x))
+
+
+def _rows_by_c_library(unit: torch.Tensor, mean: float, std: float) -> torch.Tensor:
+    radius_unit, angle_unit = unit.view(-1, 2, ROW // 2).unbind(1)
+    radius = torch.from_numpy(np.sqrt(libm_float32.log(1 - radius_unit.numpy()) * -2))  # torch's root rounds otherwise
+    angle = (angle_unit.double() * (2 * math.pi)).float()
+    sin, cos = (torch.from_numpy(part) for part in libm_float32.sin_cos(angle.numpy()))
+    z = torch.cat([radius * cos, radius * sin], dim=1)
+    return (z.double() * std + mean).float().view(-1)
 
 
 def normal_in_float16(x: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
