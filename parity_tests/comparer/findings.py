@@ -45,11 +45,13 @@ class Cause:
     before_ulp: float = math.nan  # how far the left is away without it
     after_ulp: float = math.nan
     where: str = ""  # the layer within the place in which it lies, where only the whole could be observed
+    said: str = ""  # the text with the left's own names, where these are others
 
     def __str__(self) -> str:
+        text = self.said or self.text
         if math.isnan(self.before_ulp):
-            return self.text
-        return f"{self.text}: the difference falls from {number(self.before_ulp)} to {number(self.after_ulp)} ulp"
+            return text
+        return f"{text}: the difference falls from {number(self.before_ulp)} to {number(self.after_ulp)} ulp"
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Measurement:
     other_shape: bool = False  # the two values have different shapes
     inside: str = ""  # the layer within `where` whose convention explains it, found by trying them all
     inside_kind: str = ""  # its class
+    left: str = ""  # the left's own name of `where`, where that is another
+    own: str = ""  # `what` with the left's own names, where these are others
 
     @property
     def ok(self) -> bool:
@@ -81,14 +85,17 @@ class Measurement:
 
     @property
     def place(self) -> str:
-        layer = f"{self.where} ({self.kind})" if self.kind and self.where else self.where or self.kind or "the whole"
+        beside = f"{self.where or 'the whole'} on the right" if self.left else ""
+        about = ", ".join(part for part in (beside, self.kind) if part)
+        name = self.left or self.where
+        layer = f"{name} ({about})" if name and about else name or self.kind or "the whole"
         if self.inside:
             layer = f"{self.inside} ({self.inside_kind}), within {layer}"
         between = ", between its layers"
         phase = {"between": between, "kink": between, "pairing": ", pairing", "init": ", initial values"}.get(
             self.phase, ""
         )
-        return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.what}"
+        return f"{layer}{phase}{f', {self.mode} mode' if self.mode else ''}: {self.own or self.what}"
 
     def __str__(self) -> str:
         text = f"{self.place}, "

@@ -12,6 +12,7 @@ import numpy as np
 from parity_tests.comparer.findings import Cause, Findings, Measurement, PairLine
 from parity_tests.comparer.judge import noise
 from parity_tests.comparer.moves import ALONE, Link
+from parity_tests.comparer.names import Names
 from parity_tests.comparer.relations import permutation
 from parity_tests.comparer.side import Side
 from parity_tests.comparer.values import Numbers
@@ -177,10 +178,7 @@ class Pairing:
         report.pairs = [
             PairLine(link.ours, link.shape, link.moves, link.theirs, link.shapes) for link in self.links.values()
         ]
-        back = {theirs: ours for ours, theirs in self.layers.items()}
-        for line in report.layers:
-            own = self._left_layer(line.name, back)
-            line.left = own if own != line.name and "→" not in line.name else ""
+        Names(self.links.values(), self.layers, self.left.words).tell(report)
 
     # --- what does not pair -------------------------------------------------------------------------------------------
 
@@ -287,8 +285,7 @@ class Pairing:
 
     def translate(self, numbers: Numbers, layer: str = "") -> Numbers:
         """The left's numbers under the right's names; `layer` is the layer that they are local to."""
-        back = {theirs: ours for ours, theirs in self.layers.items()}
-        prefix = self._left_layer(layer, back)
+        prefix = Names((), self.layers, {}).layer(layer)
         translated: dict[str, Any] = {}
         covered: dict[str, np.ndarray] = {}
         for what, value in numbers.items():
@@ -313,13 +310,6 @@ class Pairing:
             if not where.all():
                 del translated[key]
         return translated
-
-    @staticmethod
-    def _left_layer(layer: str, back: Mapping[str, str]) -> str:
-        for theirs in sorted(back, key=len, reverse=True):
-            if layer == theirs or layer.startswith(f"{theirs}.") or not theirs:
-                return ".".join(part for part in (back[theirs], layer[len(theirs) :].lstrip(".")) if part)
-        return layer
 
 
 def _common_prefix(names: Any) -> str:

@@ -72,16 +72,16 @@ def _move(own: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
 
 
 def _likeness(a: str, b: str) -> float:
-    """Of the last parts of two names; w is like weight, b like bias."""
-    a, b = (
-        name.lower().replace("kernel", "weight").replace("gamma", "weight").replace("beta", "bias") for name in (a, b)
-    )
+    """Of two names, in torch's words."""
+    a, b = (_usual(name) for name in (a, b))
     return SequenceMatcher(None, a, b).ratio() + (a.rpartition(".")[2][:1] == b.rpartition(".")[2][:1])
 
 
 def _usual(name: str) -> str:
-    for other, usual in (("kernel", "weight"), ("gamma", "weight"), ("beta", "bias")):
-        name = name.lower().replace(other, usual)
+    name = name.lower()
+    for usual, words in (("weight", ("kernel", "gamma", "scale", "embeddings")), ("bias", ("beta",))):
+        for word in words:
+            name = name.replace(word, usual)
     return name
 
 

@@ -83,7 +83,9 @@ class Report(Findings):
             near = {j for i in bad[:5] for j in range(i - 2, i + 3)} or set(range(5))
             lines.append(f"{len(self.layers)} lines; shown are {'those near a divergence' if bad else 'the first'}")
             shown = [layer for i, layer in enumerate(shown) if i in near]
-        names = [f"{layer.name or 'the whole'} ({layer.kind})" for layer in shown]
+        names = [
+            f"{layer.left} ↔ " * bool(layer.left) + f"{layer.name or 'the whole'} ({layer.kind})" for layer in shown
+        ]
         width = max(map(len, names), default=5)
         lines.append(
             f"  {'ulp of the largest value / limit':<{width}} {'forward':>18} {'backward':>18} {'accumulated':>12}"

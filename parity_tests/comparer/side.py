@@ -8,7 +8,7 @@ output its own values: then what a layer receives depends only on the code betwe
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -75,6 +75,7 @@ class Side:
     engine = "object"
     title = ""  # what the report calls the model, if that is not its class
     framework = ""  # what the report calls it, if that is not its engine
+    words: Mapping[str, str] = {}  # what it calls torch's options in a report: {"eps": "epsilon"}
     modules: dict[str, Any]
     coarse = ""  # what it computes in, if that is coarser than float32
     noise: float | None = None  # of a coarse side: its limit in a layer, in ulp; see `judge.noise`

@@ -56,13 +56,13 @@ def kernels(o: Options) -> Iterator[Deviation]:
         text = f"with the kernel flipped along axis {axis} alone"
         yield Deviation("flipped-kernel", text, {"weight": By(lambda w, a=axis: w.flip(a))})
     if w.shape[0] == w.shape[1]:
-        text = "with the weight's in and out channels exchanged"
+        text = "with the in and out channels of the weight exchanged"
         yield Deviation("transposed-weight", text, {"weight": By(lambda w: w.transpose(0, 1))})
     if D == 2 and w.shape[2] == w.shape[3]:
         text = "with the kernel's height and width exchanged"
         yield Deviation("transposed-kernel", text, {"weight": By(lambda w: w.transpose(2, 3))})
     hwio = By(lambda w: w.reshape(*w.shape[2:], w.shape[1], w.shape[0]).permute(-1, -2, *range(w.ndim - 2)))
-    yield Deviation("kernel-layout", "with the weight's memory read in layout (kernel, in, out)", {"weight": hwio})
+    yield Deviation("kernel-layout", "with the memory of the weight read in layout (kernel, in, out)", {"weight": hwio})
     if any(d != 1 for d in _each(o.dilation, D)):
         yield Deviation("dilation", "without dilation", {"dilation": 1})
         size = [(d - 1) * (k - 1) for d, k in zip(_each(o.dilation, D), w.shape[2:], strict=True)]

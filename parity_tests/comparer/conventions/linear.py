@@ -75,7 +75,7 @@ def layouts(o: Options) -> Iterator[Deviation]:
         text = "with x W in place of x W^T: the weight is transposed"
         yield Deviation("transposed-weight", text, {"weight": By(lambda w: w.T)})
     else:
-        text = f"with the weight's memory read as {columns} by {rows}"
+        text = f"with the memory of the weight read as {columns} by {rows}"
         yield Deviation("transposed-weight", text, {"weight": By(lambda w: w.reshape(columns, rows).T)})
     inputs = columns if o.function == "linear" else rows
     for factor, text in (

@@ -27,6 +27,7 @@ class LinenSide(JaxSide):
     """
 
     framework = "flax.linen"
+    words = {"eps": "epsilon"}  # noqa: RUF012
     inner_first = True
 
     def __init__(self, model: nn.Module, given: Given, loss: Any = None) -> None:

@@ -18,6 +18,7 @@ class NnxSide(JaxSide):
     """Parameters are nnx.Param, buffers nnx.BatchStat; the states of random numbers stay as they are."""
 
     framework = "flax.nnx"
+    words = {"eps": "epsilon"}  # noqa: RUF012
     inner_first = True
 
     def __init__(self, model: nnx.Module, given: Given, loss: Any = None) -> None:

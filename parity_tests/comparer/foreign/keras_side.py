@@ -54,6 +54,7 @@ def _ops() -> Ops:
 
 class KerasSide(WatchedSide):
     framework = "keras"
+    words = {"eps": "epsilon"}  # noqa: RUF012
 
     def __init__(self, model: Any, given: Given, loss: Any = None) -> None:
         super().__init__(model, loss)
