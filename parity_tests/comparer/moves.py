@@ -4,6 +4,7 @@ gradients.
     "right name"                          the same array
     ["right", "transpose"]                its axes reversed: (in, out) for torch's (out, in)
     ["right", "permute 3 2 0 1"]          the left's array with its axes in this order is the right's: HWIO for OIHW
+    ["right", "flip 2 3"]                 turned over along these axes: the kernel of a transposed convolution
     ["right", "reshape"]                  the same numbers in the left's shape
     ["right", "rows 0:16"]                these rows of it: q of a fused in_proj_weight
     ["right", "gates zrn"]                its blocks of rows in this order; torch's are rzn and ifgo
@@ -28,7 +29,7 @@ import numpy as np
 
 GATES = {frozenset("rzn"): "rzn", frozenset("ifgo"): "ifgo"}
 ALONE = ("zero", "ignore")
-FORMS = r"transpose|permute( \d+)+|reshape|rows \d+:\d+|gates [a-z]+|concat|sum( rows \d+:\d+)?"
+FORMS = r"transpose|permute( \d+)+|flip( \d+)+|reshape|rows \d+:\d+|gates [a-z]+|concat|sum( rows \d+:\d+)?"
 
 
 @dataclass
@@ -46,8 +47,8 @@ class Link:
         for move in self.moves:
             if not re.fullmatch(FORMS, move):
                 raise ValueError(
-                    f"compare: the map of {self.ours!r} says {move!r}; it can say transpose, permute 3 2 0 1, reshape, "
-                    "rows 0:16, gates zrn, concat, sum, zero and ignore."
+                    f"compare: the map of {self.ours!r} says {move!r}; it can say transpose, permute 3 2 0 1, flip 2, "
+                    "reshape, rows 0:16, gates zrn, concat, sum, zero and ignore."
                 )
             if move == "reshape" and "reshape" in self._halves()[0]:
                 raise ValueError(f"compare: the map of {self.ours!r} must say reshape after concat or sum.")
@@ -136,6 +137,8 @@ def _forward(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
         return value.T
     if move.startswith("permute"):
         return value.transpose(np.argsort(_numbers(move)))
+    if move.startswith("flip"):
+        return np.flip(value, _numbers(move))
     if move == "reshape":
         return value.reshape(shape)
     if move.startswith("rows"):
@@ -153,6 +156,8 @@ def _back(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return value.T
     if move.startswith("permute"):
         return value.transpose(_numbers(move))
+    if move.startswith("flip"):
+        return np.flip(value, _numbers(move))
     if move == "reshape":
         return value.reshape(shape)
     if move.startswith("rows"):

@@ -12,7 +12,7 @@ import torch
 
 import parity_tests.comparer
 from parity_tests.comparer.comparison import compare
-from parity_tests.comparer.foreign.units import Unit
+from parity_tests.comparer.foreign.pieces import linear
 
 PAGE = Path(parity_tests.comparer.__file__).parent / "SIDES.md"
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
@@ -32,12 +32,10 @@ def test_the_example_agrees():
     assert report.verdict() == "PARITY  Affine (my framework) and Linear (torch) agree"
 
 
-def test_with_units_it_needs_no_map():
+def test_with_pieces_it_needs_no_map():
     class Mapped(example()["Affine"]):
-        inner_first = True
-
-        def units(self):
-            return [Unit("linear", "", {"weight": "W", "bias": "b"})]
+        def pieces(self):
+            return [linear("", "W", "b")]
 
     report = compare(Mapped(), torch.nn.Linear(4, 3), X)
     assert report.ok, str(report)

@@ -11,17 +11,15 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from parity_tests.comparer.foreign import pieces
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
-from parity_tests.comparer.foreign.units import Unit, kind_of_layer, simple, walk_names
+from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.watching import Watch, is_array, watched_classes
 from parity_tests.comparer.nests import leaves
 from parity_tests.comparer.side import ROOT, Given
 
-KINDS = {
-    "Linear": "linear", "Conv": "conv", "Embedding": "embedding", "LayerNorm": "norm", "GroupNorm": "norm",
-    "RMSNorm": "norm", "PReLU": "prelu", "MultiheadAttention": "attention", "LSTMCell": "lstm", "GRUCell": "gru",
-}  # fmt: skip
-PARTS = {"weight": "weight", "bias": "bias", "negative_slope": "weight"}
+KINDS = ("Linear", "ConvTranspose", "Conv", "Embedding", "LayerNorm", "GroupNorm", "RMSNorm", "BatchNorm", "PReLU",
+         "MultiheadAttention", "LSTMCell", "GRUCell")  # fmt: skip
 ATTENTION = {"query_proj": "q", "key_proj": "k", "value_proj": "v", "output_proj": "out"}
 RECURRENT = {"weight_ih": "weight_ih", "weight_hh": "weight_hh", "bias": "bias", "bias_n": "bias_hh.n"}
 
@@ -57,20 +55,46 @@ class EquinoxSide(JaxSide):
             f"{first}"
         )
 
-    def units(self) -> list[Unit]:
-        return [unit for path, layer in self.layers.items() if (unit := self._unit(path, layer)) is not None]
+    def pieces(self) -> list[Piece]:
+        return [piece for path, layer in self.layers.items() if (piece := self._piece(path, layer)) is not None]
 
-    def _unit(self, path: str, layer: Any) -> Unit | None:
-        kind = kind_of_layer(layer, KINDS)
-        if kind == "attention":
-            own = {below.rpartition("."): name for below, name in walk_names(self.values, path)}
-            parts = {f"{ATTENTION[w]}.{a}": name for (w, _, a), name in own.items() if w in ATTENTION}
-            return Unit(kind, path, parts, path)
-        if kind in ("lstm", "gru"):
-            parts = {RECURRENT[below]: name for below, name in walk_names(self.values, path)}
-            return Unit(kind, path, parts)
-        unit = simple(kind, path, PARTS, self.values) if kind else None
-        return unit if unit is not None and unit.names else None
+    def _piece(self, path: str, layer: Any) -> Piece | None:
+        kind = next((c.__name__ for c in type(layer).__mro__ if c.__name__ in KINDS), "")
+        own = pieces.below(self.values, path)
+        if not kind or not own:
+            return None
+        weight, bias = own.get("weight", ""), own.get("bias", "")
+        if kind == "Linear":
+            return pieces.linear(path, weight, bias, ())
+        if kind == "Conv":
+            return pieces.conv(path, self.values[weight].ndim, weight, bias, ())
+        if kind == "ConvTranspose":  # (out, in, ...), not turned over
+            axes = self.values[weight].ndim
+            moves = (
+                f"flip {' '.join(map(str, range(2, axes)))}",
+                f"permute {' '.join(map(str, (1, 0, *range(2, axes))))}",
+            )
+            return pieces.conv(path, axes, weight, bias, moves, kind=kind)
+        if kind == "Embedding":
+            return Piece(path, (kind,), {weight: pieces.ways(("weight",))})
+        if kind == "PReLU":
+            return Piece(path, (kind,), {own["negative_slope"]: pieces.ways(("weight",), (), ("reshape",))})
+        if kind in ("LSTMCell", "GRUCell"):
+            size, parts = (
+                self.values[own["weight_hh"]].shape[1],
+                {own[n]: part for n, part in RECURRENT.items() if n in own},
+            )
+            return pieces.recurrent(path, kind.removesuffix("Cell").lower(), parts, size, False, "")
+        if kind == "MultiheadAttention":
+            return self._attention(path, own)
+        kinds = tuple(f"{kind}{n}d" for n in (1, 2, 3)) if kind == "BatchNorm" else (kind,)
+        return pieces.norm(path, kinds, {name: part for part, name in own.items() if part in pieces.PARTS})
+
+    def _attention(self, path: str, own: dict[str, str]) -> Piece:
+        parts = {name: (ATTENTION[which], array) for below, name in own.items()
+                 for which, _, array in [below.rpartition(".")] if which in ATTENTION}  # fmt: skip
+        apart = {part: f"{path}.{which}".lstrip(".") for which, part in ATTENTION.items()}
+        return pieces.attention(path, parts, len(self.values[own["query_proj.weight"]]), False, apart)
 
     def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: Any, watch: Watch) -> Any:
         own, structure = jax.tree_util.tree_flatten(self.model)

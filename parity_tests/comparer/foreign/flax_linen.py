@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from parity_tests.comparer.foreign.flax_units import flax_unit
+from parity_tests.comparer.foreign.flax_pieces import flax_piece
 from parity_tests.comparer.foreign.held import modes
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
-from parity_tests.comparer.foreign.units import Unit
+from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.watching import Watch, array_leaves, to_jax
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.side import ROOT, Given
@@ -28,7 +28,6 @@ class LinenSide(JaxSide):
 
     framework = "flax.linen"
     words = {"eps": "epsilon"}  # noqa: RUF012
-    inner_first = True
 
     def __init__(self, model: nn.Module, given: Given, loss: Any = None) -> None:
         super().__init__(model, loss)
@@ -70,9 +69,9 @@ class LinenSide(JaxSide):
                 failed = error
         raise TypeError(f"compare: {type(self.model).__name__} (flax.linen) cannot be initialized: {failed}")
 
-    def units(self) -> list[Unit]:
-        found = (flax_unit(path, layer, self.values) for path, layer in self.layers.items())
-        return [unit for unit in found if unit is not None]
+    def pieces(self) -> list[Piece]:
+        found = (flax_piece(path, layer, self.values) for path, layer in self.layers.items())
+        return [piece for piece in found if piece is not None]
 
     def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: Any, watch: Watch) -> Any:
         dot = f"{name}." if name else ""

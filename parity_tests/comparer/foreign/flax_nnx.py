@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from parity_tests.comparer.foreign.flax_units import flax_unit
+from parity_tests.comparer.foreign.flax_pieces import flax_piece
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
-from parity_tests.comparer.foreign.units import Unit
+from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.watching import Watch, watched_classes
 from parity_tests.comparer.side import Given
 
@@ -19,7 +19,6 @@ class NnxSide(JaxSide):
 
     framework = "flax.nnx"
     words = {"eps": "epsilon"}  # noqa: RUF012
-    inner_first = True
 
     def __init__(self, model: nnx.Module, given: Given, loss: Any = None) -> None:
         super().__init__(model, loss)
@@ -38,10 +37,9 @@ class NnxSide(JaxSide):
         self.channels_last = any(isinstance(layer, nnx.Conv | nnx.ConvTranspose) for layer in self.layers.values())
         self.find_layout(given)
 
-    def units(self) -> list[Unit]:
-        return [
-            unit for path, layer in self.layers.items() if (unit := flax_unit(path, layer, self.values)) is not None
-        ]
+    def pieces(self) -> list[Piece]:
+        found = (flax_piece(path, layer, self.values) for path, layer in self.layers.items())
+        return [piece for piece in found if piece is not None]
 
     def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: int, watch: Watch) -> Any:
         state = {path: variable.copy() for path, variable in self.variables.items()}

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.comparer.foreign import pieces
+from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.pullback import Evaluated, Gradients, Pull, PullbackSide
-from parity_tests.comparer.foreign.units import Unit
 from parity_tests.comparer.nests import map_nest
 from parity_tests.comparer.side import ROOT, Given, Probe
 from parity_tests.comparer.values import Numbers, is_float
@@ -62,8 +63,8 @@ class Held:
         return self.function(*first, *args, **{**own, **modes(self.function, training), **kwargs})
 
 
-def units_of_names(values: Numbers) -> list[Unit]:
-    """Kernels and biases that lie beside each other, by their usual names."""
+def pieces_of_names(values: Numbers) -> list[Piece]:
+    """Kernels and biases that lie beside each other, by their usual names; kernels are (..., in, out) if that fits."""
     groups: dict[str, dict[str, str]] = {}
     for name in values:
         path, _, own = name.rpartition(".")
@@ -72,9 +73,16 @@ def units_of_names(values: Numbers) -> list[Unit]:
         part = "weight" if own in KERNELS else "bias" if own in BIASES else ""
         if part:
             groups.setdefault(path, {})[part] = name
-    kinds = {1: "norm", 2: "linear", 3: "conv", 4: "conv", 5: "conv"}
-    found = [(path, parts) for path, parts in groups.items() if "weight" in parts]
-    return [Unit(kinds.get(values[parts["weight"]].ndim, ""), path, parts) for path, parts in found]
+    return [_piece(path, parts, values[parts["weight"]].ndim) for path, parts in groups.items() if "weight" in parts]
+
+
+def _piece(path: str, parts: dict[str, str], axes: int) -> Piece:
+    weight, bias = parts["weight"], parts.get("bias", "")
+    if axes == 2:
+        return pieces.linear(path, weight, bias, ("transpose",), ())
+    if axes > 2:
+        return pieces.conv(path, axes, weight, bias, pieces.kernel_moves(axes), ())
+    return pieces.norm(path, (), {name: part for part, name in parts.items()})
 
 
 def _parts(nest: Any) -> list[tuple[Any, Any]] | None:
@@ -118,7 +126,6 @@ class HeldSide(PullbackSide):
     With kernels of images it is given images with their channels last, if it can be run so.
     """
 
-    inner_first = True
     turned = False
 
     def __init__(self, model: Any, given: Given, loss: Any, is_array: Callable[[Any], bool]) -> None:
@@ -138,8 +145,8 @@ class HeldSide(PullbackSide):
     def own_modules(self) -> Mapping[str, Any]:
         return {ROOT: self.model}
 
-    def units(self) -> list[Unit]:
-        return units_of_names(self.values)
+    def pieces(self) -> list[Piece]:
+        return pieces_of_names(self.values)
 
     def pulled(self, given: Given, training: bool) -> tuple[Any, Pull]:
         """The output, and the way back."""

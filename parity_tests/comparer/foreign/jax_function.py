@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from parity_tests.comparer.foreign.held import Held, units_of_names
+from parity_tests.comparer.foreign.held import Held, pieces_of_names
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
-from parity_tests.comparer.foreign.units import Unit
+from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.watching import Watch
 from parity_tests.comparer.nests import leaves
 from parity_tests.comparer.side import ROOT, Given
@@ -22,7 +22,6 @@ class FunctionSide(JaxSide):
     """A function; arguments that it holds besides parameters stay as they are."""
 
     framework = "jax"
-    inner_first = True
 
     def __init__(self, model: Any, given: Given, loss: Any = None) -> None:
         super().__init__(model, loss)
@@ -34,8 +33,8 @@ class FunctionSide(JaxSide):
         self.channels_last = any(v.ndim in (4, 5) for v in self.values.values())
         self.find_layout(given)
 
-    def units(self) -> list[Unit]:
-        return units_of_names(self.values)
+    def pieces(self) -> list[Piece]:
+        return pieces_of_names(self.values)
 
     def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: Any, watch: Watch) -> Any:
         return self.held.call(values, given.args, given.kwargs, training), {}

@@ -1,58 +1,49 @@
-"""How the parameters of Keras' layers are stored in torch's: names, layouts, orders of gates."""
+"""The layers of Keras, as torch stores them: names, layouts, orders of gates."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from parity_tests.comparer.foreign import pieces
 from parity_tests.comparer.foreign.matching import Piece, Way
 
-CONV = {"Conv1D": "Conv1d", "Conv2D": "Conv2d", "Conv3D": "Conv3d", "Conv1DTranspose": "ConvTranspose1d",
-        "Conv2DTranspose": "ConvTranspose2d", "Conv3DTranspose": "ConvTranspose3d"}  # fmt: skip
+CONV = {f"Conv{d}D{t}": (f"Conv{t}", d) for d in "123" for t in ("", "Transpose")}
 POOLS = {f"{k}Pooling{d}D": (f"{t}Pool{d}d",) for d in "123" for k, t in (("Max", "Max"), ("Average", "Avg"))}
 PLAIN = {"ReLU": ("ReLU",), "LeakyReLU": ("LeakyReLU",), "ELU": ("ELU",), "Dropout": ("Dropout",),
          "Softmax": ("Softmax",), **POOLS}  # fmt: skip
-FIRST_AXES = {
-    3: "permute 2 1 0",
-    4: "permute 3 2 0 1",
-    5: "permute 4 3 0 1 2",
-}  # (kernel ..., in, out) -> (out, in, ...)
-AFFINE: dict[str, list[Way]] = {
-    "gamma": [((name,), ()) for name in ("weight", "scale", "gamma", "w", "g")],
-    "beta": [((name,), ()) for name in ("bias", "beta", "b", "shift")],
-    "moving_mean": [(("running_mean",), ())],
-    "moving_variance": [(("running_var",), ())],
-}
+PARTS = {"gamma": "weight", "beta": "bias", "scale": "weight", "moving_mean": "running_mean",
+         "moving_variance": "running_var"}  # fmt: skip
 NORMS = {
     "BatchNormalization": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
     "LayerNormalization": ("LayerNorm",),
     "RMSNormalization": ("RMSNorm",),
     "GroupNormalization": ("GroupNorm",),
 }
-RECURRENT = {"LSTM": ("LSTM", ""), "GRU": ("GRU", "gates zrn"), "SimpleRNN": ("RNN", "")}
-PROJECTIONS = {"query": ("q_proj", "query", "q", "wq"), "key": ("k_proj", "key", "k", "wk"),
-               "value": ("v_proj", "value", "v", "wv"),
-               "attention_output": ("out_proj", "o_proj", "proj", "out", "wo", "output")}  # fmt: skip
+RECURRENT = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
+PROJECTIONS = {"query": "q", "key": "k", "value": "v", "attention_output": "out"}
+ACTIVATIONS = {"relu": ("ReLU",), "gelu": ("GELU",), "silu": ("SiLU",), "tanh": ("Tanh",), "sigmoid": ("Sigmoid",),
+               "softmax": ("Softmax",), "elu": ("ELU",), "selu": ("SELU",), "softplus": ("Softplus",)}  # fmt: skip
 
 
 def piece_of(name: str, layer: Any) -> Piece | None:
     """The piece of a layer; None for one that Keras does not define, whose own layers are pieces."""
     kind = next((k.__name__ for k in type(layer).__mro__ if k.__module__.partition(".")[0] == "keras"), "")
+    kernel, bias = _own(name, "kernel"), _own(name, "bias")
     if kind == "Dense":
-        # GPT-2's Conv1D keeps (in, out) itself; of a class of torch's own the kernel is transposed
-        return Piece(name, ("Linear", "Conv1D"), {"kernel": _kernel(layer), "bias": _bias()})
-    if kind == "EinsumDense":
-        return Piece(name, ("Linear",), _projection(""))
+        return pieces.linear(name, kernel, bias)
+    if kind == "EinsumDense":  # to heads (C, H, d), or from them (H, d, C)
+        return pieces.linear(name, kernel, bias, ("transpose", "reshape"))
     if kind in CONV:
-        moved = FIRST_AXES[len(layer.kernel.shape)]
-        return Piece(name, (CONV[kind],), {"kernel": [(("weight",), (moved,))], "bias": _bias()})
-    if kind.startswith("DepthwiseConv"):
-        moved = {3: "permute 1 2 0", 4: "permute 2 3 0 1"}[len(layer.kernel.shape)]
-        return Piece(name, ("Conv1d", "Conv2d"), {"kernel": [(("weight",), (moved,))], "bias": _bias()})
+        axes = len(layer.kernel.shape)
+        return pieces.conv(name, axes, kernel, bias, pieces.kernel_moves(axes), kind=CONV[kind][0])
+    if kind.startswith("DepthwiseConv"):  # (kernel..., in, multiplier), in the order of torch's output channels
+        axes = len(layer.kernel.shape)
+        order = " ".join(map(str, (axes - 2, axes - 1, *range(axes - 2))))
+        return pieces.conv(name, axes, kernel, bias, (f"permute {order}",))
     if kind == "Embedding":
-        return Piece(name, ("Embedding",), {"embeddings": [(("weight",), ())]})
+        return Piece(name, ("Embedding",), {_own(name, "embeddings"): pieces.ways(("weight",))})
     if kind in NORMS:
-        own = {"scale": AFFINE["gamma"]} if kind == "RMSNormalization" else AFFINE
-        return Piece(name, NORMS[kind], own)
+        return pieces.norm(name, NORMS[kind], {_own(name, own): part for own, part in PARTS.items()})
     if kind in RECURRENT:
         return _recurrent(name, kind)
     if kind == "Bidirectional":
@@ -66,68 +57,37 @@ def piece_of(name: str, layer: Any) -> Piece | None:
     return None
 
 
-ACTIVATIONS = {"relu": ("ReLU",), "gelu": ("GELU",), "silu": ("SiLU",), "tanh": ("Tanh",), "sigmoid": ("Sigmoid",),
-               "softmax": ("Softmax",), "elu": ("ELU",), "selu": ("SELU",), "softplus": ("Softplus",)}  # fmt: skip
+def _own(name: str, own: str) -> str:
+    return f"{name}.{own}" if name else own
 
 
-def _kernel(layer: Any) -> list[Way]:
-    names = ("weight", "kernel", "w", "W")
-    return [((n,), ("transpose",)) for n in names]
-
-
-def _bias() -> list[Way]:
-    return [((n,), ()) for n in ("bias", "b")]
-
-
-def _recurrent(name: str, kind: str, suffix: str = "_l0", inner: str = "") -> Piece:
-    torch_kind, gates = RECURRENT[kind]
-    order = (gates,) if gates else ()
-    ih, hh = ((f"{{}}_{part}{suffix}") for part in ("ih", "hh"))
-    biases = (ih.format("bias"), hh.format("bias"))
+def _recurrent(name: str, kind: str, layer: str | None = None) -> Piece:
+    """A GRU has its gates as z, r, n, and both biases as rows of one array if the reset comes after the product."""
+    order = ("gates zrn",) if kind == "GRU" else ()
+    biases = ("bias_ih", "bias_hh")
     own: dict[str, list[Way]] = {
-        "kernel": [((ih.format("weight"),), (*order, "transpose"))],
-        "recurrent_kernel": [((hh.format("weight"),), (*order, "transpose"))],
+        "kernel": [(("weight_ih",), (*order, "transpose"))],
+        "recurrent_kernel": [(("weight_hh",), (*order, "transpose"))],
         "bias": [(biases, (*order, "concat", "reshape")), (biases, (*order, "sum"))]
         if kind == "GRU"
         else [(biases, (*order, "sum")), ((biases[0],), order)],
     }
-    return Piece(name, (torch_kind,), {f"{inner}{n}": ways for n, ways in own.items()})
+    kinds = pieces.RECURRENT[RECURRENT[kind]]
+    return Piece(name, kinds, {_own(name, array): ways for array, ways in own.items()}, (), layer)
 
 
 def _both_ways(name: str, layer: Any) -> Piece | None:
+    """Two layers, one for each direction."""
     kind = type(layer.forward_layer).__name__
     if kind not in RECURRENT:
         return None
-    ahead = _recurrent(name, kind, "_l0", f"{layer.forward_layer.name}.")
-    back = _recurrent(name, kind, "_l0_reverse", f"{layer.backward_layer.name}.")
-    return Piece(name, ahead.kinds, {**ahead.parameters, **back.parameters})
-
-
-def _projection(path: str) -> dict[str, list[Way]]:
-    """A projection to heads, (C, H, d), or from them, (H, d, C)."""
-    dot = f"{path}." if path else ""
-    return {f"{dot}kernel": [(("weight",), ("transpose", "reshape"))], f"{dot}bias": [(("bias",), ("reshape",))]}
+    both = (layer.forward_layer, layer.backward_layer)
+    return Piece(name, (), {}, tuple(_recurrent(_own(name, one.name), kind, "") for one in both))
 
 
 def _attention(name: str, layer: Any) -> Piece:
-    width = layer._num_heads * layer._key_dim
-    own: dict[str, list[Way]] = {}
-    for i, part in enumerate(("query", "key", "value")):
-        rows = f"rows {i * width}:{(i + 1) * width}"
-        apart = [(f"{p}.{{}}",) for p in PROJECTIONS[part]] + [(f"self.{p}.{{}}",) for p in PROJECTIONS[part]]
-        fused = [(f"{p}.{{}}",) for p in ("c_attn", "qkv", "in_proj", "qkv_proj")]
-        own[f"{part}.kernel"] = [
-            (("in_proj_weight",), (rows, "transpose", "reshape")),
-            *(((p.format("weight"),), ("transpose", "reshape")) for (p,) in apart),
-            *(((p.format("weight"),), (rows, "transpose", "reshape")) for (p,) in fused),
-        ]
-        own[f"{part}.bias"] = [
-            (("in_proj_bias",), (rows, "reshape")),
-            *(((p.format("bias"),), ("reshape",)) for (p,) in apart),
-            *(((p.format("bias"),), (rows, "reshape")) for (p,) in fused),
-        ]
-    outs = [f"{p}.{{}}" for p in (*PROJECTIONS["attention_output"], "c_proj", "output.dense")]
-    own["attention_output.kernel"] = [((p.format("weight"),), ("transpose", "reshape")) for p in outs]
-    own["attention_output.bias"] = [((p.format("bias"),), ()) for p in outs]
-    parts = tuple(Piece(f"{name}.{part}", ("Linear",), _projection("")) for part in PROJECTIONS)
-    return Piece(name, ("MultiheadAttention",), own, parts)
+    arrays = {"kernel": "weight", "bias": "bias"}
+    own = {_own(name, f"{which}.{array}"): (part, kind) for which, part in PROJECTIONS.items()
+           for array, kind in arrays.items()}  # fmt: skip
+    apart = {part: _own(name, which) for which, part in PROJECTIONS.items()}
+    return pieces.attention(name, own, layer._num_heads * layer._key_dim, True, apart)

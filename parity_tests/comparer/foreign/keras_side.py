@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from parity_tests.comparer.findings import CompareError
+from parity_tests.comparer.foreign.implied import Implied
 from parity_tests.comparer.foreign.keras_pieces import piece_of
-from parity_tests.comparer.foreign.maps import Implied
-from parity_tests.comparer.foreign.matching import matched
+from parity_tests.comparer.foreign.matching import implied
 from parity_tests.comparer.foreign.ops import Ops, TorchOps
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.nests import map_nest
@@ -91,7 +91,7 @@ class KerasSide(WatchedSide):
         whole = [name for name, layer in self._layers.items() if _is_a(layer, WHOLE)]
         pieces = [piece_of(name, layer) for name, layer in self._layers.items()
                   if not any(name.startswith(f"{around}.") for around in whole)]  # fmt: skip
-        found = matched([piece for piece in pieces if piece is not None], self.state(), other.state(), other.modules)
+        found = implied(self, [piece for piece in pieces if piece is not None], other, given)
         found.hidden |= {name for name, layer in self._layers.items() if _is_a(layer, OTHER_CALL)}
         found.hidden |= {name for name, layer in self._layers.items() if self._padded_before(layer, other, found, name)}
         return found

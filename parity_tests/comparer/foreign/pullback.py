@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from parity_tests.comparer.array_side import call, quiet
-from parity_tests.comparer.foreign.maps import Implied, implied
-from parity_tests.comparer.foreign.units import Unit, in_order_of_calls, units_of
+from parity_tests.comparer.foreign.implied import Implied
+from parity_tests.comparer.foreign.matching import Piece, implied
 from parity_tests.comparer.side import LOSS, ROOT, Given, Probe, Side
-from parity_tests.comparer.trace import Order
 from parity_tests.comparer.values import Numbers, arrays, copied, floats, is_float, named_numbers, named_outputs
 from parity_tests.nests import numbered
 
@@ -40,8 +39,6 @@ class PullbackSide(Side):
     `values` are the parameters and buffers by their own names, in their own layout; `buffers` names those that are no
     parameters. A subclass fills them and `modules`, and implements `evaluate`.
     """
-
-    inner_first = False  # whether kernels are (..., in, out)
 
     def __init__(self, model: Any, loss: Any = None) -> None:
         super().__init__(model, loss)
@@ -125,21 +122,13 @@ class PullbackSide(Side):
 
     # --- names and layouts in other frameworks ------------------------------------------------------------------------
 
-    def units(self) -> list[Unit]:
-        """The layers with parameters, as this framework has them."""
+    def pieces(self) -> list[Piece]:
+        """The layers with parameters, as torch stores them."""
         return []
 
     def parameter_map(self, other: Side, given: Given) -> Implied | None:
-        theirs = units_of(other)
-        if not theirs or isinstance(other, PullbackSide):
-            return None
-        ours = self.units()
-        with suppress(Exception):  # the order of the calls is a help, no condition
-            orders = Order(), Order()
-            self.run(given, None, False, 0, None, orders[0])
-            other.run(given, None, False, 0, None, orders[1])
-            ours, theirs = in_order_of_calls(ours, orders[0]), in_order_of_calls(theirs, orders[1])
-        return implied(ours, theirs, self.values, other.state(), self.inner_first)
+        pieces = [] if isinstance(other, PullbackSide) else self.pieces()
+        return implied(self, pieces, other, given) if pieces else None
 
     # --- the loss: arrays' -------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad import Tensor, dtypes, nn
 from tinygrad.helpers import Context
 
-from parity_tests.comparer.foreign.maps import Implied
+from parity_tests.comparer.foreign.implied import Implied
 from parity_tests.comparer.foreign.ops import Cotangents, Function, Ops
 from parity_tests.comparer.foreign.watched import WatchedSide
 from parity_tests.comparer.side import ROOT, Given, Key, Probe, Side

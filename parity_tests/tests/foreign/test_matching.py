@@ -5,15 +5,21 @@ import pytest
 from torch import nn
 
 from parity_tests.comparer.foreign.matching import Piece, matched
+from parity_tests.comparer.foreign.pieces import linear, recurrent
 from parity_tests.comparer.moves import Link
 
-DENSE = {"kernel": [(("weight",), ("transpose",))], "bias": [(("bias",), ())]}
+
+def dense(name: str) -> Piece:
+    return linear(name, f"{name}.kernel", f"{name}.bias")
+
+
 MOVES = [
     (("gates zrn", "concat", "reshape"), [(9,), (9,)], (2, 9)),
     (("gates zrn", "transpose"), [(9, 4)], (4, 9)),
     (("rows 3:6", "transpose", "reshape"), [(9, 4)], (4, 1, 3)),
     (("transpose", "concat"), [(4, 3), (4, 5)], (8, 4)),
     (("gates zrn", "sum"), [(9,), (9,)], (9,)),
+    (("flip 2 3", "permute 2 3 0 1"), [(2, 3, 4, 5)], (4, 5, 2, 3)),
 ]
 
 
@@ -45,7 +51,7 @@ def test_equal_names_come_before_order():
     right.first, right.second, right.third = (nn.Linear(4, 4) for _ in range(3))
     names = ("second", "other")
     ours = {f"{n}.{p}": np.zeros((4, 4) if p == "kernel" else 4, np.float32) for n in names for p in ("kernel", "bias")}
-    pieces = [Piece(name, ("Linear",), DENSE) for name in ("other", "second")]
+    pieces = [dense(name) for name in ("other", "second")]
     found = matched(pieces, ours, numbers(right), dict(right.named_modules()))
     assert found.entries["second.kernel"] == ("second.weight", "transpose")
     assert found.entries["other.bias"] == ("first.bias",)
@@ -57,16 +63,38 @@ def test_a_layer_of_torchs_own_kind_is_not_another():
     """A LayerNorm has the names and shapes of a BatchNorm's weight and bias."""
     right = nn.Sequential(nn.BatchNorm1d(4), nn.LayerNorm(4))
     ours = {"norm.gamma": np.zeros(4, np.float32), "norm.beta": np.zeros(4, np.float32)}
-    piece = Piece("norm", ("LayerNorm",), {"gamma": [(("weight",), ())], "beta": [(("bias",), ())]})
+    piece = Piece("norm", ("LayerNorm",), {"norm.gamma": [(("weight",), ())], "norm.beta": [(("bias",), ())]})
     assert matched([piece], ours, numbers(right), dict(right.named_modules())).layers == {"norm": "1"}
 
 
-def test_shapes_that_fit_nowhere_are_left_alone():
-    ours = {"dense.kernel": np.zeros((3, 5), np.float32)}
-    right = nn.Linear(4, 5)
-    found = matched([Piece("dense", ("Linear",), DENSE)], ours, numbers(right), dict(right.named_modules()))
-    assert not found.entries
-    assert not found.layers
+def test_shapes_that_fit_nowhere_are_a_finding():
+    """The pair is made, so that the report says both shapes; nothing is guessed for a layer of another kind."""
+    ours = {"dense.kernel": np.zeros((3, 5), np.float32), "dense.bias": np.zeros(5, np.float32)}
+    right = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Linear(4, 5))
+    found = matched([dense("dense")], ours, numbers(right), dict(right.named_modules()))
+    assert found.entries == {"dense.kernel": ("1.weight", "transpose"), "dense.bias": ("1.bias",)}
+    assert found.layers == {"dense": "1"}
+    other = matched([dense("dense")], ours, numbers(right[0]), dict(right[0].named_modules()))
+    assert not other.entries
+
+
+def test_another_normalization_is_a_finding_too():
+    right = nn.Sequential(nn.BatchNorm1d(4))
+    ours = {"norm.gamma": np.zeros(4, np.float32)}
+    piece = Piece("norm", ("LayerNorm",), {"norm.gamma": [(("weight",), ())]})
+    assert matched([piece], ours, numbers(right), dict(right.named_modules())).entries == {"norm.gamma": ("0.weight",)}
+
+
+def test_layers_and_directions_of_a_recurrent_module_are_taken_one_by_one():
+    right = nn.Sequential(nn.LSTM(3, 4, 2, bidirectional=True))
+    sizes = {"a": 3, "b": 3, "c": 8, "d": 8}
+    ours = {f"{n}.{w}": np.zeros((m, 16), np.float32) for n, size in sizes.items() for w, m in (("i", size), ("h", 4))}
+    pieces = [recurrent(n, "lstm", {f"{n}.i": "weight_ih", f"{n}.h": "weight_hh"}, 4, True, f"loop_{n}") for n in sizes]
+    found = matched(pieces, ours, numbers(right), dict(right.named_modules()))
+    suffixes = {own.partition(".")[0]: names[0].partition("_l")[2] for own, names in found.entries.items()}
+    assert suffixes == {"a": "0", "b": "0_reverse", "c": "1", "d": "1_reverse"}
+    assert not found.layers  # no loop is all of the right's layer
+    assert found.hidden == set(sizes)
 
 
 def test_the_parts_of_a_layer_that_the_right_has_apart():
@@ -76,8 +104,8 @@ def test_the_parts_of_a_layer_that_the_right_has_apart():
             self.a, self.b = nn.Linear(4, 4, bias=False), nn.Linear(4, 6, bias=False)
 
     right = Apart()
-    parts = tuple(Piece(f"attn.{n}", ("Linear",), {"kernel": DENSE["kernel"]}) for n in "xy")
-    piece = Piece("attn", ("MultiheadAttention",), {"x.kernel": [(("in_proj_weight",), ())]}, parts)
+    parts = tuple(linear(f"attn.{n}", f"attn.{n}.kernel", "") for n in "xy")
+    piece = Piece("attn", ("MultiheadAttention",), {"attn.x.kernel": [(("in_proj_weight",), ())]}, parts)
     ours = {"attn.x.kernel": np.zeros((4, 4), np.float32), "attn.y.kernel": np.zeros((4, 6), np.float32)}
     found = matched([piece], ours, numbers(right), dict(right.named_modules()))
     assert found.layers == {"attn.x": "a", "attn.y": "b"}
@@ -86,6 +114,6 @@ def test_the_parts_of_a_layer_that_the_right_has_apart():
 def test_a_map_backwards():
     right = nn.Sequential(nn.Linear(4, 5))
     ours = {"d.kernel": np.zeros((4, 5), np.float32), "d.bias": np.zeros(5, np.float32)}
-    found = matched([Piece("d", ("Linear",), DENSE)], ours, numbers(right), dict(right.named_modules())).inverted()
+    found = matched([dense("d")], ours, numbers(right), dict(right.named_modules())).inverted()
     assert found.entries == {"0.weight": ("d.kernel", "transpose"), "0.bias": ("d.bias",)}
     assert found.layers == {"0": "d"}
