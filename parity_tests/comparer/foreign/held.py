@@ -78,8 +78,9 @@ def pieces_of_names(values: Numbers) -> list[Piece]:
 
 def _piece(path: str, parts: dict[str, str], axes: int) -> Piece:
     weight, bias = parts["weight"], parts.get("bias", "")
-    if axes == 2:
-        return pieces.linear(path, weight, bias, ("transpose",), ())
+    if axes == 2:  # of a square one the name says how it is stored
+        forms: list[tuple[str, ...]] = [("transpose",), ()]
+        return pieces.linear(path, weight, bias, *(forms[::-1] if weight.endswith("weight") else forms))
     if axes > 2:
         return pieces.conv(path, axes, weight, bias, pieces.kernel_moves(axes), ())
     return pieces.norm(path, (), {name: part for part, name in parts.items()})

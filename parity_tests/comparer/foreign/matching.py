@@ -23,6 +23,7 @@ from parity_tests.comparer.values import Numbers
 
 Way = tuple[tuple[str, ...], tuple[str, ...]]  # torch's names within the layer, and the moves from them to its own
 Found = list[tuple[str, tuple[str, ...], tuple[str, ...]]]  # its own name, the right's names, and the moves
+BUILT_IN = ("torch.nn.", "scratch.nn.")
 IN_OUT = ("Conv1D",)  # transformers' linear layer of GPT-2, which stores its weight as (in, out)
 RECURRENT = ("LSTM", "GRU", "RNN")  # which hold several layers and directions, each with parameters of its own
 NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", *(f"{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)))
@@ -203,4 +204,10 @@ class _Matching:
 
 
 def _is_a(module: Any, kinds: tuple[str, ...]) -> bool:
-    return any(kind.__name__ in kinds for kind in type(module).__mro__)
+    """By the names of its classes, up to the first of torch.nn or scratch.nn."""
+    for kind in type(module).__mro__:
+        if kind.__name__ in kinds:
+            return True
+        if f"{kind.__module__}.".startswith(BUILT_IN):
+            return False
+    return False
