@@ -91,9 +91,9 @@ def group_norm(
 def batch_norm(
     input: Tensor, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: Any = 0.1, eps: float = 1e-5, *, root: str = "inside", unbiased_running: bool = True,
-    dims: Any = None,
+    dims: Any = None, smoothed: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The running statistics are changed in place, as torch's are."""
+    """The running statistics are changed in place, as torch's are; `smoothed` normalizes by what they become."""
     over = tuple(i for i in range(input.ndim) if i != 1) if dims is None else dims
     if not training:
         shape = tuple(-1 if i == 1 else 1 for i in range(input.ndim))
@@ -101,8 +101,14 @@ def batch_norm(
         return scaled(y, weight, bias, 1)
     if running_mean is not None:
         mean, var = input.mean(over), input.var(over, correction=int(unbiased_running))
-        for own, value in ((running_mean, mean), (running_var, var)):
-            own.lerp_(value.detach().reshape(own.shape), momentum)
+        new = [own.lerp(value.reshape(own.shape), momentum)
+               for own, value in ((running_mean, mean), (running_var, var))]  # fmt: skip
+        for own, value in zip((running_mean, running_var), new, strict=True):
+            own.copy_(value.detach())
+        if smoothed:
+            shape = tuple(-1 if i == 1 else 1 for i in range(input.ndim))
+            y = (input - new[0].view(shape)) / ROOTS[root](new[1].view(shape), eps, 1)
+            return scaled(y, weight, bias, 1)
     return scaled(normalized(input, over, eps, root, True), weight, bias, 1)
 
 
@@ -174,6 +180,8 @@ def groups(o: Options) -> Iterator[Deviation]:
 def statistics(o: Options) -> Iterator[Deviation]:
     if o.training and o.running_mean is not None:
         yield from _running(o)
+        text = "with what the running statistics become in training, and a biased variance (Equinox's mode='ema')"
+        yield Deviation("smoothed-statistics", text, {"smoothed": True, "unbiased_running": False})
         text = "with the running statistics in training"
         yield Deviation("running-statistics", text, {"training": False})
     elif not o.training and o.running_mean is not None:

@@ -52,6 +52,9 @@ def deviations(kind: str, own: Options) -> Iterator[Deviation]:
     if kind in ("Adam", "AdamW", "NAdam", "Adamax"):
         for text, how in (("in float32 (Keras, optax)", "float32"), ("by a product in float32 (tinygrad)", "product")):
             yield from other("float32-correction", f"with 1 - beta^t computed {text}", correction=how)
+        single = tuple(float(np.float32(beta)) for beta in own["betas"])
+        text = "with beta1 and beta2 rounded to float32, and 1 - beta^t computed in it (optax.inject_hyperparams)"
+        yield Deviation("float32-betas", text, {"betas": single, "correction": "float32"})
         yield from other("step-count", "with the steps counted from 2", first=2)
         b1, b2 = own["betas"]
         for beta in BETAS:
@@ -59,6 +62,8 @@ def deviations(kind: str, own: Options) -> Iterator[Deviation]:
             yield from other("betas", f"with beta2={beta:g}", betas=(b1, beta))
         yield from other("betas", "with beta1 and beta2 exchanged", betas=(b2, b1))
     if kind == "NAdam":
+        text = "with 0.96^t in the schedule of momentum, momentum_decay=1"
+        yield from other("nadam-schedule", text, momentum_decay=1.0)
         text = "with a constant beta1, without the schedule of momentum"
         yield from other("nadam-schedule", text, schedule=False)
         yield from other("nadam-schedule", f"{text} (optax)", form="optax")
@@ -173,6 +178,10 @@ def presets(kind: str, own: Options) -> Iterator[Deviation]:
                 text = f"without bias correction, with eps={eps:g} and decoupled weight_decay={wd:g} (BERT)"
                 changes = {**uncorrected, "eps": eps, "weight_decay": wd, "decay": "decoupled"}
                 yield Deviation("adam-bias-correction + eps-value + decay-decoupled", text, changes)
+    if kind == "NAdam":
+        text = "with eps=1e-07, 0.96^t in the schedule of momentum and 1 - beta^t computed in float32 (Keras)"
+        changes = {"eps": 1e-7, "momentum_decay": 1.0, "correction": "float32"}
+        yield Deviation("eps-value + nadam-schedule + float32-correction", text, changes)
     if kind == "RMSprop":
         for alpha, eps in ((0.9, 1e-7), (0.9, 1e-8)):
             text = f"with alpha={alpha:g}, eps={eps:g} and epsilon inside the root (Keras)"

@@ -201,6 +201,26 @@ def _like(dx: Any, shape: Any, dtype: Any) -> Any:
     return jnp.zeros(shape, dtype) if dx is None or dx.shape != shape else dx.astype(dtype)
 
 
+def _without_state(watch: Watch, name: str, layer: Any, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """A call that is given a state of Equinox and gives it back: only the numbers beside it are watched."""
+    is_state = lambda x: type(x).__name__ == "State" and type(x).__module__.startswith("equinox.")  # noqa: E731
+    places = [i for i, x in enumerate(args) if is_state(x)]
+    names = [key for key, x in kwargs.items() if is_state(x)]
+    if watch.probe is None or len(places) + len(names) != 1:
+        return watch.call(name, layer, original, args, kwargs)
+    state = args[places[0]] if places else kwargs[names[0]]
+    fresh = lambda: jax.tree.map(lambda x: x, state)  # noqa: E731
+
+    def compute(*rest: Any, **options: Any) -> Any:
+        filled = [*rest[: places[0]], fresh(), *rest[places[0] :]] if places else [*rest]
+        *output, _ = original(*filled, **options, **dict.fromkeys(names, fresh()))
+        return output[0] if len(output) == 1 else tuple(output)
+
+    rest = [x for i, x in enumerate(args) if i not in places]
+    output = watch.call(name, layer, compute, tuple(rest), {k: v for k, v in kwargs.items() if k not in names})
+    return (*output, fresh()) if isinstance(output, tuple) else (output, fresh())
+
+
 @contextmanager
 def watched_classes(kinds: set[type], names: dict[int, str | None], watch: Watch) -> Iterator[None]:
     """The classes' __call__ reports to the watch, for the length of a run."""
@@ -213,7 +233,7 @@ def watched_classes(kinds: set[type], names: dict[int, str | None], watch: Watch
             name = names.get(id(self))
             if name is None:
                 return original(self, *args, **kwargs)
-            return watch.call(name, self, lambda *a, **k: original(self, *a, **k), args, kwargs)
+            return _without_state(watch, name, self, lambda *a, **k: original(self, *a, **k), args, kwargs)
 
         return call
 

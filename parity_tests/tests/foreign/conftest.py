@@ -11,6 +11,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("DEV", "CPU" if shutil.which("clang") else "PYTHON")  # tinygrad's: without a compiler it is slow
 NEEDS = {
     "test_equinox.py": ("jax", "equinox"),
+    "test_flax.py": ("jax", "flax"),
     "test_functions.py": ("autograd", "mygrad"),
     "test_optax.py": ("jax", "optax"),
     "test_keras.py": ("keras",),

@@ -1,15 +1,19 @@
-"""Equinox's dropout, which needs a key for each sample in training mode."""
+"""Equinox: dropout, which needs a key for each sample; BatchNorm, which has a state; transposed convolutions."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
+import pytest
 import torch
 
 from parity_tests.comparer.comparison import compare
+from parity_tests.comparer.findings import CompareError
+from parity_tests.tests.foreign.blocks import drawn
 
 X = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
 KEY = jax.random.key(0)
@@ -46,3 +50,61 @@ def test_other_random_numbers_are_no_difference():
 def test_another_share_is_one():
     report = compare(Left(0.5), Right(), X)
     assert report.first_divergence.where == "drop", str(report)
+
+
+class Up(eqx.Module):
+    """(N, 3, 6, 6) to (N, 4, 12, 12), with a state."""
+
+    norm: Any
+    up: Any
+
+    def __init__(self, eps: float = 1e-5, mode: Any = "batch", padding: Any = 1, extra: int = 1) -> None:
+        self.norm = eqx.nn.BatchNorm(3, "batch", eps=eps, momentum=0.9, mode=mode)
+        self.up = eqx.nn.ConvTranspose2d(3, 4, 3, 2, padding=padding, output_padding=extra, key=KEY)
+
+    def __call__(self, x: Any, state: Any) -> Any:
+        h, state = self.norm(x, state)
+        return self.up(h), state
+
+
+def right() -> torch.nn.Module:
+    """The numbers are away from zero and one."""
+    parts = [("norm", torch.nn.BatchNorm2d(3)), ("up", torch.nn.ConvTranspose2d(3, 4, 3, 2, 1, 1))]
+    return drawn(lambda: torch.nn.Sequential(OrderedDict(parts)))
+
+
+IMAGES = np.random.default_rng(0).normal(size=(4, 3, 6, 6)).astype(np.float32)
+
+
+def with_state(**options: Any) -> Any:
+    return eqx.nn.make_with_state(Up)(**options)
+
+
+def test_a_model_with_state_agrees_and_its_state_stays_usable():
+    model, state = with_state()
+    report = compare((model, state), right(), IMAGES, mode="eval")
+    assert report.ok, str(report)
+    assert report.left == "Up (equinox)"
+    assert {line.name for line in report.layers} == {"norm", "up"}
+    assert state.get(model.norm.batch_state_index)[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "where", "cause", "says"),
+    [
+        ({}, "train", "norm", "running-var-biased", "the biased variance in var (running_var on the right)"),
+        ({"eps": 1e-3}, "eval", "norm", "eps-value", "with eps=0.001"),
+        ({"mode": "ema"}, "train", "norm", "smoothed-statistics", "mode='ema'"),
+        ({"padding": "SAME", "extra": 0}, "eval", "up", "padding-side", "cropped at its end"),
+    ],
+)
+def test_what_is_otherwise_is_named(options, mode, where, cause, says):
+    report = compare(lambda: with_state(**options), right(), IMAGES, mode=mode)
+    assert report.first_divergence.where == where, str(report)
+    assert report.cause.name == cause, str(report)
+    assert says in str(report.cause)
+
+
+def test_a_model_without_its_state_is_told_of_it():
+    with pytest.raises(CompareError, match=r"is given as the pair \(model, state\)"):
+        compare(with_state()[0], right(), IMAGES, mode="eval")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,6 +45,66 @@ def test_a_model_of_functions_is_paired_by_order_and_shape():
     report = compare(model, right, X)
     assert report.ok, str(report)
     assert any("paired by kind, shape and order: dense" in note for note in report.notes)
+
+
+IMAGES = np.random.default_rng(1).normal(size=(2, 3, 5, 5)).astype(np.float32)
+
+
+def up(kernel: int, padding: str) -> Any:
+    return keras.Sequential([keras.Input((5, 5, 3)), K.Conv2DTranspose(4, kernel, 2, padding)])
+
+
+@pytest.mark.parametrize(("kernel", "padding", "crop"), [(4, "same", 1), (3, "valid", 0)])
+def test_a_transposed_convolution_agrees(kernel, padding, crop):
+    report = compare(up(kernel, padding), nn.Sequential(nn.ConvTranspose2d(3, 4, kernel, 2, crop)), IMAGES)
+    assert report.ok, str(report)
+    assert report.layers[0].kind == "ConvTranspose2d"
+
+
+def test_sames_odd_crop_is_named():
+    report = compare(up(3, "same"), nn.Sequential(nn.ConvTranspose2d(3, 4, 3, 2, 1, 1)), IMAGES)
+    assert report.first_divergence.where == "0", str(report)
+    assert report.cause.name == "padding-side", str(report)
+
+
+def test_a_report_speaks_of_keras_parameters():
+    """Batch normalization on the tape of torch's, under the names of Keras."""
+    model = keras.Sequential([keras.Input((8,)), K.Dense(6), K.BatchNormalization(momentum=0.9)])
+    right = nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6, eps=1e-3))
+    report = compare(model, right, X, mode="train")
+    name = model.layers[-1].name
+    assert f"{name} (1 on the right, BatchNorm1d), train mode: buffer moving_variance (running_var on" in str(report)
+    assert f"with the biased variance in moving_variance of {name} (running_var of 1 on the right)" in str(report)
+    report = compare(model, nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6)), X, mode="eval")
+    assert "with epsilon=0.001" in str(report)
+
+
+def test_two_layers_of_both_directions():
+    """Each direction of each layer is one of the right's module."""
+
+    class Left(keras.Model):
+        def __init__(self, merge: str = "concat") -> None:
+            super().__init__()
+            make = lambda: K.Bidirectional(K.LSTM(5, return_sequences=True), merge_mode=merge)  # noqa: E731
+            self.first, self.second, self.head = make(), make(), K.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return self.head(self.second(self.first(x)))
+
+    class Right(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.LSTM(8, 5, 2, bidirectional=True, batch_first=True)
+            self.head = nn.Linear(10, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.rnn(x)[0])
+
+    x = np.random.default_rng(2).normal(size=(2, 4, 8)).astype(np.float32)
+    report = compare(Left(), Right(), x)
+    assert report.ok, str(report)
+    moved = {pair.left: pair for pair in report.pairs}
+    assert sum("rnn.weight_hh_l1_reverse" in pair.right for pair in moved.values()) == 1
 
 
 def test_two_layers_swapped_in_a_port_are_not_paired_into_agreement():

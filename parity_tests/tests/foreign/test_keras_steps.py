@@ -22,6 +22,13 @@ CASES = {
     "RMSprop": (O.RMSprop(1e-3, rho=0.99, epsilon=1e-8), lambda ps: T.RMSprop(ps, 1e-3), "eps-inside"),
     "Adagrad": (O.Adagrad(1e-2), lambda ps: T.Adagrad(ps, 1e-2), "accumulator-start"),
     "Adadelta": (O.Adadelta(1.0), lambda ps: T.Adadelta(ps, 1.0, rho=0.95), "eps-value"),
+    "Nadam": (O.Nadam(1e-3), lambda ps: T.NAdam(ps, 1e-3), "eps-value + nadam-schedule + float32-correction"),
+    "Nadam's schedule": (O.Nadam(1e-3, epsilon=1e-8), lambda ps: T.NAdam(ps, 1e-3), "nadam-schedule"),
+    "Nadam's correction": (
+        O.Nadam(1e-3, epsilon=1e-8),
+        lambda ps: T.NAdam(ps, 1e-3, momentum_decay=1.0),
+        "float32-correction",
+    ),
     "Adamax": (O.Adamax(2e-3), lambda ps: T.Adamax(ps, 2e-3), "eps"),
 }
 

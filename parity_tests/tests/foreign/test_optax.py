@@ -35,6 +35,11 @@ def report_of(left, right):
         ),
         pytest.param(optax.adamax(1e-3), lambda p: T.Adamax(p, 1e-3), id="Adamax"),
         pytest.param(lambda parameters: optax.sgd(1e-2), lambda p: T.SGD(p, 1e-2), id="made by a function"),
+        pytest.param(
+            optax.inject_hyperparams(optax.sgd)(learning_rate=1e-2, momentum=0.9),
+            lambda p: T.SGD(p, 1e-2, momentum=0.9),
+            id="injected",
+        ),
     ],
 )
 def test_it_agrees(left, right):
@@ -54,6 +59,18 @@ def test_it_agrees(left, right):
         pytest.param(optax.adagrad(1e-2), lambda p: T.Adagrad(p, 1e-2), "accumulator-start", id="Adagrad"),
         pytest.param(optax.sgd(1e-2), lambda p: T.SGD(p, 1e-2, momentum=0.9), "momentum-missing", id="no momentum"),
         pytest.param(optax.rprop(1e-2), lambda p: T.Rprop(p, 1e-2), "late-step", id="Rprop"),
+        pytest.param(
+            optax.inject_hyperparams(optax.adam)(learning_rate=1e-3),
+            lambda p: T.Adam(p, 1e-3),
+            "float32-betas",
+            id="Adam with injected betas",
+        ),
+        pytest.param(
+            optax.inject_hyperparams(optax.sgd)(learning_rate=1e-2, momentum=0.5),
+            lambda p: T.SGD(p, 1e-2, momentum=0.9),
+            "momentum",
+            id="another injected momentum",
+        ),
     ],
 )
 def test_what_is_otherwise_is_named(left, right, cause):
