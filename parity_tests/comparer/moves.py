@@ -138,7 +138,7 @@ def _forward(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     if move.startswith("permute"):
         return value.transpose(np.argsort(_numbers(move)))
     if move.startswith("flip"):
-        return np.flip(value, _numbers(move))
+        return np.flip(value, tuple(_numbers(move)))
     if move == "reshape":
         return value.reshape(shape)
     if move.startswith("rows"):
@@ -157,7 +157,7 @@ def _back(move: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if move.startswith("permute"):
         return value.transpose(_numbers(move))
     if move.startswith("flip"):
-        return np.flip(value, _numbers(move))
+        return np.flip(value, tuple(_numbers(move)))
     if move == "reshape":
         return value.reshape(shape)
     if move.startswith("rows"):

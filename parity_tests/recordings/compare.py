@@ -95,6 +95,7 @@ class Files:
         self.unanswered: list[str] = []
         self.partly: dict[str, set[str]] = {}  # by call: of what it lacks some
         self.other_inputs: list[str] = []
+        self.strange: dict[str, list[str]] = {}  # by call: names in its answer that it does not ask for
         self.explained = 0
 
     def compare(self, mode: str) -> None:
@@ -106,6 +107,10 @@ class Files:
         for one in modes:
             judged += self._mode([q for q in queries if q.mode == one])
         judged += self._steps() if self.asking.has_steps and mode != "eval" else 0
+        if self.strange:
+            names = [name for found in self.strange.values() for name in found]
+            calls = "one call" if len(self.strange) == 1 else f"{len(self.strange)} calls"
+            self.report.not_compared(f"{len(names)} answers that {calls} did not ask for, by name: {_some(names)}")
         if not judged:
             where = f" in {self.answering.side.path / 'answers'}" if isinstance(self.answering.side, Folder) else ""
             self.report.reason = f"nothing was answered{where}"
@@ -236,6 +241,8 @@ class Files:
             return [Measurement(query.layer, query.kind, "failure", "call", math.inf, 0.0, query.mode, note)]
         if not same[1]:
             answers = {p: _forward(numbers) for p, numbers in answers.items()}
+        if isinstance(self.answering.side, Folder) and (strange := self.answering.side.unknown(query.name)):
+            self.strange[query.label] = strange
         if query.stands and answers and not any(answers.values()):
             self.report.not_compared(f"{query.label}: the left does not call the same layers")
             return None

@@ -153,6 +153,22 @@ def test_layers_count_only_if_the_whole_is_apart_or_not_answered(copied):
     assert "fc1 (Linear), train mode: output" in checked.output
 
 
+def test_answers_by_other_names_are_told(copied):
+    """A port that misspells a name would otherwise only seem to lack the number."""
+    numbers = answered(copied / "mlp", "train-001-fc1")
+    numbers["float32/train/out"] = numbers.pop("float32/train/output")
+    answer(copied / "mlp", "train-001-fc1", numbers)
+    done = compare(copied / "mlp", f"{copied}/models.py:mlp")
+    said = "not compared: 1 answers that one call did not ask for, by name: float32/train/out"
+    assert said in done.output.splitlines(), done.output
+    assert done.exit_code == 0
+    for path in (copied / "mlp" / "answers").iterdir():
+        save_file({"y": np.zeros(3, np.float32)}, path)
+    done = compare(copied / "mlp", f"{copied}/models.py:mlp")
+    assert "nothing was answered" in done.output
+    assert "did not ask for, by name: y, y" in done.output
+
+
 def test_partial_answers_are_judged_and_what_is_missing_is_said_first(copied):
     mlp, live = copied / "mlp", f"{copied}/models.py:mlp"
     for path in (mlp / "answers").iterdir():

@@ -57,8 +57,9 @@ class EquinoxSide(JaxSide):
         if self.state_parts is None:
             return None
         state = jax.tree_util.tree_unflatten(self.state_parts[1], self.state_parts[0])
-        for path, layer in self._normalizations().items() if values is not None else ():
-            state = state.set(_index(layer), tuple(values[f"{path}.{name}".lstrip(".")] for name in STATISTICS))
+        if values is not None:
+            for path, layer in self._normalizations().items():
+                state = state.set(_index(layer), tuple(values[f"{path}.{name}".lstrip(".")] for name in STATISTICS))
         return state
 
     def _normalizations(self) -> dict[str, Any]:

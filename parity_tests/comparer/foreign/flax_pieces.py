@@ -28,8 +28,8 @@ def flax_piece(path: str, layer: Any, values: Numbers) -> Piece | None:
         return None
     kind, kernel, bias = KINDS[name], own.get("kernel", ""), own.get("bias", "")
     if kind == "linear":
-        moves = ("transpose",) if values[kernel].ndim == 2 else ("transpose", "reshape")
-        return pieces.linear(path, kernel, bias, moves)
+        turn: tuple[str, ...] = ("transpose",) if values[kernel].ndim == 2 else ("transpose", "reshape")
+        return pieces.linear(path, kernel, bias, turn)
     if kind == "conv":
         return pieces.conv(path, values[kernel].ndim, kernel, bias, pieces.kernel_moves(values[kernel].ndim))
     if kind == "transposed":

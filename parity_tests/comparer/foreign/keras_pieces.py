@@ -40,7 +40,7 @@ def piece_of(name: str, layer: Any) -> Piece | None:
         axes = len(layer.kernel.shape)
         order = " ".join(map(str, (axes - 2, axes - 1, *range(axes - 2))))
         return pieces.conv(name, axes, kernel, bias, (f"permute {order}",))
-    if kind == "Embedding":
+    if kind in ("Embedding", "ReversibleEmbedding"):
         return Piece(name, ("Embedding",), {_own(name, "embeddings"): pieces.ways(("weight",))})
     if kind in NORMS:
         return pieces.norm(name, NORMS[kind], {_own(name, own): part for own, part in PARTS.items()})

@@ -66,9 +66,11 @@ class Place(NamedTuple):
 
 def implied(side: Side, pieces: Sequence[Piece], other: Side, given: Given) -> Implied:
     """The map of a foreign side's pieces to another side; the order of the calls is a help, no condition."""
-    ours = _in_order(pieces, lambda piece: piece.names, _calls(side, given))
+    state = side.state()
+    made = [piece for piece in pieces if not piece.parameters or any(own in state for own in piece.parameters)]
+    ours = _in_order(made, lambda piece: piece.names, _calls(side, given))
     layers = _in_order(other.modules, lambda name: (name,), _calls(other, given))
-    return matched(ours, side.state(), other.state(), {name: other.modules[name] for name in layers})
+    return matched(ours, state, other.state(), {name: other.modules[name] for name in layers})
 
 
 def matched(pieces: Sequence[Piece], ours: Numbers, theirs: Numbers, layers: dict[str, Any]) -> Implied:
