@@ -23,7 +23,7 @@ class NnxSide(JaxSide):
     def __init__(self, model: nnx.Module, given: Given, loss: Any = None) -> None:
         super().__init__(model, loss)
         self.graph, state = nnx.split(model)
-        self.variables = dict(state.flat_state())
+        self.variables = dict(nnx.to_flat_state(state))
         self.paths = {}
         for path, variable in self.variables.items():
             if isinstance(variable, nnx.Param | nnx.BatchStat) and hasattr(variable[...], "dtype"):
@@ -45,13 +45,13 @@ class NnxSide(JaxSide):
         state = {path: variable.copy() for path, variable in self.variables.items()}
         for own, path in self.paths.items():
             state[path] = self.variables[path].replace(values[own])
-        model = nnx.merge(self.graph, nnx.State.from_flat_path(state))
+        model = nnx.merge(self.graph, nnx.from_flat_state(state))
         model.train() if training else model.eval()
         layers = {_dotted(path): layer for path, layer in nnx.iter_modules(model)}
         names = {id(layer): self.name_of(self.layers[path]) for path, layer in layers.items()}
         with watched_classes({type(layer) for layer in layers.values()}, names, watch):
             output = layers[name](*given.args, **given.kwargs)
-        after = dict(nnx.state(model).flat_state())
+        after = dict(nnx.to_flat_state(nnx.state(model)))
         return output, {own: after[self.paths[own]][...] for own in self.buffers}
 
 
