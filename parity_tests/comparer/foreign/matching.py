@@ -127,6 +127,8 @@ class _Matching:
 
     def _next(self, piece: Piece, lost: list[Piece]) -> Iterator[str]:
         """The first free place that fits; where none does, its parts are tried one by one."""
+        if piece.parameters and piece.parameters.keys() <= self.found.entries.keys():
+            return  # a part of a layer that is paired
         place = next((place for place in self.free if self._take(piece, place)), None)
         if place is not None:
             if place.layer not in piece.names:
@@ -160,8 +162,9 @@ class _Matching:
             self.found.hidden.add(piece.name)
 
     def _kind_fits(self, piece: Piece, layer: str) -> bool:
-        module = self.layers[layer]
-        return _is_a(module, piece.kinds) or (bool(piece.parameters) and not hasattr(torch.nn, type(module).__name__))
+        kind = type(self.layers[layer])
+        known = f"{kind.__module__}.".startswith(BUILT_IN) or hasattr(torch.nn, kind.__name__)
+        return _is_a(self.layers[layer], piece.kinds) or (bool(piece.parameters) and not known)
 
     def _fit(self, piece: Piece, place: Place) -> Found | None:
         """Each of its own parameters with the right's names and the moves; None if the first one does not fit."""

@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from parity_tests.comparer.foreign.matching import Piece, matched
-from parity_tests.comparer.foreign.pieces import linear, recurrent
+from parity_tests.comparer.foreign.pieces import attention, linear, recurrent
 from parity_tests.comparer.moves import Link
 
 
@@ -109,6 +109,21 @@ def test_the_parts_of_a_layer_that_the_right_has_apart():
     ours = {"attn.x.kernel": np.zeros((4, 4), np.float32), "attn.y.kernel": np.zeros((4, 6), np.float32)}
     found = matched([piece], ours, numbers(right), dict(right.named_modules()))
     assert found.layers == {"attn.x": "a", "attn.y": "b"}
+
+
+def test_a_part_of_a_layer_that_is_paired_is_no_layer_of_its_own():
+    """Nor is the projection within torch's attention, which is no Linear of the user's."""
+    right = nn.Module()
+    right.attn, right.fc = nn.MultiheadAttention(4, 2, bias=False), nn.Linear(4, 4, bias=False)
+    own = {"attn.q.kernel": ("q", "weight"), "attn.out.kernel": ("out", "weight")}
+    parts = {"q": "attn.q", "out": "attn.out"}
+    pieces = [attention("attn", own, 4, True, parts), linear("attn.q", "attn.q.kernel", ""),
+              linear("last", "last.kernel", "")]  # fmt: skip
+    ours = {name: np.zeros((4, 4), np.float32) for name in (*own, "last.kernel")}
+    found = matched(pieces, ours, numbers(right), dict(right.named_modules()))
+    assert found.entries["attn.q.kernel"] == ("attn.in_proj_weight", "rows 0:4", "transpose")
+    assert found.entries["last.kernel"] == ("fc.weight", "transpose")
+    assert found.layers == {"last": "fc"}
 
 
 def test_a_map_backwards():
