@@ -20,7 +20,7 @@ class _ExponentialLinear(Activation):
     Numerics  the sum of both branches, each with the other's half of the line clipped to 0, unless α is not finite:
               then inf * 0 would make NaN of all positive x. exp(x) - 1 would lose all digits of a small x; expm1 keeps
               them. The slope is computed as a separate exponential: computed from y it would be y + s α, which cancels
-              where exp(r x) is small.
+              where exp(r x) is small. NumPy's float32 expm1 is within 2.4 ulp, its exp within 2.2.
     """
 
     def __init__(self, s: float, alpha: float, r: float, r_backward: float | None = None) -> None:
@@ -61,6 +61,8 @@ class ELU(_ExponentialLinear):
     Backward  dx = dy where x > 0, else dy α exp(x)
     Why       the slope of exp is exp. At 0 it is α, the left one, as in torch.
     Saves     x.
+    Numerics  y is within 2.4 ulp of its own value, dx within 2.3, torch's are within 1: NumPy's float32 expm1 and exp
+              alone are off by as much. In float64 they would take several times as long.
     Torch     torch.nn.ELU; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few elements of
               an array, which its vector loop does not cover; in all others, and here, it is NaN.
     Source    Clevert, Unterthiner, Hochreiter 2016, arXiv:1511.07289, section 3.
@@ -84,6 +86,7 @@ class CELU(_ExponentialLinear):
     Backward  dx = dy where x > 0, else dy exp(x/α)
     Why       the α in front and the 1/α within cancel in the derivative.
     Saves     x.
+    Numerics  y is within 2.4 ulp of its own value, dx within 2.3, torch's are within 1: as in ELU.
     Torch     torch.nn.CELU; `inplace` is accepted and ignored. NaN as in ELU. torch's backward divides by α rounded to
               float32, in float64 too: 4e-8 off where α is not a float32 number. scratch does the same.
     Raises    RuntimeError for alpha = 0, and in forward if alpha or 1/α does not fit into the dtype of x.
@@ -111,6 +114,8 @@ class SELU(_ExponentialLinear):
     Backward  dx = dy s where x > 0, else dy s α exp(x)
     Why       as ELU. s and α solve E[y] = 0, E[y²] = 1 for x ~ N(0, 1).
     Saves     x.
+    Numerics  y is within 3.3 ulp of its own value, dx within 2.9, torch's are within 1.8: as in ELU, and the product
+              with s α is rounded too.
     Torch     torch.nn.SELU; `inplace` is accepted and ignored. NaN as in ELU.
     Source    Klambauer et al. 2017, arXiv:1706.02515, section 2.
     """

@@ -30,8 +30,10 @@ class GELU(Activation):
                   y = H x - u R e        Φ + x φ = H ± e (u / sqrt(2π) - R)        + where x > 0, - elsewhere
               y is within 8 ulp of its own value, down to -13.2, where it is subnormal; so is the slope, but near its
               zero, -0.7518, where the two terms of the bracket cancel.
-              tanh: up to 4.7e-4 from the other; an approximation, not a faster way to it. 1 + t cancels on the left;
-              to compute it in float64 would take 1.8 times as long.
+              tanh: up to 4.7e-4 from the other; an approximation, not a faster way to it. 1 + t cancels on the left
+              and leaves no digit from -5.4 down, in dx too, as in torch. x / (1 + exp(-2z)), z the argument of tanh,
+              would keep five digits at 1.15 to 1.3 times the time; float64 all, at 1.8. dx also cancels near its zero,
+              -0.7525.
               An infinite x gives inf * 0 = NaN somewhere: y is NaN at -inf, dx at both ends.
     Cost      none: 32 passes over blocks that stay in the cache, one of them a float64 exp, and one in backward: 1.4 to
               1.7 times the time of ½ (1 + erf), since the decay needs an argument of 28 bits, and R 11 passes. The tanh

@@ -17,7 +17,7 @@ class Hardsigmoid(Activation):
     Backward  dx = dy / 6 where -3 < x < 3, else 0
     Why       the slope is 1/6 inside and 0 outside; at both ends torch takes 0.
     Saves     x.
-    Numerics  the gradient of NaN is 0.
+    Numerics  y is within 1 ulp of its own value, which a product with 1/6 would exceed. The gradient of NaN is 0.
     Torch     torch.nn.Hardsigmoid; `inplace` is accepted and ignored. torch's kernel rounds the slope 1/6 to float32,
               3e-8 too steep in float64; scratch does the same.
     Source    Howard et al. 2019, arXiv:1905.02244, section 5.2.
@@ -44,7 +44,8 @@ class Hardswish(Activation):
     Why       the product rule. So the slope is 0 on the left, 1 on the right and x/3 + ½ between: a parabola that meets
               the lines at an angle, with slopes -½ and 3/2. At ±3 torch takes the slopes of the lines, 0 and 1.
     Saves     x, h.
-    Numerics  -inf gives -inf * 0 = NaN, as in torch.
+    Numerics  y is within 1.9 ulp of its own value, torch's within 1.8. dx cancels near its zero, -1.5, as in torch.
+              -inf gives -inf * 0 = NaN, as in torch.
     Cost      13 passes, where one fused loop each way would do with 2: 1 to 2.6 times torch's time at 10^4 to 10^6
               numbers, one thread each.
     Torch     torch.nn.Hardswish; `inplace` is accepted and ignored. torch's gradient of NaN is dy in the last few
@@ -72,5 +73,5 @@ def hardsigmoid(x: np.ndarray) -> np.ndarray:
     """min(max(x + 3, 0), 6) / 6."""
     y = np.add(x, 3, out=np.empty_like(x))
     y.clip(0, 6, out=y)
-    y *= 1 / 6
+    y /= 6
     return y

@@ -18,7 +18,8 @@ class SoftMarginLoss(Loss):
     Why       the chain rule through the logarithm; z / (1 + z) is the probability given to the wrong answer.
     Saves     t, z.
     Numerics  torch's: where z overflows, below t x = -88 in float32, the loss is inf and its gradient inf / inf = NaN.
-              BCEWithLogitsLoss with targets (t + 1) / 2 is the same function and has no such limit.
+              BCEWithLogitsLoss with targets (t + 1) / 2 is the same function and has no such limit. Elsewhere l is
+              within 3 ulp of its own value, its gradient within 3.1, torch's are within 1.6 and 2.2: as in Softplus.
     Torch     torch.nn.SoftMarginLoss; torch broadcasts unequal shapes, here they are refused.
     Raises    RuntimeError for unequal shapes or dtypes.
     """
