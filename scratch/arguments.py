@@ -7,7 +7,7 @@ not: an np.float64 among float32 arrays promotes them to float64.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from numbers import Real
 from operator import index
@@ -61,9 +61,29 @@ def checked_options(init: F) -> F:
             tuple(_converted(call, name, value, kinds) for name, value in zip(positions, args, strict=False))
             + args[len(positions) :]
         )
-        init(self, *args, **{name: _converted(call, name, value, kinds) for name, value in kwargs.items()})
+        kwargs = {name: _converted(call, name, value, kinds) for name, value in kwargs.items()}
+        try:
+            init(self, *args, **kwargs)
+        except TypeError:
+            check_fits_call(call, init.__get__(self), args, kwargs)
+            raise
 
     return checked  # type: ignore[return-value]
+
+
+def check_fits_call(call: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """After a TypeError: whether a method's arguments were too few, too many, or not its own, in the call's own words.
+
+    Python names the function that was defined, `_Conv.__init__` for Conv2d.
+
+    Raises    TypeError that names the call, what is wrong and what it takes.
+    """
+    signature = inspect.signature(method)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        names = ", ".join(signature.parameters) or "nothing"
+        raise TypeError(f"{call}: {error}. It takes {names}.") from None
 
 
 @cache

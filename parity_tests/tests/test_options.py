@@ -231,6 +231,36 @@ def test_a_numpy_scalar_does_what_the_number_does_in_an_initialiser(name):
         assert fill({key: disguised(value, kind) for key, value in options.items()}) == fill(options)
 
 
+ONES = np.ones(4, np.float32)
+FUNCTIONS = {
+    "get_ema_avg_fn": lambda v: scratch.optim.swa_utils.get_ema_avg_fn(v)(ONES, 3 * ONES, 1),
+    "get_ema_multi_avg_fn": lambda v: averaged_in_place(scratch.optim.swa_utils.get_ema_multi_avg_fn(v)),
+    "fuse_conv_bn_weights": lambda v: scratch.nn.utils.fuse_conv_bn_weights(
+        np.ones((4, 1, 2), np.float32), None, ONES, ONES, v, ONES, ONES
+    ),
+    "fuse_linear_bn_weights": lambda v: scratch.nn.utils.fuse_linear_bn_weights(
+        np.ones((4, 3), np.float32), None, ONES, ONES, v, ONES, ONES
+    ),
+    "GaussianNLLLoss": lambda v: scratch.nn.GaussianNLLLoss()(ONES, 2 * ONES, v),
+}
+
+
+def averaged_in_place(average):
+    found = ONES.copy()
+    average([found], [3 * ONES], 1)
+    return found
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_numpy_scalar_does_what_the_number_does_in_a_function(name):
+    def bits(value):
+        found = [getattr(x, "data", x) for x in leaves([FUNCTIONS[name](value)])]
+        return [(np.asarray(x).dtype, np.asarray(x).tobytes()) for x in found]
+
+    for kind in (np.float64, *(() if name == "GaussianNLLLoss" else (np.float32, np.float16, np.longdouble))):
+        assert bits(kind(0.25)) == bits(0.25)
+
+
 # --- torch's acceptance -----------------------------------------------------------------------------------------------
 
 LIKELY = [True, False, 0, 1, 2, 3, -1, 0.0, 0.25, 1.5, -0.5, "mean", "sum", "none", (2, 2), [2, 2], (1, 1)]

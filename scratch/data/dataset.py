@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
 from scratch.random import Generator, randperm
 
 
@@ -36,6 +37,7 @@ class TensorDataset(Dataset):
         for tensor in tensors:
             if not isinstance(tensor, np.ndarray):
                 raise TypeError(f"TensorDataset: takes NumPy arrays, got {type(tensor).__name__}. Use np.asarray.")
+            check_own_rules("TensorDataset", "each tensor", tensor)
             if tensor.ndim == 0:
                 raise IndexError("TensorDataset: an array without dimensions has no rows. Reshape it to (1,).")
         if len({len(tensor) for tensor in tensors}) > 1:

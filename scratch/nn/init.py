@@ -14,6 +14,7 @@ import numpy as np
 
 from scratch import random
 from scratch.arguments import check_numbers, plain_options
+from scratch.arrays import check_own_rules
 from scratch.nn.module import Parameter
 from scratch.random import Generator
 
@@ -388,6 +389,7 @@ def _array(call: str, tensor: Parameter | np.ndarray) -> np.ndarray:
     x = tensor.data if isinstance(tensor, Parameter) else tensor
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{call}: expected a Parameter or an array to fill, got {type(tensor).__name__}.")
+    check_own_rules(call, "what is filled", x)
     return x
 
 

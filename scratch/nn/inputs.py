@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import fault_of
+
 PLAIN = frozenset(np.dtype(char) for char in "?bBhHiIlLqQefdgFDG")  # dtypes that need no second look
 
 
@@ -23,11 +25,21 @@ def check_input(layer: Any, which: int | str, x: Any) -> None:
     """
     anything: tuple[type, ...] = (tuple, type(None)) if isinstance(which, int) else (object,)
     name, others = _others(type(layer).forward).get(which, (f"number {which}", anything))
-    wrong = _fault(x) if isinstance(x, np.ndarray | np.generic) else None if isinstance(x, others) else _stranger(x)
+    if isinstance(x, np.ndarray | np.generic):
+        wrong = fault_of(x)
+    else:
+        wrong = _fault_within(x) if isinstance(x, others) else _stranger(x)
     if wrong:
         text = str(layer)
         text = type(layer).__name__ if "\n" in text else text
         raise TypeError(f"{text}: the input {name} must be a NumPy array, got {wrong}")
+
+
+def _fault_within(x: Any) -> str | None:
+    """What is wrong with the first array in a nest of tuples, such as the state of an LSTM."""
+    if isinstance(x, tuple):
+        return next((wrong for part in x if (wrong := _fault_within(part))), None)
+    return fault_of(x) if isinstance(x, np.ndarray) else None
 
 
 def _stranger(x: Any) -> str:
@@ -35,19 +47,6 @@ def _stranger(x: Any) -> str:
         return "None. Does the function before it return its result?"
     kind = type(x).__name__ if type(x).__module__ == "builtins" else f"{type(x).__module__}.{type(x).__name__}"
     return f"{kind}. Convert it with np.asarray(x, dtype=np.float32)."
-
-
-def _fault(x: np.ndarray | np.generic) -> str | None:
-    """What is wrong with an array, and what to do about it."""
-    if isinstance(x, np.ma.MaskedArray):
-        return "a masked array. Fill it first: x.filled(0)."
-    if isinstance(x, np.matrix):
-        return "a matrix. Convert it with np.asarray(x)."
-    if x.dtype.kind not in "biufc":
-        return f"an array of {x.dtype}. Convert it to numbers."
-    if not x.dtype.isnative:
-        return f"an array of {x.dtype}, a foreign byte order. Convert it with x.astype(x.dtype.newbyteorder('='))."
-    return None
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
 from scratch.memory import Training, training
 
 _adding = Lock()  # threads that share a parameter add their gradients one after another
@@ -37,6 +38,7 @@ class Parameter:
     __slots__ = ("data", "grad", "grad_buffer", "requires_grad", "training")
 
     def __init__(self, data: np.ndarray, requires_grad: bool = True) -> None:
+        check_own_rules("Parameter", "data", data)
         data = np.asarray(data)
         if data.dtype not in (np.float32, np.float64):
             raise RuntimeError(f"Parameter: only float32 and float64 arrays can be trained, got {data.dtype}.")

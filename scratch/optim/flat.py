@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
 from scratch.nn.module import Parameter
 
 State = dict[Any, dict[str, Any]]
@@ -80,7 +81,8 @@ class Flat:
             grad = parameter.grad
             if grad is None or grad is buffer:
                 continue
-            if np.shape(grad) != view.shape or grad.dtype != view.dtype:
+            check_own_rules(call, "a gradient", grad)
+            if np.shape(grad) != view.shape or np.asarray(grad).dtype != view.dtype:
                 raise RuntimeError(
                     f"{call}: the gradient must be {view.dtype}{list(view.shape)} like its parameter, "
                     f"got {np.asarray(grad).dtype}{list(np.shape(grad))}."

@@ -72,6 +72,11 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient. A closure, if given, computes loss and gradients first."""
+        if closure is not None and not callable(closure):
+            raise TypeError(
+                f"{self._name}.step: closure must be a function, got {type(closure).__name__}. The loss is not passed: "
+                "backward has left its gradients in the parameters."
+            )
         loss = None if closure is None else closure()
         self.steps_taken += 1
         with np.errstate(all="ignore"):  # infinities and NaN travel silently, as in torch

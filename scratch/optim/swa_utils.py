@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arguments import check_numbers
 from scratch.grad_mode import no_grad
 from scratch.nn.module import Module
 from scratch.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
@@ -35,7 +36,7 @@ def get_swa_avg_fn() -> Average:
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
     """The exponential mean: decay · a + (1 - decay) · x, for one array. Integers are averaged in float32."""
-    _check_decay("get_ema_avg_fn", decay)
+    decay = _checked_decay("get_ema_avg_fn", decay)
 
     def ema_update(averaged: np.ndarray, current: np.ndarray, num_averaged: Any) -> np.ndarray:
         return decay * _as_float(averaged) + (1 - decay) * _as_float(current)
@@ -68,7 +69,7 @@ def get_swa_multi_avg_fn() -> MultiAverage:
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
     """The exponential mean, in place, for lists of arrays. Integers are averaged in float32 and truncated."""
-    _check_decay("get_ema_multi_avg_fn", decay)
+    decay = _checked_decay("get_ema_multi_avg_fn", decay)
     single = get_ema_avg_fn(decay)
 
     def ema_update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: Any) -> None:
@@ -85,9 +86,11 @@ def _as_float(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
-def _check_decay(call: str, decay: float) -> None:
+def _checked_decay(call: str, decay: float) -> float:
+    check_numbers(call, decay=decay)
     if not 0.0 <= decay <= 1.0:
         raise ValueError(f"{call}: decay must be between 0 and 1, got {decay}.")
+    return float(decay)  # an np.float64 would promote float32 averages
 
 
 class AveragedModel(Module):

@@ -102,8 +102,15 @@ default_generator = Generator()
 
 
 def manual_seed(seed: SupportsInt | str) -> Generator:
-    """Seed the global generator and return it; as in torch, anything that int() takes is a seed."""
-    return default_generator.manual_seed(int(seed))
+    """Seed the global generator and return it; as in torch, anything that int() takes is a seed.
+
+    Raises    TypeError or ValueError, int()'s own classes, for anything else.
+    """
+    try:
+        number = int(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"manual_seed: the seed must be a whole number, got {seed!r}.") from None
+    return default_generator.manual_seed(number)
 
 
 def seed() -> int:
@@ -139,6 +146,11 @@ def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
 
 def engine_of(generator: Generator | None) -> MersenneTwister | Philox:
     """The engine of a generator; None is the global one."""
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(
+            f"Generator: a generator must be a scratch.Generator or None, got {type(generator).__name__}. "
+            "Pass scratch.Generator().manual_seed(number)."
+        )
     return (generator or default_generator).engine
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
+
 
 def shape_of(call: str, size: Sequence[Any]) -> tuple[int, ...]:
     """The shape meant by call(2, 3) or call((2, 3)).
@@ -30,6 +32,7 @@ def shape_of(call: str, size: Sequence[Any]) -> tuple[int, ...]:
 def check_array(call: str, x: Any) -> None:
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{call}: x must be an array, got {type(x).__name__}.")
+    check_own_rules(call, "x", x)
 
 
 def check_floating(call: str, x: np.ndarray) -> None:

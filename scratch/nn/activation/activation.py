@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.arrays import fault_of
 from scratch.nn.module import Module
 
 
@@ -13,12 +14,13 @@ class Activation(Module):
     Torch     integers have no gradient and are refused here. torch also refuses them for most activations; but its
               ReLU, ReLU6, Hardtanh and Threshold return integers, and its Sigmoid, Tanh, Tanhshrink and Softsign
               float32. It also computes in half precision, and partly with complex numbers.
-    Raises    NotImplementedError unless the input is float32 or float64.
+    Raises    NotImplementedError for other numbers than float32 and float64; what every layer raises for what is no
+              plain array of numbers.
     """
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         for x in inputs:
-            if isinstance(x, np.ndarray | np.generic) and x.dtype.char not in "fd":
+            if isinstance(x, np.ndarray | np.generic) and x.dtype.char not in "fd" and not fault_of(x):
                 raise NotImplementedError(
                     f"{self}: the input must be float32 or float64, got {x.dtype}. Use x.astype(np.float32)."
                 )

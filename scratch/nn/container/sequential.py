@@ -76,4 +76,8 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
             return Sequential(dict(self._named()[index]))
-        return self._layers()[index]
+        layers = self._layers()
+        try:
+            return layers[index]
+        except IndexError:
+            raise IndexError(f"Sequential: no layer {index} among {len(layers)}; layers count from 0.") from None

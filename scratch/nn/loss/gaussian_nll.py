@@ -81,4 +81,4 @@ class GaussianNLLLoss(Loss):
 
 
 def _is_constant(var: Any) -> bool:
-    return isinstance(var, float) and not isinstance(var, np.generic)
+    return isinstance(var, float)

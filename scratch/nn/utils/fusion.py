@@ -40,7 +40,7 @@ def fuse_conv_bn_weights(
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
     """Weight and bias of the fused convolution, from the two layers' arrays; as torch.nn.utils.fuse_conv_bn_weights."""
-    scale = 1 / np.sqrt(bn_rv + bn_eps)
+    scale = 1 / np.sqrt(bn_rv + float(bn_eps))
     channel = 1 if transpose else 0
     shape = [-1 if axis == channel else 1 for axis in range(conv_w.ndim)]
     weight = conv_w * (scale if bn_w is None else bn_w * scale).reshape(shape)
@@ -76,7 +76,7 @@ def fuse_linear_bn_weights(
     bn_b: np.ndarray,
 ) -> tuple[Parameter, Parameter]:
     """Weight and bias of the fused layer, from the two layers' arrays; as torch.nn.utils.fuse_linear_bn_weights."""
-    scale = bn_w / np.sqrt(bn_rv + bn_eps)
+    scale = bn_w / np.sqrt(bn_rv + float(bn_eps))
     bias = ((0 if linear_b is None else linear_b) - bn_rm) * scale + bn_b
     return Parameter(linear_w * scale[:, np.newaxis]), Parameter(bias)
 

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
+
 
 class _Fields(NamedTuple):
     data: np.ndarray
@@ -72,6 +74,7 @@ def pack_padded_sequence(
     Raises    RuntimeError for lengths that do not fit the input, are not positive, or are not sorted from long to short
               although `enforce_sorted`. torch lets a length beyond T pass, and packs less data than batch_sizes says.
     """
+    check_own_rules("pack_padded_sequence", "input", input)
     padded = np.moveaxis(input, 0, 1) if batch_first else input
     lengths = np.asarray(lengths, np.int64)
     sorted_indices = None
@@ -135,6 +138,9 @@ def pad_sequence(
         raise RuntimeError(f"pad_sequence: padding_side must be left or right, got {padding_side!r}.")
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: needs several sequences, got {type(sequences).__name__}.")
+    sequences = list(sequences)
+    for sequence in sequences:
+        check_own_rules("pad_sequence", "a sequence", sequence)
     arrays = [np.asarray(sequence) for sequence in sequences]
     if len({array.shape[1:] for array in arrays}) != 1:
         raise RuntimeError(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from scratch.arrays import check_own_rules
 from scratch.nn.parameter import Parameter
 
 
@@ -23,10 +24,11 @@ def vector_to_parameters(vec: np.ndarray, parameters: Iterable[Parameter]) -> No
     """Copy the numbers of a vector into the parameters, one after another. Remaining numbers are ignored, as in torch.
 
     Torch     torch.nn.utils.vector_to_parameters, which makes the parameters views of the vector.
-    Raises    TypeError if vec is not an array; RuntimeError if it is too short, and then nothing has changed.
+    Raises    TypeError if vec is not a plain array; RuntimeError if it is too short, and then nothing has changed.
     """
     if not isinstance(vec, np.ndarray):
         raise TypeError(f"vector_to_parameters: takes an array, got {type(vec).__name__}.")
+    check_own_rules("vector_to_parameters", "vec", vec)
     targets = list(parameters)
     needed = sum(parameter.size for parameter in targets)
     if vec.ndim != 1 or vec.size < needed:
