@@ -2,12 +2,15 @@
 
 import json
 import os
+import platform
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner, Result
@@ -16,6 +19,7 @@ from experiments.cli import app
 from experiments.tests.test_resume import Crash, crash_at
 from experiments.training import engine_run, results
 from experiments.training.checkpoints import TrainingError, read
+from experiments.training.conditions import changes, conditions
 from experiments.training.config import Config, ConfigError
 from experiments.training.outcome import EngineRun
 from experiments.training.run import resume, train
@@ -319,6 +323,35 @@ def test_other_threads_are_told_in_one_line(
     assert conditions["torch threads"] == threads + 1
     resume(tmp_path)
     assert capfd.readouterr().err == ""  # it has finished; nothing is computed
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the names of instructions are those of x86")
+def test_what_the_last_bits_depend_on_is_recorded() -> None:
+    """Each of these changes the bits of a sum or of a function on some processor."""
+    dispatched = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    elsewhere = {
+        "torch threads": {"OMP_NUM_THREADS": "3"},
+        "NumPy threads": {"OPENBLAS_NUM_THREADS": "3"},
+        "torch instructions": {"ATEN_CPU_CAPABILITY": "default"},
+        "scratch streams": {"SCRATCH_ARCH": "aarch64"},
+        "NumPy BLAS": {"OPENBLAS_CORETYPE": "Sandybridge"},
+        **({"NumPy instructions": {"NPY_DISABLE_CPU_FEATURES": dispatched[-1]}} if dispatched else {}),
+    }
+    code = "import json; from experiments.training.conditions import conditions; print(json.dumps(conditions()))"
+    settings = {name: value for one in elsewhere.values() for name, value in one.items()}
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **settings}, capture_output=True, check=True)
+    here, there = conditions(), json.loads(done.stdout)
+    text = changes(here, there)
+    for what in elsewhere:
+        assert f"{what} {here[what]} before and {there[what]} now" in text
+
+
+@pytest.mark.parametrize("what", conditions())
+def test_each_recorded_condition_is_told_when_it_changes(what: str) -> None:
+    now = conditions()
+    assert changes(now, now) == ""
+    assert changes({**now, what: "other"}, now) == f"{what} other before and {now[what]} now"
+    assert changes({name: value for name, value in now.items() if name != what}, now) == ""  # an older version's
 
 
 # --- a run begun by an older version ----------------------------------------------------------------------------------
