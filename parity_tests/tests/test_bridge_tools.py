@@ -2,6 +2,7 @@
 
 import copy
 import io
+import pickle
 
 import lightning
 import numpy as np
@@ -151,7 +152,8 @@ def untie(net):
         (lambda net: delattr(net[0], "weight"), "0.weight is NoneType in torch"),
         (lambda net: setattr(net[0].weight, "data", net[0].weight.data.float()), "0.weight is float32.*float64"),
         (lambda net: setattr(net[0].weight, "data", net[0].weight.data[:3]), r"0.weight is float64\[3, 5\]"),
-        (lambda net: setattr(net[0].weight, "data", net[0].weight.data.bfloat16()), "got torch.bfloat16"),
+        (lambda net: setattr(net[0].weight, "data", net[0].weight.data.bfloat16()), "0.weight is torch.bfloat16"),
+        (lambda net: setattr(net[0], "weight", torch.nn.Parameter(net[0].weight.to_sparse())), "torch.sparse_coo, in"),
         (lambda net: setattr(net[0], "weight", torch.nn.Parameter(net[0].weight.to("meta"))), "on meta"),
         (lambda net: setattr(net[1], "running_mean", torch.zeros(3).double()), r"1.running_mean is float64\[3\]"),
         (lambda net: net.add_module("more", torch.nn.Linear(3, 3)), "'more'"),
@@ -183,6 +185,24 @@ def test_a_tie_that_torch_lost_is_refused():
     untie(net)
     with pytest.raises(RuntimeError, match=r"1\.weight shares its array"):
         net(torch.randn(2, 5))
+
+
+def test_a_tie_that_torch_lost_over_one_memory_is_refused_where_it_learns():
+    """Two tensors have a gradient each, and Adam steps of their own; scratch has the sum of both gradients."""
+    inner = scratch.nn.Sequential(scratch.nn.Linear(5, 5), scratch.nn.Linear(5, 5))
+    inner[1].weight = inner[0].weight
+    net, x = TorchModule(inner), torch.randn(2, 5)
+    before = net(x)
+    net.load_state_dict(net.state_dict(), assign=True)
+    assert net[0].weight is not net[1].weight
+    for refused in (net, lambda x: net.pairs()):
+        with pytest.raises(RuntimeError, match=r"1\.weight shares its array.*Tie them in torch too"):
+            refused(x)
+    with torch.no_grad():
+        assert torch.equal(net(x), before)
+    net[1].weight = net[0].weight
+    net(x).sum().backward()
+    assert net[0].weight.grad.any()
 
 
 def test_weights_that_torch_tied_learn_together():
@@ -247,6 +267,44 @@ def test_a_numpy_optimizer_cannot_train_what_torch_computes():
     torch.nn.utils.parametrizations.weight_norm(net[0])
     with pytest.raises(RuntimeError, match="computed by torch"):
         TorchOptimizer(scratch.optim.SGD(net.scratch_module.parameters(), lr=0.1), net)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("both_ways", [False, True], ids=["network first", "optimizer first"])
+@pytest.mark.parametrize("rule", ["SGD", "Adam", "LBFGS"])
+def test_a_copy_of_a_numpy_optimizer_trains_the_copy_of_its_network(rule, both_ways, copied):
+    """After two steps copied, and two more on each: the same weights, and each its own."""
+    net, _ = both()
+    optimizer = TorchOptimizer(getattr(scratch.optim, rule)(net.scratch_module.parameters(), lr=0.1), net)
+
+    def train(net, optimizer):
+        def closure():
+            optimizer.zero_grad()
+            loss = net(batches()[0]).square().mean()
+            loss.backward()
+            return loss.item()
+
+        for _ in range(2):
+            if rule != "LBFGS":
+                closure()
+            optimizer.step(closure if rule == "LBFGS" else None)
+        return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+    begun = train(net, optimizer)
+    pair = copied((optimizer, net) if both_ways else (net, optimizer))
+    twin, its_optimizer = reversed(pair) if both_ways else pair
+    ended = train(twin, its_optimizer)
+    assert torch.equal(torch.cat([p.detach().flatten() for p in net.parameters()]), begun)
+    torch.testing.assert_close(train(net, optimizer), ended, rtol=1e-12, atol=1e-12)
+    assert not torch.equal(begun, ended)
+
+
+def test_a_numpy_optimizer_takes_no_further_group():
+    net, _ = both()
+    optimizer = TorchOptimizer(scratch.optim.SGD(net.scratch_module.parameters(), lr=0.1), net)
+    with pytest.raises(RuntimeError, match=r"TorchOptimizer: no group can be added\. Add it to the scratch optimizer"):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))]})
+    assert len(optimizer.param_groups) == 1
 
 
 def test_loaded_numbers_are_kept_where_an_optimizer_has_just_taken_the_arrays():

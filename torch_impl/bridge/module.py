@@ -14,8 +14,8 @@ import scratch
 from scratch.nn import Module, Parameter
 from torch_impl.bridge.nest import Shape, leaves
 from torch_impl.bridge.run import Run
-from torch_impl.bridge.seen import Link, Seen
-from torch_impl.bridge.shared import Known, as_array, as_tensor, same_memory
+from torch_impl.bridge.seen import Link, Seen, refuse_double
+from torch_impl.bridge.shared import HALF, Known, as_array, as_tensor, same_memory
 
 
 class TorchModule(torch.nn.Module):
@@ -74,6 +74,8 @@ class TorchModule(torch.nn.Module):
         seen = self._found()
         tensors = [*leaves(inputs), *(link.tensor for link in seen.links)]
         recording = torch.is_grad_enabled() and any(isinstance(t, torch.Tensor) and t.requires_grad for t in tensors)
+        if recording and seen.doubles:
+            seen.refuse_doubles()
         shape = Shape(inputs)
         outputs = Run.apply(seen, shape, recording, *tensors)
         if not seen.has_its_buffers():
@@ -82,7 +84,9 @@ class TorchModule(torch.nn.Module):
 
     def pairs(self) -> list[tuple[Parameter, torch.nn.Parameter]]:
         """The scratch and torch views of each parameter, linked again if an optimizer has moved scratch's arrays."""
-        pairs = [(link.parameter, link.tensor) for link in self._found().links]
+        seen = self._found()
+        seen.refuse_doubles()
+        pairs = [(link.parameter, link.tensor) for link in seen.links]
         for parameter, tensor in pairs:
             if not isinstance(tensor, torch.nn.Parameter):
                 raise RuntimeError(
@@ -97,6 +101,7 @@ class TorchModule(torch.nn.Module):
             return self._seen
         links: dict[Parameter, Link] = {}
         holders: list[TorchModule] = []
+        doubles: list[tuple[str, torch.Tensor, torch.Tensor]] = []
         for path, holder in self.named_modules():
             if isinstance(holder, TorchModule):
                 holders.append(holder)
@@ -104,12 +109,11 @@ class TorchModule(torch.nn.Module):
                     holder._run_hooks(path)
                 for name, link in holder._own(path):
                     known = links.setdefault(link.parameter, link).tensor
-                    if known is not link.tensor and not same_memory(known, link.parameter.data):
-                        raise RuntimeError(
-                            f"TorchModule: {name} shares its array with another layer in scratch, but torch has two "
-                            "tensors for them now. Tie them in torch too, or build the scratch module without sharing."
-                        )
-        seen = Seen(list(links.values()), holders)
+                    if known is not link.tensor:
+                        if not same_memory(known, link.parameter.data):
+                            refuse_double(name)
+                        doubles.append((name, known, link.tensor))
+        seen = Seen(list(links.values()), holders, doubles)
         computed = not all(isinstance(link.tensor, torch.nn.Parameter) for link in seen.links)
         self.__dict__["_seen"] = None if computed else seen
         return seen
@@ -157,6 +161,11 @@ class TorchModule(torch.nn.Module):
             raise RuntimeError(
                 f"TorchModule: {where} is {type(tensor).__name__} in torch and {type(array).__name__} in scratch. "
                 "Change the scratch module, and build a new TorchModule of it."
+            )
+        if tensor.layout is not torch.strided or tensor.dtype in HALF:
+            raise RuntimeError(
+                f"TorchModule: {where} is {tensor.dtype}, {tensor.layout}, in torch now, but NumPy computes with dense "
+                f"arrays of {array.dtype}. Convert it: tensor.to_dense().to(torch.{array.dtype})."
             )
         if known.shows(tensor, array):
             return tensor

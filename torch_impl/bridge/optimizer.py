@@ -24,10 +24,35 @@ class TorchOptimizer(torch.optim.Optimizer):
     def __init__(self, optimizer: scratch.optim.Optimizer, module: TorchModule) -> None:
         self.scratch_optimizer = optimizer
         self.pairs = module.pairs()
-        self._views = [parameter.data for parameter, _ in self.pairs]  # where the scratch optimizer works
+        self._views = self._find_views()
         twins = {id(parameter): twin for parameter, twin in self.pairs}
         groups = [{**group, "params": [twins[id(p)] for p in group["params"]]} for group in optimizer.param_groups]
         super().__init__(groups, dict(optimizer.defaults))
+
+    def _find_views(self) -> list[np.ndarray]:
+        """Where the scratch optimizer works, for each of the pairs; a parameter that it does not train stays."""
+        flats = [flat for flats in self.scratch_optimizer.flats for flat in flats]
+        views = {id(p): view for flat in flats for p, view in zip(flat.parameters, flat.views, strict=True)}
+        return [views.get(id(parameter), parameter.data) for parameter, _ in self.pairs]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Only while it is built: the groups are those of the scratch optimizer.
+
+        Raises    RuntimeError for a group that comes later.
+        """
+        if len(getattr(self, "param_groups", ())) >= len(self.scratch_optimizer.param_groups):
+            raise RuntimeError(
+                "TorchOptimizer: no group can be added. Add it to the scratch optimizer, and build a new bridge to that."
+            )
+        super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle, together with the TorchModule that it trains: copied alone, it trains a copy."""
+        return {**super().__getstate__(), "scratch_optimizer": self.scratch_optimizer, "pairs": self.pairs}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._views = self._find_views()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):

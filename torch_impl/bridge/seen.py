@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from operator import is_, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import torch
 
@@ -27,14 +27,29 @@ class Link(NamedTuple):
     known: Known
 
 
+def refuse_double(name: str) -> NoReturn:
+    raise RuntimeError(
+        f"TorchModule: {name} shares its array with another layer in scratch, but torch has two tensors for them now. "
+        "Tie them in torch too, or build the scratch module without sharing."
+    )
+
+
 class Seen:
     """All links of the parameters, each once, and all that they follow from. `holders` are parents first.
+
+    `doubles` are the names where torch has a second tensor, with the same memory, for a parameter that scratch shares.
 
     Everything is compared by identity, in few calls: looking through the modules takes three times as long.
     """
 
-    def __init__(self, links: list[Link], holders: Sequence[TorchModule]) -> None:
+    def __init__(
+        self,
+        links: list[Link],
+        holders: Sequence[TorchModule],
+        doubles: Sequence[tuple[str, torch.Tensor, torch.Tensor]] = (),
+    ) -> None:
         self.links = links
+        self.doubles = doubles
         self.modules: list[Module] = [holder.scratch_module for holder in holders]
         self._holders = [vars(holder) for holder in holders]
         self._parts = [part for holder in self._holders for part in parts_of(holder)]
@@ -63,6 +78,12 @@ class Seen:
             and all(known.shows(tensor, parameter.data) for parameter, tensor, known in self.links)
             and all(known.shows(tensor, array) for _, _, array, tensor, known in self._buffers)
         )
+
+    def refuse_doubles(self) -> None:
+        """Refuse to compute gradients for two tensors of which scratch knows one parameter: it has only their sum."""
+        for name, first, second in self.doubles:
+            if first.requires_grad or second.requires_grad:
+                refuse_double(name)
 
     def has_its_buffers(self) -> bool:
         """Whether no layer of scratch has replaced the array of a buffer."""

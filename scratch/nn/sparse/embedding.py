@@ -96,7 +96,7 @@ class Embedding(Module):
         if self.padding_idx is not None:
             kept = index != self.padding_idx
             index, rows = index[kept], rows[kept]
-        dweight = np.zeros_like(self.weight.data)
+        dweight = np.zeros(self.weight.shape, self.weight.dtype)  # in C order, whatever the weight's
         if self.scale_grad_by_freq:
             rows = rows / np.bincount(index, minlength=1)[index].astype(dy.dtype)[:, np.newaxis]
         add_rows(dweight, index, rows)

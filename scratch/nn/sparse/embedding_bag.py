@@ -104,7 +104,7 @@ class EmbeddingBag(Module):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         shape, index, bag, kept, s, counts, winners = self.take(dy)
-        dweight = np.zeros_like(self.weight.data)
+        dweight = np.zeros(self.weight.shape, self.weight.dtype)  # in C order, whatever the weight's
         if self.mode == "max":
             b, d = np.nonzero(winners >= 0)
             np.add.at(dweight, (index[winners[b, d]], d), dy[b, d])

@@ -8,6 +8,8 @@ BLOCK = 2**16  # elements that one np.add.at adds
 def add_rows(table: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     """table[index[t]] += rows[t] for every t, in place, in the order of t, so that the roundings are a plain loop's.
 
+    The table's rows must lie one after another in memory (C order).
+
     NumPy's add.at is slow on rows and fast on scalars, so the rows are added element by element. Blocks bound the
     indices, which take twice the memory of the rows.
     """
