@@ -66,6 +66,11 @@ class ScratchMLP(Perceptron):
         if not incremental or first:
             self._generator = scratch.Generator().manual_seed(self._seed())
             self._rule: Rule | None = None
+        if not first and self._task()[0] != self.out_activation_:
+            raise ValueError(
+                f"{type(self).__name__}: it began with the output {self.out_activation_} and its loss, and now has "
+                f"another loss, with {self._task()[0]}. Set warm_start=False."
+            )
         if first:
             self._initialize(X, y, self._generator)
             self.n_iter_ = self.t_ = 0

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from scipy.sparse import issparse
@@ -33,12 +33,11 @@ class Perceptron(BaseEstimator):
     network_  the scratch.nn.Sequential that is trained; `coefs_` (in, out) and `intercepts_` are views of its weights,
               so est.coefs_[0] = w, est.coefs_[0][...] = w and est.coefs_ = [...] change the network.
 
+    n_layers_, n_outputs_ and out_activation_ follow from the network and the loss; an assignment is refused.
     As in MLPClassifier, `activation` may be set at any time: the network uses it from the next call on.
     """
 
     _parameter_constraints: ClassVar[dict] = MLPClassifier._parameter_constraints
-
-    out_activation_: str
 
     def __init__(
         self,
@@ -128,6 +127,39 @@ class Perceptron(BaseEstimator):
         self.intercepts_[:] = arrays
 
     @property
+    def n_layers_(self) -> int:
+        """The layers of units, those of the input and the output included."""
+        return len(self._parameters) // 2 + 1
+
+    @n_layers_.setter
+    def n_layers_(self, value: Any) -> NoReturn:
+        self._refuse("n_layers_")
+
+    @property
+    def n_outputs_(self) -> int:
+        """The units of the output."""
+        return self._parameters[-1].size
+
+    @n_outputs_.setter
+    def n_outputs_(self, value: Any) -> NoReturn:
+        self._refuse("n_outputs_")
+
+    @property
+    def out_activation_(self) -> str:
+        """The function of the output, which the loss decides."""
+        return self._out_activation
+
+    @out_activation_.setter
+    def out_activation_(self, value: Any) -> NoReturn:
+        self._refuse("out_activation_")
+
+    def _refuse(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"{type(self).__name__}: {name} follows from the network and the loss, so it cannot be assigned. Assign "
+            "network_, or set the parameters and fit again."
+        )
+
+    @property
     def _parameters(self) -> list[nn.Parameter]:
         """Weight and bias of one layer after another."""
         return list(self.network_.parameters())
@@ -150,11 +182,9 @@ class Perceptron(BaseEstimator):
         if any(size <= 0 for size in hidden):
             raise ValueError(f"{type(self).__name__}: hidden_layer_sizes must be at least 1 each, got {hidden}.")
         self._dtype = X.dtype
-        self.n_outputs_ = y.shape[1]
-        self.n_layers_ = len(hidden) + 2
-        self.out_activation_, self._criterion, self._scale = self._task()
+        self._out_activation, self._criterion, self._scale = self._task()
         layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise([X.shape[1], *hidden, self.n_outputs_]):
+        for fan_in, fan_out in pairwise([X.shape[1], *hidden, y.shape[1]]):
             linear = nn.Linear(fan_in, fan_out, dtype=self._dtype, generator=generator)
             layers += [linear, ACTIVATIONS[self.activation]()]
         self.network_ = nn.Sequential(*layers[:-1])

@@ -124,6 +124,31 @@ def test_what_cannot_be_taken_is_refused(change, error, message):
     assert all(map(np.array_equal, before, model.coefs_ + model.intercepts_))
 
 
+FIXED = {"n_layers_": 3, "n_outputs_": 1, "out_activation_": "tanh"}
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("kind", [ScratchMLPClassifier, ScratchMLPRegressor])
+def test_what_follows_from_the_network_cannot_be_assigned(kind, name):
+    """MLPClassifier predicts otherwise after each of these; here they would have been forgotten."""
+    model = fitted(kind)
+    theirs = fitted(MLPClassifier if kind is ScratchMLPClassifier else MLPRegressor)
+    assert getattr(model, name) == getattr(theirs, name)
+    with pytest.raises(AttributeError, match=f"{name} follows from the network .* Assign network_, or set the"):
+        setattr(model, name, FIXED[name])
+    assert getattr(model, name) == getattr(theirs, name)
+    assert not hasattr(kind(), name)
+
+
+def test_another_loss_in_a_warm_start_is_refused():
+    model = fitted(ScratchMLPRegressor, warm_start=True)
+    before = copy.deepcopy(model.coefs_)
+    model.set_params(loss="poisson")
+    with pytest.raises(ValueError, match=r"ScratchMLPRegressor: it began with the output identity .*warm_start=False"):
+        model.fit(X, np.abs(X[:, 0]))
+    assert all(map(np.array_equal, before, model.coefs_))
+
+
 def test_copies_of_the_list_are_lists_of_their_own():
     model = fitted()
     for twin in (copy.deepcopy(model.coefs_), pickle.loads(pickle.dumps(model.coefs_))):

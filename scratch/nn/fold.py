@@ -20,18 +20,26 @@ class _Blocks(Module):
     so <y, unfold(x)> = Σ y[n, (c, k), p] xp[n, c, stride p + dilation k] = <fold(y), x>.
     """
 
+    kernel_size: Any
+    dilation: Any
+    padding: Any
+
     def __init__(self, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> None:
-        name = type(self).__name__
-        self.kernel_size = kernel_size
-        self.dilation = dilation
-        self.padding = padding
+        vars(self).update(kernel_size=kernel_size, dilation=dilation, padding=padding)
         self.stride = stride
-        self.windows = Windows(
-            per_axis(name, "kernel_size", kernel_size, 2, one_for_all=False),
-            per_axis(name, "stride", stride, 2, one_for_all=False),
-            per_axis(name, "dilation", dilation, 2, one_for_all=False),
-        )
-        self.widths = [(width, width) for width in per_axis(name, "padding", padding, 2, one_for_all=False)]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An option that is assigned later lays the windows out again."""
+        super().__setattr__(name, value)
+        if name in ("kernel_size", "dilation", "padding", "stride"):
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        def each(name: str) -> tuple[int, ...]:
+            return per_axis(type(self).__name__, name, getattr(self, name), 2, one_for_all=False)
+
+        self.windows = Windows(each("kernel_size"), each("stride"), each("dilation"))
+        self.widths = [(width, width) for width in each("padding")]
         if min(*self.windows.kernel, *self.windows.stride, *self.windows.dilation) < 1 or min(self.widths) < (0, 0):
             raise RuntimeError(f"{self}: kernel_size, dilation and stride must be positive, padding not negative.")
 
@@ -123,7 +131,11 @@ class Fold(_Blocks):
     ) -> None:
         self.output_size = output_size
         super().__init__(kernel_size, dilation, padding, stride)
-        self.sizes = per_axis("Fold", "output_size", output_size, 2, one_for_all=False)
+        _ = self.sizes
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return per_axis("Fold", "output_size", self.output_size, 2, one_for_all=False)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)

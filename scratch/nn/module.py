@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from scratch.arguments import check_fits_call, checked_options
+from scratch.arguments import check_fits_call, checked_options, plain
 from scratch.arrays import WITH_RULES_OF_THEIR_OWN, check_own_rules, fault_of
 from scratch.grad_mode import is_grad_enabled
 from scratch.nn.inputs import PLAIN, check_input
@@ -100,6 +100,12 @@ class Module:
                 if name in vars(cls):
                     setattr(cls, name, guard(vars(cls)[name]))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An option of scratch's own layers that is assigned later is a plain number too."""
+        if isinstance(value, np.generic) and name not in self._buffer_names:
+            value = plain(value) if type(self).__module__.startswith("scratch.") else value
+        object.__setattr__(self, name, value)
+
     # --- computing ------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -142,7 +148,10 @@ class Module:
 
         Inside `no_grad()` nothing is kept, and what an earlier forward kept is dropped.
         """
-        self.saved = Saved(_kind(output), values) if is_grad_enabled() else None
+        if is_grad_enabled():
+            vars(self).setdefault("_slots", {})[get_ident()] = Saved(_kind(output), values)
+        else:
+            self.saved = None
         return output
 
     def take(self, cotangent: Any = None) -> Any:

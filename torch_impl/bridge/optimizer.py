@@ -42,7 +42,7 @@ class TorchOptimizer(torch.optim.Optimizer):
         """
         if len(getattr(self, "param_groups", ())) >= len(self.scratch_optimizer.param_groups):
             raise RuntimeError(
-                "TorchOptimizer: no group can be added. Add it to the scratch optimizer, and build a new bridge to that."
+                "TorchOptimizer: no group can be added. Add it to the scratch optimizer, and bridge that one anew."
             )
         super().add_param_group(param_group)
 

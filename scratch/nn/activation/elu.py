@@ -23,31 +23,34 @@ class _ExponentialLinear(Activation):
               where exp(r x) is small. NumPy's float32 expm1 is within 2.4 ulp, its exp within 2.2.
     """
 
-    def __init__(self, s: float, alpha: float, r: float, r_backward: float | None = None) -> None:
-        self._s, self._alpha, self._r = s, alpha, r
-        self._r_backward = r if r_backward is None else r_backward
+    s = 1.0
+    alpha: float
+
+    def rates(self) -> tuple[float, float]:
+        """The rate r in forward, and in backward."""
+        return 1.0, 1.0
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        height = self._s * self._alpha
-        check_fits(self, x.dtype, alpha=height, reciprocal=self._r)
-        if not math.isfinite(height) or not math.isfinite(self._r):
-            return self.save(np.where(x < 0, np.expm1(x * self._r) * height, x * self._s), x)
+        s, height, (r, _) = self.s, self.s * self.alpha, self.rates()
+        check_fits(self, x.dtype, alpha=height, reciprocal=r)
+        if not math.isfinite(height) or not math.isfinite(r):
+            return self.save(np.where(x < 0, np.expm1(x * r) * height, x * s), x)
         y = np.empty_like(x)
         x.clip(-np.inf, 0, out=y)
-        y *= self._r
+        y *= r
         np.expm1(y, out=y)
         y *= height
-        y += x.clip(0, np.inf) * self._s
+        y += x.clip(0, np.inf) * s
         return self.save(y, x)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x = self.take(dy)
+        x, (_, r) = self.take(dy), self.rates()
         slope = np.empty_like(x)
         x.clip(-np.inf, 0, out=slope)
-        slope *= self._r_backward
+        slope *= r
         np.exp(slope, out=slope)
-        slope *= self._s * self._alpha * self._r_backward
-        return dy * choose(x > 0, self._s, slope, x.dtype)
+        slope *= self.s * self.alpha * r
+        return dy * choose(x > 0, self.s, slope, x.dtype)
 
 
 class ELU(_ExponentialLinear):
@@ -69,7 +72,6 @@ class ELU(_ExponentialLinear):
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__(1.0, alpha, 1.0)
         self.alpha = alpha
 
     def extra_repr(self) -> str:
@@ -94,11 +96,15 @@ class CELU(_ExponentialLinear):
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha = alpha
+        self.rates()
+
+    def rates(self) -> tuple[float, float]:
+        alpha = self.alpha
         if alpha == 0:
             raise RuntimeError("CELU: alpha must not be 0, since the input is divided by it. For α towards 0 use ReLU.")
         rounded = float(np.array(alpha).astype(np.float32)) if math.isfinite(alpha) else alpha
-        super().__init__(1.0, alpha, 1 / alpha, 1 / rounded if rounded else math.copysign(math.inf, alpha))
-        self.alpha = alpha
+        return 1 / alpha, 1 / rounded if rounded else math.copysign(math.inf, alpha)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
@@ -120,5 +126,8 @@ class SELU(_ExponentialLinear):
     Source    Klambauer et al. 2017, arXiv:1706.02515, section 2.
     """
 
+    s = 1.0507009873554805
+    alpha = 1.6732632423543772
+
     def __init__(self, inplace: bool = False) -> None:
-        super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)
+        pass

@@ -80,7 +80,6 @@ class MultiheadAttention(Module):
         check_heads(embed_dim, num_heads, dropout)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
-        self.head_dim = embed_dim // num_heads
         self.dropout = dropout
         self.add_zero_attn = add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
@@ -100,6 +99,10 @@ class MultiheadAttention(Module):
         self.bias_k = parameter(1, 1, embed_dim) if add_bias_kv else None
         self.bias_v = parameter(1, 1, embed_dim) if add_bias_kv else None
         self.reset_parameters(generator)
+
+    @property
+    def head_dim(self) -> int:
+        return self.embed_dim // self.num_heads
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         for weight in self._in_weights():

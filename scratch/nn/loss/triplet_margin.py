@@ -115,3 +115,21 @@ class TripletMarginLoss(TripletMarginWithDistanceLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(distance_function=PairwiseDistance(p, eps), margin=margin, swap=swap, reduction=reduction)
+
+    @property
+    def p(self) -> float:
+        distance: Any = self.distance_function
+        return distance.norm
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self.distance_function.norm = p
+
+    @property
+    def eps(self) -> float:
+        distance: Any = self.distance_function
+        return distance.eps
+
+    @eps.setter
+    def eps(self, eps: float) -> None:
+        self.distance_function.eps = eps
