@@ -34,7 +34,9 @@ class GaussianNLLLoss(Loss):
         self.eps = float(eps)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        if len(inputs) == 3 and _is_constant(inputs[2]):  # torch takes a plain float too
+        if len(inputs) == 3 and _is_constant(
+            inputs[2], getattr(inputs[0], "dtype", None)
+        ):  # torch takes a plain float too
             return super().__call__(*inputs[:2], var=inputs[2], **options)
         return super().__call__(*inputs, **options)
 
@@ -44,7 +46,7 @@ class GaussianNLLLoss(Loss):
         losses = 0.5 * (np.log(v) + d * d / v)
         if self.full:
             losses += 0.5 * math.log(2 * math.pi)
-        return self.save(self.reduce(losses), d, v, None if _is_constant(var) else np.shape(var))
+        return self.save(self.reduce(losses), d, v, None if _is_constant(var, x.dtype) else np.shape(var))
 
     def backward(self, dloss: Any = None) -> tuple[np.ndarray, None, np.ndarray | None]:
         d, v, var_shape = self.take(dloss)
@@ -58,9 +60,10 @@ class GaussianNLLLoss(Loss):
 
     def _check_variance(self, x: np.ndarray, var: np.ndarray | float) -> np.ndarray:
         """The variance in as many dimensions as x, each of x's size or 1."""
-        if not (_is_constant(var) or isinstance(var, np.ndarray | np.generic)):
+        constant = _is_constant(var, x.dtype)
+        if not (constant or isinstance(var, np.ndarray | np.generic)):
             raise TypeError(f"{self}: var must be an array or a float, got {type(var).__name__}.")
-        var = np.full(x.shape, var, x.dtype) if _is_constant(var) else np.asarray(var)
+        var = np.full(x.shape, var, x.dtype) if constant else np.asarray(var)
         if (var < 0).any():
             raise ValueError(f"{self}: the variance must not be negative, got {var.min()}. Predict its logarithm.")
         if var.dtype != x.dtype:
@@ -80,5 +83,6 @@ class GaussianNLLLoss(Loss):
         return f"{super().extra_repr()}, full={self.full}, eps={self.eps}"
 
 
-def _is_constant(var: Any) -> bool:
-    return isinstance(var, float)
+def _is_constant(var: Any, dtype: Any) -> bool:
+    """Whether it is a number rather than an array. An np.float64 beside float64 inputs is an array's element."""
+    return isinstance(var, float) and not (isinstance(var, np.generic) and var.dtype == dtype)
