@@ -181,6 +181,7 @@ def test_an_onnx_side(tmp_path, monkeypatch):
     monkeypatch.setitem(
         __import__("sys").modules, "onnxruntime", type("onnxruntime", (), {"InferenceSession": Session})
     )
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)  # which reads the layers of a file
     result = command(str(tmp_path / "m.onnx"), f"{EXAMPLE}:right", "--input", "2,8,16")
     assert result.exit_code == 0, result.output
     assert "not compared: training mode: the left computes in eval mode alone" in result.output

@@ -19,11 +19,11 @@ from parity_tests.comparer.values import Numbers, array, arrays, is_float, named
 def side(model: Any, given: Given, loss: Any = None) -> Side | None:
     """The side of an ONNX file, or None where the package onnx, which reads its layers, is not installed."""
     try:
+        import onnx
+
         from parity_tests.comparer.foreign.onnx_graph import Graph
     except ImportError:
         return None
-    import onnx
-
     proto = model if isinstance(model, onnx.ModelProto) else onnx.load(str(model.path))
     return OnnxSide(model, Graph(proto), given, loss)
 

@@ -140,7 +140,7 @@ def test_a_run_leaves_the_model_as_it_was():
     assert keras.layers.Layer.__call__ is call
 
 
-@pytest.mark.parametrize("backend", ["numpy", *(["jax"] if find_spec("jax") else [])])
+@pytest.mark.parametrize("backend", ["numpy", "jax"] if find_spec("jax") else [])  # Keras' NumPy backend imports JAX
 def test_other_backends(backend):
     """Each in a process of its own, since Keras has one backend for all of it."""
     code = (
