@@ -149,14 +149,14 @@ def test_a_resumed_run_never_shows_the_engine_of_another_one(folder: Path) -> No
     (folder / "config.yaml").write_text(config.to_yaml())
     with pytest.raises(TrainingError, match=r"scratch.*belongs to another run: lr 0\.001 there, 0\.01 in config\.yaml"):
         resume(folder)
-    for name in ("finished.json", "checkpoints/last.ckpt"):
+    for name in ("finished.json", "checkpoints/last.ckpt", "checkpoints/best.ckpt"):
         (folder / "scratch" / name).unlink()
     with pytest.raises(TrainingError, match=r"torch.*belongs to another run: lr 0\.001 there, 0\.01 in config\.yaml"):
         resume(folder)
     assert not (folder / "scratch" / "checkpoints" / "last.ckpt").exists()  # refused before anything was trained
 
 
-@pytest.mark.parametrize("name", ["finished.json", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("name", ["finished.json", "checkpoints/last.ckpt", "checkpoints/best.ckpt"])
 def test_one_file_of_another_run_is_enough(name: str, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     train(replace(CONFIG, engine="torch", seed=5, output=str(other)))
@@ -164,6 +164,18 @@ def test_one_file_of_another_run_is_enough(name: str, folder: Path, tmp_path: Pa
         (folder / "torch" / "finished.json").unlink()
     os.replace(other / "torch" / name, folder / "torch" / name)
     with pytest.raises(TrainingError, match=r"belongs to another run: engine '?torch'? there.*; seed 5 there, 0 in"):
+        resume(folder)
+
+
+@pytest.mark.parametrize("name", ["steps.csv", "predictions.csv"])
+def test_a_table_of_another_run_is_not_shown(name: str, folder: Path, tmp_path: Path) -> None:
+    """Of the same length, and so of the same form."""
+    other = tmp_path / "other"
+    train(replace(CONFIG, engine="torch", seed=5, output=str(other)))
+    os.replace(other / "torch" / name, folder / "torch" / name)
+    with pytest.raises(
+        TrainingError, match=rf"torch says that it is finished.*{name} is not the one that this run wrote"
+    ):
         resume(folder)
 
 

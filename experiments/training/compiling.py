@@ -29,7 +29,8 @@ class Compilation:
     graphs: int = 0
 
     def record(self) -> dict[str, Any]:
-        return {"compiled": self.compiled, "eager": self.eager, "graphs": self.graphs}
+        """What was compiled in deed: nothing, if no graph was."""
+        return {"compiled": self.compiled if self.graphs else [], "eager": self.eager, "graphs": self.graphs}
 
     def backend(self, graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
         made = lookup_backend(BACKEND)(graph, inputs)
@@ -72,11 +73,15 @@ def _in_training(module: torch.nn.Module, fast: Compute) -> Compute:
 
 
 def _call(compute: Compute) -> Compute:
-    """A function of this file, which torch.compile traces, other than the methods of torch.nn."""
+    """A function of this file, which torch.compile traces, other than the methods of torch.nn.
+
+    Each has its own code object: torch.compile compiles one at most eight times, and then stays eager.
+    """
 
     def call(x: torch.Tensor) -> torch.Tensor:
         return compute(x)
 
+    call.__code__ = call.__code__.replace()
     return call
 
 

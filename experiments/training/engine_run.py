@@ -55,6 +55,8 @@ class Run:
         if before is not None:
             self.start_from = self.last
             refuse_foreign(_of(before, "config"), self.config, self.last)
+        if self.best.exists():
+            refuse_foreign(_of(read(self.best)["run"], "config"), self.config, self.best)
         if (self.folder / "finished.json").exists():
             config = finished_config(self.folder)  # older versions did not write it: then the checkpoint has it
             config = _of(before, "config") if config is None else config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -16,9 +17,10 @@ from experiments.training.checkpoints import TrainingError
 from experiments.training.conditions import conditions
 from experiments.training.data import Part
 from experiments.training.outcome import EngineRun, RunResult
-from torch_impl.files import opened, printable, read_json, write_whole
+from torch_impl.files import opened, printable, read_bytes, read_json, write_whole
 
 LONGEST = 2**26  # bytes of a file of a finished run; a million steps have 30 MB
+BELONGING = ("steps.csv", "predictions.csv")
 KINDS: dict[str, Any] = {
     "engine": str,
     "epochs": list,
@@ -39,7 +41,8 @@ def write_finished(run: EngineRun, config: dict[str, Any], folder: Path, output:
         ("image", "label", "predicted", "confidence"),
         zip(range(len(run.predicted)), test.labels.tolist(), run.predicted, run.confidence, strict=True),
     )
-    write_json(folder / "finished.json", {**run.figures(output), "steps": len(run.losses), "config": config})
+    done = {**run.figures(output), "steps": len(run.losses), "config": config, "files": _fingerprints(folder)}
+    write_json(folder / "finished.json", done)
 
 
 def finished_config(folder: Path) -> dict[str, Any] | None:
@@ -62,6 +65,9 @@ def read_finished(folder: Path, output: Path) -> EngineRun:
     try:
         values = {"compiled": None} | read_json(folder / "finished.json", LONGEST)
         values.pop("config", None)
+        for name, digest in values.pop("files", _fingerprints(folder)).items():  # older versions did not write them
+            if _fingerprints(folder).get(name) != digest:
+                raise ValueError(f"{name} is not the one that this run wrote")
         values["checkpoint"] = output / values["checkpoint"]
         steps = _rows(folder / "steps.csv")
         rows = _rows(folder / "predictions.csv")
@@ -78,8 +84,13 @@ def read_finished(folder: Path, output: Path) -> EngineRun:
             predicted=[int(row["predicted"]) for row in rows],
             confidence=[float(row["confidence"]) for row in rows],
         )
-    except (KeyError, TypeError, ValueError, csv.Error) as error:  # ValueError: FileRefusedError and unicode errors too
+    except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:  # FileRefusedError is a ValueError
         raise damaged(folder, error) from error
+
+
+def _fingerprints(folder: Path) -> dict[str, str]:
+    """The files that belong to finished.json, each with the sha256 of its content."""
+    return {name: hashlib.sha256(read_bytes(folder / name, LONGEST)).hexdigest() for name in BELONGING}
 
 
 def damaged(folder: Path, error: Exception) -> TrainingError:
