@@ -137,11 +137,11 @@ class Error:
 def errors(results: list[Result]) -> Iterator[Error]:
     """The measurements, quantity by quantity; gradients after outputs, as the checks name them."""
     measured = [result for result in results if result.limit >= FLOOR]
-    for what in dict.fromkeys(map(_quantity, measured)):
-        worst: dict[str, Result] = {}
-        for result in measured:
-            if _quantity(result) == what:
-                worst[result.dtype] = max(worst.get(result.dtype, result), result, key=severity)
+    found: dict[str, dict[str, Result]] = {}
+    for result in measured:
+        worst = found.setdefault(_quantity(result), {})
+        worst[result.dtype] = max(worst.get(result.dtype, result), result, key=severity)
+    for what, worst in found.items():
         yield Error(what, worst.get("float32"), worst.get("float64"))
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -25,13 +26,20 @@ SHARED = ("scratch.nn.module", "scratch.optim.optimizer", "builtins", "abc")
 LONGEST = 80  # lines of torch's source that are shown
 
 
+@lru_cache(4096)  # the steps of a recurrent layer are the same lines again and again
 def highlighted(code: str) -> Markup:
     """Python with a CSS class for each kind of token."""
     from pygments import highlight
+
+    return Markup(UNCOLORED.sub(r"\1", highlight(code, *_colored())))
+
+
+@cache
+def _colored() -> tuple[Any, Any]:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    return Markup(UNCOLORED.sub(r"\1", highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))))
+    return PythonLexer(), HtmlFormatter(nowrap=True)
 
 
 def documents(name: str) -> Iterator[tuple[str, str]]:
@@ -117,6 +125,7 @@ def torch_source(name: str) -> str:
     return "\n".join([*shown[:LONGEST], "    ..."] if len(shown) > LONGEST else shown)
 
 
+@cache  # a module of torch is parsed once, not for each of its classes
 def _module(module: ModuleType) -> tuple[ast.Module, list[str]]:
     source = inspect.getsource(module)
     return ast.parse(source), source.splitlines()

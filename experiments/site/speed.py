@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from experiments.bench import run as bench
+from experiments.bench import stored
 from experiments.bench.lines import described, lines
 from experiments.bench.measure import Result
 from experiments.site.pages import Component
@@ -61,15 +64,23 @@ def read(components: Sequence[Component]) -> tuple[dict[str, Speed], list[str]]:
     pages = {one.name: one for one in components}
     speeds: dict[str, Speed] = {}
     sources = []
-    for report in bench.saved(bench.RESULTS):
-        if report["group"] not in GROUPS:
-            continue
+    for report in _reports(bench.RESULTS):
         found = [(pages.get(_name(result)), result) for result in report["results"]]
         of_group = {one.name: _speed(one, result) for one, result in found if one and "torch" in result["ratios"]}
         if of_group:
             speeds |= of_group
             sources.append(described(report))
     return speeds, sources
+
+
+def _reports(folder: Path) -> list[Any]:
+    paths = [path for group in GROUPS if (path := folder / f"bench-{group}.json").is_file()]
+    return [_report(path, path.stat().st_mtime_ns) for path in paths]
+
+
+@cache  # every page of a component asks
+def _report(path: Path, changed: int) -> Any:
+    return stored.read(path)
 
 
 def _name(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import cache
 from typing import Any
 
 from experiments.exhaustive.results import bins, load
@@ -16,10 +17,15 @@ TICKS = (-1e30, -16, -1, 0, 1, 16, 1e30)  # the axis is that of the intervals, m
 def draw(component: Component) -> list[Picture]:
     """One picture for each function of the component that has errors at all."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for line in load():
+    for line in _results():
         if line["component"] == component.name:
             found.setdefault(line["function"], []).append(line)
     return [_picture(name, lines) for name, lines in found.items() if any(line["curve"] for line in lines)]
+
+
+@cache  # every page of a component asks
+def _results() -> list[dict[str, Any]]:
+    return load()
 
 
 def _picture(name: str, lines: list[dict[str, Any]]) -> Picture:
