@@ -71,7 +71,7 @@ def _option(name: str, panels: bool = True) -> Any:
     """The option of a Config field, with the field's own explanation, words and default, in its panel of the help."""
     (item,) = (item for item in fields(Config) if item.name == name)
     default = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
-    text = item.metadata["help"] + ("" if default is None else f" (default {default})")
+    text = item.metadata["help"] + ("" if default is None else rf" \[default: {default}]")
     (panel,) = (panel for panel, names in PANELS.items() if name in names.split())
     more: dict[str, Any] = {"show_default": False, "rich_help_panel": panel if panels else None}
     choices = item.metadata["choices"]

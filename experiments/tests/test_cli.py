@@ -64,6 +64,13 @@ def test_versions_and_choices() -> None:
     assert offered.stdout.split() == ["mlp"]
 
 
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_defaults_are_shown_in_one_way(path: tuple[str, ...]) -> None:
+    text = " ".join(nn_parity(*path, "--help").stdout.replace("│", " ").split())
+    assert "(default" not in text
+    assert path != ("train",) or "[default: digits]" in text
+
+
 def test_rows_are_listed_and_not_run() -> None:
     done = nn_parity("check", "nn.Linear", "--list")
     assert (done.exit_code, done.stdout.split("\n")[:2]) == (0, ["nn.Linear", "nn.Linear[no bias]"])

@@ -92,6 +92,7 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
         return TorchSide(model, loss, layers)
     if not callable(getattr(model, "forward", None)) and not callable(model):
         raise TypeError(f"{NEEDS}; got {type(model).__name__}.")
+    _refuse_other_inputs(model, given)
     if not hasattr(model, "forward") and _takes_tensors(model, given):
         return TorchSide(Function(model), loss)
     side = ArraySide(model, loss)
@@ -100,6 +101,22 @@ def side_of(model: Any, given: Given, loss: Any = None) -> Side:
             _first_run(lambda *a, **k: side.run(Given(a, k), None, True, 0, None), given, quiet=True)
         side.find_slots()
     return side
+
+
+def _refuse_other_inputs(model: Any, given: Given) -> None:
+    """TypeError for an object without forward whose call cannot take as many inputs as there are."""
+    if hasattr(model, "forward") or inspect.isroutine(model) or isinstance(model, functools.partial):
+        return
+    try:
+        signature = inspect.signature(model)
+    except (TypeError, ValueError):  # written in C, it does not say what it takes
+        return
+    try:
+        signature.bind(*given.args, **given.kwargs)
+    except TypeError as error:
+        name = type(model).__name__
+        text = f"compare: {name} has no forward, and __call__{signature} cannot take the inputs: {error}."
+        raise TypeError(text) from None
 
 
 def _refuse_unwatchable(layers: torch.nn.Module) -> None:

@@ -62,7 +62,16 @@ def readonly():
     return Plain()
 
 
+class WithoutForward:
+    def __init__(self):
+        self.weight, self.bias = np.zeros((4, 8), np.float32), np.zeros(4, np.float32)
+
+    def __call__(self):
+        return self.weight
+
+
 REFUSED = {
+    "no forward": ({"left": WithoutForward}, "WithoutForward has no forward, and __call__() cannot take the inputs"),
     "an empty map entry": ({"parameters": {"weight": []}}, "the map of 'weight' must be"),
     "a number in a map": ({"parameters": {"weight": 3}}, "the map of 'weight' must be"),
     "a nested map": ({"parameters": {"weight": ["weight", ["transpose"]]}}, "the map of 'weight' must be"),
