@@ -12,6 +12,8 @@ os.environ.setdefault("DEV", "CPU" if shutil.which("clang") else "PYTHON")  # ti
 NEEDS = {
     "test_equinox.py": ("jax", "equinox"),
     "test_flax.py": ("jax", "flax"),
+    "test_further_keras.py": ("keras",),
+    "test_further_nnx.py": ("jax", "flax"),
     "test_functions.py": ("autograd", "mygrad"),
     "test_optax.py": ("jax", "optax"),
     "test_keras.py": ("keras",),

@@ -1,0 +1,11 @@
+"""Six further blocks, ported to Keras."""
+
+from __future__ import annotations
+
+from parity_tests.tests.foreign.further import Further, cases
+from parity_tests.tests.foreign.further_keras import ports
+
+
+@cases(ports)
+def test_a_port(port: Further) -> None:
+    port.check()
