@@ -46,6 +46,8 @@ def fast_command(
     """Train recipes from several seeds. By default on the GPU if there is one, and in bfloat16 if that is quick."""
     if seeds < 1:
         raise ConfigError(f"seeds: must be at least 1, got {seeds}.")
+    if compiled and engine != "torch":
+        raise ConfigError(f"compile: only torch can be compiled, got engine {engine}. Omit --compile, or use torch.")
     device = existing(device or ("cpu" if engine == "scratch" else best_device()))
     precision = precision or (best_precision(device) if engine == "torch" else "32")
     data = images.mnist(data_dir)

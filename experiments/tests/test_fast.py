@@ -15,6 +15,7 @@ import torch
 from experiments.bench import stored
 from experiments.fast import tables
 from experiments.fast.__main__ import main
+from experiments.fast.command import fast_command
 from experiments.fast.loops import LOOPS, Plain, Trainer
 from experiments.fast.measure import benchmark, goals, measure
 from experiments.fast.recipe import RECIPES, Recipe, chunk_length
@@ -272,6 +273,7 @@ def test_needs_nothing_beside_torch_numpy_and_lightning(tmp_path: Path) -> None:
 import sys, numpy, torch, lightning
 theirs = set(sys.modules)
 from experiments.fast.__main__ import main
+from experiments.fast.command import fast_command
 main(["gpu", "--json", sys.argv[1]])
 print({name.split(".")[0] for name in set(sys.modules) - theirs} - set(sys.stdlib_module_names) - {"__mp_main__"})
 """
@@ -280,3 +282,9 @@ print({name.split(".")[0] for name in set(sys.modules) - theirs} - set(sys.stdli
     output = subprocess.run(command_line, capture_output=True, text=True, env=hidden, check=True).stdout
     ours = {"experiments", "parity_tests", "scratch", "torch_impl"}
     assert set(re.findall(r"'(\w+)'", output.splitlines()[-1])) == ours
+
+
+def test_what_would_not_be_compiled_is_refused() -> None:
+    """It was recorded as compiled."""
+    with pytest.raises(ConfigError, match=r"compile: only torch can be compiled, got engine scratch"):
+        fast_command(["mlp"], engine="scratch", seeds=1, compiled=True)

@@ -207,10 +207,15 @@ def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     raise ConfigError(f"{name}: must be one of {', '.join(choices)}, got {_shown(value)}.")
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a text has only characters that every reader takes alike: Python alone reads 1_0 and other scripts' 10."""
+    return not isinstance(value, str) or (value.isascii() and "_" not in value)
+
+
 def _number(name: str, value: Any) -> float:
     """A finite float, from a number or the text of one."""
     try:
-        number = float(value)
+        number = float(value) if _is_plain(value) else None
     except (TypeError, ValueError):
         number = None
     except OverflowError:
@@ -251,7 +256,7 @@ def _path(name: str, value: Any) -> str | None:
 
 def _whole(name: str, value: Any, smallest: int, largest: int | None = None) -> int:
     try:
-        whole = int(value)
+        whole = int(value) if _is_plain(value) else None
     except (TypeError, ValueError, OverflowError):
         whole = None
     if whole is None or isinstance(value, bool) or (isinstance(value, float) and value != whole):
