@@ -208,7 +208,7 @@ def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a text has only characters that every reader takes alike: only Python reads 1_0, or digits of other scripts."""
+    """Whether a text has only characters that every reader takes alike; Python reads 1_0 and other scripts too."""
     return not isinstance(value, str) or (value.isascii() and "_" not in value)
 
 
