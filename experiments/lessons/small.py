@@ -157,7 +157,7 @@ SMALL: tuple[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...]], ...] 
     ("nn.TransformerDecoderLayer", (3, 1, 2, 0.0), {}, (floats(2, 1, 3), floats(2, 1, 3))),
     ("nn.TransformerEncoder", (ENCODER, 1), {}, (floats(2, 1, 3),)),
     ("nn.TransformerDecoder", (DECODER, 1), {}, (floats(2, 1, 3), floats(2, 1, 3))),
-    ("nn.Transformer", (3, 1, 1, 1, 2, 0.0), {}, (floats(2, 1, 3), floats(2, 1, 3))),
+    ("nn.Transformer", (4, 1, 1, 1, 2, 0.0), {}, (floats(2, 1, 4), floats(2, 1, 4))),
     # shapes
     ("nn.Upsample", (), {"size": 4, "mode": "linear"}, (floats(1, 1, 2),)),
     ("nn.Upsampling*", ((2, 3),), {}, (PLANE,)),

@@ -13,7 +13,9 @@ from experiments.site.equations import NotationError, mathml
 
 HEADING = re.compile(r"([A-Z][a-z]+(?:, [A-Z][a-z]+)*|All else) {2,}(?=\S)")
 GAP = re.compile(r" {2,}")
-CODE = re.compile(r"[\w.]*[A-Za-z]{3,}_\w{2,}(?:\(\))?|bias_[kv]\b|_[a-z]\w+|[\w.]+\(\)|(?:[A-Za-z]\w+\.)+[A-Za-z]\w+")
+CODE = re.compile(
+    r"[\w.]*(?:[A-Za-z]{3,}_\w{2,}|[a-z]{2}_[a-z]{4,})(?:\(\))?|bias_[kv]\b|_[a-z]\w+|[\w.]+\(\)|(?:[A-Za-z]\w+\.)+[A-Za-z]\w+"
+)
 OPERATOR = re.compile(r"[-+*/<>=≤≥·]|<=|>=|!=")
 STRONG = re.compile(r"[=_^²³½√Σ∂≤≥±∞·<>α-ωΦΔ\u0302]|sqrt\(|\b[UN]\(|(?:^|\W)(?:\w|tanh|exp|log)'$| [-+*/] ")
 NAMES = "exp|log|tanh|sqrt|max|min|sign|eps|lr|alpha|beta|gamma|dweight|dbias|grad"
@@ -22,6 +24,7 @@ WEAK = re.compile(
 )
 SIZE = r"(?:\.\.\.|\*?[A-Z]\d?|\d|\d?[A-Z](?:·[A-Z])?|[A-Z] ?/ ?(?:[A-Z]|[a-z]+))"
 TUPLE = re.compile(rf"\((?:{SIZE}(?:, |,?(?=\))))+\)")  # a shape
+WORDS = re.compile(rf"(`[^`]*`|(?<!\S){TUPLE.pattern}|\s+)")  # code and shapes are words
 FIRST_EQUALS = re.compile(r" ([-+*]?=) ")
 EMPTY = Markup()
 LETTER = re.compile(r"(?!do$|L\d)(?:[b-zB-HJ-Z]\d?|d[A-Za-z]\d?)")
@@ -160,7 +163,7 @@ def formula(source: str) -> Markup:
 def prose(text: str) -> Markup:
     """Words, with the formulas among them as MathML and names of code as code."""
     parts: list[Markup] = []
-    words = re.split(r"(`[^`]*`|\s+)", text)
+    words = WORDS.split(text)
     at = 0
     while at < len(words):
         end = _formula_end(words, at)
@@ -226,4 +229,5 @@ def _formula_end(words: Sequence[str], start: int) -> int:
 
 def _is_mathematical(core: str) -> bool:
     plain = core.strip("()[]{}")
-    return bool(plain) and (STRONG.search(core) or WEAK.fullmatch(plain)) is not None and not CODE.fullmatch(core)
+    found = STRONG.search(core) or WEAK.fullmatch(plain) or TUPLE.fullmatch(core)
+    return bool(plain) and found is not None and not CODE.fullmatch(core)

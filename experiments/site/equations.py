@@ -154,7 +154,7 @@ class _Reader:
                 self.take()
                 self.skip_space()
                 parts.append(_fraction(_numerator(parts, spaced), self.denominator()))
-            elif kind == "operator" and not self.opens(after_operator):
+            elif kind == "operator" and text != "∂" and not self.opens(after_operator):
                 self.take()
                 parts.append(_operator(text))
                 after_operator = text not in {"!", "…", "..."}

@@ -22,7 +22,7 @@ SHOWN_OF_TORCH = ("__init__", "forward", "step", "get_lr", "update_parameters")
 UNCOLORED = re.compile(r'<span class="(?:n|p|o|w|bp|nb|nn|ne|vm|sx)">([^<]*)</span>')
 LESSON = ("forward", "forward_steps", "reduce", "elements", "function", "backward", "backward_steps", "slope", "step",
           "update", "get_lr")  # fmt: skip
-SHARED = ("scratch.nn.module", "scratch.optim.optimizer", "builtins", "abc")
+SHARED = ("scratch.nn.module", "scratch.optim.optimizer", "scratch.optim.lr_scheduler.scheduler", "builtins", "abc")
 LONGEST = 80  # lines of torch's source that are shown
 
 

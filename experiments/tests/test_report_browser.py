@@ -95,6 +95,23 @@ def test_nothing_is_cut_off_without_a_sign(chromium: Browser, small_report: Path
     assert page.evaluate(CUT_OFF) != []
 
 
+LANDMARKS = """[...document.querySelectorAll("main, nav, section, [role=region], [role=search]")].map((one) => {
+  const by = document.getElementById(one.getAttribute("aria-labelledby"));
+  const name = one.getAttribute("aria-label") || (by ? by.textContent : "");
+  const role = one.getAttribute("role") || one.tagName;
+  return name || role !== "SECTION" ? `${role === "SECTION" ? "region" : role} ${name}` : "";
+}).filter((name) => name)"""
+
+
+def test_no_two_landmarks_share_a_name(chromium: Browser, small_report: Path) -> None:
+    page = chromium.open("about:blank", *DESKTOP)
+    for path in sorted(small_report.rglob("*.html")):
+        page.go(path.as_uri())
+        names = page.evaluate(LANDMARKS)
+        assert len(names) > 2
+        assert len(set(names)) == len(names), (path.name, names)
+
+
 def test_a_slider_changes_the_numbers(chromium: Browser, small_report: Path) -> None:
     page = chromium.open((small_report / "components" / "nn.softmax.html").as_uri(), *DESKTOP)
     rows = "[...document.querySelectorAll('#sliders tr')].map(row => Number(row.cells[1].textContent))"
@@ -107,6 +124,18 @@ def test_a_slider_changes_the_numbers(chromium: Browser, small_report: Path) -> 
     after = page.evaluate(rows)
     assert max(after[:4]) < max(before[:4])
     assert page.errors() == []
+
+
+BARS = """[...document.querySelectorAll("p.scrolls, .equations, summary.scrolls")]
+  .filter((box) => box.scrollHeight > box.clientHeight + (getComputedStyle(box).overflowY === "hidden" ? 3 : 1))
+  .map((box) => `${box.scrollHeight} in ${box.clientHeight}: ${box.textContent.trim().slice(0, 60)}`)"""
+
+
+def test_a_line_with_a_formula_does_not_scroll_up_and_down(chromium: Browser, small_report: Path) -> None:
+    page = chromium.open("about:blank", *PHONE, phone=True)
+    for path in sorted(small_report.rglob("*.html")):
+        page.go(path.as_uri())
+        assert page.evaluate(BARS) == [], path.name
 
 
 def test_keys_move(overview: Page) -> None:

@@ -98,6 +98,17 @@ def test_everything_that_computes_has_a_figure(pages: Path, name: str) -> None:
     assert re.search(r"<figcaption>.{40,}</figcaption>", text, re.DOTALL)
 
 
+def test_a_schedule_shows_its_rule_and_offers_it_as_an_exercise(pages: Path) -> None:
+    text = (pages / "components" / "optim.lr_scheduler.steplr.html").read_text(encoding="utf-8")
+    passes = re.sub(r"<[^>]+>", "", text.partition('<pre class="code passes')[2].partition("</pre>")[0])
+    assert "def get_lr" in passes
+    assert "def step" not in passes, "bookkeeping that all schedules share"
+    assert "everything but the rule" in text
+    assert "a backward for you to fill in" not in text
+    assert "every number of them bit for bit" in text
+    assert "a backward for you to fill in" in (pages / "components" / "nn.linear.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("one", components(), ids=lambda one: one.name)
 def test_nothing_is_missing_for_a_page(one: Component) -> None:
     """What a page shows is there, for every component and without building the site."""

@@ -190,6 +190,24 @@ def test_a_shape_is_one_formula_on_one_line() -> None:
     assert "⊙" in mathml("dy * x"), "a product of elements has another sign"
 
 
+def test_every_shape_is_a_formula() -> None:
+    assert docstring.prose("weight (O, I); bias (O,); x (..., I)").count("<math") == 4
+    left = {}
+    for name in NAMES:
+        for title, text in source_code.documents(name):
+            for section in docstring.parse(title, text).sections:
+                shown = " ".join(str(block.text) for block in section.blocks if section.title == "Shapes")
+                words = re.sub(r"<math.*?</math>|<code.*?</code>", "", shown)
+                if found := docstring.TUPLE.findall(words):
+                    left[name] = found
+    assert left == {}
+
+
+def test_a_partial_derivative_is_one_fraction() -> None:
+    (fraction,) = re.findall(r"<mfrac>.*</mfrac>", str(mathml("∂y_j/∂x_i = y_j")))
+    assert fraction.count("∂") == 2
+
+
 def test_what_a_variable_gains_is_aligned_at_its_equals_sign() -> None:
     (block,) = docstring.blocks(["    dc' += dh' * o", "    dh = W^T dz"])
     assert ["+=" in line.right for line in block.equations] == [True, False]
