@@ -38,6 +38,12 @@ class Pairing:
         ours, theirs = left.state(), right.state()
         self._read_map(names or {}, ours, theirs)
         if implied is not None:
+            if implied.one_way and not names:
+                name, more = implied.one_way[0], len(implied.one_way) - 1
+                raise ValueError(
+                    f"compare: {name} of the right is a part or a sum of the left's parameters, as {more} more are: "
+                    f"give the model of {self.right.framework} as the left, or a map."
+                )
             self._take_implied(implied, ours, theirs)
         elif not names:
             self._strip(ours, theirs)

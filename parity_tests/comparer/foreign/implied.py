@@ -17,15 +17,20 @@ class Implied:
     layers: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)  # layers of the left that are called in another way than the right's
+    one_way: list[str] = field(default_factory=list)  # of the right, which no entry can say from that side
 
     def inverted(self) -> Implied:
         """From the right's names to the left's, as far as one array is another in another layout."""
-        entries = {}
+        entries: dict[str, Entry] = {}
+        one_way = []
         for own, (name, *moves) in self.entries.items():
             back = [_inverse(move) for move in reversed(moves)]
             if all(back):
                 entries[name] = (own, *back)
-        return Implied(entries, {theirs: ours for ours, theirs in self.layers.items()}, self.notes)
+            else:
+                one_way.append(own)
+        layers = {theirs: ours for ours, theirs in self.layers.items()}
+        return Implied(entries, layers, self.notes, one_way=one_way)
 
 
 def _inverse(move: str) -> str:

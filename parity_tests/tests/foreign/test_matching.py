@@ -132,3 +132,14 @@ def test_a_map_backwards():
     found = matched([dense("d")], ours, numbers(right), dict(right.named_modules())).inverted()
     assert found.entries == {"0.weight": ("d.kernel", "transpose"), "0.bias": ("d.bias",)}
     assert found.layers == {"0": "d"}
+
+
+def test_parts_and_sums_have_no_map_backwards():
+    right = nn.Sequential(nn.LSTM(4, 3))
+    own = {"cell.i": "weight_ih", "cell.b": "bias"}
+    ours = {"cell.i": np.zeros((4, 12), np.float32), "cell.b": np.zeros(12, np.float32)}
+    piece = recurrent("cell", "lstm", own, 3, True, "")
+    found = matched([piece], ours, numbers(right), dict(right.named_modules()))
+    assert found.entries["cell.b"] == ("0.bias_ih_l0", "0.bias_hh_l0", "sum")
+    assert found.inverted().entries == {"0.weight_ih_l0": ("cell.i", "transpose")}
+    assert found.inverted().one_way == ["cell.b"]
