@@ -179,7 +179,7 @@ def test_a_test_less_reliable_gives_another_posterior(monkeypatch: pytest.Monkey
     monkeypatch.setattr(probability, "RELIABLE", 0.97)
     found = ARTICLE.start()
     probability._bayes(found)
-    assert "Bayes: ill, given a positive test, with 3.9 % positive" in wrong(found)
+    assert "Bayes: the chance of illness after a positive test, 3.9 % being positive" in wrong(found)
 
 
 def test_a_coin_with_another_bend_has_another_surprise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

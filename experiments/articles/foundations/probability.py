@@ -46,7 +46,12 @@ def replay(found: Replay, output: Path) -> None:
 def _bayes(found: Replay) -> None:
     rule = on_both(lambda twin: float(posterior(twin.tensor(np.float64(RELIABLE)), ILL, POSITIVE)))
     found.figures.append(
-        equal_to("Bayes: ill, given a positive test, with 3.9 % positive", 0.98 * 0.02 / 0.039, rule, ".1%")
+        equal_to(
+            "Bayes: the chance of illness after a positive test, 3.9 % being positive",
+            0.98 * 0.02 / 0.039,
+            rule,
+            ".1%",
+        )
     )
     evidence = RELIABLE * ILL + (1 - RELIABLE) * (1 - ILL)
     rule = on_both(lambda twin: float(posterior(twin.tensor(np.float64(RELIABLE)), ILL, evidence)))

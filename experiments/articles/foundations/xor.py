@@ -80,7 +80,7 @@ def replay(found: Replay, output: Path) -> None:
         Figure.of("XOR: its least loss in all steps", f"at least {floor:.4f}", lowest, floor - 1e-12, form=".4f")
     )
     count = on_both(lambda twin: right(twin, one[twin.name][1]))
-    found.figures.append(Figure.of("XOR: points that one unit has right", "at most 3", count, 0, 3, "g"))
+    found.figures.append(Figure.of("XOR: points that one unit classifies correctly", "at most 3", count, 0, 3, "g"))
     flat = on_both(loss_of_zero)
     found.figures.append(equal_to("XOR: loss of the unit with weights 0", floor, flat))
     count = on_both(lambda twin: right(twin, by_hand(twin)))

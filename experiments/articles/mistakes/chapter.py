@@ -136,7 +136,7 @@ def figures() -> list[Figure]:
             "The sentence gives variance 0 and refers to a picture; it is 2 / n.",
         ),
         mistake(
-            "ill, given a positive test, which Bayes' rule finds",
+            "the chance of being ill after a positive test, by Bayes' rule",
             "P(B|A)",
             BAYES,
             0.98,
