@@ -56,6 +56,12 @@ def extra(s, x):
     return x + s.b(s.n2(x) + n)
 
 
+def summed_in_place(s, x):
+    h = s.a(s.n1(x))
+    h += s.b(s.n2(x))
+    return F.relu(h, inplace=True)
+
+
 def halved(s, x):
     x = (x + s.a(s.n1(x))) * 0.5
     return x + s.b(s.n2(x))
@@ -139,9 +145,14 @@ PLANTS = [
     block("residual-extra", "residual-extra", extra),
     block("residual-halved", "residual-scale", halved),
     block("residual-sign", "residual-sign", subtracted),
+    block("activation-before-sum", "activation-place", lambda s, x: F.relu(s.a(s.n1(x))) + s.b(s.n2(x)),
+          lambda s, x: F.relu(s.a(s.n1(x)) + s.b(s.n2(x)))),
+    block("activation-in-place", "activation-place", lambda s, x: F.relu(s.a(s.n1(x))) + s.b(s.n2(x)), summed_in_place),
     tokens("positions-from-1", "position-shift", embedded(shift=1), embedded(), IDS),
     tokens("ids-plus-1", "index-shift", embedded(index=1), embedded(), IDS),
     tokens("embedding-not-scaled", "constant", embedded(), embedded(scale=math.sqrt(8)), IDS),
+    tokens("embedding-scaled", "part-scale", embedded(scale=math.sqrt(8)), embedded(), IDS),
+    tokens("last-token", "pool-kind", pooled(lambda h: h[:, -1]), pooled(lambda h: h.mean(1))),
     tokens("first-token", "position", pooled(lambda h: h[:, 0]), pooled(lambda h: h[:, -1])),
     tokens("mean", "reduction-axis", pooled(lambda h: h.mean(2)), pooled(lambda h: h.mean(1)), integers(11, 4, 8)),
     tokens("max-for-mean", "pool-kind", pooled(lambda h: h.amax(1)), pooled(lambda h: h.mean(1))),

@@ -11,14 +11,17 @@ from parity_tests.comparer.conventions.activations import OWN
 from parity_tests.comparer.conventions.convention import Deviation, Options, Site, convention, function
 from parity_tests.comparer.conventions.tape import Node, Ref, Tape, exactly
 
+SUMS = ("add", "radd")
 RESIDUALS = 8  # the number of other tensors of the same shape that are tried as the residual
 SHAPED = ("reshape", "view", "flatten", "contiguous", "unflatten", "_unsafe_view")
 
 
 def joints(tape: Tape, index: int) -> Iterator[Site]:
     node = tape.nodes[index]
-    if node.name in ("add", "radd") and isinstance(node.out, Ref):
+    if node.name in SUMS and isinstance(node.out, Ref):
         yield from _residual(tape, index, node)
+    elif node.name in OWN:
+        yield from _activated(tape, index, node)
     elif node.name in ("mul", "multiply") and isinstance(node.out, Ref):
         yield from _gated(tape, index, node)
     elif node.name in SHAPED and isinstance(node.out, Ref):
@@ -33,6 +36,8 @@ def _residual(tape: Tape, index: int, node: Node) -> Iterator[Site]:
     operands = [x for x in node.args if isinstance(x, Ref)]
     shape = tape.base[node.out.index].shape
     if len(operands) != 2 or any(tape.base[x.index].shape != shape for x in operands):
+        if len(operands) == 2 and shape and tape.base[node.out.index].is_floating_point():
+            yield Site(tape, index, "broadcast", {"a": operands[0], "b": operands[1], "size": shape[-1]})
         return
     others: list[Ref] = []
     texts: list[str] = []
@@ -68,6 +73,43 @@ def residuals(o: Options) -> Iterator[Deviation]:
     yield Deviation("residual-sign", "with one part subtracted", {"instead": lambda o: o.a - o.b})
     yield Deviation("residual-sign", "with one part subtracted", {"instead": lambda o: o.b - o.a})
     yield Deviation("residual-product", "with the product in place of the sum", {"instead": lambda o: o.a * o.b})
+
+
+@function("broadcast")
+def broadcast(a: Tensor, b: Tensor, size: int) -> Tensor:
+    return a + b
+
+
+@convention("broadcast")
+def scales(o: Options) -> Iterator[Deviation]:
+    """A sum of an embedding and positions, one of them at another scale."""
+    for factor, text in ((o.size**0.5, "times"), (o.size**-0.5, "divided by")):
+        said = f"with one part of the sum {text} sqrt({o.size})"
+        yield Deviation("part-scale", said, {"instead": lambda o, f=factor: o.a * f + o.b})
+        yield Deviation("part-scale", said, {"instead": lambda o, f=factor: o.a + o.b * f})
+
+
+def _activated(tape: Tape, index: int, node: Node) -> Iterator[Site]:
+    """act(a + b)."""
+    maker = tape.producer.get(node.args[0].index) if node.args and isinstance(node.args[0], Ref) else None
+    if maker is None or tape.nodes[maker].name not in SUMS:
+        return
+    operands = [x for x in tape.nodes[maker].args if isinstance(x, Ref)]
+    if len(operands) == 2:
+        form = lambda x, act=node: exactly(act)(x, *act.args[1:], **act.kwargs)  # noqa: E731
+        yield Site(tape, index, "activated", {"a": operands[0], "b": operands[1], "form": form})
+
+
+@function("activated")
+def activated(a: Tensor, b: Tensor, form: Any) -> Tensor:
+    return form(a + b)
+
+
+@convention("activated")
+def activations(o: Options) -> Iterator[Deviation]:
+    text = "with the activation of one part before the sum, not of the sum"
+    yield Deviation("activation-place", text, {"instead": lambda o: o.form(o.a) + o.b})
+    yield Deviation("activation-place", text, {"instead": lambda o: o.a + o.form(o.b)})
 
 
 def _gated(tape: Tape, index: int, node: Node) -> Iterator[Site]:

@@ -137,6 +137,8 @@ def reductions(o: Options) -> Iterator[Deviation]:
         yield Deviation("pool-kind", text, {"instead": lambda o: o.input.amax(o.dim, keepdim=o.keepdim)})
         first = lambda o: o.input.select(o.dim, 0)  # noqa: E731
         yield Deviation("pool-kind", f"with the first position alone, not the {o.function}", {"instead": first})
+        last = lambda o: o.input.select(o.dim, -1)  # noqa: E731
+        yield Deviation("pool-kind", f"with the last position alone, not the {o.function}", {"instead": last})
 
 
 # --- order and shape --------------------------------------------------------------------------------------------------

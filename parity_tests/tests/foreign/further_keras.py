@@ -97,15 +97,17 @@ class Tied(keras.Model):
 def ports() -> Iterator[Further]:
     yield Further("residual", Residual, mode="eval")
     yield Further("residual", lambda: Residual(same=True), "same with stride 2", ("conv1",), "padding-side", "eval")
-    yield Further("residual", lambda: Residual(early=True), "ReLU before the sum", ("",), mode="eval")
+    yield Further(
+        "residual", lambda: Residual(early=True), "ReLU before the sum", ("", "relu"), "activation-place", "eval"
+    )
     yield Further("unet", unet)
     yield Further("unet", lambda: unet(True), "parts exchanged", ("→ fuse",), "concat-order")
     yield Further("both ways", BothWays)
-    yield Further("both ways", lambda: BothWays(True), "the last step, not the mean", ("→ head", "lstm"))
+    yield Further("both ways", lambda: BothWays(True), "the last step, not the mean", ("→ head", "lstm"), "pool-kind")
     yield Further("decoder", Decoder)
     yield Further("decoder", lambda: Decoder(False), "no causal mask", ("layer.self_attn",), "mask-missing")
     yield Further("diffusion", Diffusion)
     yield Further("diffusion", lambda: Diffusion(True), "GELU for SiLU", ("→ conv1",), "other-activation")
     yield Further("diffusion", lambda: Diffusion(groups=2), "two groups for four", ("norm2",), "groups")
     yield Further("tied", Tied)
-    yield Further("tied", lambda: Tied(True), "the embedding scaled", ("embed", "→ norm"))
+    yield Further("tied", lambda: Tied(True), "the embedding scaled", ("embed", "→ norm"), "embedding-scale")

@@ -100,15 +100,17 @@ class Tied(nnx.Module):
 def ports() -> Iterator[Further]:
     yield Further("residual", Residual, mode="eval")
     yield Further("residual", lambda: Residual("SAME"), "SAME with stride 2", ("conv1",), "padding-side", "eval")
-    yield Further("residual", lambda: Residual(early=True), "ReLU before the sum", ("",), mode="eval")
+    yield Further(
+        "residual", lambda: Residual(early=True), "ReLU before the sum", ("", "relu"), "activation-place", "eval"
+    )
     yield Further("unet", UNet)
     yield Further("unet", lambda: UNet(True), "parts exchanged", ("→ fuse",), "concat-order")
     yield Further("both ways", BothWays)
-    yield Further("both ways", lambda: BothWays(False), "one half not turned back", ("lstm",))
+    yield Further("both ways", lambda: BothWays(False), "one half not turned back", ("lstm",), "reverse-order")
     yield Further("decoder", Decoder)
     yield Further("decoder", lambda: Decoder(False), "no causal mask", ("layer.self_attn",), "mask-missing")
     yield Further("diffusion", Diffusion)
     yield Further("diffusion", lambda: Diffusion(True), "GELU for SiLU", ("→ conv1",), "other-activation")
     yield Further("diffusion", lambda: Diffusion(groups=2), "two groups for four", ("norm2",), "groups")
     yield Further("tied", Tied)
-    yield Further("tied", lambda: Tied(True), "the embedding scaled", ("embed", "→ norm"))
+    yield Further("tied", lambda: Tied(True), "the embedding scaled", ("embed", "→ norm"), "part-scale")
