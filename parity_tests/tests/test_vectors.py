@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
@@ -45,6 +46,16 @@ LAYERS = [
     "nn.MSELoss[kinks]",
 ]
 OPTIMIZERS = ["optim.Adam[amsgrad]", "optim.LBFGS[short memory]", "optim.Rprop"]
+
+
+def test_arrays_of_any_order_come_back_with_their_numbers():
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    orders = {"C": x, "transposed": x.T, "Fortran": np.asfortranarray(x), "every second": x[::2, ::3]}
+    orders |= {"turned": x[::-1], "number": np.array(3.0, np.float32)}
+    for more in ({}, {"half": torch.ones(2, 3, dtype=torch.bfloat16).t()}):
+        found = safetensors.torch.load(files.as_safetensors(orders | more))
+        for name, array in orders.items():
+            np.testing.assert_array_equal(found[name].numpy(), array, err_msg=name)
 
 
 @pytest.fixture(scope="module")

@@ -34,10 +34,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def as_safetensors(tensors: dict[str, Any]) -> bytes:
-    """Arrays, and tensors of dtypes that NumPy does not have, as the bytes of a safetensors file."""
-    if not any(map(held_by_torch, tensors.values())):
-        return save(tensors)
-    return torch_save({n: x if held_by_torch(x) else torch.from_numpy(np.array(x)) for n, x in tensors.items()})
+    """Arrays, and tensors of dtypes that NumPy does not have, as the bytes of a safetensors file.
+
+    Arrays are put in C order first: safetensors 0.8.0 writes NumPy's in the order that they have in memory, under the
+    shape that they have for the reader.
+    """
+    arrays = {name: np.asarray(x, order="C") for name, x in tensors.items() if not held_by_torch(x)}
+    if len(arrays) == len(tensors):
+        return save(arrays)
+    held = {name: x.contiguous() for name, x in tensors.items() if name not in arrays}
+    return torch_save({name: torch.from_numpy(x.copy()) for name, x in arrays.items()} | held)
 
 
 def write_json(path: Path, value: Json) -> None:

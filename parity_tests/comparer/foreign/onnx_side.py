@@ -39,7 +39,8 @@ class OnnxSide(Side):
         self._session = _session(graph.model)
         self.blocks = {block.name: block for block in graph.blocks if block.name}
         self.modules = {ROOT: model, **self.blocks}
-        self.title = graph.model.graph.name
+        opset = next((one.version for one in graph.model.opset_import if not one.domain), None)
+        self.title = graph.model.graph.name + (f", opset {opset}" if opset else "")  # masks differ by it
         self._fixed: dict[str, Any] = {}
         self._given = given
         self.coarse = graph.coarse()

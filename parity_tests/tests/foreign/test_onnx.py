@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import warnings
 
 import numpy as np
@@ -83,6 +84,7 @@ def right_file(request, tmp_path_factory):
 def test_layers_and_parameters(right_file):
     report = compare(load_side(right_file), Net(), X)
     assert report.ok, str(report)
+    assert re.search(r", opset \d+ \(", str(report).partition("\n")[0]), str(report)
     found = {line.name for line in report.layers}
     assert found >= {"pool", "norm", "seq.0", "seq.1", "seq.2"}
     # the older exporter hands the GRU's own order of axes, time first, to the attention: two values of one layer

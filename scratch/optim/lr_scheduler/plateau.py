@@ -20,7 +20,9 @@ class ReduceLROnPlateau(LRScheduler):
 
     Options   optimizer, whose rates it sets; mode, factor, patience, threshold, threshold_mode, cooldown, min_lr and
               eps as above.
-    Differs   NaN is never better, so it counts as a bad epoch, as in torch.
+    Differs   NaN is never better, so it counts as a bad epoch, as in torch. With "rel" a negative metric that has
+              become worse by less than its share counts as better, -9.9 after -10 at threshold 0.1, and the rate never
+              falls, as in torch: use "abs" for it.
     Torch     torch.optim.lr_scheduler.ReduceLROnPlateau.
     Raises    ValueError for factor >= 1, an unknown mode, or if the number of min_lr values is not the number of
               groups.
