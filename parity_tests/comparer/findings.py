@@ -72,6 +72,7 @@ class Measurement:
     inside: str = ""  # the layer within `where` whose convention explains it, found by trying them all
     inside_kind: str = ""  # its class
     left: str = ""  # the left's own name of `where`, where that is another
+    inside_left: str = ""  # and of `inside`
     own: str = ""  # `what` with the left's own names, where these are others
 
     @property
@@ -90,7 +91,9 @@ class Measurement:
         name = self.left or self.where
         layer = f"{name} ({about})" if name and about else name or self.kind or "the whole"
         if self.inside:
-            layer = f"{self.inside} ({self.inside_kind}), within {layer}"
+            name = self.inside_left or self.inside
+            beside = f"{self.inside} on the right, " if self.inside_left else ""
+            layer = f"{name} ({beside}{self.inside_kind}), within {layer}"
         between = ", between its layers"
         phase = {"between": between, "kink": between, "pairing": ", pairing", "init": ", initial values"}.get(
             self.phase, ""

@@ -42,7 +42,7 @@ svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); 
 {% for text in report.uncompared %}<p><b>not compared:</b> {{ text }}</p>{% endfor %}
 <p class="soft">left: {{ report.left }} · right, the reference: {{ report.right }}</p></header>
 {% if first %}<section><h2>First divergence</h2><table>
-<tr><th>where</th><td>{% if first.inside %}{{ first.inside }} ({{ first.inside_kind }}), within {% endif %}{{ first.left ~ ' ↔ ' if first.left }}{{ first.where or 'the whole' }}{% if first.kind %} ({{ first.kind }}){% endif %}</td></tr>
+<tr><th>where</th><td>{% if first.inside %}{{ first.inside_left ~ ' ↔ ' if first.inside_left }}{{ first.inside }} ({{ first.inside_kind }}), within {% endif %}{{ first.left ~ ' ↔ ' if first.left }}{{ first.where or 'the whole' }}{% if first.kind %} ({{ first.kind }}){% endif %}</td></tr>
 <tr><th>what</th><td>{{ first.own or first.what }}{% if first.mode %}, {{ first.mode }} mode{% endif %}</td></tr>
 <tr><th>error</th><td>{{ number(first.error) }} ulp, limit {{ number(first.limit) }}</td></tr>
 {% if first.first %}<tr><th>first element</th><td>[{{ first.first.index | join(', ') }}]</td></tr>

@@ -14,6 +14,7 @@ from parity_tests.comparer.moves import Link
 
 GRADIENT = re.compile(r"(grad|buffer) (?!input\b)(\S+)(.*)")
 LEVEL = re.compile(r"_l\d+(_reverse)?$")  # of torch's recurrent parameters
+LISTED = "|(?<=: )|(?<=, )"  # before the names of layers in a note
 BEFORE_A_LAYER = r"\b(?:(?:in|out)put|cotangent|end)(?: \d+)? of |\bbetween |\barrives at |^"
 
 
@@ -44,8 +45,10 @@ class Names:
 
     # --- a report -----------------------------------------------------------------------------------------------------
 
-    def tell(self, report: Findings) -> None:
-        """Write the left's names into a finished report, beside the right's."""
+    def tell(self, report: Findings, told: Iterable[str] = ()) -> None:
+        """Write the left's names into a finished report, beside the right's; not into notes that tell them already."""
+        report.notes = [note if note in told else self.said(note, "", LISTED) for note in report.notes]
+        report.uncompared = [self.said(text, "", LISTED) for text in report.uncompared]
         for line in report.layers:
             ends = [self._end(name) for name in line.name.split(" → ")]
             own = " → ".join(ends)
@@ -60,6 +63,8 @@ class Names:
             return
         own = self.layer(m.where) if m.where else ""
         m.left = own if own != m.where else ""
+        own = self.layer(m.inside) if m.inside else ""
+        m.inside_left = own if own != m.inside else ""
         m.note = self.said(m.note, "")
         found = GRADIENT.fullmatch(m.what)
         what = found[2] if found is not None else m.what
@@ -80,8 +85,11 @@ class Names:
 
     # --- a text -------------------------------------------------------------------------------------------------------
 
-    def said(self, text: str, layer: str) -> str:
-        """A text about one of the right's layers, with the left's names of that layer's parameters, and of layers."""
+    def said(self, text: str, layer: str, more: str = "") -> str:
+        """A text about one of the right's layers, with the left's names of that layer's parameters, and of layers.
+
+        `more` is what may stand before a layer's name besides "the output of" and its like.
+        """
         for theirs, ours in self.words.items():
             text = re.sub(rf"\b{theirs}\b", ours, text)
         told: set[str] = set()
@@ -100,7 +108,7 @@ class Names:
         if known:
             words = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
             text = re.sub(rf"(?:\b(?:the|its) )?(?<![.\w])({words})\b(?! on the right)", parameter, text)
-        return self._with_layers(text)
+        return self._with_layers(text, more)
 
     def _known(self, layer: str) -> dict[str, str]:
         """The words for a layer's parameters in texts, and their names, where the left has others."""
@@ -109,7 +117,7 @@ class Names:
         other = [name for name in below if self.parameter(layer, name) != name]
         return {LEVEL.sub("", name): name for name in reversed(other)} | {name: name for name in other}
 
-    def _with_layers(self, text: str) -> str:
+    def _with_layers(self, text: str, more: str) -> str:
         names = [name for name in self.layers if name and self.layers[name] != name]
         if not names:
             return text
@@ -119,7 +127,7 @@ class Names:
             before, name = found[1], found[2]
             return f"{before}{self.layer(name)} ({name} on the right)"
 
-        text = re.sub(rf"({BEFORE_A_LAYER})({words})(?![.\w])(?=[:, ]|$)(?! \()", layer, text)
+        text = re.sub(rf"({BEFORE_A_LAYER}{more})({words})(?![.\w])(?=[:, ]|$)(?! \()", layer, text)
         return re.sub(rf"(\bbetween .+? and (?:the (?:in|out)put of )?)({words})(?![.\w])(?! \()", layer, text)
 
     def _end(self, name: str) -> str:

@@ -184,7 +184,7 @@ class Pairing:
         report.pairs = [
             PairLine(link.ours, link.shape, link.moves, link.theirs, link.shapes) for link in self.links.values()
         ]
-        Names(self.links.values(), self.layers, self.left.words).tell(report)
+        Names(self.links.values(), self.layers, self.left.words).tell(report, self.notes)
 
     # --- what does not pair -------------------------------------------------------------------------------------------
 

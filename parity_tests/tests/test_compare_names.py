@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from parity_tests.comparer.comparison import compare
+from parity_tests.comparer.findings import Measurement
 from parity_tests.comparer.moves import Link
 from parity_tests.comparer.names import Names
+from parity_tests.comparer.report import Report
 
 LINKS = [
     Link("Dense_0.kernel", ("fc1.weight",)), Link("Dense_0.bias", ("fc1.bias",)),
@@ -39,6 +41,22 @@ TEXTS = [
 @pytest.mark.parametrize(("layer", "text", "said"), TEXTS, ids=[text for _, text, _ in TEXTS])
 def test_a_text_in_the_lefts_words(layer, text, said):
     assert NAMES.said(text, layer) == said
+
+
+def test_notes_and_places_too():
+    """A note that pairs names already says both."""
+    report = Report("a", "b", 0)
+    report.notes = ["compared within those around them: fc1, bn", "paired by order: Dense_0 → fc1"]
+    report.uncompared = ["gradients of 2 parameters (fc1.weight, fc1.bias), the left has none"]
+    report.measurements = [
+        Measurement("", "Net", "between", "output", 9.0, 1.0, inside="bn", inside_kind="BatchNorm1d")
+    ]
+    NAMES.tell(report, report.notes[1:])
+    both = ["Dense_0 (fc1 on the right)", "BN (bn on the right)"]
+    assert report.notes == [f"compared within those around them: {', '.join(both)}", "paired by order: Dense_0 → fc1"]
+    names = "Dense_0.kernel (fc1.weight on the right), Dense_0.bias (fc1.bias on the right)"
+    assert report.uncompared == [f"gradients of 2 parameters ({names}), the left has none"]
+    assert report.measurements[0].place == ("BN (bn on the right, BatchNorm1d), within Net, between its layers: output")
 
 
 class Right(torch.nn.Module):
