@@ -108,6 +108,19 @@ def adamax(eps=1e-8, outside=False, corrected=True):
     return update
 
 
+def radam(early=True, least=5):
+    def update(p, g, s, t, lr):
+        m, v = mean(s, "m", 0.9, g), mean(s, "v", 0.999, g * g)
+        longest, c1, c2 = 1999.0, 1 - 0.9**t, 1 - 0.999**t
+        rho = longest - 2 * t * 0.999**t / c2
+        if rho <= least:
+            return p - f(lr / c1) * m if early else p
+        share = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
+        return p - f(lr / c1 * math.sqrt(share * c2)) * m / (np.sqrt(v) + f(1e-8))
+
+    return update
+
+
 def rprop(late=False, kept=False, etas=(0.5, 1.2)):
     def update(p, g, s, t, lr):
         turned = g * s.get("g", np.zeros_like(g))
@@ -183,6 +196,8 @@ RULES = {
     "adamax-outside": ("eps-place", adamax(1e-3, outside=True), "Adamax", {"eps": 1e-3}),
     "adamax-uncorrected": ("adam-bias-correction", adamax(corrected=False), "Adamax", {}),
     "nadam-optax": ("nadam-schedule", nadam, "NAdam", {}),
+    "radam-late": ("radam-early", radam(early=False), "RAdam", {}),
+    "radam-paper": ("radam-early", radam(least=4), "RAdam", {}),
     "rprop-late": ("late-step", rprop(late=True), "Rprop", {"lr": 0.1}),
     "rprop-kept": ("turned-sign", rprop(kept=True), "Rprop", {"lr": 0.5}),
     "rprop-etas": ("etas", rprop(etas=(0.5, 1.1)), "Rprop", {}),
@@ -213,6 +228,7 @@ RIGHT = {
     "adagrad": (adagrad(), "Adagrad", {}),
     "adadelta": (adadelta(), "Adadelta", {}),
     "adamax": (adamax(), "Adamax", {}),
+    "radam": (radam(), "RAdam", {}),
     "rprop": (rprop(), "Rprop", {"lr": 0.5}),
 }
 

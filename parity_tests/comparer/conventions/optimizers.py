@@ -49,7 +49,10 @@ def deviations(kind: str, own: Options) -> Iterator[Deviation]:
         yield from _momentum(own)
     if kind in ("Adam", "AdamW"):
         yield from _adam(own)
-    if kind in ("Adam", "AdamW", "NAdam", "Adamax"):
+    if kind == "RAdam":
+        yield from other("radam-early", "without steps before it is rectified (pytorch-optimizer)", early=False)
+        yield from other("radam-early", "rectified from ρ > 4 on, as in the paper", least=4)
+    if kind in ("Adam", "AdamW", "NAdam", "Adamax", "RAdam"):
         for text, how in (("in float32 (Keras, optax)", "float32"), ("by a product in float32 (tinygrad)", "product")):
             yield from other("float32-correction", f"with 1 - beta^t computed {text}", correction=how)
         single = tuple(float(np.float32(beta)) for beta in own["betas"])

@@ -136,6 +136,24 @@ def adamax(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator
         yield theta
 
 
+def radam(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[Array]:
+    """Rectified from ρ > `least` on, 5 in torch; before, `early` says whether it steps by the corrected mean."""
+    (b1, b2), eps, least = o["betas"], o["eps"], o.get("least", 5)
+    m = v = np.zeros(())
+    longest = 2 / (1 - b2) - 1
+    for t, (g, lr) in enumerate(zip(gradients, rates, strict=True), 1):
+        theta, g = _decayed(theta, g, lr, o)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        c1, c2 = corrections(t, o)
+        rho = longest - 2 * t * b2**t / (1 - b2**t)
+        step = m / c1 if o.get("early", True) else np.zeros_like(m)
+        if rho > least:
+            share = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
+            step = m / c1 * math.sqrt(share) * math.sqrt(c2) / (np.sqrt(v) + eps)
+        theta = _stepped(theta, lr * step, lr, o)
+        yield theta
+
+
 def rmsprop(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[Array]:
     alpha, eps, momentum = o["alpha"], o["eps"], o.get("momentum", 0)
     v, mean, buffer = np.full((), o.get("start", 0.0)), np.zeros(()), np.zeros(())
@@ -203,5 +221,5 @@ def rprop(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[
 
 RULES: dict[str, Rule] = {
     "SGD": sgd, "Adam": adam, "AdamW": adam, "NAdam": nadam, "Adamax": adamax, "RMSprop": rmsprop, "Adagrad": adagrad,
-    "Adadelta": adadelta, "Rprop": rprop,
+    "Adadelta": adadelta, "Rprop": rprop, "RAdam": radam,
 }  # fmt: skip

@@ -239,6 +239,7 @@ def bfloat16_from_bytes() -> Any:
     "rate of 1, and torch's first.",
     [0.0, 0.0, -1.0],
     "optim.RAdam",
+    causes=("radam-early: pytorch-optimizer",),
 )
 def first_steps_of_radam() -> Any:
     torch, found = Late("torch"), []

@@ -21,6 +21,11 @@ def test_adam_p_adds_epsilon_to_the_uncorrected_root():
           lambda: nn.Linear(8, 4))  # fmt: skip
 
 
+def test_radam_makes_no_step_before_it_is_rectified():
+    check(lambda ps: pytorch_optimizer.RAdam(ps, 1e-3), lambda ps: T.RAdam(ps, 1e-3), "radam-early",
+          lambda: nn.Linear(8, 4))  # fmt: skip
+
+
 def test_another_algorithm_diverges_at_the_first_step():
     report = steps(lambda ps: pytorch_optimizer.AdaBelief(ps, 1e-3), lambda ps: T.Adam(ps, 1e-3),
                    lambda: nn.Linear(8, 4))  # fmt: skip
