@@ -14,7 +14,7 @@ from typing import Any
 from experiments.articles import ARTICLES, article
 from experiments.articles.texts import TEXTS
 from experiments.site.pages import Site
-from torch_impl.files import read_json
+from torch_impl.files import read_json, write_whole
 
 RUNS = Path("runs/replay")
 LONGEST = 2**20  # bytes of a replay.json
@@ -92,4 +92,4 @@ def shrink(source: Path, target: Path) -> None:
 
     with Image.open(source, formats=("PNG",)) as picture:
         few = picture.convert("RGB").quantize(SHADES, dither=Image.Dither.NONE)
-    few.save(target, optimize=True)
+    write_whole(target, lambda file: few.save(file, "PNG", optimize=True))
