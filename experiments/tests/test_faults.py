@@ -1,5 +1,6 @@
 """Kills and full disks at writes of the commands: a fixed sample of what `make faults` does at every write."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.tests.faults.attack import Attack, Faults
-from experiments.tests.faults.cases import CASES, Case
+from experiments.tests.faults.cases import CASES, ROOT, Case
 from experiments.tests.faults.server import members
 from experiments.tests.faults.wholeness import is_whole
 from experiments.tests.test_exit_codes import ENDS
@@ -27,6 +28,24 @@ def faults() -> Iterator[Faults]:
 def test_every_command_that_writes_is_attacked() -> None:
     attacked = {command for command in ENDS for name in CASES if name.split(",")[0] == command.split()[0]}
     assert attacked - WRITE_NOTHING == set(ENDS) - WRITE_NOTHING
+
+
+def test_the_page_says_what_was_done() -> None:
+    """The figures of RELIABILITY.md are those of the last `make faults`, in which every command was attacked."""
+    rows = json.loads((ROOT / "experiments/results/faults.json").read_text())
+    assert [row["command"] for row in rows] == list(CASES)
+    total = {name: sum(row[name] for row in rows) for name in rows[0] if name != "command"}
+    assert total["with harm"] == 0
+    assert total["killed at every write"] == total["disk full at every write"]
+    page = " ".join((ROOT / "RELIABILITY.md").read_text().split())
+    for said in (
+        f"forks each of the {len(CASES)} forms of commands that write",
+        f"SIGKILL at every one of their {total['killed at every write']} writes",
+        f"SIGKILL at {total['killed at random moments']:,} random moments",
+        f"a folder that cannot be made, {total['no folder']} of each",
+        f"at two writes of {len(CASES) - len(SLOW)} of them",
+    ):
+        assert said in page
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW])
