@@ -150,6 +150,27 @@ def test_padded_positions_are_zero_in_an_encoder_on_the_fast_path(fast_path):
     assert (off[1, 3:] != 0).any()
 
 
+REFUSED_BY_TORCH = {
+    "wholly padded": (X, np.ones((N, S), bool), False),
+    "an empty batch": (X[:0], AT_THE_END[:0], False),
+    "a later layer in training mode": (X, AT_THE_END, True),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(("x", "padding", "training"), REFUSED_BY_TORCH.values(), ids=REFUSED_BY_TORCH)
+def test_what_torchs_nested_tensors_refuse_is_computed(x, padding, training):
+    ours, theirs = (nn.TransformerEncoder(layer_of(nn, {"dropout": 0.0}), 2).eval() for nn in (scratch.nn, torch.nn))
+    ours.load_state_dict(theirs.state_dict())
+    ours.layers[1].train(training), theirs.layers[1].train(training)
+    with torch.no_grad(), pytest.raises((AssertionError, RuntimeError)):
+        theirs(torch.from_numpy(x), src_key_padding_mask=torch.from_numpy(padding))
+    with scratch.no_grad():
+        y = ours(x, src_key_padding_mask=padding)
+    assert y.shape == x.shape
+    assert (y[padding] == 0).all()
+
+
 @pytest.mark.usefixtures("fast_path")
 def test_a_decoder_and_a_whole_transformer():
     def call(net, array):

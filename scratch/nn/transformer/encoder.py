@@ -152,7 +152,8 @@ class TransformerEncoder(Module):
               inside no_grad(), with a src_key_padding_mask, no mask, and norm last, padded positions are 0 before the
               final norm, in a wholly padded sequence too: torch's nested tensors. They are not after
               enable_nested_tensor=False, or where padding is not at the end; with mask_check=False torch does not check
-              this, and takes as many positions from the start as are not padded.
+              this, and takes as many positions from the start as are not padded. A batch that is empty or padded as a
+              whole, and a later layer in training mode, which torch refuses there, are computed.
     """
 
     def __init__(
