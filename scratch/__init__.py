@@ -26,6 +26,7 @@ from scratch.random import (
     seed_everything,
     set_rng_state,
 )
+from scratch.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Generator",
@@ -34,6 +35,7 @@ __all__ = [
     "data",
     "default_generator",
     "fork_rng",
+    "get_num_threads",
     "get_rng_state",
     "initial_seed",
     "is_grad_enabled",
@@ -55,5 +57,6 @@ __all__ = [
     "release_freed_memory",
     "seed",
     "seed_everything",
+    "set_num_threads",
     "set_rng_state",
 ]

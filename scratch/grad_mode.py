@@ -16,6 +16,19 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
+class set_grad_enabled(ContextDecorator):
+    """Inside, the current thread's forwards keep what backward needs, or do not."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        self.before, _mode.enabled = _mode.enabled, self.mode
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.enabled = self.before
+
+
 class no_grad(ContextDecorator):
     """Inside, forward saves nothing, so it needs less memory and backward is refused.
 

@@ -15,14 +15,17 @@ import scratch
 
 
 def conditions() -> dict[str, Any]:
-    """The conditions as recorded with a run, for comparison when the run continues elsewhere."""
+    """The conditions as recorded with a run, for comparison when the run continues elsewhere.
+
+    scratch's own threads are none of them: their number changes no bit.
+    """
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "torch": str(torch.__version__),
         "lightning": str(lightning.__version__),
         "torch threads": torch.get_num_threads(),
-        "NumPy threads": blas_threads(),
+        **({} if scratch.threads.holds_blas() else {"NumPy threads": blas_threads()}),
         "torch instructions": torch.backends.cpu.get_cpu_capability(),
         "NumPy instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", ())),
         "NumPy BLAS": next((pool["architecture"] for pool in blas() if "architecture" in pool), None),

@@ -1,143 +1,281 @@
-"""Threads and forks: what is one's own stays one's own, and what is shared is shared as in torch."""
+"""Threads: the same bits for any number of them, and a pool that survives errors, forks and being changed."""
 
+import ast
+import multiprocessing
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import scratch
+from parity_tests.checks.optimizer import OptimizerCheck
+from parity_tests.checks.sides import ScratchSide, draw, generator
+from parity_tests.engine import SCRATCH
+from parity_tests.table import TABLE
+from parity_tests.table.row import Layer, Optimizer
+from scratch import products, threads
+from scratch.nn.activation import elementwise
+from scratch.nn.attention import scaled_dot_product
+from scratch.nn.conv import correlation
+from scratch.nn.normalization import normalize, rows
+from scratch.nn.pooling import max_pool
+from scratch.optim import flat
+from scratch.random import normals
+
+NUMBERS = (1, 2, 3, 7)
+BLOCKS = {
+    threads: {"WORTH": 1},
+    products: {"SMALL": 64, "SMALL_VECTOR": 64, "PIECE": 32, "NARROW": 2},
+    elementwise: {"BLOCK": 16, "LARGE": 32},
+    scaled_dot_product: {"BLOCK": 8},
+    correlation: {"TILE_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
+    normalize: {"BLOCK": 16},
+    rows: {"WHOLE": 16, "BLOCK": 16},
+    max_pool: {"BLOCK": 16},
+    flat: {"BLOCK": 8},
+    normals: {"BLOCK": 16},
+}
+FIRST = {row.name: row for row in reversed(TABLE)}
 
 
-def train(seed, steps=40):
-    """A small network from a generator of its own, trained and evaluated in turn: weights, losses, the stream."""
-    generator = scratch.Generator().manual_seed(seed)
-    nn, optim, data = scratch.nn, scratch.optim, scratch.data
-    net = nn.Sequential(
-        nn.Linear(5, 16, generator=generator), nn.BatchNorm1d(16), nn.GELU(), nn.Linear(16, 3, generator=generator)
-    )
-    optimizer, criterion = optim.Adam(net.parameters(), lr=0.01), nn.CrossEntropyLoss()
-    x = scratch.randn(64, 5, generator=generator)
-    dataset = data.TensorDataset(x, (x.sum(axis=1) > 0).astype(np.int64))
-    losses = []
-    for _ in range(steps // 8):
-        for batch, labels in data.DataLoader(dataset, 8, shuffle=True, generator=generator):
-            with scratch.no_grad():
-                losses.append(float(criterion(net(batch), labels)))
-            optimizer.zero_grad()
-            criterion(net(batch), labels)
-            net.backward(criterion.backward())
-            optimizer.step()
-    return [*(value.tobytes() for value in net.state_dict().values()), losses, generator.get_state().tobytes()]
+@pytest.fixture(autouse=True)
+def the_same_number_afterwards():
+    before = scratch.get_num_threads()
+    yield
+    scratch.set_num_threads(before)
 
 
 @pytest.fixture
-def busy_switching():
-    """Threads take turns every few bytecodes, so that what they share by accident shows."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+def tiny_blocks(monkeypatch):
+    """Blocks so short that the arrays of the table are cut into several."""
+    for module, sizes in BLOCKS.items():
+        for name, size in sizes.items():
+            monkeypatch.setattr(module, name, size)
 
 
-@pytest.mark.usefixtures("busy_switching")
-def test_trainings_in_threads_equal_the_same_trainings_alone():
-    seeds = (1, 2, 3)
-    alone = {seed: train(seed) for seed in seeds}
-    together, start = {}, threading.Barrier(len(seeds))
+@pytest.fixture
+def shared(monkeypatch):
+    """Counts what was shared out."""
+    counts = []
+    share = threads._Pool.share
 
-    def work(seed):
-        start.wait()
-        together[seed] = train(seed)
+    def counted(self, work, pieces):
+        counts.append(len(pieces))
+        return share(self, work, pieces)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in seeds]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == alone
-    assert len({state[-1] for state in alone.values()}) == len(seeds)
+    monkeypatch.setattr(threads._Pool, "share", counted)
+    return counts
 
 
-@pytest.mark.usefixtures("busy_switching")
-def test_threads_that_share_a_model_get_its_gradients_as_alone():
-    """Whole numbers, so that the sum of all gradients is exact in any order."""
-    nn = scratch.nn
-    net = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4), nn.Hardtanh(-1e6, 1e6))
-    rng = np.random.default_rng(0)
-    for parameter in net.parameters():
-        parameter.data[...] = rng.integers(-3, 4, parameter.shape)
-    threads, rounds = 6, 40
-    inputs = rng.integers(-3, 4, (threads, rounds, 5, 6)).astype(np.float32)
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k], equal_nan=a[k].dtype.kind == "f") for k in a)
 
-    def work(number):
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", dict.fromkeys(row.name for row in TABLE if isinstance(row, Layer)))
+def test_a_layer_has_the_same_bits(name, tiny_blocks):
+    for row in (row for row in TABLE if isinstance(row, Layer) and row.name == name):
+        inputs, call = draw((row.inputs, row.call), generator(row, 0, 0), np.dtype("float32"))
         found = []
-        for x in inputs[number]:
-            y = net(x)
-            found.append((y, net.backward(np.sign(y))))
-        return found
-
-    alone = [work(number) for number in range(threads)]
-    expected = [parameter.grad.copy() for parameter in net.parameters()]
-    net.zero_grad()
-    together = [None] * threads
-
-    def run(number):
-        together[number] = work(number)
-
-    workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert all(
-        np.array_equal(y, z) and np.array_equal(dx, dz)
-        for ours, theirs in zip(together, alone, strict=True)
-        for (y, dx), (z, dz) in zip(ours, theirs, strict=True)
-    )
-    assert all(np.array_equal(p.grad, g) for p, g in zip(net.parameters(), expected, strict=True))
+        for number in NUMBERS:
+            scratch.set_num_threads(number)
+            found.append(ScratchSide(row, "float32", 7).run(inputs, call, seed=3))
+        assert all(same(found[0], other) for other in found[1:]), row.label
 
 
-def test_a_backward_may_run_in_another_thread_than_its_forward():
-    layer, x = scratch.nn.Tanh(), np.ones((2, 3), np.float32)
-    y = layer(x)
+@pytest.mark.parametrize("row", [r for r in FIRST.values() if isinstance(r, Optimizer)], ids=lambda r: r.name)
+def test_an_optimizer_has_the_same_bits(row, tiny_blocks):
     found = []
-    worker = threading.Thread(target=lambda: found.append(layer.backward(y)))
-    worker.start()
-    worker.join()
-    layer(x)
-    assert np.array_equal(found[0], layer.backward(y))
-    with pytest.raises(RuntimeError, match="nothing saved"):
-        layer.backward(y)
+    for number in NUMBERS:
+        scratch.set_num_threads(number)
+        found.append(OptimizerCheck(row, SCRATCH, SCRATCH).run([SCRATCH], "float32", 0))
+    assert all(same(*pair) for other in found[1:] for pair in zip(found[0], other, strict=True))
 
 
-def test_a_generator_of_ones_own_leaves_the_global_one_alone():
-    before = scratch.get_rng_state()
-    train(1, steps=8)
-    assert np.array_equal(scratch.get_rng_state(), before)
+def trained(steps=4):
+    """The weights after some steps of a network whose arrays are large enough to be shared out as they are."""
+    scratch.manual_seed(0)
+    nn = scratch.nn
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 5), nn.BatchNorm2d(8), nn.GELU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1152, 512),
+        nn.LayerNorm(512), nn.ReLU(), nn.Linear(512, 10),
+    )  # fmt: skip
+    criterion, optimizer = nn.CrossEntropyLoss(), scratch.optim.Adam(net.parameters(), lr=1e-3)
+    x, labels = scratch.randn(256, 1, 28, 28), scratch.randint(0, 10, (256,))
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        losses.append(criterion(net(x), labels))
+        net.backward(criterion.backward())
+        optimizer.step()
+    return {"losses": np.array(losses), **{name: array.copy() for name, array in net.state_dict().items()}}
 
 
-FORK = """
-import os, sys, numpy as np, torch, scratch
-scratch.manual_seed(3), torch.manual_seed(3)
-scratch.randn(5), torch.randn(5)
-read, write = os.pipe()
-if os.fork() == 0:
-    os.write(write, scratch.rand(4).tobytes() + torch.rand(4).numpy().tobytes())
-    scratch.manual_seed(4)
-    os.write(write, scratch.rand(4).tobytes())
-    os._exit(0)
-os.wait()
-answer = np.frombuffer(os.read(read, 1000), np.float32).reshape(3, 4)
-parent = scratch.rand(4)
-assert np.array_equal(answer[0], answer[1]), "the child continues as torch's does"
-assert np.array_equal(answer[0], parent), "the child's draws are a copy's: the parent's stream has not moved"
-assert np.array_equal(parent, torch.rand(4).numpy())
-assert not np.array_equal(answer[2], parent), "a child that seeds itself has a stream of its own"
-"""
+def test_a_training_has_the_same_bits(shared):
+    found = []
+    for number in NUMBERS:
+        scratch.set_num_threads(number)
+        found.append(trained())
+    assert all(same(found[0], other) for other in found[1:])
+    assert len(shared) > 30 * 3, "hardly anything was shared out: the test shows nothing"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-def test_a_fork_continues_a_copy_of_the_stream_as_torchs_does():
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True)
+@pytest.mark.skipif(threads._blas is None, reason="this NumPy has no OpenBLAS whose threads can be told")
+def test_blas_has_one_thread_inside_and_as_many_as_before_outside():
+    get, put = threads._blas
+    before = get()
+    try:
+        put(2)
+        found = [trained(2)]
+        assert get() == 2
+        put(1)
+        found.append(trained(2))
+    finally:
+        put(before)
+    assert same(*found)
+    with threads.one_blas_thread:
+        assert get() == 1
+        with threads.one_blas_thread:
+            assert get() == 1
+        assert get() == 1
+
+
+def test_products_are_those_of_numpy(tiny_blocks):
+    rng = np.random.default_rng(0)
+    stacks = [((9, 2, 5), (5, 3)), ((4, 3, 5), (4, 5, 6)), ((1, 3, 5), (4, 5, 6)), ((2, 3, 4, 5), (3, 5, 2))]
+    shapes = [((6, 5), (5, 7)), ((5,), (5, 9)), ((9, 5), (5,)), ((0, 5), (5, 3)), ((3, 0), (0, 4)), *stacks]
+    for number in (1, 2):
+        scratch.set_num_threads(number)
+        for a, b in shapes:
+            a, b = rng.normal(size=a), rng.normal(size=b)
+            np.testing.assert_allclose(products.matmul(a, b), a @ b, rtol=0, atol=1e-13)
+            out = np.empty((a @ b).shape)
+            assert products.matmul(a, b, out=out) is out
+            np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-13)
+            transposed = np.swapaxes(np.ascontiguousarray(np.swapaxes(a, 0, -1)), 0, -1)
+            np.testing.assert_allclose(products.matmul(transposed, b), a @ b, rtol=0, atol=1e-13)
+
+
+def test_results_come_in_order_and_nothing_is_nested():
+    scratch.set_num_threads(3)
+    nested = []
+
+    def work(i):
+        inner = threads.share(lambda j: threading.get_ident(), range(4), 10**9)
+        nested.append(set(inner) == {threading.get_ident()})
+        return i
+
+    assert threads.share(work, range(50), 10**9) == list(range(50))
+    assert all(nested)
+
+
+def test_an_error_in_a_piece_is_raised_once_all_have_ended():
+    scratch.set_num_threads(3)
+    running = []
+
+    def work(i):
+        running.append(i)
+        if i == 5:
+            raise ZeroDivisionError("the fifth")
+        running.remove(i)
+
+    for _ in range(20):
+        running.clear()
+        with pytest.raises(ZeroDivisionError, match="the fifth"):
+            threads.share(work, range(40), 10**9)
+        assert running == [5]
+    assert threads.share(str, range(3), 10**9) == ["0", "1", "2"]
+
+
+def test_several_threads_of_the_host_may_compute_at_once():
+    scratch.set_num_threads(2)
+    expected, found = trained(1), []
+    nets = [threading.Thread(target=lambda: found.append(_forward())) for _ in range(4)]
+    alone = _forward()
+    for thread in nets:
+        thread.start()
+    for thread in nets:
+        thread.join()
+    assert len(found) == 4
+    assert all(np.array_equal(alone, other) for other in found)
+    assert same(expected, trained(1))
+
+
+def _forward():
+    x = np.random.default_rng(0).standard_normal((64, 4, 28, 28)).astype(np.float32)
+    conv = scratch.nn.Conv2d(4, 8, 5, generator=scratch.Generator().manual_seed(1))
+    return scratch.nn.GELU()(conv(x))
+
+
+def _in_a_child(queue):
+    queue.put(trained(1))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_has_a_pool_of_its_own():
+    scratch.set_num_threads(2)
+    expected = trained(1)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_a_child, args=(queue,))
+    child.start()
+    found = queue.get()
+    child.join()
+    assert same(expected, found)
+
+
+def test_fewer_threads_end_the_others():
+    scratch.set_num_threads(4)
+    threads.share(str, range(8), 10**9)
+    assert sum(thread.name == "scratch" for thread in threading.enumerate()) == 3
+    scratch.set_num_threads(1)
+    assert not any(thread.name == "scratch" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("num", [0, -1])
+def test_a_number_below_one_is_refused(num):
+    with pytest.raises(RuntimeError, match=f"num must be positive, got {num}"):
+        scratch.set_num_threads(num)
+
+
+@pytest.mark.parametrize("num", [2.0, "2", None, True])
+def test_what_is_no_int_is_refused(num):
+    with pytest.raises(TypeError, match="num must be an int"):
+        scratch.set_num_threads(num)
+
+
+def asked(**environment):
+    names = ("SCRATCH_NUM_THREADS", "OMP_NUM_THREADS")
+    env = {name: value for name, value in os.environ.items() if name not in names} | environment
+    command = [sys.executable, "-c", "import scratch; print(scratch.get_num_threads())"]
+    return subprocess.run(command, env=env, capture_output=True, text=True)
+
+
+def test_the_first_number_comes_from_the_environment_or_the_cores():
+    assert asked(SCRATCH_NUM_THREADS="3", OMP_NUM_THREADS="5").stdout.strip() == "3"
+    assert asked(OMP_NUM_THREADS="5").stdout.strip() == "5"
+    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    assert asked().stdout.strip() == str(len(cores))
+    assert "SCRATCH_NUM_THREADS must be a positive int, got 'many'" in asked(SCRATCH_NUM_THREADS="many").stderr
+
+
+def test_every_product_of_scratch_goes_through_one_file():
+    """A product elsewhere would leave its threads, and so its bits, to BLAS."""
+    found = []
+    for path in Path(scratch.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            by_operator = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult)
+            by_name = (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "np"
+                and node.attr in ("matmul", "dot", "inner", "vdot", "tensordot", "outer", "matvec", "vecmat")
+            )
+            if (by_operator or by_name) and path.name != "products.py":
+                found.append(f"{path.name}:{node.lineno}")
+    assert not found, f"use scratch.products.matmul or dot: {found}"

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from scratch.products import matmul
+
 Index = slice | np.ndarray
 
 
@@ -62,7 +64,7 @@ class AxisMatrix:
         before, after = x.shape[:axis], x.shape[axis:][1:]
         lines = x.reshape(math.prod(before), inputs, math.prod(after))
         if self.run and lines.shape[2] == 1:
-            y = lines.reshape(-1, self.run) @ np.ones(self.run, x.dtype)
+            y = matmul(lines.reshape(-1, self.run), np.ones(self.run, x.dtype))
         elif self.T.run:
             y = np.repeat(lines, self.T.run, axis=1)
         else:

@@ -17,6 +17,7 @@ from scratch.arguments import check_numbers, plain_options
 from scratch.arrays import check_own_rules
 from scratch.nn.module import Parameter
 from scratch.random import Generator
+from scratch.threads import one_blas_thread
 
 __all__ = [
     "calculate_gain",
@@ -361,7 +362,8 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Generator | None = None) 
     rows = x.shape[0]
     flat = random.normal_(np.empty((rows, x.size // rows), x.dtype), generator=generator)
     wide = rows < flat.shape[1]
-    q, r = np.linalg.qr(flat.T if wide else flat)
+    with one_blas_thread:
+        q, r = np.linalg.qr(flat.T if wide else flat)
     q *= np.sign(np.diagonal(r))
     x[...] = (q.T if wide else q).reshape(x.shape)
     x *= gain

@@ -10,6 +10,7 @@ import numpy as np
 
 from scratch.arrays import check_own_rules
 from scratch.memory import Training, training
+from scratch.products import matmul
 
 _adding = Lock()  # threads that share a parameter add their gradients one after another
 
@@ -72,9 +73,9 @@ class Parameter:
         self._check((len(a), b.shape[1]), np.promote_types(a.dtype, b.dtype))
         with _adding:
             if self.grad is not None:
-                self.grad += a @ b
+                self.grad += matmul(a, b)
             else:
-                self.grad = np.matmul(a, b, out=self._fresh())
+                self.grad = matmul(a, b, out=self._fresh())
 
     def _fresh(self) -> np.ndarray:
         """The array that receives the first gradient."""

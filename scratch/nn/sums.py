@@ -1,8 +1,11 @@
 """Sums and products, accurate and fast: BLAS adds blocks, so that no sum of many terms loses digits."""
 
 import math
+from functools import cache
 
 import numpy as np
+
+from scratch.products import matmul
 
 BLOCK = 128  # rows
 SHORT = 64  # longer rows are dot products one by one: in a product of a matrix, 512 equal numbers lose 16 ulp
@@ -17,17 +20,29 @@ def sum_leading(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarr
     a row of ones, or of weights, multiplies blocks of 128 rows in BLAS, and the blocks' sums are summed the same way,
     so the error grows with log N: 1 to 2 ulp there, and it is faster too.
     """
-    if weights is None:
-        weights = np.ones(len(rows), rows.dtype)
     while len(rows) > BLOCK:
         count = len(rows) // BLOCK
         whole = count * BLOCK
-        blocks = rows[:whole].reshape(count, BLOCK, rows.shape[1])
-        partial = weights[:whole].reshape(count, 1, BLOCK) @ blocks
-        rest = weights[whole:] @ rows[whole:]
-        rows = np.concatenate([partial[:, 0], rest[np.newaxis]])
-        weights = np.ones(len(rows), rows.dtype)
-    return weights @ rows
+        blocks, rest = rows[:whole].reshape(count, BLOCK, rows.shape[1]), rows[whole:]
+        if weights is None:
+            block_weights, rest_weights = ones(BLOCK, rows.dtype)[np.newaxis], ones(len(rest), rows.dtype)
+        else:
+            block_weights, rest_weights = weights[:whole].reshape(count, 1, BLOCK), weights[whole:]
+        partial = matmul(block_weights, blocks)
+        rows, weights = np.concatenate([partial[:, 0], matmul(rest_weights, rest)[np.newaxis]]), None
+    return matmul(ones(len(rows), rows.dtype) if weights is None else weights, rows)
+
+
+def ones(length: int, dtype: np.dtype) -> np.ndarray:
+    """Read-only ones, at most LONG of them: np.ones takes ten times as long."""
+    return _ones(dtype)[:length]
+
+
+@cache
+def _ones(dtype: np.dtype) -> np.ndarray:
+    array = np.ones(LONG, dtype)
+    array.flags.writeable = False
+    return array
 
 
 def sum_trailing(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
@@ -44,12 +59,12 @@ def sum_trailing(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
         blocks = [z[..., :whole].reshape(*z.shape[:-1], count, LONG) for z in arrays]
         return sum_trailing(*blocks).sum(axis=-1) + sum_trailing(*[z[..., whole:] for z in arrays])
     if b is None:
-        b = np.ones(length, a.dtype)
+        b = ones(length, a.dtype)
     if b.ndim > 1 or length > SHORT:
         return np.vecdot(a, b)
     if a.ndim <= 2:
-        return a @ b
-    return (a.reshape(math.prod(a.shape[:-1]), length) @ b).reshape(a.shape[:-1])
+        return matmul(a, b)
+    return matmul(a.reshape(math.prod(a.shape[:-1]), length), b).reshape(a.shape[:-1])
 
 
 def times_transposed(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -60,5 +75,5 @@ def times_transposed(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """
     O, I = weight.shape
     if x.ndim == 2 and len(x) in FEW_ROWS and x.dtype == np.float32 and O >= 32 and I >= 256:
-        return np.ascontiguousarray((weight @ x.T).T)
-    return x @ weight.T
+        return np.ascontiguousarray(matmul(weight, x.T).T)
+    return matmul(x, weight.T)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import add_, addcmul_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, add_, addcmul_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -52,7 +52,8 @@ class Adadelta(Optimizer):
         rho, eps = group["rho"], group["eps"]
         run.count()
         vectors = run.theta, self.gradient(group, run), run.vector("square_avg"), run.vector("acc_delta")
-        for theta, g, v, u, delta, tmp in blocks(vectors, work=[run.scratch("delta"), run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, v: Array, u: Array, delta: Array, tmp: Array) -> None:
             v *= rho
             addcmul_(v, g, g, 1 - rho, tmp)
             np.add(u, eps, out=delta)
@@ -63,3 +64,5 @@ class Adadelta(Optimizer):
             u *= rho
             addcmul_(u, delta, delta, 1 - rho, tmp)
             add_(theta, delta, -group["lr"], tmp)
+
+        in_blocks(rule, vectors, work=2)

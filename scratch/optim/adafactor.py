@@ -10,6 +10,7 @@ from scratch.optim.flat import Run
 from scratch.optim.inplace import lerp_
 from scratch.optim.optimizer import Optimizer, check_range
 from scratch.optim.saved import Shapes
+from scratch.products import norm
 
 
 class Adafactor(Optimizer):
@@ -108,4 +109,4 @@ def _full(g: np.ndarray, state: dict[str, Any], weight: float) -> np.ndarray:
 def _rms(x: np.ndarray) -> float:
     if x.size == 0:
         raise ZeroDivisionError(f"Adafactor: a parameter of shape {x.shape} has no mean. Leave it out.")
-    return float(np.linalg.norm(x)) / x.size**0.5
+    return float(norm(x)) / x.size**0.5

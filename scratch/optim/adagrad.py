@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import addcdiv_, addcmul_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcdiv_, addcmul_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -62,8 +62,11 @@ class Adagrad(Optimizer):
         t = run.count()
         lr = group["lr"] / (1 + (t - 1) * group["lr_decay"])
         vectors = run.theta, self.gradient(group, run), self._sum(run)
-        for theta, g, s, root, tmp in blocks(vectors, work=[run.scratch("root"), run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, s: Array, root: Array, tmp: Array) -> None:
             addcmul_(s, g, g, 1, tmp)
             np.sqrt(s, out=root)
             root += group["eps"]
             addcdiv_(theta, g, root, -lr, tmp)
+
+        in_blocks(rule, vectors, work=2)

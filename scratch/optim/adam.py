@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import addcmul_, lerp_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
 
@@ -82,7 +82,8 @@ class Adam(Optimizer):
         m, v = run.vector("exp_avg"), run.vector("exp_avg_sq")
         largest = run.vector("max_exp_avg_sq") if amsgrad else v
         vectors = run.theta, self.gradient(group, run), m, v, largest
-        for theta, g, m, v, largest, tmp in blocks(vectors, work=[run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, m: Array, v: Array, largest: Array, tmp: Array) -> None:
             lerp_(m, g, 1 - beta1, tmp)
             v *= beta2
             addcmul_(v, g, g, 1 - beta2, tmp)
@@ -93,3 +94,5 @@ class Adam(Optimizer):
             np.divide(m, tmp, out=tmp)
             tmp *= -lr / (1 - beta1**t) * correction
             theta += tmp
+
+        in_blocks(rule, vectors, work=1)

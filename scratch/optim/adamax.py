@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import addcdiv_, lerp_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcdiv_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
 
@@ -53,10 +53,13 @@ class Adamax(Optimizer):
         beta1, beta2 = group["betas"]
         t = run.count()
         vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_inf")
-        for theta, g, m, u, tmp in blocks(vectors, work=[run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, m: Array, u: Array, tmp: Array) -> None:
             lerp_(m, g, 1 - beta1, tmp)
             u *= beta2
             np.abs(g, out=tmp)
             tmp += group["eps"]
             np.maximum(u, tmp, out=u)
             addcdiv_(theta, m, u, -group["lr"] / (1 - beta1**t), tmp)
+
+        in_blocks(rule, vectors, work=1)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
-from scratch.optim.inplace import add_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, add_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -57,18 +57,21 @@ class ASGD(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        theta, g, tmp = run.theta, self.gradient(group, run), run.scratch("tmp")
         lr, lambd = group["lr"], group["lambd"]
+        vectors = run.theta, self.gradient(group, run), run.vector("ax")
         t = run.count()
         eta, mu = run.scalar("eta", lr), run.scalar("mu", 1)
-        a = run.vector("ax")
-        theta *= 1 - lambd * float(eta)
-        add_(theta, g, -float(eta), tmp)
-        if mu == 1:
-            a[...] = theta
-        else:
-            np.subtract(theta, a, out=tmp)
-            tmp *= float(mu)
-            a += tmp
+
+        def rule(theta: Array, g: Array, a: Array, tmp: Array) -> None:
+            theta *= 1 - lambd * float(eta)
+            add_(theta, g, -float(eta), tmp)
+            if mu == 1:
+                a[...] = theta
+            else:
+                np.subtract(theta, a, out=tmp)
+                tmp *= float(mu)
+                a += tmp
+
+        in_blocks(rule, vectors, work=1)
         run.set("eta", np.float32(lr / (1 + lambd * lr * t) ** group["alpha"]).astype(eta.dtype))
         run.set("mu", np.float32(1 / max(1, t - group["t0"])).astype(mu.dtype))

@@ -11,6 +11,7 @@ import numpy as np
 
 from scratch.arguments import plain_options
 from scratch.nn.module import Parameter
+from scratch.products import dot
 
 
 @plain_options
@@ -44,7 +45,7 @@ def _norm(x: np.ndarray, p: float) -> np.floating:
     if x.size == 0 and (p < 0 or p == math.inf):
         raise RuntimeError(f"get_total_norm: the {p}-norm of an empty array is not defined.")
     if p == 2:
-        return np.sqrt(np.dot(x, x))
+        return np.sqrt(dot(x, x))
     if math.isinf(p):
         return np.abs(x).max() if p > 0 else np.abs(x).min()
     if p == 0:

@@ -13,6 +13,7 @@ from scratch.optim.inplace import add_
 from scratch.optim.optimizer import Optimizer, check_range, plain_group
 from scratch.optim.saved import Shapes
 from scratch.optim.strong_wolfe import Point, strong_wolfe
+from scratch.products import dot
 
 
 class LBFGS(Optimizer):
@@ -108,7 +109,7 @@ class LBFGS(Optimizer):
             d, previous_loss = memory["d"], loss
             memory["prev_flat_grad"], memory["prev_loss"] = g, loss
             memory["t"] = t = min(1.0, 1.0 / np.abs(g).sum()) * lr if state["n_iter"] == 1 else lr
-            slope = np.dot(g, d)
+            slope = dot(g, d)
             if slope > -tolerance_change:
                 break
             used = 0
@@ -139,7 +140,7 @@ class LBFGS(Optimizer):
             return
         ys, ss, ro = memory["old_dirs"], memory["old_stps"], memory["ro"]
         y, s = g - memory["prev_flat_grad"], memory["d"] * memory["t"]
-        curvature = np.dot(y, s)
+        curvature = dot(y, s)
         if curvature > 1e-10:
             if history_size < 1:
                 raise IndexError(f"LBFGS.step: history_size must be positive, got {history_size}.")
@@ -147,16 +148,16 @@ class LBFGS(Optimizer):
                 if len(entries) == history_size:
                     entries.pop(0)
                 entries.append(new)
-            memory["H_diag"] = curvature / np.dot(y, y)
+            memory["H_diag"] = curvature / dot(y, y)
         alpha: list[Any] = [None] * max(history_size, len(ys))
         memory["al"] = alpha
         q, tmp = -g, np.empty_like(g)
         for i in reversed(range(len(ys))):
-            alpha[i] = np.dot(ss[i], q) * ro[i]
+            alpha[i] = dot(ss[i], q) * ro[i]
             add_(q, ys[i], -alpha[i], tmp)
         r = q * memory["H_diag"]
         for i in range(len(ys)):
-            beta = np.dot(ys[i], r) * ro[i]
+            beta = dot(ys[i], r) * ro[i]
             add_(r, ss[i], alpha[i] - beta, tmp)
         memory["d"] = r
 

@@ -9,6 +9,7 @@ import numpy as np
 from scratch.optim.flat import Run
 from scratch.optim.inplace import lerp_
 from scratch.optim.optimizer import Optimizer, check_range
+from scratch.products import matmul, norm
 
 
 class Muon(Optimizer):
@@ -102,12 +103,12 @@ def orthogonalize(u: np.ndarray, coefficients: tuple[float, float, float], steps
         raise ValueError(f"Muon: ns_coefficients must be three numbers, got {len(coefficients)}.")
     a, b, c = coefficients
     x = to_bfloat16(u.T if u.shape[0] > u.shape[1] else u)
-    norm = np.maximum(to_bfloat16(np.linalg.norm(x)), to_bfloat16(x.dtype.type(eps)))
-    x = to_bfloat16(x / norm)
+    length = np.maximum(to_bfloat16(norm(x)), to_bfloat16(x.dtype.type(eps)))
+    x = to_bfloat16(x / length)
     for _ in range(steps):
-        gram = to_bfloat16(x @ x.T)
-        polynomial = to_bfloat16(b * gram + c * (gram @ gram))
-        x = to_bfloat16(a * x + polynomial @ x)
+        gram = to_bfloat16(matmul(x, x.T))
+        polynomial = to_bfloat16(b * gram + c * matmul(gram, gram))
+        x = to_bfloat16(a * x + matmul(polynomial, x))
     return x.T if u.shape[0] > u.shape[1] else x
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import addcdiv_, addcmul_, lerp_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcdiv_, addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
 
@@ -67,7 +67,8 @@ class NAdam(Optimizer):
         run.set("mu_product", run.scalar("mu_product", 1) * mu)
         product = float(run.scalar("mu_product", 1))
         vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_avg_sq")
-        for theta, g, m, v, denominator, tmp in blocks(vectors, work=[run.scratch("denominator"), run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, m: Array, v: Array, denominator: Array, tmp: Array) -> None:
             lerp_(m, g, 1 - beta1, tmp)
             v *= beta2
             addcmul_(v, g, g, 1 - beta2, tmp)
@@ -76,3 +77,5 @@ class NAdam(Optimizer):
             denominator += group["eps"]
             addcdiv_(theta, g, denominator, -lr * (1.0 - mu) / (1.0 - product), tmp)
             addcdiv_(theta, m, denominator, -lr * mu_next / (1.0 - product * mu_next), tmp)
+
+        in_blocks(rule, vectors, work=2)

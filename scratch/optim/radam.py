@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import addcmul_, lerp_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_betas, check_range
 
 
@@ -67,7 +67,8 @@ class RAdam(Optimizer):
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / correction2
         vectors = run.theta, self.gradient(group, run), run.vector("exp_avg"), run.vector("exp_avg_sq")
-        for theta, g, m, v, step, tmp in blocks(vectors, work=[run.scratch("step"), run.scratch("tmp")]):
+
+        def rule(theta: Array, g: Array, m: Array, v: Array, step: Array, tmp: Array) -> None:
             lerp_(m, g, 1 - beta1, tmp)
             v *= beta2
             addcmul_(v, g, g, 1 - beta2, tmp)
@@ -81,3 +82,5 @@ class RAdam(Optimizer):
                 step *= tmp
                 step *= math.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
             theta -= step
+
+        in_blocks(rule, vectors, work=2)

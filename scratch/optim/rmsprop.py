@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
-from scratch.optim.inplace import add_, addcdiv_, addcmul_, lerp_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, add_, addcdiv_, addcmul_, lerp_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -50,24 +50,26 @@ class RMSprop(Optimizer):
         super().__init__(params, {**defaults, "centered": centered, "maximize": maximize})
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
-        lr, alpha, momentum = group["lr"], group["alpha"], group["momentum"]
+        lr, alpha, momentum, centered = group["lr"], group["alpha"], group["momentum"], group["centered"]
         run.count()
         v = run.vector("square_avg")
-        v *= alpha
-        addcmul_(v, g, g, 1 - alpha, tmp)
-        d = run.scratch("d")
-        d[...] = v
-        if group["centered"]:
-            a = run.vector("grad_avg")
-            lerp_(a, g, 1 - alpha, tmp)
-            addcmul_(d, a, a, -1, tmp)
-        np.sqrt(d, out=d)
-        d += group["eps"]
-        if momentum > 0:
-            b = run.vector("momentum_buffer")
-            b *= momentum
-            addcdiv_(b, g, d, 1, tmp)
-            add_(run.theta, b, -lr, tmp)
-        else:
-            addcdiv_(run.theta, g, d, -lr, tmp)
+        a = run.vector("grad_avg") if centered else v
+        b = run.vector("momentum_buffer") if momentum > 0 else v
+
+        def rule(theta: Array, g: Array, v: Array, a: Array, b: Array, d: Array, tmp: Array) -> None:
+            v *= alpha
+            addcmul_(v, g, g, 1 - alpha, tmp)
+            d[...] = v
+            if centered:
+                lerp_(a, g, 1 - alpha, tmp)
+                addcmul_(d, a, a, -1, tmp)
+            np.sqrt(d, out=d)
+            d += group["eps"]
+            if momentum > 0:
+                b *= momentum
+                addcdiv_(b, g, d, 1, tmp)
+                add_(theta, b, -lr, tmp)
+            else:
+                addcdiv_(theta, g, d, -lr, tmp)
+
+        in_blocks(rule, (run.theta, self.gradient(group, run), v, a, b), work=2)

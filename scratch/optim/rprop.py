@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run
-from scratch.optim.inplace import addcmul_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, addcmul_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -50,17 +50,20 @@ class Rprop(Optimizer):
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})
 
     def update(self, group: dict[str, Any], run: Run) -> None:
-        g, tmp = self.gradient(group, run), run.scratch("tmp")
         shrink, grow = group["etas"]
         run.count()
-        previous, pace = run.vector("prev"), run.vector("step_size", fill=group["lr"])
-        np.multiply(g, previous, out=tmp)
-        opposite = tmp < 0
-        np.multiply(pace, grow, out=pace, where=tmp > 0)
-        np.multiply(pace, shrink, out=pace, where=opposite)
-        np.clip(pace, *group["step_sizes"], out=pace)
-        previous[...] = g
-        previous[opposite] = 0
-        sign = np.sign(previous, out=run.scratch("sign"))
-        sign[np.isnan(sign)] = 0
-        addcmul_(run.theta, sign, pace, -1, tmp)
+
+        def rule(theta: Array, g: Array, previous: Array, pace: Array, sign: Array, tmp: Array) -> None:
+            np.multiply(g, previous, out=tmp)
+            opposite = tmp < 0
+            np.multiply(pace, grow, out=pace, where=tmp > 0)
+            np.multiply(pace, shrink, out=pace, where=opposite)
+            np.clip(pace, *group["step_sizes"], out=pace)
+            previous[...] = g
+            previous[opposite] = 0
+            np.sign(previous, out=sign)
+            sign[np.isnan(sign)] = 0
+            addcmul_(theta, sign, pace, -1, tmp)
+
+        vectors = run.theta, self.gradient(group, run), run.vector("prev"), run.vector("step_size", fill=group["lr"])
+        in_blocks(rule, vectors, work=2)

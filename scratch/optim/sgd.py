@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from scratch.optim.flat import Run, blocks
-from scratch.optim.inplace import add_
+from scratch.optim.flat import Run, in_blocks
+from scratch.optim.inplace import Array, add_
 from scratch.optim.optimizer import Optimizer, check_range
 
 
@@ -66,13 +66,13 @@ class SGD(Optimizer):
 
     def update(self, group: dict[str, Any], run: Run) -> None:
         lr, momentum = group["lr"], group["momentum"]
-        vectors, work = [run.theta, self.gradient(group, run)], [run.scratch("tmp")]
+        vectors = [run.theta, self.gradient(group, run)]
         if momentum == 0:
-            for theta, g, tmp in blocks(vectors, work):
-                add_(theta, g, -lr, tmp)
+            in_blocks(lambda theta, g, tmp: add_(theta, g, -lr, tmp), vectors, work=1)
             return
         first = not run.has("momentum_buffer")
-        for theta, g, v, tmp in blocks([*vectors, run.vector("momentum_buffer")], work):
+
+        def rule(theta: Array, g: Array, v: Array, tmp: Array) -> None:
             if first:
                 v[...] = g
             else:
@@ -85,3 +85,5 @@ class SGD(Optimizer):
                 theta += tmp
             else:
                 add_(theta, v, -lr, tmp)
+
+        in_blocks(rule, [*vectors, run.vector("momentum_buffer")], work=1)

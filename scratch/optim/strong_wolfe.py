@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratch.products import dot
+
 
 class Point(NamedTuple):
     """A point on the line x + t d: the objective there, its gradient, and its slope along d."""
@@ -39,7 +41,7 @@ def strong_wolfe(
 
     def point(t: Any) -> Point:
         f, g = evaluate(t)
-        return Point(t, f, g, np.dot(g, d))
+        return Point(t, f, g, dot(g, d))
 
     def falls_too_little(p: Point) -> bool:
         return p.f > start.f + c1 * p.t * start.slope

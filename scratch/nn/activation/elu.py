@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from scratch.arguments import check_fits
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import choose
 
 
-class _ExponentialLinear(Activation):
+class _ExponentialLinear(Elementwise):
     """What the three share; they differ in three numbers.
 
         y = s x                          x > 0

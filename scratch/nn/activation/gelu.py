@@ -5,16 +5,16 @@ import math
 import numpy as np
 
 from scratch.grad_mode import is_grad_enabled
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.normal_tail import tail
 
 SLOPE = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
-BLOCK = 32768  # numbers: with everything made on the way to a result they stay in the cache
+BLOCK = 2**17  # numbers: with everything made on the way to a result they stay in the cache
 FAR = 40.0  # e is 0 from here on; infinity times it would be NaN on the right, where y is infinite
 
 
-class GELU(Activation):
+class GELU(Elementwise):
     """Gaussian error linear unit.
 
         none:  y = x Φ(x)                 Φ(x) = ½ erfc(-x / √2), the normal distribution function

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import keep
 
 SIXTH = float(np.float32(1 / 6))  # torch's slope of Hardsigmoid, in either precision
 
 
-class Hardsigmoid(Activation):
+class Hardsigmoid(Elementwise):
     """Sigmoid by three straight lines.
 
         y = min(max(x + 3, 0), 6) / 6
@@ -34,7 +34,7 @@ class Hardsigmoid(Activation):
         return keep((x > -3) & (x < 3), dy * SIXTH)
 
 
-class Hardswish(Activation):
+class Hardswish(Elementwise):
     """SiLU with a hard sigmoid.
 
         y = x h(x)        h(x) = min(max(x + 3, 0), 6) / 6

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import keep
 
 
-class Hardtanh(Activation):
+class Hardtanh(Elementwise):
     """Clip to an interval.
 
         y = min(max(x, a), b)        a = min_val, b = max_val

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import choose, keep
 from scratch.nn.module import Module, Parameter
 from scratch.nn.sums import sum_leading
 from scratch.random import rand
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(Elementwise):
     """ReLU that lets a little through on the left.
 
         y = x m        m = 1 where x > 0, else negative_slope

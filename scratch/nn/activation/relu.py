@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import choose, keep
 
 
-class ReLU(Activation):
+class ReLU(Elementwise):
     """Rectified linear unit.
 
         y = max(x, 0)
@@ -36,7 +36,7 @@ class ReLU(Activation):
         return keep(~(y <= 0), dy)
 
 
-class Threshold(Activation):
+class Threshold(Elementwise):
     """The input where it exceeds a threshold, a constant elsewhere.
 
         y = x if x > threshold, else value

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import keep
 
 
-class Hardshrink(Activation):
+class Hardshrink(Elementwise):
     """Set small numbers to 0 and keep the rest.
 
         y = x where |x| > lambd, else 0
@@ -34,7 +34,7 @@ class Hardshrink(Activation):
         return f"{self.lambd}"
 
 
-class Softshrink(Activation):
+class Softshrink(Elementwise):
     """Move everything towards 0 by lambd: the proximal step of lambd |x|.
 
         y = x - min(max(x, -lambd), lambd)

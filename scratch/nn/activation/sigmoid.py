@@ -3,6 +3,7 @@
 import numpy as np
 
 from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 
 FAR = {"f": -87.0, "d": -708.0}  # exp(x) is a normal number down to here, in float32 and float64
 RAISE = {"f": 64.0, "d": 512.0}
@@ -35,7 +36,7 @@ def times_exp(factor: np.ndarray, x: np.ndarray) -> np.ndarray:
     return factor * np.exp(x + up) * np.exp(np.array(-up, x.dtype))
 
 
-class Sigmoid(Activation):
+class Sigmoid(Elementwise):
     """The logistic function.
 
         y = σ(x) = 1 / (1 + exp(-x))
@@ -62,7 +63,7 @@ class Sigmoid(Activation):
         return dx
 
 
-class SiLU(Activation):
+class SiLU(Elementwise):
     """The input, gated by its own sigmoid; also called swish.
 
         y = x σ(x)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import choose
 from scratch.nn.activation.sigmoid import far_left, sigmoid, times_exp
 
@@ -17,7 +17,7 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return y
 
 
-class Softplus(Activation):
+class Softplus(Elementwise):
     """A smooth ReLU.
 
         y = ζ(beta x) / beta        ζ(z) = log(1 + exp(z));        y = x where beta x > threshold
@@ -54,7 +54,7 @@ class Softplus(Activation):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class LogSigmoid(Activation):
+class LogSigmoid(Elementwise):
     """The logarithm of the logistic function.
 
         y = log σ(x) = -ζ(-x)        ζ(z) = log(1 + exp(z))
@@ -76,7 +76,7 @@ class LogSigmoid(Activation):
         return dy * sigmoid(-x)
 
 
-class Mish(Activation):
+class Mish(Elementwise):
     """The input, gated by the tanh of its softplus.
 
         y = x t        t = tanh(ζ(x)),  ζ(x) = log(1 + exp(x))

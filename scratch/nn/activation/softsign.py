@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 
 
-class Softsign(Activation):
+class Softsign(Elementwise):
     """The input divided by one plus its absolute value.
 
         y = x / d        d = 1 + |x|

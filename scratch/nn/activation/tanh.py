@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from scratch.nn.activation.activation import Activation
+from scratch.nn.activation.elementwise import Elementwise
 
 
-class Tanh(Activation):
+class Tanh(Elementwise):
     """The hyperbolic tangent.
 
         y = tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
@@ -32,7 +32,7 @@ class Tanh(Activation):
         return dx
 
 
-class Tanhshrink(Activation):
+class Tanhshrink(Elementwise):
     """The input minus its tanh.
 
         y = x - t        t = tanh(x)

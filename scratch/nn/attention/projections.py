@@ -8,6 +8,7 @@ import numpy as np
 
 from scratch.nn.parameter import Parameter
 from scratch.nn.sums import sum_leading
+from scratch.products import matmul
 
 
 def affine(x: np.ndarray, weight: Parameter, bias: Parameter | None) -> np.ndarray:
@@ -21,7 +22,7 @@ def affine_backward(dy: np.ndarray, x: np.ndarray, weight: Parameter, bias: Para
     weight.accumulate_product(rows.T, x.reshape(-1, x.shape[-1]))
     if bias is not None:
         bias.accumulate(sum_leading(rows))
-    return dy @ weight.data
+    return matmul(dy, weight.data)
 
 
 def project(inputs: Sequence[np.ndarray], weights: Sequence[Parameter], bias: Parameter | None) -> list[np.ndarray]:
@@ -41,18 +42,18 @@ def project_backward(
 ) -> list[np.ndarray]:
     """Return the gradients of the inputs; accumulate those of the weights and of the bias."""
     rows = [d.reshape(-1, d.shape[-1]) for d in dprojected]
-    products = [d.T @ x.reshape(-1, x.shape[-1]) for d, x in zip(rows, inputs, strict=True)]
+    products = [matmul(d.T, x.reshape(-1, x.shape[-1])) for d, x in zip(rows, inputs, strict=True)]
     if len(weights) == 1:
         products = [np.concatenate(products)]
     for weight, gradient in zip(weights, products, strict=True):
         weight.accumulate(gradient)
     if bias is not None:
         bias.accumulate(np.concatenate([sum_leading(d) for d in rows]))
-    return [d @ W for d, W in zip(dprojected, _separate(weights), strict=True)]
+    return [matmul(d, W) for d, W in zip(dprojected, _separate(weights), strict=True)]
 
 
 def _affine(x: np.ndarray, W: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-    y = x @ W.T
+    y = matmul(x, W.T)
     if b is not None:
         y += b
     return y

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratch import random
 from scratch.nn.attention.masks import additive, causal_mask
 from scratch.nn.module import Module
+from scratch.products import matmul
+from scratch.threads import share_rows
+
+BLOCK = 2**17  # weights
+
+Array = np.ndarray
 
 
 class Attention(NamedTuple):
@@ -35,18 +41,26 @@ def attend(
 
     A row whose mask is -inf throughout has no softmax: it becomes `empty_rows`, 0 or NaN.
     """
-    q = q * q.dtype.type(scale)
-    scores = q @ k.swapaxes(-1, -2)
-    if mask is not None:
-        scores = scores + mask
-    weights = masked_softmax(scores, empty_rows)
+    weights = np.empty((*q.shape[:-1], k.shape[-2]), q.dtype)
+    scaled, y = np.empty_like(q), np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     kept = None
     if p > 0:
-        kept = random.bernoulli_(np.empty(weights.shape, weights.dtype), 1 - p)
+        kept = random.bernoulli_(np.empty_like(weights), 1 - p)
         if p < 1:
             kept /= kept.dtype.type(1 - p)
-    saved = Attention(q, k, v, weights, kept, scale)
-    return saved.dropped @ v, saved
+
+    def some(q: Array, k: Array, v: Array, scaled: Array, y: Array, weights: Array, mask: Any, kept: Any) -> None:
+        np.multiply(q, q.dtype.type(scale), out=scaled)
+        scores = matmul(scaled, k.swapaxes(-1, -2))
+        if mask is not None:
+            scores += mask
+        masked_softmax(scores, empty_rows, out=weights)
+        matmul(weights if kept is None else weights * kept, v, out=y)
+
+    if mask is not None and mask.ndim < q.ndim:
+        mask = mask.reshape(*(1,) * (q.ndim - mask.ndim), *mask.shape)
+    share_rows(some, (q, k, v, scaled, y, weights, mask, kept), _block(weights))
+    return y, Attention(scaled, k, v, weights, kept, scale)
 
 
 def attend_backward(
@@ -54,28 +68,44 @@ def attend_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of q, k and v. `dweights` is the cotangent of the weights after dropout, if they were an output too."""
     q, k, v, weights, kept, scale = saved
-    dv = saved.dropped.swapaxes(-1, -2) @ dy
-    dw = dy @ v.swapaxes(-1, -2)
-    if dweights is not None:
-        dw += dweights
-    if kept is not None:
-        dw *= kept
-    dscores = weights * (dw - np.sum(dw * weights, axis=-1, keepdims=True))
-    return dscores @ k * q.dtype.type(scale), dscores.swapaxes(-1, -2) @ q, dv
+    dq, dk, dv = (np.empty(part.shape, part.dtype) for part in (q, k, v))
+
+    def some(dy: Array, q: Array, k: Array, v: Array, w: Array, kept: Any, dweights: Any, *out: Array) -> None:
+        dq, dk, dv = out
+        dropped = w if kept is None else w * kept
+        matmul(dropped.swapaxes(-1, -2), dy, out=dv)
+        dw = matmul(dy, v.swapaxes(-1, -2))
+        if dweights is not None:
+            dw += dweights
+        if kept is not None:
+            dw *= kept
+        dw -= np.sum(dw * w, axis=-1, keepdims=True)
+        dw *= w
+        matmul(dw, k, out=dq)
+        dq *= q.dtype.type(scale)
+        matmul(dw.swapaxes(-1, -2), q, out=dk)
+
+    share_rows(some, (dy, q, k, v, weights, kept, dweights, dq, dk, dv), _block(weights))
+    return dq, dk, dv
 
 
-def masked_softmax(scores: np.ndarray, empty_rows: float) -> np.ndarray:
-    """Softmax over the last axis; rows of -inf alone become `empty_rows`."""
+def _block(weights: np.ndarray) -> int:
+    """So many of the first dimension of (..., L, S) that their weights stay in the cache; all of them if it is L."""
+    return len(weights) if weights.ndim < 3 else max(BLOCK * len(weights) // max(weights.size, 1), 1)
+
+
+def masked_softmax(scores: np.ndarray, empty_rows: float, out: np.ndarray) -> None:
+    """Softmax over the last axis, written to `out`; rows of -inf alone become `empty_rows`. Scores are written over."""
     if scores.shape[-1] == 0:
-        return scores
+        return
     largest = scores.max(axis=-1, keepdims=True)
     empty = largest == -np.inf
-    weights = np.exp(scores - np.where(empty, 0, largest))
-    total = weights.sum(axis=-1, keepdims=True)
-    weights /= np.where(empty, 1, total)
+    scores -= np.where(empty, 0, largest)
+    np.exp(scores, out=out)
+    total = out.sum(axis=-1, keepdims=True)
+    out /= np.where(empty, 1, total)
     if empty_rows != 0 and empty.any():
-        weights[empty[..., 0]] = empty_rows
-    return weights
+        out[empty[..., 0]] = empty_rows
 
 
 class ScaledDotProductAttention(Module):

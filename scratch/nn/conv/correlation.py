@@ -2,14 +2,20 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 
 from scratch.nn.windows import Windows
+from scratch.products import matmul
+from scratch.threads import share
 
 TILE_BYTES = 2 * 2**20
 SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20
 MAX_TILE_BYTES = 256 * 2**20
+TOGETHER = 16  # products that wait for their sum
+
+Tiles = list[tuple[np.ndarray, np.ndarray]]
 
 
 class Correlation:
@@ -48,24 +54,32 @@ class Correlation:
     def correlate(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray | float = 0.0) -> np.ndarray:
         y = np.empty((len(x), len(w), *self.windows.positions(x.shape[2:])), x.dtype)
         matrix = self._matrix(w)
-        for x_tile, y_tile in self._tiles(x, y):
-            rows = matrix @ self._columns(x_tile, y_tile)
-            np.add(_samples_first(rows, y_tile), bias, out=y_tile)
+
+        def fill(tiles: Tiles) -> None:
+            for x_tile, y_tile in tiles:
+                rows = matmul(matrix, self._columns(x_tile, y_tile))
+                np.add(_samples_first(rows, y_tile), bias, out=y_tile)
+
+        share(fill, list(self._tiles(x, y)), self._numbers(x, y))
         return y
 
     def scatter(self, y: np.ndarray, w: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
         channels = w.shape[1] * self.groups
         x = np.zeros((len(y), channels, *sizes), y.dtype)
         matrix = self._matrix(w).swapaxes(1, 2)
-        for x_tile, y_tile in self._tiles(x, y):
-            rows = self._rows(y_tile)
-            reached = np.zeros((*x_tile.shape[1:], len(x_tile)), x.dtype)
-            if rows.shape[1] == 1:
-                self._add_outer(rows.reshape(len(w), 1, *y_tile.shape[2:], -1), w, reached)
-            else:
-                columns = (matrix @ rows).reshape(channels, *self.windows.kernel, *y_tile.shape[2:], -1)
-                self.windows.add(columns, reached)
-            x_tile += np.moveaxis(reached, -1, 0)
+
+        def fill(tiles: Tiles) -> None:
+            for x_tile, y_tile in tiles:
+                rows = self._rows(y_tile)
+                reached = np.zeros((*x_tile.shape[1:], len(x_tile)), x.dtype)
+                if rows.shape[1] == 1:
+                    self._add_outer(rows.reshape(len(w), 1, *y_tile.shape[2:], -1), w, reached)
+                else:
+                    columns = matmul(matrix, rows).reshape(channels, *self.windows.kernel, *y_tile.shape[2:], -1)
+                    self.windows.add(columns, reached)
+                x_tile += np.moveaxis(reached, -1, 0)
+
+        share(fill, list(self._tiles(x, y)), self._numbers(x, y))
         return x
 
     def _add_outer(self, y: np.ndarray, w: np.ndarray, x: np.ndarray) -> None:
@@ -81,9 +95,20 @@ class Correlation:
     def weigh(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         channels = x.shape[1] // self.groups
         dw = np.zeros((self.groups, y.shape[1] // self.groups, channels * math.prod(self.windows.kernel)), x.dtype)
-        for x_tile, y_tile in self._tiles(x, y):
-            dw += self._rows(y_tile) @ self._columns(x_tile, y_tile).swapaxes(1, 2)
+
+        def product(tiles: Tiles) -> np.ndarray:
+            parts = (matmul(self._rows(y), self._columns(x, y).swapaxes(1, 2)) for x, y in tiles)
+            return reduce(np.add, parts)
+
+        parts = list(self._tiles(x, y))
+        for start in range(0, len(parts), TOGETHER):
+            for part in share(product, parts[start : start + TOGETHER], self._numbers(x, y)):
+                dw += part
         return dw.reshape(-1, channels, *self.windows.kernel)
+
+    def _numbers(self, x: np.ndarray, y: np.ndarray) -> int:
+        """The numbers in all columns."""
+        return len(x) * x.shape[1] * math.prod(self.windows.kernel) * math.prod(y.shape[2:])
 
     def _matrix(self, w: np.ndarray) -> np.ndarray:
         """W: (G, O / G, C / G K)."""
@@ -99,8 +124,11 @@ class Correlation:
         """Y: (G, O / G, P N)."""
         return np.moveaxis(y, 0, -1).reshape(self.groups, y.shape[1] // self.groups, -1)
 
-    def _tiles(self, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Matching views of x and y: some samples, or some rows (positions along the first axis) of one sample."""
+    def _tiles(self, x: np.ndarray, y: np.ndarray) -> Iterator[Tiles]:
+        """Matching views of x and y, for parts of the batch: of some samples, or of one in several pieces.
+
+        A piece is some rows, positions along the first axis. Neighbors reach the same x, so they belong to one part.
+        """
         rows = y.shape[2]
         elements = x.shape[1] * math.prod(self.windows.kernel)
         bytes_of_w = elements * y.shape[1] // self.groups * x.itemsize
@@ -108,12 +136,18 @@ class Correlation:
         few_samples = min(SAMPLES * rows * bytes_of_row, SAMPLES_BYTES)
         fitting = max(min(max(TILE_BYTES, few_samples, 2 * bytes_of_w), MAX_TILE_BYTES) // bytes_of_row, 1)
         samples, height = max(fitting // rows, 1), min(fitting, rows)
+        parts = -(-len(x) // samples)
+        if parts % 2 and len(x) >= 2 * SAMPLES and 2 * len(x) * rows * bytes_of_row > TILE_BYTES:
+            parts += 1  # two threads then have the same to do
+        samples = max(-(-len(x) // max(parts, 1)), 1)
         stride, span = self.windows.stride[0], self.windows.spans[0]
         for n in range(0, len(x), samples):
+            tiles = []
             for top in range(0, rows, height):
                 bottom = min(top + height, rows)
                 reach = slice(top * stride, (bottom - 1) * stride + span)
-                yield x[n : n + samples, :, reach], y[n : n + samples, :, top:bottom]
+                tiles.append((x[n : n + samples, :, reach], y[n : n + samples, :, top:bottom]))
+            yield tiles
 
 
 def _samples_first(rows: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.sums import sum_leading
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -56,7 +57,7 @@ class Bilinear(Module):
     def forward(self, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
         self.check_inputs(x1, x2)
         a = _times_weight(x1, self.weight.data)
-        y = (a @ x2[..., np.newaxis])[..., 0]
+        y = matmul(a, x2[..., np.newaxis])[..., 0]
         if self.bias is not None:
             y += self.bias.data
         return self.save(y, x1, x2, a)
@@ -65,12 +66,12 @@ class Bilinear(Module):
         x1, x2, a = self.take(dy)
         O, I, J = self.weight.shape
         row_dy = dy[..., np.newaxis, :]
-        dx1 = (row_dy @ _times_weight(x2, self.weight.data.transpose(0, 2, 1)))[..., 0, :]
-        dx2 = (row_dy @ a)[..., 0, :]
+        dx1 = matmul(row_dy, _times_weight(x2, self.weight.data.transpose(0, 2, 1)))[..., 0, :]
+        dx2 = matmul(row_dy, a)[..., 0, :]
         N = math.prod(x1.shape[:-1])
         products = (x1[..., :, np.newaxis] * x2[..., np.newaxis, :]).reshape(N, I * J)
         rows_dy = dy.reshape(N, O)
-        self.weight.accumulate((rows_dy.T @ products).reshape(O, I, J))
+        self.weight.accumulate(matmul(rows_dy.T, products).reshape(O, I, J))
         if self.bias is not None:
             self.bias.accumulate(sum_leading(rows_dy))
         return dx1, dx2
@@ -95,5 +96,5 @@ class Bilinear(Module):
 
 def _times_weight(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(..., O, J): Σ_i x_i W_oij, one BLAS product for each o."""
-    a = np.moveaxis(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ weight, 0, -2)
+    a = np.moveaxis(matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), weight), 0, -2)
     return a.reshape(*x.shape[:-1], *a.shape[1:])

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.sums import sum_leading, times_transposed
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -68,7 +69,7 @@ class Linear(Module):
         self.weight.accumulate_product(rows_dy.T, rows_x)
         if self.bias is not None:
             self.bias.accumulate(sum_leading(rows_dy))
-        return dy @ self.weight.data if self.needs_input_grad else None
+        return matmul(dy, self.weight.data) if self.needs_input_grad else None
 
     def check_input(self, x: np.ndarray) -> None:
         if x.ndim == 0 or x.shape[-1] != self.in_features:

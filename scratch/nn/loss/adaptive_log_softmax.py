@@ -15,6 +15,7 @@ from scratch.nn.linear.linear import Linear
 from scratch.nn.loss.loss import check_labels, check_prediction
 from scratch.nn.loss.nll import places
 from scratch.nn.module import Module, quiet
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -138,11 +139,11 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """The log-probabilities of all classes, (N, n_classes)."""
         bias = 0 if self.head.bias is None else self.head.bias.data
-        head, _ = log_softmax(x @ self.head.weight.data.T + bias, -1)
+        head, _ = log_softmax(matmul(x, self.head.weight.data.T) + bias, -1)
         parts = [head[:, : self.shortlist_size]]
         for k, cluster in enumerate(self.tail):
             project, expand = cluster.parameters()
-            inside, _ = log_softmax(x @ project.data.T @ expand.data.T, -1)
+            inside, _ = log_softmax(matmul(matmul(x, project.data.T), expand.data.T), -1)
             parts.append(inside + head[:, [self.shortlist_size + k]])
         return np.concatenate(parts, axis=1)
 

@@ -8,8 +8,10 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype
-from scratch.nn.normalization.rows import as_shape, block_length, blocks, rows_to_normalize
+from scratch.nn.normalization.rows import as_shape, block_length, rows_to_normalize
 from scratch.nn.sums import sum_leading, sum_trailing
+from scratch.products import outer
+from scratch.threads import share_rows
 
 
 class LayerNorm(Module):
@@ -64,23 +66,21 @@ class LayerNorm(Module):
         check_dtype(self, x, self.weight, self.bias)
         N, D = rows.shape
         y, d, r = (np.empty((N, width), x.dtype) for width in (D, D, 1))
-        for block in blocks(rows):
-            r[block] = self._normalize(rows[block], y[block], d[block])
+        share_rows(self._normalize, (rows, y, d, r), block_length(rows))
         return self.save(y.reshape(x.shape), d, r)
 
-    def _normalize(self, x: np.ndarray, y: np.ndarray, d: np.ndarray) -> np.ndarray:
-        """Write y and d = x - μ of some rows; return their r (rows, 1)."""
+    def _normalize(self, x: np.ndarray, y: np.ndarray, d: np.ndarray, r: np.ndarray) -> None:
+        """Write y, d = x - μ and r of some rows."""
         np.subtract(x, mean_of_rows(x), out=d)
         rest, var = mean_of_rows(d), mean_of_rows(d, d)
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
             var = mean_of_rows(d, d)
-        r = 1 / np.sqrt(var + float(self.eps))
-        np.dot(r, self._weight(x), out=y)  # by BLAS in two thirds of the time of a broadcast product
+        np.divide(1, np.sqrt(var + float(self.eps)), out=r)
+        outer(r, self._weight(x), out=y)  # by BLAS in two thirds of the time of a broadcast product
         y *= d
         if self.bias is not None:
             y += self.bias.data.reshape(-1)
-        return r
 
     def _weight(self, like: np.ndarray) -> np.ndarray:
         """(1, D); ones without a weight."""
@@ -88,28 +88,31 @@ class LayerNorm(Module):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         d, r = self.take(dy)
-        rows, dweight, dbias = dy.reshape(d.shape), [], []
-        dx, work = np.empty_like(d), np.empty_like(d[: block_length(d)])
-        for block in blocks(rows):
-            along = np.multiply(rows[block], d[block], out=work[: len(dx[block])])
-            dweight.append(sum_leading(along, r[block, 0]))
-            dbias.append(sum_leading(rows[block]))
-            self._differentiate(rows[block], d[block], r[block], along, dx[block])
+        rows, dx = dy.reshape(d.shape), np.empty_like(d)
+        sums = share_rows(self._differentiate, (rows, d, r, dx), block_length(d))
+        dweight, dbias = zip(*sums, strict=True)
         if self.weight is not None:
             self.weight.accumulate(sum_leading(np.array(dweight)).reshape(self.weight.shape))
         if self.bias is not None:
             self.bias.accumulate(sum_leading(np.array(dbias)).reshape(self.bias.shape))
         return dx.reshape(dy.shape)
 
-    def _differentiate(self, dy: np.ndarray, d: np.ndarray, r: np.ndarray, along: np.ndarray, dx: np.ndarray) -> None:
-        """Write dx of some rows, given dy * d: dx = r * weight * dy - d * r³ <g * d> - r * <g>. d is written over."""
-        weight = self._weight(dy)
+    def _differentiate(
+        self, dy: np.ndarray, d: np.ndarray, r: np.ndarray, dx: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Write dx of some rows, r * weight * dy - d * r³ <g * d> - r * <g>, and give their dweight and dbias.
+
+        d is written over.
+        """
+        weight, along = self._weight(dy), dy * d
+        sums = sum_leading(along, r[:, 0]), sum_leading(dy)
         mean_g, mean_gd = mean_of_rows(dy, weight[0]), mean_of_rows(along, weight[0])
-        np.dot(r, weight, out=dx)
+        outer(r, weight, out=dx)
         dx *= dy
         d *= mean_gd * r * r * r
         d += mean_g * r
         dx -= d
+        return sums
 
     def extra_repr(self) -> str:
         return (

@@ -9,12 +9,18 @@ over its p and l, and every (g, p) a weight and a bias:
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
 from scratch.nn.sums import sum_leading, sum_trailing
+from scratch.threads import share_rows
+
+T = TypeVar("T")
+
+BLOCK = 2**17  # numbers: of so many what one statement wrote is in the cache for the next
 
 
 class Normalized(NamedTuple):
@@ -43,21 +49,32 @@ def normalize(
     Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by
     up to 3e-5, so the rest of the mean in x - μ is subtracted too, which makes y exact to an ulp.
     """
+    y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     if running is not None:
         mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
-        d = x - mean
+        _by_samples(lambda x, d, mean: np.subtract(x, mean, out=d), x, d, mean)
     else:
-        mean = _mean(x, None, over_batch)
-        d = x - mean
-        rest, var = _mean(d, None, over_batch), _mean(d, d, over_batch)
+        mean = _mean(_by_samples(_sums, x), x.shape, over_batch)
+        rest, var = (_mean(sums, x.shape, over_batch) for sums in zip(*_by_samples(_center, x, d, mean), strict=True))
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
-            var = _mean(d, d, over_batch)
+            var = _mean([_sums(d, d)], x.shape, over_batch)
     r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # empty: no variance, no gradient
-    y = d * (r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1))
-    if bias is not None:
-        y += bias.data.reshape(*x.shape[1:3], 1)
+    factor = r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1)
+    shift = None if bias is None else bias.data.reshape(1, *x.shape[1:3], 1)
+    _by_samples(_scale, d, y, factor, shift)
     return y, Normalized(d, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
+
+
+def _center(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    np.subtract(x, mean, out=d)
+    return _sums(d), _sums(d, d)
+
+
+def _scale(d: np.ndarray, y: np.ndarray, factor: np.ndarray, shift: np.ndarray | None) -> None:
+    np.multiply(d, factor, out=y)
+    if shift is not None:
+        y += shift
 
 
 def normalize_backward(
@@ -78,7 +95,8 @@ def normalize_backward(
     d, r, constant = saved
     n, groups, per_group, length = dy.shape
     terms = per_group * length
-    sum_dy, sum_dyd = sum_trailing(dy), sum_trailing(dy, d)  # (N, G, P)
+    sums = _by_samples(lambda dy, d: (sum_trailing(dy), sum_trailing(dy, d)), dy, d)
+    sum_dy, sum_dyd = (_joined(part) for part in zip(*sums, strict=True))  # (N, G, P)
     if len(r) < n:  # all n share one mean
         sum_dy, sum_dyd = (_sum_batch(sums) for sums in (sum_dy, sum_dyd))
         terms *= n
@@ -87,24 +105,50 @@ def normalize_backward(
     if bias is not None:
         bias.accumulate(_sum_batch(sum_dy).reshape(bias.shape))
     w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
-    dx = dy * (r * w[..., np.newaxis])
+    slope, dx = r * w[..., np.newaxis], np.empty(dy.shape, dy.dtype)
     if constant:
+        _by_samples(lambda dy, dx, slope: np.multiply(dy, slope, out=dx), dy, dx, slope)
         return dx
     sum_g, sum_gd = ((sums * w).sum(axis=-1)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
-    along = d * (r * r * r * sum_gd / terms)
-    along += r * sum_g / terms
-    dx -= along
+    _by_samples(_differentiate, dy, d, dx, slope, r * r * r * sum_gd / terms, r * sum_g / terms)
     return dx
 
 
-def _mean(a: np.ndarray, b: np.ndarray | None, over_batch: bool) -> np.ndarray:
-    """<a b>, or <a> without b: (N, G, 1, 1), or (1, G, 1, 1) `over_batch`."""
-    n, groups, per_group, length = a.shape
-    rows = (n, groups, per_group * length)
-    total = sum_trailing(a.reshape(rows), None if b is None else b.reshape(rows))
+def _differentiate(
+    dy: np.ndarray, d: np.ndarray, dx: np.ndarray, slope: np.ndarray, along: np.ndarray, mean: np.ndarray
+) -> None:
+    """Write dx = slope dy - along d - mean."""
+    np.multiply(dy, slope, out=dx)
+    away = d * along
+    away += mean
+    dx -= away
+
+
+def _by_samples(work: Callable[..., T], *arrays: np.ndarray | None) -> list[T]:
+    """What work(*arrays) returns for each few samples of them; threads share them out."""
+    x = arrays[0]
+    assert x is not None
+    if x.size <= BLOCK:
+        return [work(*arrays)]
+    return share_rows(work, arrays, max(BLOCK * len(x) // x.size, 1))
+
+
+def _joined(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _sums(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+    """Σ a b, or Σ a without b, over p and l: (N, G)."""
+    rows = (*a.shape[:2], math.prod(a.shape[2:]))
+    return sum_trailing(a.reshape(rows), None if b is None else b.reshape(rows))
+
+
+def _mean(sums: Sequence[np.ndarray], shape: tuple[int, ...], over_batch: bool) -> np.ndarray:
+    """The mean over p and l, and over n `over_batch`, from the sums (N, G) of blocks: (N or 1, G, 1, 1)."""
+    total, terms = _joined(sums), math.prod(shape[2:])
     if over_batch:
-        return (sum_leading(total) / (n * per_group * length)).reshape(1, groups, 1, 1)
-    return (total / (per_group * length)).reshape(n, groups, 1, 1)
+        total, terms = sum_leading(total)[np.newaxis], len(total) * terms
+    return (total / terms)[..., np.newaxis, np.newaxis]
 
 
 def _sum_batch(a: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What normalizing row by row needs: which dimensions make a row, and long arrays taken a block of rows at a time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,12 +14,6 @@ BLOCK = 1 << 17  # numbers: otherwise this many at a time, so that what one stat
 def block_length(rows: np.ndarray) -> int:
     """How many rows are processed in one piece: all, or as many as stay in the cache."""
     return max(1, len(rows) if rows.size <= WHOLE else BLOCK // rows.shape[1])
-
-
-def blocks(rows: np.ndarray) -> Iterator[slice]:
-    """The rows, so many at a time."""
-    length = block_length(rows)
-    return (slice(start, start + length) for start in range(0, max(len(rows), 1), length))
 
 
 def as_shape(call: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

@@ -10,6 +10,9 @@ import numpy as np
 from scratch.nn.module import Module
 from scratch.nn.pooling.sliding import check_images, pooling_windows
 from scratch.nn.windows import KEPT, AxisWindows
+from scratch.threads import share_rows
+
+BLOCK = 2**18  # numbers of some samples that one thread reads
 
 
 class _MaxPool(Module):
@@ -102,11 +105,19 @@ def largest(x: np.ndarray, windows: Sequence[AxisWindows]) -> tuple[np.ndarray, 
         return np.take_along_axis(images, index, axis=-1)[..., 0], index[..., 0]
     positions = flat_positions(tuple(windows))
     kernel, outputs = positions.shape
-    y, winner = first_largest(read(x, windows), kernel, has_nan)
-    index = winner.astype(np.intp)
-    index *= outputs
-    index += np.arange(outputs).reshape(y.shape[-n:])
-    return y, np.take(positions, index)
+
+    def some(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y, winner = first_largest(read(x, windows), kernel, has_nan)
+        index = winner.astype(np.intp)
+        index *= outputs
+        index += np.arange(outputs).reshape(y.shape[-n:])
+        return y, np.take(positions, index)
+
+    if x.ndim == n or x.size <= BLOCK:
+        return some(x)
+    parts = share_rows(some, (x,), max(BLOCK * len(x) // x.size, 1))
+    y, index = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return y, index
 
 
 def read(x: np.ndarray, windows: Sequence[AxisWindows]) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ from scratch.nn.activation.sigmoid import sigmoid
 from scratch.nn.recurrent.recurrence import Recurrence, State, Steps, Weights, affine
 from scratch.nn.recurrent.rnn_base import RNNBase
 from scratch.nn.recurrent.rnn_cell_base import RNNCellBase
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -76,7 +77,7 @@ class _GRU(Recurrence):
             dh_of_step[step] += dh[:rows]
             for part in (dr, dz, dq):
                 part[step] *= dh_of_step[step]
-            np.matmul(dh_gates[step], weights.hh.data, out=dh[:rows])
+            matmul(dh_gates[step], weights.hh.data, out=dh[:rows])
             dh[:rows] += dh_of_step[step] * z[step]
         dx_gates = dh_gates.copy()
         dx_gates[:, -dh.shape[1] :] = dh_of_step * factor_n

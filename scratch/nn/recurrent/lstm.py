@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.nn.recurrent.recurrence import Recurrence, State, Steps, Weights, affine
 from scratch.nn.recurrent.rnn_base import RNNBase
 from scratch.nn.recurrent.rnn_cell_base import RNNCellBase
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -50,7 +51,7 @@ class _LSTM(Recurrence):
             n = step.stop - step.start
             h_before[step], c_before[step] = h[:n], c[:n]
             z = gates[step]
-            z += h[:n] @ weights.hh.data.T
+            z += matmul(h[:n], weights.hh.data.T)
             z *= slope
             np.tanh(z, out=z)
             z *= slope
@@ -59,7 +60,7 @@ class _LSTM(Recurrence):
             c[:n] += i[step] * g[step]
             np.tanh(c[:n], out=tanh_c[step])
             shown = o[step] * tanh_c[step]
-            h[:n] = shown if weights.hr is None else shown @ weights.hr.data.T
+            h[:n] = shown if weights.hr is None else matmul(shown, weights.hr.data.T)
             y[step] = h[:n]
         return y, _Saved(gates, tanh_c, h_before, c_before)
 
@@ -84,12 +85,12 @@ class _LSTM(Recurrence):
         for step in reversed(steps):
             n = step.stop - step.start
             dh_of_step[step] += dh[:n]
-            dshown = dh_of_step[step] if weights.hr is None else dh_of_step[step] @ weights.hr.data
+            dshown = dh_of_step[step] if weights.hr is None else matmul(dh_of_step[step], weights.hr.data)
             dc[:n] += dshown * dc_dh[step]
             by_dc[step] *= dc[:n, np.newaxis]
             do[step] *= dshown
             dc[:n] *= f[step]
-            np.matmul(dgates[step], weights.hh.data, out=dh[:n])
+            matmul(dgates[step], weights.hh.data, out=dh[:n])
         if weights.hr is not None:
             weights.hr.accumulate_product(dh_of_step.T, o * tanh_c)
         return dgates, dgates, h_before

@@ -6,6 +6,7 @@ import numpy as np
 
 from scratch.nn.module import Parameter
 from scratch.nn.sums import sum_leading
+from scratch.products import matmul
 
 State = tuple[np.ndarray, ...]
 Steps = list[slice]
@@ -65,12 +66,12 @@ class Recurrence:
             db_ih = sum_leading(dx_gates)
             weights.b_ih.accumulate(db_ih)
             weights.b_hh.accumulate(db_ih if dh_gates is dx_gates else sum_leading(dh_gates))
-        return dx_gates @ weights.ih.data, dstate
+        return matmul(dx_gates, weights.ih.data), dstate
 
 
 def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
     """Compute x W^T + the biases, if there are any."""
-    z = x @ weight.data.T
+    z = matmul(x, weight.data.T)
     present = [bias.data for bias in biases if bias is not None]
     if present:
         z += sum(present[1:], present[0])

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 from scratch.nn.recurrent.recurrence import Recurrence, State, Steps, Weights, affine
 from scratch.nn.recurrent.rnn_base import RNNBase
 from scratch.nn.recurrent.rnn_cell_base import RNNCellBase
+from scratch.products import matmul
 from scratch.random import Generator
 
 
@@ -36,7 +37,7 @@ class _Elman(Recurrence):
             n = step.stop - step.start
             h_before[step] = h[:n]
             a = y[step]
-            a += h[:n] @ weights.hh.data.T
+            a += matmul(h[:n], weights.hh.data.T)
             if self.nonlinearity == "tanh":
                 np.tanh(a, out=a)
             else:
@@ -55,7 +56,7 @@ class _Elman(Recurrence):
             n = step.stop - step.start
             da[step] += dh[:n]
             da[step] *= factor[step]
-            np.matmul(da[step], weights.hh.data, out=dh[:n])
+            matmul(da[step], weights.hh.data, out=dh[:n])
         return da, da, h_before
 
 

@@ -1,0 +1,77 @@
+"""Matrix products: every one of scratch goes through here, and large ones are shared out among threads.
+
+BLAS would share them out too, but its number of threads changes the last bits, and its threads then stand in the way of
+scratch's. So it has one thread here, and the blocks of a product depend on its shape alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratch.threads import one_blas_thread, share
+
+SMALL, SMALL_VECTOR = 2**18, 2**15  # multiplications: OpenBLAS uses one thread for so few, or adds in one order
+LONG = 10_000  # terms: longer dot products are added up by several threads
+PIECE = 2**22  # multiplications that are worth a thread's start: 70 µs
+NARROW = 128  # rows or columns: a product in narrower blocks takes 1.05 of the time
+
+
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
+    """The product a @ b, written to `out` if given: of matrices, vectors or stacks of them, as NumPy's.
+
+    From 2^23 multiplications on it is cut into blocks: of a stack, else of the longer of rows and columns.
+    """
+    vector = a.ndim < 2 or b.ndim < 2
+    work = a.size if b.ndim < 2 else a.size * b.shape[-1]
+    if work < (SMALL_VECTOR if vector else SMALL):
+        return a @ b if out is None else np.matmul(a, b, out=out)
+    with one_blas_thread:
+        if vector or work < 2 * PIECE:
+            return np.matmul(a, b, out=out)
+        if out is None:
+            stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            out = np.empty((*stack, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+        _in_blocks(a, b, out, work)
+        return out
+
+
+def _in_blocks(a: np.ndarray, b: np.ndarray, out: np.ndarray, work: int) -> None:
+    if out.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and out.flags.c_contiguous:
+        a, out = a.reshape(-1, a.shape[-1]), out.reshape(-1, out.shape[-1])  # one tall matrix, not a stack of them
+    length, narrow = (len(out), 1) if out.ndim > 2 else (max(out.shape), NARROW)
+    most = min(work // PIECE, length // narrow)
+    block = -(-length // 2 ** max(most.bit_length() - 1, 0))  # a power of two of blocks
+    parts = [slice(start, start + block) for start in range(0, length, block)]
+    if out.ndim > 2:
+        a, b = (np.broadcast_to(z, (*out.shape[:-2], *z.shape[-2:])) for z in (a, b))
+        pieces = [(a[part], b[part], out[part]) for part in parts]
+    elif len(out) == length:
+        pieces = [(a[part], b, out[part]) for part in parts]
+    else:
+        pieces = [(a, b[:, part], out[:, part]) for part in parts]
+    share(lambda piece: np.matmul(piece[0], piece[1], out=piece[2]), pieces, work)
+
+
+def outer(column: np.ndarray, row: np.ndarray, out: np.ndarray) -> None:
+    """Write (N, 1) times (1, D) to `out`. np.dot takes two thirds of the time of a broadcast product; matmul more."""
+    if out.size < SMALL:
+        np.dot(column, row, out=out)
+        return
+    with one_blas_thread:
+        np.dot(column, row, out=out)
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> Any:
+    """Σ a b of two vectors, by BLAS in one thread."""
+    if a.size < LONG:
+        return np.dot(a, b)
+    with one_blas_thread:
+        return np.dot(a, b)
+
+
+def norm(x: np.ndarray) -> Any:
+    """√Σ x² over all of an array, as np.linalg.norm."""
+    flat = x.ravel(order="K")
+    return np.sqrt(dot(flat, flat))

@@ -1,0 +1,233 @@
+"""Several cores: blocks of one computation shared out among threads, with the same bits for any number of them.
+
+NumPy's loops and BLAS run without Python's lock, so that threads compute at the same time as long as every statement
+handles a long array. How a computation is cut into blocks, and in which order their results are added, depends on the
+shapes alone; threads only take blocks off a list. So the bits do not depend on how many threads there are.
+
+BLAS has threads of its own. They change the last bits of a product with their number, and spin for milliseconds after
+their work on the cores that these threads need. So while scratch computes, OpenBLAS has one thread, and large products
+are cut into blocks here, as everything else. Another BLAS keeps its own threads; products then depend on their number.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+WORTH = 2**17  # numbers: for fewer, waking a thread and waiting for it costs more than it saves
+
+# --- how many -----------------------------------------------------------------------------------------------------
+
+
+def get_num_threads() -> int:
+    """The number of threads that share a computation: this one, and the others of a pool."""
+    return _pool.size
+
+
+def set_num_threads(num: int) -> None:
+    """Use `num` threads; 1 for none but the caller's own. Results are the same to the bit.
+
+    At first it is SCRATCH_NUM_THREADS, or OMP_NUM_THREADS as in torch, or the number of cores that the process may use.
+    More threads than cores only cost time.
+
+    Raises    TypeError if `num` is not an int, RuntimeError if it is not positive: torch's.
+    """
+    global _pool
+    if isinstance(num, bool) or not isinstance(num, int | np.integer):
+        raise TypeError(f"set_num_threads: num must be an int, got {type(num).__name__}.")
+    if num < 1:
+        raise RuntimeError(f"set_num_threads: num must be positive, got {num}. For no threads but your own, use 1.")
+    before, _pool = _pool, _Pool(int(num))
+    before.stop()
+
+
+def _default() -> int:
+    for name in ("SCRATCH_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").strip()
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+        if text and name == "SCRATCH_NUM_THREADS":
+            raise RuntimeError(f"scratch: SCRATCH_NUM_THREADS must be a positive int, got {text!r}.")
+    cores = getattr(os, "sched_getaffinity", None)
+    return len(cores(0)) if cores else os.cpu_count() or 1
+
+
+# --- sharing out ----------------------------------------------------------------------------------------------------
+
+
+def share(work: Callable[[Any], T], pieces: Sequence[Any], numbers: int) -> list[T]:
+    """[work(piece) for piece in pieces], by all threads if all of it handles `numbers` numbers, enough to be worth it.
+
+    The pieces must not depend on each other: each writes its own part of an array, or returns its part of a sum, which
+    the caller adds in the order of the list. An error in one of them is raised here, once no other is running.
+    """
+    if _pool.size == 1 or len(pieces) < 2 or numbers < WORTH or _here.sharing:
+        return [work(piece) for piece in pieces]
+    return _pool.share(work, pieces)
+
+
+def share_rows(work: Callable[..., T], arrays: Sequence[np.ndarray | None], block: int) -> list[T]:
+    """What work(*arrays) returns for each `block` rows of them, in order; `share` decides who computes it.
+
+    None, and an array of one row where the first has more, belong to every block.
+    """
+    rows = arrays[0]
+    assert rows is not None
+    length = len(rows)
+    if length <= block:
+        return [work(*arrays)]
+
+    def some(part: slice) -> T:
+        return work(*(array if array is None or len(array) < length else array[part] for array in arrays))
+
+    return share(some, [slice(start, start + block) for start in range(0, length, block)], rows.size)
+
+
+class _Here(threading.local):
+    """What this thread is doing."""
+
+    sharing = False  # a piece, within which nothing is shared out again
+
+
+_here = _Here()
+
+
+class _Pool:
+    """Threads that wait for pieces. They are started when first needed, and end with the pool or the process."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.jobs: SimpleQueue[Any] = SimpleQueue()
+        self.threads: list[threading.Thread] = []
+        self.starting = threading.Lock()
+
+    def share(self, work: Callable[[Any], T], pieces: Sequence[Any]) -> list[T]:
+        self._start()
+        left, done = deque(enumerate(pieces)), SimpleQueue[tuple[int, Any, BaseException | None]]()
+        with one_blas_thread:
+            for _ in range(min(self.size, len(pieces)) - 1):
+                self.jobs.put((work, left, done))
+            _take(work, left, done)
+            finished = [done.get() for _ in pieces]
+        for _, _, error in finished:
+            if error is not None:
+                raise error
+        return [result for _, result, _ in sorted(finished, key=lambda one: one[0])]
+
+    def _start(self) -> None:
+        with self.starting:
+            while len(self.threads) < self.size - 1:
+                thread = threading.Thread(target=_serve, args=(self.jobs,), name="scratch", daemon=True)
+                thread.start()
+                self.threads.append(thread)
+
+    def stop(self) -> None:
+        for _ in self.threads:
+            self.jobs.put(None)
+        for thread in self.threads:
+            thread.join()
+        self.threads.clear()
+
+
+def _serve(jobs: SimpleQueue[Any]) -> None:
+    np.seterr(all="ignore")  # scratch's methods compute without NumPy's warnings
+    while (job := jobs.get()) is not None:
+        _take(*job)
+        del job  # the arrays of the last one would live until the next
+
+
+def _take(work: Callable[[Any], Any], left: deque[tuple[int, Any]], done: SimpleQueue[Any]) -> None:
+    """Work on one piece after another until none is left; after an error the others are only counted."""
+    _here.sharing, failed = True, False
+    while left:
+        try:
+            i, piece = left.popleft()
+        except IndexError:  # another thread took the last one
+            break
+        try:
+            done.put((i, None if failed else work(piece), None))
+        except BaseException as error:
+            failed = True
+            done.put((i, None, error))
+    _here.sharing = False
+
+
+# --- BLAS -----------------------------------------------------------------------------------------------------------
+
+
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """The functions of NumPy's OpenBLAS that tell and set its number of threads, under the name they have there."""
+    try:
+        library = ctypes.PyDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
+    except (AttributeError, OSError, TypeError):
+        return None
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        get, put = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
+        if get is not None and put is not None:
+            put.restype, put.argtypes = None, [ctypes.c_int]
+            return get, put
+    return None
+
+
+_blas = _openblas()
+_holding = threading.Lock()
+_holders, _before = 0, 1
+
+
+def holds_blas() -> bool:
+    """Whether scratch's products have the same bits whatever the number of BLAS's threads."""
+    return _blas is not None
+
+
+class _OneBlasThread:
+    """Inside, OpenBLAS has one thread, for the whole process; when the last one has left, as many as before."""
+
+    def __enter__(self) -> None:
+        global _holders, _before
+        if _blas is not None:
+            with _holding:
+                if _holders == 0:
+                    _before = _blas[0]()
+                    if _before > 1:
+                        _blas[1](1)
+                _holders += 1
+
+    def __exit__(self, *exception: object) -> None:
+        global _holders
+        if _blas is not None:
+            with _holding:
+                _holders -= 1
+                if _holders == 0 and _before > 1:
+                    _blas[1](_before)
+
+
+one_blas_thread = _OneBlasThread()
+
+
+# --- the process ----------------------------------------------------------------------------------------------------
+
+
+def _after_fork() -> None:
+    """A child has none of the threads, and perhaps locks that nobody will open."""
+    global _pool, _holding, _holders
+    _pool, _holding = _Pool(_pool.size), threading.Lock()
+    _here.sharing = False
+    if _holders and _blas is not None and _before > 1:
+        _blas[1](_before)
+    _holders = 0
+
+
+_pool = _Pool(_default())
+atexit.register(lambda: _pool.stop())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
