@@ -10,6 +10,7 @@ GROUPS = {
     "layers": "layers at the sizes of real networks",
     "optimizers": "one step of every rule",
     "cnn": "an epoch of MNIST by a CNN, and what it costs as it grows",
+    "scaling": "a step on one thread and on two, and what more cores would give",
     "profile": "the time of a training step by layer",
     "memory": "peak memory of training",
     "streams": "random streams and initial weights",

@@ -35,8 +35,8 @@ class GELU(Elementwise):
               would keep five digits at 1.15 to 1.3 times the time; float64 all, at 1.8. dx also cancels near its zero,
               -0.7525.
               An infinite x gives inf * 0 = NaN somewhere: y is NaN at -inf, dx at both ends.
-    Cost      none: 32 passes over blocks that stay in the cache, one of them a float64 exp, and one in backward: 1.4 to
-              1.7 times the time of ½ (1 + erf), since the decay needs an argument of 28 bits, and R 11 passes. The tanh
+    Cost      none: 32 passes over blocks that stay in the cache, one of them a float64 exp, and one in backward: 1.5
+              times the time of ½ (1 + erf), since the decay needs an argument of 28 bits, and R 11 passes. The tanh
               form takes a third of it.
     Torch     torch.nn.GELU. In float32 torch's kernel gives NaN at +inf too (its float64 kernel inf); here it is inf.
     Raises    RuntimeError if approximate is neither none nor tanh.
