@@ -14,7 +14,8 @@ from scratch.threads import one_blas_thread, share
 
 SMALL, SMALL_VECTOR = 2**18, 2**15  # multiplications: OpenBLAS uses one thread for so few, or adds in one order
 LONG = 10_000  # terms: longer dot products are added up by several threads
-PIECE = 2**22  # multiplications that are worth a thread's start: 70 µs
+LARGE = 2**23  # multiplications, 140 µs: fewer are done before another thread has woken
+PIECE = 2**21  # multiplications of a block
 NARROW = 128  # rows or columns: a product in narrower blocks takes 1.05 of the time
 
 
@@ -28,7 +29,7 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
     if work < (SMALL_VECTOR if vector else SMALL):
         return a @ b if out is None else np.matmul(a, b, out=out)
     with one_blas_thread:
-        if vector or work < 2 * PIECE:
+        if vector or work < LARGE:
             return np.matmul(a, b, out=out)
         if out is None:
             stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

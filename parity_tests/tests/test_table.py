@@ -153,6 +153,7 @@ def defined():
 
 ABSTRACT = {
     "Activation",
+    "Elementwise",
     "LRScheduler",
     "LabelLoss",
     "Loss",

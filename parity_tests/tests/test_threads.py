@@ -29,7 +29,7 @@ from scratch.random import normals
 NUMBERS = (1, 2, 3, 7)
 BLOCKS = {
     threads: {"WORTH": 1},
-    products: {"SMALL": 64, "SMALL_VECTOR": 64, "PIECE": 32, "NARROW": 2},
+    products: {"SMALL": 64, "SMALL_VECTOR": 64, "LARGE": 64, "PIECE": 32, "NARROW": 2},
     elementwise: {"BLOCK": 16, "LARGE": 32},
     scaled_dot_product: {"BLOCK": 8},
     correlation: {"TILE_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},

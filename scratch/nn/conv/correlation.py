@@ -10,7 +10,7 @@ from scratch.nn.windows import Windows
 from scratch.products import matmul
 from scratch.threads import share
 
-TILE_BYTES = 2 * 2**20
+TILE_BYTES = 4 * 2**20
 SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20
 MAX_TILE_BYTES = 256 * 2**20
 TOGETHER = 16  # products that wait for their sum
@@ -35,7 +35,7 @@ class Correlation:
               Y[o, (p, n)]. Each function is then one matrix product, with groups a stack of G of them:
                   correlate  Y = W X        weigh  W = Y X^T        scatter  X = W^T Y, its columns added into x.
     Memory    The columns are the only large temporary, K times x for a kernel of K elements and stride 1. They are made
-              for one tile of the batch at a time: as many samples as take 2 MiB of columns and rows, which stay in the
+              for one tile of the batch at a time: as many samples as take 4 MiB of columns and rows, which stay in the
               cache; or 8 samples, since fewer make short runs, where 8 take no more than 8 MiB; or twice the bytes of
               w, so that adding up dw stays cheap; 256 MiB at most. A sample that is too large is cut along its first
               axis. No layer keeps columns. Threads share out the tiles, so each has one in memory.

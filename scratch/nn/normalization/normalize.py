@@ -20,7 +20,7 @@ from scratch.threads import share_rows
 
 T = TypeVar("T")
 
-BLOCK = 2**17  # numbers: of so many what one statement wrote is in the cache for the next
+BLOCK = 2**19  # numbers: shorter statements make two threads wait for each other
 
 
 class Normalized(NamedTuple):

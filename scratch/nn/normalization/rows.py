@@ -8,7 +8,7 @@ import numpy as np
 from scratch.nn.module import Module
 
 WHOLE = 1 << 19  # numbers: an array of at most this many is processed in one piece
-BLOCK = 1 << 17  # numbers: otherwise this many at a time, so that what one statement wrote is in the cache for the next
+BLOCK = 1 << 19  # numbers: otherwise this many at a time, so that two threads do not wait for each other
 
 
 def block_length(rows: np.ndarray) -> int:
