@@ -190,7 +190,8 @@ class WatchedSide(Side):
         """A call of a layer, watched: the probe hears of it, and may put its own outputs in place of the layer's."""
         name, ops = self._names.get(id(layer)), self.ops
         try:
-            plain = map_nest(ops.array, (args, {k: v for k, v in kwargs.items() if k != "training"}))
+            told = {k: v for k, v in kwargs.items() if k != "training" and v is not None}  # such as no mask
+            plain = map_nest(ops.array, (args, told))
         except HiddenError:  # what holds it is watched
             name = None
         if name is None or self._probe is None:

@@ -18,6 +18,7 @@ NEEDS = {
     "test_optax.py": ("jax", "optax"),
     "test_keras.py": ("keras",),
     "test_keras_backends.py": ("keras", "jax"),
+    "test_keras_recorded.py": ("keras",),
     "test_keras_steps.py": ("keras",),
     "test_public_models.py": ("transformers", "keras", "onnx", "onnxruntime", "onnxscript"),
     "test_pytorch_optimizer.py": ("pytorch_optimizer",),
