@@ -83,7 +83,11 @@ def check_fits_call(call: str, method: Callable[..., Any], args: Sequence[Any], 
         signature.bind(*args, **kwargs)
     except TypeError as error:
         names = ", ".join(signature.parameters) or "nothing"
-        raise TypeError(f"{call}: {error}. It takes {names}.") from None
+        unknown = [] if "**" in str(signature) else [name for name in kwargs if name not in signature.parameters]
+        wrong = (
+            f"got an unexpected argument {unknown[0]!r}" if unknown else error
+        )  # Python tells of a missing one first
+        raise TypeError(f"{call}: {wrong}. It takes {names}.") from None
 
 
 @cache
