@@ -15,17 +15,15 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from parity_tests.comparer.foreign import pieces
+from parity_tests.comparer.foreign.equinox_pieces import equinox_piece
 from parity_tests.comparer.foreign.jax_side import Arrays, JaxSide
 from parity_tests.comparer.foreign.matching import Piece
 from parity_tests.comparer.foreign.watching import Watch, is_array, watched_classes
 from parity_tests.comparer.nests import leaves
 from parity_tests.comparer.side import ROOT, Given
+from parity_tests.comparer.values import is_float
 
-KINDS = ("Linear", "ConvTranspose", "Conv", "Embedding", "LayerNorm", "GroupNorm", "RMSNorm", "BatchNorm", "PReLU",
-         "MultiheadAttention", "LSTMCell", "GRUCell")  # fmt: skip
-ATTENTION = {"query_proj": "q", "key_proj": "k", "value_proj": "v", "output_proj": "out"}
-RECURRENT = {"weight_ih": "weight_ih", "weight_hh": "weight_hh", "bias": "bias", "bias_n": "bias_hh.n"}
+STATISTICS = ("mean", "var")  # of a BatchNorm
 
 
 class EquinoxSide(JaxSide):
@@ -52,6 +50,14 @@ class EquinoxSide(JaxSide):
         self.levels: dict[str, int] = {}  # of vmap around each layer
         self._find_levels(given)
 
+    def double(self, dtype: Any = np.float64) -> EquinoxSide:
+        twin = super().double(dtype)
+        assert isinstance(twin, EquinoxSide)
+        if self.state_parts is not None:
+            values = [np.asarray(x) for x in self.state_parts[0]]
+            twin.state_parts = [x.astype(dtype) if is_float(x) else x for x in values], self.state_parts[1]
+        return twin
+
     def fresh_state(self, values: Arrays | None = None) -> Any:
         """The state, with these running statistics: one that is updated cannot be used again. None if there is none."""
         if self.state_parts is None:
@@ -75,54 +81,16 @@ class EquinoxSide(JaxSide):
                 return
             except Exception as error:
                 first = error
-        hint = ": a model with state is given as the pair (model, state)" if self.state_parts is None and any(
-            isinstance(layer, eqx.nn.StatefulLayer) for layer in self.layers.values()) else f": {first}"  # fmt: skip
+        lacks = self.state_parts is None and any(isinstance(x, eqx.nn.StatefulLayer) for x in self.layers.values())
+        hint = ": a model with state is given as the pair (model, state)" if lacks else f": {first}"
         raise TypeError(
             f"compare: {type(self.model).__name__} (equinox) can be called neither with one sample nor with the batch"
             f"{hint}"
         )
 
     def pieces(self) -> list[Piece]:
-        return [piece for path, layer in self.layers.items() if (piece := self._piece(path, layer)) is not None]
-
-    def _piece(self, path: str, layer: Any) -> Piece | None:
-        kind = next((c.__name__ for c in type(layer).__mro__ if c.__name__ in KINDS), "")
-        own = pieces.below(self.values, path)
-        if not kind or not own:
-            return None
-        weight, bias = own.get("weight", ""), own.get("bias", "")
-        if kind == "Linear":
-            return pieces.linear(path, weight, bias, ())
-        if kind == "Conv":
-            return pieces.conv(path, self.values[weight].ndim, weight, bias, ())
-        if kind == "ConvTranspose":  # (out, in, ...), not turned over
-            axes = self.values[weight].ndim
-            moves = (
-                f"flip {' '.join(map(str, range(2, axes)))}",
-                f"permute {' '.join(map(str, (1, 0, *range(2, axes))))}",
-            )
-            return pieces.conv(path, axes, weight, bias, moves, kind=kind)
-        if kind == "Embedding":
-            return Piece(path, (kind,), {weight: pieces.ways(("weight",))})
-        if kind == "PReLU":
-            return Piece(path, (kind,), {own["negative_slope"]: pieces.ways(("weight",), (), ("reshape",))})
-        if kind in ("LSTMCell", "GRUCell"):
-            size, parts = (
-                self.values[own["weight_hh"]].shape[1],
-                {own[n]: part for n, part in RECURRENT.items() if n in own},
-            )
-            return pieces.recurrent(path, kind.removesuffix("Cell").lower(), parts, size, False, "")
-        if kind == "MultiheadAttention":
-            return self._attention(path, own)
-        kinds = tuple(f"{kind}{n}d" for n in (1, 2, 3)) if kind == "BatchNorm" else (kind,)
-        parts = {"weight": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-        return pieces.norm(path, kinds, {name: parts[below] for below, name in own.items() if below in parts})
-
-    def _attention(self, path: str, own: dict[str, str]) -> Piece:
-        parts = {name: (ATTENTION[which], array) for below, name in own.items()
-                 for which, _, array in [below.rpartition(".")] if which in ATTENTION}  # fmt: skip
-        apart = {part: f"{path}.{which}".lstrip(".") for which, part in ATTENTION.items()}
-        return pieces.attention(path, parts, len(self.values[own["query_proj.weight"]]), False, apart)
+        found = (equinox_piece(path, layer, self.values) for path, layer in self.layers.items())
+        return [piece for piece in found if piece is not None]
 
     def apply(self, values: Arrays, name: str, given: Given, training: bool, seed: Any, watch: Watch) -> Any:
         own, structure = jax.tree_util.tree_flatten(self.model)
@@ -162,9 +130,6 @@ class EquinoxSide(JaxSide):
         for _ in range(levels):  # which are the same for every sample
             buffers = {name: value[0] for name, value in buffers.items()}
         return output, buffers
-
-
-STATISTICS = ("mean", "var")
 
 
 def _index(norm: Any) -> Any:

@@ -108,3 +108,21 @@ def test_what_is_otherwise_is_named(options, mode, where, cause, says):
 def test_a_model_without_its_state_is_told_of_it():
     with pytest.raises(CompareError, match=r"is given as the pair \(model, state\)"):
         compare(with_state()[0], right(), IMAGES, mode="eval")
+
+
+def test_a_model_with_state_as_the_right_has_a_twin_in_float64():
+    """The same layers in torch's layout: BatchNorm alone, whose arrays are torch's."""
+
+    class Norm(eqx.Module):
+        norm: Any
+
+        def __init__(self) -> None:
+            self.norm = eqx.nn.BatchNorm(3, "batch", momentum=0.9, mode="batch")
+
+        def __call__(self, x: Any, state: Any) -> Any:
+            return self.norm(x, state)
+
+    left = torch.nn.Sequential(OrderedDict([("norm", torch.nn.BatchNorm2d(3))]))
+    report = compare(left, eqx.nn.make_with_state(Norm), IMAGES, mode="eval")
+    assert report.ok, str(report)
+    assert not any("float64" in note for note in report.notes), report.notes
