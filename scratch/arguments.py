@@ -84,9 +84,7 @@ def check_fits_call(call: str, method: Callable[..., Any], args: Sequence[Any], 
     except TypeError as error:
         names = ", ".join(signature.parameters) or "nothing"
         unknown = [] if "**" in str(signature) else [name for name in kwargs if name not in signature.parameters]
-        wrong = (
-            f"got an unexpected argument {unknown[0]!r}" if unknown else error
-        )  # Python tells of a missing one first
+        wrong = f"got an unexpected keyword argument {unknown[0]!r}" if unknown else error
         raise TypeError(f"{call}: {wrong}. It takes {names}.") from None
 
 
