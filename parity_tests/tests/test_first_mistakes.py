@@ -24,7 +24,7 @@ MISTAKES = {
     "no input, recurrent": (lambda: nn.LSTM(4, 3)(), TypeError, r"LSTM: missing a required argument: 'x'"),
     "two inputs": (lambda: nn.Linear(4, 3)(X, X), TypeError, r"Linear: too many positional arguments\. It takes x\."),
     "no target": (lambda: nn.MSELoss()(X), TypeError, r"MSELoss: missing .*'target'\. It takes x, target\."),
-    "another name": (lambda: network()(images=X), TypeError, r"Sequential: missing a required argument: 'x'"),
+    "another name": (lambda: network()(images=X), TypeError, r"Sequential: got an unexpected .*'images'. It takes x"),
     "no key": (lambda: nn.MultiheadAttention(4, 2)(X), TypeError, r"MultiheadAttention: missing .*'key'"),
     "backward of nothing": (lambda: network().backward(), TypeError, r"Sequential\.backward: missing .*'dy'"),
     "backward, recurrent": (lambda: nn.GRU(4, 3).backward(), TypeError, r"GRU\.backward: missing .*'dy'"),
