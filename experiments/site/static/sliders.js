@@ -53,7 +53,7 @@ const PLAYS = {
   "nn.LayerNorm": {
     sliders: [...SCORES, { name: "log₁₀ eps", low: -8, high: 1, step: 0.5, value: -5 }, { name: "dy₁", low: -2, high: 2, step: 0.1, value: 1 }],
     rows: (values) => layerNorm(values.slice(0, 4), 10 ** values[4], values[5]),
-    told: "Weight 1, bias 0; of the gradients that come back only dy₁ is not 0. The sum of all dx is 0: to move every x by the same changes no y.",
+    told: "Weight 1, bias 0; of the gradients that come back only dy₁ is not 0. The sum of all dx is 0: moving every x by the same amount changes no y.",
   },
   "nn.CrossEntropyLoss": {
     sliders: [...SCORES, { name: "label", low: 1, high: 4, step: 1, value: 1 }, { name: "label_smoothing", low: 0, high: 1, step: 0.05, value: 0 }],
