@@ -2,7 +2,7 @@
 # MyGrad 2.5.0: a Python number beside a float32 Tensor makes a float64 Tensor.
 # NumPy 2 keeps float32 there (NEP 50), and so does an array of NumPy times the same number.
 # Guessed before: float32, as NumPy. Seen: float64, from one `* 0.5` on in every layer that follows.
-# Here: compare widens nothing: a port written in MyGrad gives float64 outputs, and the report says so by their dtype.
+# Here: the ports to MyGrad in parity_tests/tests/foreign/mygrad_functions.py write every number as np.float32.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
