@@ -180,7 +180,7 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 _blas = _openblas()
-_holding = threading.Lock()
+_holding = threading.RLock()  # a signal's handler may compute too
 _holders, _before = 0, 1
 
 
@@ -220,7 +220,7 @@ one_blas_thread = _OneBlasThread()
 def _after_fork() -> None:
     """A child has none of the threads, and perhaps locks that nobody will open."""
     global _pool, _holding, _holders
-    _pool, _holding = _Pool(_pool.size), threading.Lock()
+    _pool, _holding = _Pool(_pool.size), threading.RLock()
     _here.sharing = False
     if _holders and _blas is not None and _before > 1:
         _blas[1](_before)

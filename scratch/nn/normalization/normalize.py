@@ -9,16 +9,14 @@ over its p and l, and every (g, p) a weight and a bias:
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
 from scratch.nn.sums import sum_leading, sum_trailing
 from scratch.threads import share_rows
-
-T = TypeVar("T")
 
 BLOCK = 2**19  # numbers: shorter statements make two threads wait for each other
 
@@ -52,18 +50,23 @@ def normalize(
     y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     if running is not None:
         mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
-        _by_samples(lambda x, d, mean: np.subtract(x, mean, out=d), x, d, mean)
+        _by_samples(_subtract, x, d, mean)
     else:
         mean = _mean(_by_samples(_sums, x), x.shape, over_batch)
-        rest, var = (_mean(sums, x.shape, over_batch) for sums in zip(*_by_samples(_center, x, d, mean), strict=True))
+        sum_d, sum_dd = _by_samples(_center, x, d, mean)
+        rest, var = _mean(sum_d, x.shape, over_batch), _mean(sum_dd, x.shape, over_batch)
         if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
             d -= rest
-            var = _mean([_sums(d, d)], x.shape, over_batch)
+            var = _mean(_sums(d, d), x.shape, over_batch)
     r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # empty: no variance, no gradient
     factor = r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1)
     shift = None if bias is None else bias.data.reshape(1, *x.shape[1:3], 1)
     _by_samples(_scale, d, y, factor, shift)
     return y, Normalized(d, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
+
+
+def _subtract(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> None:
+    np.subtract(x, mean, out=d)
 
 
 def _center(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +98,7 @@ def normalize_backward(
     d, r, constant = saved
     n, groups, per_group, length = dy.shape
     terms = per_group * length
-    sums = _by_samples(lambda dy, d: (sum_trailing(dy), sum_trailing(dy, d)), dy, d)
-    sum_dy, sum_dyd = (_joined(part) for part in zip(*sums, strict=True))  # (N, G, P)
+    sum_dy, sum_dyd = _by_samples(lambda dy, d: (sum_trailing(dy), sum_trailing(dy, d)), dy, d)  # (N, G, P)
     if len(r) < n:  # all n share one mean
         sum_dy, sum_dyd = (_sum_batch(sums) for sums in (sum_dy, sum_dyd))
         terms *= n
@@ -107,7 +109,7 @@ def normalize_backward(
     w = np.ones((groups, per_group), dy.dtype) if weight is None else weight.data.reshape(groups, per_group)
     slope, dx = r * w[..., np.newaxis], np.empty(dy.shape, dy.dtype)
     if constant:
-        _by_samples(lambda dy, dx, slope: np.multiply(dy, slope, out=dx), dy, dx, slope)
+        _by_samples(_scale, dy, dx, slope, None)
         return dx
     sum_g, sum_gd = ((sums * w).sum(axis=-1)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
     _by_samples(_differentiate, dy, d, dx, slope, r * r * r * sum_gd / terms, r * sum_g / terms)
@@ -124,17 +126,16 @@ def _differentiate(
     dx -= away
 
 
-def _by_samples(work: Callable[..., T], *arrays: np.ndarray | None) -> list[T]:
-    """What work(*arrays) returns for each few samples of them; threads share them out."""
+def _by_samples(work: Callable[..., Any], *arrays: np.ndarray | None) -> Any:
+    """What work(*arrays) returns, an array or several or nothing, computed for a few samples at a time."""
     x = arrays[0]
     assert x is not None
     if x.size <= BLOCK:
-        return [work(*arrays)]
-    return share_rows(work, arrays, max(BLOCK * len(x) // x.size, 1))
-
-
-def _joined(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return work(*arrays)
+    parts = share_rows(work, arrays, max(BLOCK * len(x) // x.size, 1))
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    return None if parts[0] is None else np.concatenate(parts)
 
 
 def _sums(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
@@ -143,12 +144,12 @@ def _sums(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     return sum_trailing(a.reshape(rows), None if b is None else b.reshape(rows))
 
 
-def _mean(sums: Sequence[np.ndarray], shape: tuple[int, ...], over_batch: bool) -> np.ndarray:
-    """The mean over p and l, and over n `over_batch`, from the sums (N, G) of blocks: (N or 1, G, 1, 1)."""
-    total, terms = _joined(sums), math.prod(shape[2:])
+def _mean(sums: np.ndarray, shape: tuple[int, ...], over_batch: bool) -> np.ndarray:
+    """The mean over p and l, and over n `over_batch`, from the sums over p and l (N, G): (N or 1, G, 1, 1)."""
+    terms = math.prod(shape[2:])
     if over_batch:
-        total, terms = sum_leading(total)[np.newaxis], len(total) * terms
-    return (total / terms)[..., np.newaxis, np.newaxis]
+        sums, terms = sum_leading(sums)[np.newaxis], len(sums) * terms
+    return (sums / terms)[..., np.newaxis, np.newaxis]
 
 
 def _sum_batch(a: np.ndarray) -> np.ndarray:
