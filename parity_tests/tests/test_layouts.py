@@ -9,10 +9,12 @@ from parity_tests.tests.test_refusals_sweep import FIRST
 
 
 def with_gaps(x):
-    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype) if x.ndim else np.zeros((), x.dtype)
-    inside = wide[..., ::2] if x.ndim else wide
-    inside[...] = x
-    return inside
+    """The same numbers, with NaN between them."""
+    if not x.ndim:
+        return x
+    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), np.nan if x.dtype.kind == "f" else -1, x.dtype)
+    wide[..., ::2] = x
+    return wide[..., ::2]
 
 
 LAYOUTS = {
@@ -59,3 +61,9 @@ def test_the_layout_of_a_parameter_changes_nothing(name, layout):
     for a, b in zip(plain, other, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12) if a is not None else None
     assert any(x is not None for x in plain)
+
+
+def test_layers_with_parameters_are_among_them():
+    assert {"nn.Linear", "nn.Conv2d", "nn.LSTM", "nn.BatchNorm2d", "nn.MultiheadAttention", "nn.Embedding"} <= {
+        *WITH_STATE
+    }
