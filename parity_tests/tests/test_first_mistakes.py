@@ -27,6 +27,7 @@ MISTAKES = {
     "another name": (lambda: network()(images=X), TypeError, r"Sequential: got an unexpected .*'images'. It takes x"),
     "no key": (lambda: nn.MultiheadAttention(4, 2)(X), TypeError, r"MultiheadAttention: missing .*'key'"),
     "backward of nothing": (lambda: network().backward(), TypeError, r"Sequential\.backward: missing .*'dy'"),
+    "backward, elementwise": (lambda: nn.ReLU().backward(), TypeError, r"ReLU\.backward: missing .*'dy'"),
     "backward, recurrent": (lambda: nn.GRU(4, 3).backward(), TypeError, r"GRU\.backward: missing .*'dy'"),
     "a layer that is not there": (lambda: network()[7], IndexError, r"Sequential: no layer 7 among 2"),
     "a number for a generator": (

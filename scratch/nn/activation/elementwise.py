@@ -60,9 +60,10 @@ def _forward_in_blocks(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 def _backward_in_blocks(backward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(backward)
-    def backward_in_blocks(self: Elementwise, dy: np.ndarray) -> np.ndarray:
+    def backward_in_blocks(self: Elementwise, *cotangents: Any, **options: Any) -> np.ndarray:
+        [dy] = cotangents if len(cotangents) == 1 else [None]
         if not isinstance(dy, np.ndarray) or dy.size < LARGE:
-            return backward(self, dy)
+            return backward(self, *cotangents, **options)
         saved = self.take(dy)
         if not isinstance(saved, _Blocks):
             self.saved = Saved(None, saved if isinstance(saved, tuple) else (saved,))
