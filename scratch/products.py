@@ -15,8 +15,8 @@ from scratch.threads import one_blas_thread, share
 SMALL, SMALL_VECTOR = 2**18, 2**15  # multiplications: OpenBLAS uses one thread for so few, or adds in one order
 LONG = 10_000  # terms: longer dot products are added up by several threads
 LARGE = 2**23  # multiplications, 140 µs: fewer are done before another thread has woken
-PIECE = 2**21  # multiplications of a block
-NARROW = 128  # rows or columns: a product in narrower blocks takes 1.05 of the time
+PIECE = 2**22  # multiplications of a block
+NARROW = 256  # rows or columns: a product in narrower blocks takes 1.05 of the time
 
 
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
