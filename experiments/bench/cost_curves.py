@@ -14,7 +14,7 @@ from experiments.bench.measure import Result, totals
 from experiments.picture import save
 
 FITTED = 3  # the largest sizes, where constant costs no longer matter
-MARKERS = {"scratch": "ko-", "torch": "ks--"}
+MARKERS = {"scratch": "ko-", "torch": "ks--", "scratch, 2 threads": "kx-", "torch, 2 threads": "k+--"}
 
 Curves = dict[str, dict[str, list[tuple[int, float]]]]  # axis -> engine -> (size, seconds)
 
@@ -24,8 +24,9 @@ def curves(results: Sequence[Result]) -> Curves:
     found: Curves = {}
     for result in results:
         axis = result["setting"].get("axis")
+        threads = f", {result['threads']} threads" if result["threads"] > 1 else ""
         for engine, values in result["values"].items() if axis else ():
-            points = found.setdefault(axis, {}).setdefault(engine, [])
+            points = found.setdefault(axis, {}).setdefault(engine + threads, [])
             points.append((result["setting"][axis], median(totals(values))))
     return found
 
@@ -64,7 +65,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize="small", loc="upper left")
-    figure.suptitle("A training step of 3x3 convolutions on 14x14 images: one thread, medians")
+    figure.suptitle("A training step of 3x3 convolutions on 14x14 images, or of a transformer layer: medians")
     save(figure, path, 150)
 
 
@@ -81,4 +82,6 @@ def _expected(axes: Any, axis: str, engines: dict[str, list[tuple[int, float]]])
 
 
 def _unit(axis: str) -> str:
-    return {"batch": " (images)", "channels": " (in and out of a layer)", "depth": " (convolutions)"}[axis]
+    return {"batch": " (images)", "channels": " (in and out of a layer)", "depth": " (convolutions)", "tokens": ""}[
+        axis
+    ]

@@ -152,16 +152,18 @@ def test_exponents_and_their_picture(tmp_path):
     results = [
         {
             "setting": {"axis": axis, axis: size},
+            "threads": threads,
             "values": {engine: {"step": [factor * size ** cnn.EXPECTED[axis]]} for engine, factor in engines.items()},
         }
-        for engines in ({"scratch": 2e-3, "torch": 1e-3},)
+        for threads, engines in ((1, {"scratch": 2e-3, "torch": 1e-3}), (2, {"scratch": 1e-3, "torch": 6e-4}))
         for axis, sizes_of_axis in cnn.AXES.items()
         for size in sizes_of_axis
     ]
     found = cost_curves.curves(results)
     for axis, expected in cnn.EXPECTED.items():
+        assert [*found[axis]] == ["scratch", "torch", "scratch, 2 threads", "torch, 2 threads"]
         assert cost_curves.exponent(found[axis]["scratch"]) == pytest.approx(expected)
-    assert "channels^(2.00 scratch, 2.00 torch; expected 2)" in cost_curves.summary(results)
+    assert "channels^(2.00 scratch, 2.00 torch, 2.00 scratch, 2 threads" in cost_curves.summary(results)
     cost_curves.draw(results, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert cost_curves.summary(made_up()["results"]) == ""

@@ -1,7 +1,8 @@
-"""An epoch of MNIST by a CNN, and the cost of a training step as batch, channels and depth grow."""
+"""An epoch of MNIST by a CNN, and the cost of a training step as batch, channels, depth or a sequence grow."""
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 from typing import Any
 
@@ -16,9 +17,11 @@ AXES: dict[str, tuple[int, ...]] = {
     "batch": (8, 16, 32, 64, 128, 256),
     "channels": (4, 8, 16, 32, 64, 128),
     "depth": (1, 2, 4, 8, 16),
+    "tokens": (64, 128, 256, 512, 1024),
 }
-EXPECTED = {"batch": 1, "channels": 2, "depth": 1}  # time ~ size to this power, for hidden layers C → C
-START = {"batch": 32, "channels": 16, "depth": 2}
+EXPECTED = {"batch": 1, "channels": 2, "depth": 1, "tokens": 2}  # time ~ size to this power, for hidden layers C → C
+START = {"batch": 32, "channels": 16, "depth": 2, "tokens": 0}
+WIDTH = 64  # of a token: from a few hundred on, their products with each other take most of the time
 IMAGE = 14  # pixels of a side, in what grows
 
 
@@ -37,14 +40,17 @@ def cases(quick: bool) -> list[Case]:
         )
         for threads in ((1,) if quick else (1, 2))
     ]
-    return [*epochs, *(growing(axis, size, quick) for axis, sizes in AXES.items() for size in sizes)]
+    sizes = [(axis, size) for axis, sizes in AXES.items() for size in sizes]
+    steps = [growing(axis, size, threads, quick) for threads in ((1,) if quick else (1, 2)) for axis, size in sizes]
+    return [*epochs, *steps]
 
 
-def growing(axis: str, size: int, quick: bool) -> Case:
+def growing(axis: str, size: int, threads: int, quick: bool) -> Case:
     return Case(
-        f"a step, {axis} {size}",
+        f"a step, {axis} {size}" + (f", {threads} threads" if threads > 1 else ""),
         "cnn",
-        setting={**START, axis: size, "axis": axis},
+        setting={**START, **({"batch": 8} if axis == "tokens" else {}), axis: size, "axis": axis},
+        threads=threads,
         rounds=1 if quick else 7,
         seconds=0 if quick else 0.05,
     )
@@ -127,15 +133,20 @@ class Epoch(Work):
         return {"data": self.data.source}
 
 
-def step(engine: str, batch: int, channels: int, depth: int, axis: str) -> Timed:
-    """A training step of `depth` 3x3 convolutions on random images."""
+def step(engine: str, batch: int, channels: int, depth: int, tokens: int, axis: str) -> Timed:
+    """A training step of `depth` 3x3 convolutions on random images, or of a transformer layer on sequences."""
     lib = library(engine)
     nn = lib.nn
     lib.manual_seed(0)
-    layers = [layer for _ in range(depth) for layer in (nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())]
-    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * IMAGE**2, CLASSES))
+    if axis == "tokens":
+        shape: tuple[int, ...] = (tokens, WIDTH)
+        layers = [nn.TransformerEncoderLayer(WIDTH, 4, 2 * WIDTH, dropout=0.0, batch_first=True)]
+    else:
+        shape = (channels, IMAGE, IMAGE)
+        layers = [layer for _ in range(depth) for layer in (nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())]
+    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(math.prod(shape), CLASSES))
     rng = np.random.default_rng(0)
-    x = native(engine, rng.normal(size=(batch, channels, IMAGE, IMAGE)).astype(np.float32))
+    x = native(engine, rng.normal(size=(batch, *shape)).astype(np.float32))
     y = native(engine, rng.integers(0, CLASSES, batch))
     trainer = Trainer(engine, net)
     return Timed({"step": lambda: trainer.step(x, y)})
