@@ -24,7 +24,7 @@ def curves(results: Sequence[Result]) -> Curves:
     found: Curves = {}
     for result in results:
         axis = result["setting"].get("axis")
-        threads = f", {result['threads']} threads" if result["threads"] > 1 else ""
+        threads = f", {result['threads']} threads" if result.get("threads", 1) > 1 else ""
         for engine, values in result["values"].items() if axis else ():
             points = found.setdefault(axis, {}).setdefault(engine + threads, [])
             points.append((result["setting"][axis], median(totals(values))))
