@@ -40,7 +40,7 @@ def write(path: Path, results: list[Result]) -> None:
 def _line(result: Result) -> dict[str, Any]:
     line = {key: value for key, value in vars(result).items() if key != "note" or result.failure}
     ratio = f"{result.ratio:.3g}" if math.isfinite(result.ratio) else "inf"
-    return line | {"ratio": ratio, "seconds": round(result.seconds, 2)}
+    return line | {"ratio": ratio, "seconds": result.seconds}
 
 
 def read(path: Path) -> list[Result]:

@@ -117,7 +117,7 @@ def trial(kind: str, variant: Variant, truth: Verdict, compare: Callable[..., An
     began = time.perf_counter()
     verdict, report, note = verdict_of(lambda: compare(left, right, variants.inputs(variant.network)))
     result = Result(kind, variant.name, variant.rule, truth.says, truth.ratio, truth.what, verdict, note=note)
-    result.seconds = time.perf_counter() - began
+    result.seconds = round(time.perf_counter() - began, 2)  # as the file keeps it
     if verdict == "DIVERGENCE":
         first = report.first_divergence
         result.where = first.where
