@@ -30,7 +30,7 @@ class LayerNorm(Module):
     Saves     x - μ and r; x̂ is their product.
     Numerics  centers first, then squares; at mean 1000 the output is exact to an ulp.
     Cost      two dozen passes over an array, forward and backward, where one fused loop would do with 7; arrays of more
-              than half a million numbers are taken in blocks of rows that stay in the cache.
+              than half a million numbers are taken in blocks of so many, which threads share out.
     Init      weight 1, bias 0.
     Torch     torch.nn.LayerNorm; same names and defaults.
     Raises    RuntimeError if the last dimensions of x are not normalized_shape, or its dtype is not the weight's.
