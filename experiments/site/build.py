@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import as_completed
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from experiments.progress import Progress
 from experiments.site import component, conventions, overview, search
@@ -19,7 +21,9 @@ from parity_tests.exits import CannotError
 from parity_tests.table import select
 from torch_impl.files import write_text
 
-WORTH_A_POOL = 8  # fewer components are done before the worker processes have started
+WORTH_A_POOL = 8  # fewer pieces are done before the worker processes have started
+SEEDS = "same seed"
+FURTHER = ("twins", SEEDS, "exercises", "replays", "runs")  # pieces of the whole report: a table, modules of pages
 
 
 def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
@@ -43,44 +47,47 @@ def build(output: str | Path, pattern: str = "", whole: bool = False) -> Site:
         write_text(site.output / file.name, file.read_text(encoding="utf-8"))
     search.write(site)
     conventions.write(site)
-    place = {one.name: number for number, one in enumerate(found)}
-    for done in _track(_component_pages(site), len(found)):
-        site.components[place[done.name]] = done
-    if whole:
-        from experiments.site import exercises, replays, runs, twins  # late: they import Lightning
-
-        with Progress("report, further page", 4) as progress:
-            for what, write in (
-                ("twin trainings", twins.write),
-                ("articles", replays.write),
-                ("exercises", exercises.write),
-                ("runs", runs.write),
-            ):
-                write(site)
-                progress.piece(what)
-    overview.write(site, drawn=overview.same_seed(found) if whole else [])
+    names = _names(found, whole)
+    done = dict(_track(_written(site, names), len(names)))
+    site.components = [done[one.name] for one in found]
+    overview.write(site, drawn=done.get(SEEDS, []))
     return site
 
 
-def _component_pages(site: Site) -> Iterator[Component]:
-    """Every component, checked and with its page written, as they finish. Those with the most rows start first."""
-    names = [one.name for one in sorted(site.components, key=lambda one: len(one.rows), reverse=True)]
+def _names(found: list[Component], whole: bool) -> list[str]:
+    """What is to be written, the longest pieces first, so that the workers end together."""
+    by_rows = sorted(found, key=lambda one: len(one.rows), reverse=True)
+    return [*(FURTHER if whole else ()), *(one.name for one in by_rows)]
+
+
+def _written(site: Site, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Every piece and what came of it, as they are done. No worker is sent the results of another: `site` has none."""
     if WORKERS == 1 or len(names) < WORTH_A_POOL:
-        yield from (component.write(site, name) for name in names)
+        yield from ((name, _write(site, name)) for name in names)
         return
     with workers() as pool:
-        for future in as_completed([pool.submit(component.write, site, name) for name in names]):
-            yield future.result()
+        futures = {pool.submit(_write, site, name): name for name in names}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
-def _track(work: Iterator[Component], total: int) -> Iterator[Component]:
-    """The same items with their progress; without a terminal, a line for every tenth of them and for the last."""
-    with Progress("report, component page", total) as progress:
-        for number, one in enumerate(work, 1):
-            progress.tick(one.name)
+def _write(site: Site, name: str) -> Any:
+    """A component's page with its checks: the component with its results. Of FURTHER the page, or the table."""
+    if name == SEEDS:
+        return overview.same_seed(site.components)
+    if name in FURTHER:
+        return import_module(f"experiments.site.{name}").write(site)  # late: some import Lightning
+    return component.write(site, name)
+
+
+def _track(work: Iterator[tuple[str, Any]], total: int) -> Iterator[tuple[str, Any]]:
+    """The same pieces with their progress; without a terminal, a line for every tenth of them and for the last."""
+    with Progress("report, page", total) as progress:
+        for number, (name, result) in enumerate(work, 1):
+            progress.tick(name)
             if number % 10 == 0 or number == total:
-                progress.line(one.name)
-            yield one
+                progress.line(name)
+            yield name, result
 
 
 def size(folder: Path) -> int:

@@ -157,7 +157,7 @@ def test_replay_prints_a_line_for_each_part(
 
 def test_report_prints_a_line_for_every_tenth_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(tmp_path, "nn.Identity")
-    assert "report, component page 1 of 1: nn.Identity" in capsys.readouterr().out
+    assert "report, page 1 of 1: nn.Identity" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_pictures_here")

@@ -8,14 +8,16 @@ import json
 import os
 import shutil
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.site import build, overview, replays, runs, twins
-from experiments.site.pages import Site
+from experiments.site.pages import Component, Site
 from experiments.tests.report_site import ENVIRONMENT, Page, figure, write_replay
+from parity_tests.rule import Result
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -129,12 +131,27 @@ def test_a_report_of_one_component_trains_and_replays_nothing(
     assert opened == [page.as_uri()]
     told = capsys.readouterr()
     assert told.out.endswith(f"Open {page}\n")
-    assert "report, component page 1 of 1: nn.Tanh" in told.out
+    assert "report, page 1 of 1: nn.Tanh" in told.out
     header = Page(page).links
     assert not {"../twins.html", "../replays.html"} & {*header}
     assert "same bits from the same seed" not in Page(tmp_path / "index.html").text
     with pytest.raises(AssertionError, match="only the whole report"):
         build.build(tmp_path, "nn.Tanh", whole=True)
+
+
+def test_no_worker_is_sent_the_results_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece gets a site without results: with those of all before it, packing takes longer than the pages."""
+    sent: list[int] = []
+
+    def write(site: Site, name: str) -> Component:
+        sent.append(sum(len(one.results) for one in site.components))
+        found = next(one for one in site.components if one.name == name)
+        return replace(found, results=[Result(name, "output", "float32", 0.0, 4.0)])
+
+    monkeypatch.setattr(build.component, "write", write)
+    site = build.build(tmp_path, "latten")
+    assert sent == [0, 0]
+    assert [(one.name, len(one.results)) for one in site.components] == [("nn.Flatten", 1), ("nn.Unflatten", 1)]
 
 
 # --- the list of runs -------------------------------------------------------------------------------------------------
