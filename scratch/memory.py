@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,16 @@ LARGEST = 32 * 2**20  # glibc takes no more
 
 _lock = threading.RLock()  # one training may end while another begins, in the same thread
 _training: weakref.ref[Training] | None = None
+
+
+def _unlock() -> None:
+    """A fork copies the lock in its current state, but not the thread that holds it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class Training:

@@ -17,6 +17,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -47,17 +48,19 @@ def set_num_threads(num: int) -> None:
         raise TypeError(f"set_num_threads: num must be an int, got {type(num).__name__}.")
     if num < 1:
         raise RuntimeError(f"set_num_threads: num must be positive, got {num}. For no threads but your own, use 1.")
-    before, _pool = _pool, _Pool(int(num))
+    with _holding:
+        before, _pool = _pool, _Pool(int(num))
     before.stop()
 
 
 def _default() -> int:
     for name in ("SCRATCH_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").strip()
-        if text.isdigit() and int(text) > 0:
-            return int(text)
+        first = text.partition(",")[0] if name == "OMP_NUM_THREADS" else text  # OpenMP: a number for each level
+        if first.isdecimal() and len(first) < 10 and int(first) > 0:
+            return int(first)
         if text and name == "SCRATCH_NUM_THREADS":
-            raise RuntimeError(f"scratch: SCRATCH_NUM_THREADS must be a positive int, got {text!r}.")
+            raise RuntimeError(f"scratch: SCRATCH_NUM_THREADS must be a positive int, got {text[:40]!r}.")
     cores = getattr(os, "sched_getaffinity", None)
     return len(cores(0)) if cores else os.cpu_count() or 1
 
@@ -69,7 +72,8 @@ def share(work: Callable[[Any], T], pieces: Sequence[Any], numbers: int) -> list
     """[work(piece) for piece in pieces], by all threads if all of it handles `numbers` numbers, enough to be worth it.
 
     The pieces must not depend on each other: each writes its own part of an array, or returns its part of a sum, which
-    the caller adds in the order of the list. An error in one of them is raised here, once no other is running.
+    the caller adds in the order of the list. An error in one of them is raised here, once no other is running: of
+    several the first in the list, as by one thread. They compute in the caller's context, np.errstate for example.
     """
     if _pool.size == 1 or len(pieces) < 2 or numbers < WORTH or _here.sharing:
         return [work(piece) for piece in pieces]
@@ -102,64 +106,121 @@ class _Here(threading.local):
 _here = _Here()
 
 
+class _Job:
+    """One computation that is shared out: whoever is free takes a piece, until none is left."""
+
+    def __init__(self, work: Callable[[Any], Any], pieces: Sequence[Any]) -> None:
+        self.work, self.left = work, deque(enumerate(pieces))
+        self.results: list[Any] = [None] * len(pieces)
+        self.errors: list[tuple[int, BaseException]] = []
+        self.begun: list[None] = []  # one for each thread of the pool that came to help
+        self.ended: list[None] = []  # and one for each that has gone; lists, for `+= 1` is no single step
+        self.closed, self.news = False, SimpleQueue[None]()
+
+    def help(self) -> None:
+        """What a thread of the pool does."""
+        self.begun.append(None)
+        try:
+            if not self.closed:
+                self.take()
+        finally:
+            self.ended.append(None)
+            self.news.put(None)
+
+    def take(self) -> None:
+        """Work on one piece after another. After an error no more are begun; those before it have been."""
+        _here.sharing = True
+        try:
+            while self.left:
+                try:
+                    i, piece = self.left.popleft()
+                except IndexError:  # another thread took the last one
+                    break
+                try:
+                    self.results[i] = self.work(piece)
+                except BaseException as error:
+                    self.errors.append((i, error))
+                    self.left.clear()
+        finally:
+            _here.sharing = False
+
+    def close(self) -> None:
+        """Wait until no other thread is at it. What a signal's handler raises meanwhile is raised afterwards."""
+        interrupt, waiting = None, True
+        while waiting:
+            try:
+                self.left.clear()
+                self.closed = True  # who comes now does nothing
+                while len(self.ended) < len(self.begun):
+                    self.news.get()
+                waiting = False
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def outcome(self) -> list[Any]:
+        """The results, or the error that one thread alone would have met; what interrupts the program goes first."""
+        if not self.errors:
+            return self.results
+        _, error = min(self.errors, key=lambda found: (isinstance(found[1], Exception), found[0]))
+        self.errors.clear()
+        try:
+            raise error
+        finally:
+            del error  # else it would hold this frame, which holds it
+
+
 class _Pool:
-    """Threads that wait for pieces. They are started when first needed, and end with the pool or the process."""
+    """Threads that wait for jobs. They are started when first needed, and end with the pool or the process."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size, self.ended = size, False
         self.jobs: SimpleQueue[Any] = SimpleQueue()
         self.threads: list[threading.Thread] = []
-        self.starting = threading.Lock()
+        self.starting = threading.RLock()  # a signal's handler may compute too
 
     def share(self, work: Callable[[Any], T], pieces: Sequence[Any]) -> list[T]:
-        self._start()
-        left, done = deque(enumerate(pieces)), SimpleQueue[tuple[int, Any, BaseException | None]]()
+        helpers = self._start(min(self.size, len(pieces)) - 1)
+        job = _Job(work, pieces)
         with one_blas_thread:
-            for _ in range(min(self.size, len(pieces)) - 1):
-                self.jobs.put((work, left, done))
-            _take(work, left, done)
-            finished = [done.get() for _ in pieces]
-        for _, _, error in finished:
-            if error is not None:
-                raise error
-        return [result for _, result, _ in sorted(finished, key=lambda one: one[0])]
+            try:
+                for _ in range(helpers):
+                    self.jobs.put((copy_context(), job))
+                job.take()
+            finally:
+                job.close()
+        return job.outcome()
 
-    def _start(self) -> None:
+    def _start(self, wanted: int) -> int:
+        """The number of threads that can help, `wanted` at most: a process may not have more, or may be ending."""
         with self.starting:
-            while len(self.threads) < self.size - 1:
+            while len(self.threads) < wanted and not self.ended:
                 thread = threading.Thread(target=_serve, args=(self.jobs,), name="scratch", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    break
                 self.threads.append(thread)
+            return min(wanted, len(self.threads))
 
     def stop(self) -> None:
-        for _ in self.threads:
-            self.jobs.put(None)
-        for thread in self.threads:
-            thread.join()
-        self.threads.clear()
+        """End the threads, after the pieces at which they are; whoever still shares out computes alone."""
+        with self.starting:
+            self.ended = True
+            threads, self.threads = self.threads, []
+            for _ in threads:
+                self.jobs.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
 
 def _serve(jobs: SimpleQueue[Any]) -> None:
-    np.seterr(all="ignore")  # scratch's methods compute without NumPy's warnings
     while (job := jobs.get()) is not None:
-        _take(*job)
-        del job  # the arrays of the last one would live until the next
-
-
-def _take(work: Callable[[Any], Any], left: deque[tuple[int, Any]], done: SimpleQueue[Any]) -> None:
-    """Work on one piece after another until none is left; after an error the others are only counted."""
-    _here.sharing, failed = True, False
-    while left:
-        try:
-            i, piece = left.popleft()
-        except IndexError:  # another thread took the last one
-            break
-        try:
-            done.put((i, None if failed else work(piece), None))
-        except BaseException as error:
-            failed = True
-            done.put((i, None, error))
-    _here.sharing = False
+        context, job = job
+        context.run(job.help)  # the caller's: NumPy's warnings are its own
+        del context, job  # the arrays of the last one would live until the next
 
 
 # --- BLAS -----------------------------------------------------------------------------------------------------------
@@ -180,7 +241,7 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 _blas = _openblas()
-_holding = threading.RLock()  # a signal's handler may compute too
+_holding = threading.RLock()  # and not a Lock: a signal's handler may compute too
 _holders, _before = 0, 1
 
 
@@ -206,7 +267,7 @@ class _OneBlasThread:
         global _holders
         if _blas is not None:
             with _holding:
-                _holders -= 1
+                _holders = max(_holders - 1, 0)  # a fork inside has set it to 0
                 if _holders == 0 and _before > 1:
                     _blas[1](_before)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,13 @@ from scratch.arrays import check_own_rules
 from scratch.memory import Training, training
 from scratch.products import matmul
 
-_adding = Lock()  # threads that share a parameter add their gradients one after another
+_adding = RLock()  # threads that share a parameter add their gradients one after another
 
 
 def _unlock() -> None:
     """A fork copies the lock in its current state, but not the thread that holds it."""
     global _adding
-    _adding = Lock()
+    _adding = RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -40,7 +40,8 @@ class Elementwise(Activation):
 def _forward_in_blocks(forward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(forward)
     def forward_in_blocks(self: Elementwise, x: np.ndarray) -> np.ndarray:
-        if x.size < LARGE or get_num_threads() == 1 or not x.flags.c_contiguous:
+        own = not hasattr(type(self).backward, "in_blocks")  # a subclass' own backward takes what forward saves
+        if x.size < LARGE or get_num_threads() == 1 or not x.flags.c_contiguous or own:
             return forward(self, x)
         y, graded = np.empty_like(x), is_grad_enabled()
 
@@ -61,7 +62,7 @@ def _forward_in_blocks(forward: Callable[..., Any]) -> Callable[..., Any]:
 def _backward_in_blocks(backward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(backward)
     def backward_in_blocks(self: Elementwise, *cotangents: Any, **options: Any) -> np.ndarray:
-        [dy] = cotangents if len(cotangents) == 1 else [None]
+        [dy] = given if len(given := [*cotangents, *options.values()]) == 1 else [None]
         if not isinstance(dy, np.ndarray) or dy.size < LARGE:
             return backward(self, *cotangents, **options)
         saved = self.take(dy)
@@ -79,4 +80,5 @@ def _backward_in_blocks(backward: Callable[..., Any]) -> Callable[..., Any]:
         share(one, range(len(parts)), dy.size)
         return dx
 
+    backward_in_blocks.in_blocks = True  # type: ignore[attr-defined]
     return backward_in_blocks
