@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Collection
 from typing import Any
 
-from scratch.nn.module import TORCHS_NAMES
+from scratch.nn.inputs import TORCHS_NAMES
 
 # Arguments of torch that say how to execute, not what to compute. scratch leaves them out, or accepts and ignores them.
 LEFT_OUT = {

@@ -14,6 +14,19 @@ from scratch.arrays import fault_of
 PLAIN = frozenset(np.dtype(char) for char in "?bBhHiIlLqQefdgFDG")  # dtypes that need no second look
 
 
+# What torch calls the inputs that formulas here call x: layer(input=x) means layer(x).
+TORCHS_NAMES = {"input": "x", "input_": "x", "log_input": "x", "input1": "x1", "input2": "x2", "target_": "target"}
+
+
+def own_names(forward: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of a layer's call, with torch's names of inputs as the layer's own."""
+    own = inspect.signature(forward).parameters
+    return {
+        TORCHS_NAMES[name] if name not in own and TORCHS_NAMES.get(name) in own else name: value
+        for name, value in options.items()
+    }
+
+
 def check_input(layer: Any, which: int | str, x: Any) -> None:
     """Refuse what is not an array, or None where an array is needed, before NumPy fails with a less clear message.
 

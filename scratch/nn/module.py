@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
 from threading import get_ident
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from scratch.arguments import check_fits_call, checked_options, plain
-from scratch.arrays import WITH_RULES_OF_THEIR_OWN, check_own_rules, fault_of
+from scratch.arrays import fault_of
 from scratch.grad_mode import is_grad_enabled
-from scratch.nn.inputs import PLAIN, check_input
+from scratch.nn.inputs import PLAIN, check_input, own_names
 from scratch.nn.parameter import Parameter
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` could not match."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-quiet = np.errstate(all="ignore")  # decorates methods that compute: a third of a microsecond per call
-
-
-def quiet_backward(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A backward without NumPy's warnings, which refuses missing cotangents in words of its own."""
-    computing = quiet(method)
-
-    @wraps(method)
-    def backward(self: Module, *cotangents: Any, **options: Any) -> Any:
-        try:
-            return computing(self, *cotangents, **options)
-        except TypeError:
-            check_fits_call(f"{type(self).__name__}.backward", method.__get__(self), cotangents, options)
-            raise
-
-    return backward
-
-
-# What torch calls the inputs that formulas here call x: layer(input=x) means layer(x).
-TORCHS_NAMES = {"input": "x", "input_": "x", "log_input": "x", "input1": "x1", "input2": "x2", "target_": "target"}
-
-
-def own_names(kind: type[Module], options: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of a layer's call, with torch's names of inputs as the layer's own."""
-    own = inspect.signature(kind.forward).parameters
-    return {
-        TORCHS_NAMES[name] if name not in own and TORCHS_NAMES.get(name) in own else name: value
-        for name, value in options.items()
-    }
-
-
-class Saved(NamedTuple):
-    """What one forward left for its backward: the kind of cotangent to expect, and the values."""
-
-    output: Any  # (shape, dtype) of the output, nested as the output is
-    values: tuple[Any, ...]
+from scratch.nn.quiet import quiet, quiet_backward
+from scratch.nn.saved import Saved, check_cotangent, kind_of
+from scratch.nn.state import IncompatibleKeys, matched
 
 
 class Module:
@@ -110,7 +66,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if options:
-            options = own_names(type(self), options)
+            options = own_names(type(self).forward, options)
         for i, x in enumerate(inputs):
             if type(x) is not np.ndarray or x.dtype not in PLAIN:
                 check_input(self, i, x)
@@ -149,7 +105,7 @@ class Module:
         Inside `no_grad()` nothing is kept, and what an earlier forward kept is dropped.
         """
         if is_grad_enabled():
-            vars(self).setdefault("_slots", {})[get_ident()] = Saved(_kind(output), values)
+            vars(self).setdefault("_slots", {})[get_ident()] = Saved(kind_of(output), values)
         else:
             self.saved = None
         return output
@@ -170,30 +126,11 @@ class Module:
                 "is the second backward of one forward. Call the layer again before each backward."
             )
         if cotangent is not None:
-            self._check_cotangent(cotangent, saved.output)
+            check_cotangent(self, cotangent, saved.output)
         elif isinstance(saved.output, tuple) and not self.has_default_cotangent:
             raise RuntimeError(f"{self}.backward: the cotangent is None. Pass dL/dy, of the output's shape and dtype.")
         del slots[owner]
         return saved.values[0] if len(saved.values) == 1 else saved.values
-
-    def _check_cotangent(self, cotangent: Any, expected: Any) -> None:
-        if cotangent is None:
-            return
-        if isinstance(expected, list):
-            if not isinstance(cotangent, tuple | list) or len(cotangent) != len(expected):
-                raise RuntimeError(
-                    f"{self}.backward: there are {len(expected)} outputs; pass a cotangent for each (None for zero), "
-                    f"got {type(cotangent).__name__}."
-                )
-            for part, kind in zip(cotangent, expected, strict=True):
-                self._check_cotangent(part, kind)
-        elif expected is not None and (_kind(cotangent) != expected or isinstance(cotangent, WITH_RULES_OF_THEIR_OWN)):
-            check_own_rules(f"{self}.backward", "the cotangent", cotangent)
-            shape, dtype = expected
-            raise RuntimeError(
-                f"{self}.backward: the cotangent must be {dtype}{list(shape)} like the output, "
-                f"got {_describe(cotangent)}. Pass dL/dy, not a sum or mean of it."
-            )
 
     def forget(self) -> None:
         """Drop what forward saved, here and in all submodules, when no backward will follow."""
@@ -293,54 +230,11 @@ class Module:
 
         All names and shapes are checked first; on an error nothing has changed.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"{type(self).__name__}.load_state_dict: expected a dict, got {type(state_dict).__name__}.")
         own = self.state_dict()
-        arrays = {name: self._as_numbers(name, state_dict[name]) for name in own if name in state_dict}
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = [
-            f"size mismatch for {name}: the model has {own[name].shape}, the state_dict has {array.shape}"
-            for name, array in arrays.items()
-            if own[name].shape != array.shape
-        ]
-        if strict and missing:
-            problems.append(f"missing key(s): {', '.join(map(str, missing))}")
-        if strict and unexpected:
-            problems.append(f"unexpected key(s): {', '.join(map(str, unexpected))}")
-        if problems:
-            raise RuntimeError(
-                f"{type(self).__name__}.load_state_dict: nothing was loaded.\n  " + "\n  ".join(problems) + "\n  "
-                "Was the state saved from a network of other sizes, or under another prefix?"
-            )
+        arrays, incompatible = matched(f"{type(self).__name__}.load_state_dict", own, state_dict, strict)
         for name, array in arrays.items():
             own[name][...] = array
-        return IncompatibleKeys(missing, unexpected)
-
-    def _as_numbers(self, name: str, value: Any) -> np.ndarray:
-        """A value of a state_dict as an array of real numbers, in any byte order.
-
-        Masked arrays, text, objects and ragged lists are refused, and so is half precision, of which torch's tensors
-        become no arrays at all.
-        """
-        call = f"{type(self).__name__}.load_state_dict: nothing was loaded. {name}"
-        check_own_rules(f"{type(self).__name__}.load_state_dict: nothing was loaded", str(name), value)
-        kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
-        if kind in ("float16", "bfloat16"):
-            raise RuntimeError(
-                f"{call} is in {kind}, but parameters must be float32 or float64. Widen it first, which loses nothing."
-            )
-        try:
-            array = np.asarray(value)
-        except (TypeError, ValueError):
-            array = np.asarray(None)
-        if array.dtype.kind not in "fiub":
-            raise RuntimeError(
-                f"{call} must be an array of real numbers, "
-                f"got {type(value).__name__}{f' of {array.dtype}' if isinstance(value, np.ndarray) else ''}. "
-                "Is the file damaged, or another kind of file?"
-            )
-        return array
+        return incompatible
 
     # --- modes ------------------------------------------------------------------------------------------------------
 
@@ -405,18 +299,3 @@ def _unique(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _kind(output: Any) -> Any:
-    """(shape, dtype) of an array, a list of them for several, None for None."""
-    if isinstance(output, np.ndarray | np.generic):
-        return output.shape, output.dtype
-    if isinstance(output, tuple | list):
-        return [_kind(part) for part in output]
-    return None
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
-        return f"{value.dtype}{list(value.shape)}"
-    return type(value).__name__

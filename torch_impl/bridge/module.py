@@ -287,7 +287,7 @@ def _is_setting(module: Module, name: str) -> bool:
         name in held
         and not name.startswith("_")
         and name not in module._buffer_names
-        and not isinstance(held[name], Parameter | Module | scratch.nn.module.Saved)
+        and not isinstance(held[name], Parameter | Module | scratch.nn.saved.Saved)
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratch.grad_mode import is_grad_enabled, set_grad_enabled
 from scratch.nn.activation.activation import Activation
-from scratch.nn.module import Saved
+from scratch.nn.saved import Saved
 from scratch.threads import get_num_threads, share, share_rows
 
 BLOCK = 2**18  # numbers: of shorter arrays the lock changes hands too often for two threads to be faster than one

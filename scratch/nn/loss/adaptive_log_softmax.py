@@ -14,7 +14,8 @@ from scratch.nn.container.sequential import Sequential
 from scratch.nn.linear.linear import Linear
 from scratch.nn.loss.loss import check_labels, check_prediction
 from scratch.nn.loss.nll import places
-from scratch.nn.module import Module, quiet
+from scratch.nn.module import Module
+from scratch.nn.quiet import quiet
 from scratch.products import matmul
 from scratch.random import Generator
 
