@@ -19,11 +19,12 @@ from parity_tests.engine import REFERENCE, SCRATCH, find
 from parity_tests.nests import leaves
 from parity_tests.table.signatures import ADDED, LEFT_OUT
 from parity_tests.tests.alike import give_gradients, start
-from parity_tests.tests.properties.disagreements import ARGUMENTS, unknown
+from parity_tests.tests.properties.disagreements import unknown
 from parity_tests.tests.properties.example import Cut, Dtype, Example, Option, Plant, Rank, rows, signature
 from parity_tests.tests.properties.refusal_text import fault
 from parity_tests.tests.properties.strategies import components, is_small
 from parity_tests.tests.properties.verdict import problems
+from parity_tests.tests.properties.wrong_arguments import ARGUMENTS
 from parity_tests.tests.test_random_errors import BAD as BAD_DRAWS
 
 WRONG = ("no such", -1, 2.5, None, float("nan"))

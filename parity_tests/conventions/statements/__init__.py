@@ -4,6 +4,7 @@ from parity_tests.conventions.statement import Statement, Table
 from parity_tests.conventions.statements import (
     jax_functions,
     keras_layers,
+    keras_optimizers,
     lightning_trainer,
     numpy_arrays,
     onnx_exports,
@@ -30,6 +31,7 @@ TABLES: tuple[Table, ...] = (
     sklearn_estimators.TABLE,
     lightning_trainer.TABLE,
     keras_layers.TABLE,
+    keras_optimizers.TABLE,
     jax_functions.JAX,
     jax_functions.FLAX,
     jax_functions.OPTAX,
