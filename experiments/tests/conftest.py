@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from experiments.tests.report_site import write_report
 
     return write_report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of both engines. Nobody writes into it."""
+    from experiments.tests.small_runs import SMALL
+    from experiments.training.run import train
+
+    folder = tmp_path_factory.mktemp("finished")
+    with drawing_nothing():
+        train(replace(SMALL, output=str(folder)))
+    return folder
+
+
+@pytest.fixture
+def copied_run(small_run: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,54 +14,19 @@ import pytest
 import torch
 
 import scratch
+from experiments.tests.crashes import ENGINES, WITH_STATES, Crash, at_step, crash, crashed
 from experiments.training import engine_run
-from experiments.training.checkpoints import SaveLast, TrainingError, WhereItStands, read
-from experiments.training.config import Config, ConfigError
-from experiments.training.lit import LitClassifier
+from experiments.training.checkpoints import WhereItStands, read
+from experiments.training.config import Config
 from experiments.training.outcome import EngineRun
 from experiments.training.run import resume, train
 from parity_tests.tests import patience
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
-# Everything that has a state: masks, moves, moments, a schedule, patience. Three epochs of 5 steps.
-CONFIG = Config(
-    epochs=3,
-    hidden=(16, 12),
-    dropout=0.2,
-    limit_train=300,
-    shift=1,
-    rotate=5.0,
-    scheduler="onecycle",
-    lr=0.02,
-    validation=0.2,
-    patience=2,
-    save_every=2,
-)
-ENGINES = ("scratch", "torch")
-
-
-class Crash(Exception):
-    """The power is gone."""
-
-
-def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest, seen = LitClassifier.training_step, []
-
-    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
-        seen.append(1)
-        if len(seen) == step:
-            raise Crash
-        return honest(self, *arguments)
-
-    monkeypatch.setattr(LitClassifier, "training_step", training_step)
-
 
 def crashed_and_resumed(config: Config, step: int) -> EngineRun:
-    with pytest.MonkeyPatch.context() as patch:
-        crash_at(step, patch)
-        with pytest.raises(Crash):
-            train(config)
+    crashed(config, step)
     torch.manual_seed(99)  # as a new process would: nothing is where it was
     scratch.manual_seed(99)
     assert config.output is not None
@@ -73,7 +37,7 @@ def crashed_and_resumed(config: Config, step: int) -> EngineRun:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EngineRun]:
     """The uninterrupted run of each engine."""
     folder = tmp_path_factory.mktemp("whole")
-    return {e: train(replace(CONFIG, engine=e, output=str(folder / e))).runs[e] for e in ENGINES}
+    return {e: train(replace(WITH_STATES, engine=e, output=str(folder / e))).runs[e] for e in ENGINES}
 
 
 def same(a: EngineRun, b: EngineRun) -> bool:
@@ -99,7 +63,7 @@ def _flat(nest: Any) -> Any:
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 6, 7, 11, 15])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_crash_costs_nothing(engine: str, step: int, whole: dict[str, EngineRun], tmp_path: Path) -> None:
-    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), step)
+    run = crashed_and_resumed(replace(WITH_STATES, engine=engine, output=str(tmp_path)), step)
     assert same(run, whole[engine])
 
 
@@ -108,7 +72,7 @@ def test_without_its_random_streams_it_would_be_another_run(
     engine: str, whole: dict[str, EngineRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WhereItStands, "load_state_dict", lambda self, state: None)
-    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), 7)
+    run = crashed_and_resumed(replace(WITH_STATES, engine=engine, output=str(tmp_path)), 7)
     assert not same(run, whole[engine])
     assert run.losses[:6] == whole[engine].losses[:6]
     assert run.losses[6:] != whole[engine].losses[6:]
@@ -116,7 +80,9 @@ def test_without_its_random_streams_it_would_be_another_run(
 
 def test_an_early_stop_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after it stopped early and before it had finished, a run does not train on."""
-    config = replace(CONFIG, engine="torch", lr=1e-9, epochs=9, patience=1, dropout=0.0, output=str(tmp_path / "whole"))
+    config = replace(
+        WITH_STATES, engine="torch", lr=1e-9, epochs=9, patience=1, dropout=0.0, output=str(tmp_path / "whole")
+    )
     stopped = train(config).runs["torch"]
     assert len(stopped.epochs) < 9
     with monkeypatch.context() as patch:
@@ -126,19 +92,12 @@ def test_an_early_stop_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert resume(tmp_path / "crashed").runs["torch"].losses == stopped.losses
 
 
-def crash(*arguments: Any) -> None:
-    raise Crash
-
-
 def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = replace(CONFIG, engine="both", output=str(tmp_path))
+    config = replace(WITH_STATES, engine="both", output=str(tmp_path))
     steps = 15
-    with pytest.MonkeyPatch.context() as patch:
-        crash_at(steps + 4, patch)
-        with pytest.raises(Crash):
-            train(config)
+    crashed(config, steps + 4)
     finished = (tmp_path / "scratch" / "finished.json").stat().st_mtime_ns
     result = resume(tmp_path)
     assert (tmp_path / "scratch" / "finished.json").stat().st_mtime_ns == finished
@@ -155,18 +114,10 @@ def test_of_two_engines_the_one_that_had_finished_is_not_trained_again(
 def test_a_signal_waits_for_the_step_saves_and_exits_with_the_usual_code(
     number: signal.Signals, code: int, whole: dict[str, EngineRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, seen = LitClassifier.training_step, []
-
-    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
-        seen.append(1)
-        if len(seen) == 8:
-            os.kill(os.getpid(), number)
-        return honest(self, *arguments)
-
-    config = replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1000)
+    config = replace(WITH_STATES, engine="torch", output=str(tmp_path), save_every=1000)
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with monkeypatch.context() as patch:
-        patch.setattr(LitClassifier, "training_step", training_step)
+        at_step(8, lambda _: os.kill(os.getpid(), number), patch)
         with pytest.raises(SystemExit) as stop:
             train(config)
     assert stop.value.code == code
@@ -242,7 +193,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     paths = []
     for engine in ENGINES:
         paths.append(tmp_path_factory.mktemp("kills") / "config.yaml")
-        paths[-1].write_text(replace(CONFIG, engine=engine, save_every=1).to_yaml())
+        paths[-1].write_text(replace(WITH_STATES, engine=engine, save_every=1).to_yaml())
     done = patience.run([sys.executable, "-W", "ignore", "-c", KILLS, *paths])
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(zip(ENGINES, map(json.loads, done.stdout.splitlines()), strict=True))
@@ -256,133 +207,6 @@ def test_killed_at_25_random_moments_nothing_is_lost(engine: str, killed: dict[s
     assert runs >= 1
 
 
-# --- what is refused, and what is kept --------------------------------------------------------------------------------
-
-
-def nan_at(step: int, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[LitClassifier], None]) -> None:
-    honest, seen = LitClassifier.training_step, []
-
-    def training_step(self: LitClassifier, *arguments: Any) -> torch.Tensor:
-        seen.append(1)
-        if len(seen) == step:
-            spoil(self)
-        return honest(self, *arguments)
-
-    monkeypatch.setattr(LitClassifier, "training_step", training_step)
-
-
-def spoil_weight(lit: LitClassifier) -> None:
-    with torch.no_grad():
-        list(lit.network.parameters())[2][0, 0] = float("nan")
-
-
-def spoil_output(lit: LitClassifier) -> None:
-    with torch.no_grad():
-        weight, bias, *_ = lit.network.parameters()
-        weight.fill_(1e38)
-        bias.fill_(3e38)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    ("spoil", "where"),
-    [(spoil_weight, r"weights that are not finite: 4\.weight"), (spoil_output, r"output is not finite: 1 \(Linear\)")],
-)
-@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
-def test_a_loss_that_is_not_finite_stops_the_run(
-    engine: str, spoil: Callable[[LitClassifier], None], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nan_at(9, monkeypatch, spoil)
-    config = replace(CONFIG, engine=engine, output=str(tmp_path))
-    with pytest.raises(TrainingError, match=rf"step 9: the loss is (nan|inf)\. The first .*{where}"):
-        train(config)
-    good = read(tmp_path / engine / "checkpoints" / "last.ckpt")
-    assert len(good["curves"]["losses"]) == 8
-    assert all(torch.isfinite(tensor).all() for tensor in good["state_dict"].values())
-
-
-def test_an_update_to_infinity_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loss of the last step was finite, the weights after it are not: the checkpoint before stays."""
-    honest, seen = SaveLast.save, []
-
-    def save(self: SaveLast, trainer: Any, module: LitClassifier) -> None:
-        seen.append(1)
-        if len(seen) == 4:
-            spoil_weight(module)
-        honest(self, trainer, module)
-
-    monkeypatch.setattr(SaveLast, "save", save)
-    with pytest.raises(TrainingError, match=r"step 4: the update made weights .* not finite: 4\.weight"):
-        train(replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1))
-    good = read(tmp_path / "torch" / "checkpoints" / "last.ckpt")
-    assert len(good["curves"]["losses"]) == 3
-    assert all(torch.isfinite(tensor).all() for tensor in good["state_dict"].values())
-
-
-def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest, seen = torch.save, []
-
-    def save(checkpoint: Any, file: Any) -> None:
-        seen.append(1)
-        if len(seen) == 3:
-            file.write(b"half of it")
-            raise OSError(28, "No space left on device")
-        honest(checkpoint, file)
-
-    monkeypatch.setattr(torch, "save", save)
-    with pytest.raises(
-        TrainingError, match=r"last.ckpt cannot be written: .*No space left.* The previous one is intact"
-    ):
-        train(replace(CONFIG, engine="torch", output=str(tmp_path), save_every=1))
-    checkpoints = tmp_path / "torch" / "checkpoints"
-    assert [path.name for path in checkpoints.iterdir()] == ["last.ckpt"]
-    assert len(read(checkpoints / "last.ckpt")["curves"]["losses"]) == 2
-
-
-def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(CONFIG, engine="torch", epochs=1, output=str(tmp_path))
-    refusals = []
-
-    def second(lit: LitClassifier) -> None:
-        with pytest.raises(TrainingError, match=r"another run is writing into .* Choose another folder") as refusal:
-            train(config)
-        refusals.append(refusal)
-
-    nan_at(2, monkeypatch, second)
-    train(config)
-    assert len(refusals) == 1
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_damaged_checkpoint_is_named(engine: str, tmp_path: Path) -> None:
-    config = replace(CONFIG, engine=engine, output=str(tmp_path))
-    with pytest.MonkeyPatch.context() as patch:
-        crash_at(4, patch)
-        with pytest.raises(Crash):
-            train(config)
-    path = tmp_path / engine / "checkpoints" / "last.ckpt"
-    content = path.read_bytes()
-    for damaged in (
-        content[: len(content) // 2],
-        b"",
-        b"not a checkpoint",
-        content[:100] + b"\xff" * 99 + content[199:],
-    ):
-        path.write_bytes(damaged)
-        with pytest.raises(TrainingError, match=r"checkpoint: .*last.ckpt (is damaged|lacks)"):
-            resume(tmp_path)
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(TrainingError, match=r"lacks curves, run\. Was it written by nn-parity train\?"):
-        resume(tmp_path)
-
-
-def test_there_must_be_a_run_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"config: .*config.yaml cannot be read"):
-        resume(tmp_path)
-
-
 # --- a run of the first version ---------------------------------------------------------------------------------------
 
 
@@ -394,10 +218,7 @@ def test_a_run_begun_by_the_first_version_resumes(model: str, engine: str, tmp_p
     config = Config(model=model, engine=engine, hidden=(6,), epochs=2, limit_train=130, save_every=2, **sizes)
     whole = train(replace(config, output=str(tmp_path / "whole"))).runs[engine]
     begun = replace(config, output=str(tmp_path / "begun"))
-    with pytest.MonkeyPatch.context() as patch:
-        crash_at(5, patch)
-        with pytest.raises(Crash):
-            train(begun)
+    crashed(begun, 5)
     path = tmp_path / "begun" / engine / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     content["run"].pop("conditions")
@@ -416,7 +237,7 @@ def test_a_clock_that_jumps_changes_nothing(
     for clock in ("time", "monotonic", "perf_counter"):
         honest = getattr(time, clock)
         monkeypatch.setattr(time, clock, lambda honest=honest: honest() + jumps.choice((-1e8, 0.0, 1e8)))
-    run = crashed_and_resumed(replace(CONFIG, engine=engine, output=str(tmp_path)), 7)
+    run = crashed_and_resumed(replace(WITH_STATES, engine=engine, output=str(tmp_path)), 7)
     assert same(run, whole[engine])
     for path in tmp_path.rglob("*"):
         os.utime(path, (4e9, 4e9))
