@@ -24,9 +24,10 @@ ENGINE_STYLES = {engine: style | {"color": STAND_INS[engine]} for engine, style 
 STYLE: Any = {
     "svg.fonttype": "none",
     "mathtext.default": "regular",
-    "font.family": "sans-serif",
+    "font.family": "DejaVu Sans",  # of the measures; a page has its own
     "font.size": 10,
     "axes.titlesize": 10,
+    "axes.titley": 1.0,  # where it is anyway; matplotlib would measure all tick labels to find that out
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -69,21 +70,26 @@ def styled(draw: Any) -> Any:
     return inside
 
 
-def new(width: float, height: float) -> Any:
-    """A figure of this size in inches; a page is about eight wide."""
+def new(width: float, height: float, bars: bool = False) -> Any:
+    """A figure of this size in inches; a page is about eight wide. With color bars its layout takes longer."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), dpi=72, layout="constrained" if bars else None)
 
 
 def picture(figure: Any, title: str, caption: str, key: str) -> Picture:
     """The figure as a Picture; `key` names it among all figures of the site, and so its ids."""
     from matplotlib import rc_context
 
+    from experiments.site.figures.layout import arrange  # late: it imports matplotlib
+
     buffer = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": key}):
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine(None)  # or savefig would lay out twice more, and draw twice
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)  # or savefig would lay out twice more, and draw twice
+        else:
+            arrange(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Picture(title, caption, Markup(slim(buffer.getvalue(), title, key, VARIABLES)))
 

@@ -99,7 +99,7 @@ def draw_mask(component: Component) -> list[Picture]:
     row = cases(component)[0]
     (drawn,) = first_inputs(row)
     x = np.ones(MASKS[drawn.ndim], np.float32)
-    figure = new(8.6, 3)
+    figure = new(8.6, 3, bars=True)
     axes = figure.subplots(1, 2)
     with quietly():
         results = {name: outputs(side, (x,))[0] for name, side in zip(("scratch", "torch"), sides(row), strict=True)}

@@ -35,7 +35,7 @@ def draw(component: Component) -> list[Picture]:
             beside.grid(visible=False)
         axes.set(title=row.case or "default", xlabel="step", ylabel="lr", ylim=(0, None))
     handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2)  # beside the curves, not on them
+    figure.legend(handles, names, loc="lower center", ncols=2)  # beside the curves, not on them
     caption = (
         f"The rate that {component.name} sets, step by step, from an initial rate of 0.1 (where the schedule does "
         "not choose its own): torch thick and blue, scratch thin and orange over it."

@@ -33,7 +33,7 @@ def draw_states(component: Component) -> list[Picture]:
         gates = _gates(ours, x)
         y, expected = outputs(ours, (x,))[0], outputs(theirs, (x,))[0]
     panels = [("input", x[:, 0].T), *gates, ("y, scratch", y[:, 0].T), ("y, torch", expected[:, 0].T)]
-    figure = new(8.6, 0.95 * len(panels) + 0.6)
+    figure = new(8.6, 0.95 * len(panels) + 0.6, bars=True)
     for axes, (title, plane) in zip(figure.subplots(len(panels), 1, sharex=True), panels, strict=True):
         shown = show_plane(axes, plane)
         axes.set_ylabel(title, rotation=0, ha="right", va="center")
@@ -86,7 +86,7 @@ def draw_weights(component: Component) -> list[Picture]:
             identity = np.broadcast_to(np.eye(span, dtype=np.float32), (*key.shape[:-2], span, span)).copy()
             found = [outputs(side, [query, key, identity], row.call) for side in (ours, theirs)]
     weights = [results[-1].reshape(-1, *results[-1].shape[-2:])[0] for results in found]
-    figure = new(6.4, 3)
+    figure = new(6.4, 3, bars=True)
     axes = figure.subplots(1, 2)
     for place, plane, name in zip(axes, weights, ("scratch", "torch"), strict=True):
         shown = show_plane(place, plane)
