@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import scratch
-from scratch.normal_tail import tail
+from scratch.normal_tail import EDGE, left_tail, tail
 from scratch.special import erf, erfc
 
 LIBRARY = 1.0  # ulp by which the C library may be off itself
@@ -76,21 +76,55 @@ def test_refuses_what_is_not_floating_point(function):
         function(np.arange(3))
 
 
-@pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 6), (np.float64, 5)])
-def test_the_tail_of_the_normal_distribution(dtype, limit):
-    u = np.linspace(0, 12.9 if dtype == np.float32 else 37, 2001).astype(dtype)
-    r, e, wide = np.empty_like(u), np.empty_like(u), np.empty(u.size)
-    tail(u, r, e, wide)
+def chance_above(u: float) -> mpmath.mpf:
+    with mpmath.workdps(40):
+        return mpmath.erfc(mpmath.mpf(u) / mpmath.sqrt(2)) / 2
+
+
+@pytest.mark.parametrize(("dtype", "limit", "end"), [(np.float32, 6, EDGE), (np.float64, 5, 37)])
+def test_the_tail_of_the_normal_distribution(dtype, limit, end):
+    u = np.linspace(0, end, 2001).astype(dtype)
+    r, e = np.empty_like(u), np.empty_like(u)
+    tail(u, r, e)
     for ours, number in zip(r * e, u.tolist(), strict=True):
-        with mpmath.workdps(40):
-            exact = mpmath.erfc(mpmath.mpf(number) / mpmath.sqrt(2)) / 2
-            assert abs(mpmath.mpf(float(ours)) - exact) <= limit * float(np.spacing(dtype(exact)))
+        exact = chance_above(number)
+        assert abs(mpmath.mpf(float(ours)) - exact) <= limit * float(np.spacing(dtype(exact)))
+
+
+def test_the_tail_of_the_normal_distribution_in_float32_far_out():
+    x = -np.linspace(EDGE, 14.5, 2001).astype(np.float32)
+    z, chance, e = left_tail(x)
+    np.testing.assert_array_equal(z, x)
+    np.testing.assert_allclose(chance, [float(chance_above(-v)) for v in x.tolist()], rtol=1.1e-7)
+    np.testing.assert_allclose(e, [math.exp(-v * v / 2) for v in x.tolist()], rtol=1e-14)
+
+
+def test_on_the_right_the_tail_in_float32_is_near_enough_for_one_minus_it():
+    u = np.linspace(EDGE, 40, 2001).astype(np.float32)
+    r, e = np.empty_like(u), np.empty_like(u)
+    tail(u, r, e)
+    np.testing.assert_allclose(r * e, [float(chance_above(v)) for v in u.tolist()], rtol=0, atol=2e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_gelu_gives_at_its_ends(dtype):
+    """Its own sign at 0, infinity on the right, NaN where infinity meets 0."""
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-40], dtype)
+    layer = scratch.nn.GELU()
+    y = layer(x)
+    np.testing.assert_array_equal(y[:-1], np.array([0, 0, np.inf, np.nan, np.nan, 3e38, 0], dtype))
+    assert abs(y[-1] - x[-1] / 2) <= 2e-45
+    np.testing.assert_array_equal(np.signbit(y[[0, 1, 6]]), [False, True, True])
+    slope = layer.backward(np.ones_like(x))
+    np.testing.assert_array_equal(slope, np.array([0.5, 0.5, np.nan, np.nan, np.nan, 1, 0, 0.5], dtype))
 
 
 def test_gelu_keeps_its_digits_on_the_far_left():
     x = -np.linspace(0, 13.1, 200_001).astype(np.float32)
     exact = np.array([v * math.erfc(-v / math.sqrt(2)) / 2 for v in x.tolist()])
     assert ulps(scratch.nn.GELU()(x), exact) <= 8
+    with scratch.no_grad():
+        assert ulps(scratch.nn.GELU()(x), exact) <= 8
 
 
 @pytest.mark.parametrize("name", ["SiLU", "Mish"])
