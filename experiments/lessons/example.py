@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -58,6 +59,7 @@ class Example:
         return max((float(np.max(np.abs(a - b), initial=0)) for a, b in pairs), default=0.0)
 
 
+@lru_cache(1)  # a page asks for its numbers and for their picture
 def example(name: str) -> Example | None:
     """None for what is no layer."""
     row = small(name)

@@ -6,8 +6,10 @@ of some components is their pages and a short overview, in seconds.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import as_completed
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,23 @@ def _written(site: Site, names: list[str]) -> Iterator[tuple[str, Any]]:
         yield from ((name, _write(site, name)) for name in names)
         return
     with workers() as pool:
-        futures = {pool.submit(_write, site, name): name for name in names}
+        futures = {pool.submit(_write_settled, site, name): name for name in names}
         for future in as_completed(futures):
             yield futures[future], future.result()
+
+
+def _write_settled(site: Site, name: str) -> Any:
+    """In a worker."""
+    _settle()
+    return _write(site, name)
+
+
+@cache
+def _settle() -> None:
+    """What has been imported stays, so garbage need not be looked for in it again with every million new objects."""
+    import matplotlib.figure  # noqa: F401
+
+    gc.freeze()
 
 
 def _write(site: Site, name: str) -> Any:

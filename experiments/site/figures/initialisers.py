@@ -60,17 +60,23 @@ def draw(component: Component) -> list[Picture]:
 
 
 def _depth(axes: Any, row: Any) -> None:
+    x, weights = _drawn(row)
     for name, (function, style) in FUNCTIONS.items():
-        scratch.manual_seed(0)
-        x = scratch.randn(BATCH, WIDTH)
-        variances = []
-        with quietly(), np.errstate(all="ignore"):
-            for _ in range(DEPTH):
-                weight = find(scratch, row.name)(np.zeros((WIDTH, WIDTH), np.float32), *row.args, **row.kwargs)
-                x = function(x @ weight.T)
-                variances.append(float(np.var(x, dtype=np.float64)))
+        y, variances = x, []
+        with np.errstate(all="ignore"):
+            for weight in weights:
+                y = function(y @ weight.T)
+                variances.append(float(np.var(y, dtype=np.float64)))
         steps = np.arange(1, DEPTH + 1)
         shown = [i for i, value in enumerate(variances) if 1e-30 < value < 1e30]
         axes.plot(steps[shown], np.array(variances)[shown], label=name, **style)
     axes.set(yscale="log", xlabel="layer", ylabel="variance", title=f"through {DEPTH} layers", xlim=(0, DEPTH + 1))
     axes.legend()
+
+
+def _drawn(row: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Normal numbers, and the weights of all layers, which do not depend on the function between them."""
+    scratch.manual_seed(0)
+    x, fill = scratch.randn(BATCH, WIDTH), find(scratch, row.name)
+    with quietly(), np.errstate(all="ignore"):
+        return x, [fill(np.zeros((WIDTH, WIDTH), np.float32), *row.args, **row.kwargs) for _ in range(DEPTH)]

@@ -1,23 +1,28 @@
 """Places for the axes of a figure: a grid with room for titles, tick labels and axis labels.
 
 matplotlib's constrained layout does this for any figure, by working out all its texts several times. Here only the tick
-labels of y axes are measured, each of them once for all figures; the rest is so many lines of text high.
+labels of y axes are measured, each of them once for all figures; the rest is so many lines of text high. Powers of ten
+on them are text, not formulas, whose typesetting takes longer than all else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import LogFormatterSciNotation
 from matplotlib.transforms import ScaledTranslation
 
 LINE, EDGE = 11.0, 3.0  # points: a line of text; the least distance of all texts
 TITLE, TICK, LABEL = 6.0, 7.0, 4.0  # from the axes to the title; to a tick label; from there to the axis label
 OVER = 9.0  # by which the last tick label of an x axis may go beyond its end
 LEGEND = 2 * LINE  # a figure's, below all axes
+POWER = re.compile(r"\$\\mathdefault\{(-?)(?:([\d.]+)\\times)?10\^\{(-?\d+)\}\}\$")
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def arrange(figure: Any) -> None:
@@ -25,6 +30,8 @@ def arrange(figure: Any) -> None:
     width, height = (72 * float(inches) for inches in figure.get_size_inches())
     shown = {axes: axes.get_subplotspec() for axes in figure.axes if axes.get_visible()}
     grid = next(iter(shown.values())).get_gridspec()
+    for axes in shown:
+        _write_powers(axes.yaxis)
 
     def most(room: Callable[[Any], float], axes: Iterable[Any]) -> float:
         return max(map(room, axes), default=0.0)
@@ -76,6 +83,24 @@ def _beside(axes: Any, side: str) -> float:
     beyond = ticks + LABEL
     _put(axes, axis, (0.0, 0.5) if side == "left" else (1.0, 0.5), (-beyond if side == "left" else beyond, 0.0))
     return EDGE + beyond + LINE
+
+
+class Powers(LogFormatterSciNotation):
+    """The labels of a logarithmic axis as matplotlib chooses them, written as 2×10⁻³ without its typesetting."""
+
+    def __call__(self, x: float, pos: Any = None) -> str:
+        label: str = super().__call__(x, pos)
+        if power := POWER.fullmatch(label):
+            sign, factor, exponent = power.groups()
+            return f"{sign.replace('-', '−')}{f'{factor}×' if factor else ''}10{exponent.translate(SUPERSCRIPT)}"
+        return "0" if x == 0 else label
+
+
+def _write_powers(axis: Any) -> None:
+    if isinstance(axis.get_major_formatter(), LogFormatterSciNotation):
+        axis.set_major_formatter(Powers())
+    if isinstance(axis.get_minor_formatter(), LogFormatterSciNotation):
+        axis.set_minor_formatter(Powers())
 
 
 def _labeled(axes: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,8 @@ SURFACES = (
 )
 
 
-def path(component: Component, surface: Surface, engine: str, lr: float, dtype: str = "float32") -> np.ndarray:
-    """The points of all steps, the start included. The parameter is a matrix, since Muon takes nothing else."""
+def points(component: Component, surface: Surface, engine: str, lr: float, dtype: str) -> Iterator[np.ndarray]:
+    """The start and the point after each step. The parameter is a matrix, since Muon takes nothing else."""
     side, options = ENGINES[engine], dict(cases(component)[0].kwargs) | {"lr": lr}
     parameter = side.parameter(np.array([surface.start], dtype))
     optimizer = side.find(component.name)([parameter], **options)
@@ -70,23 +70,30 @@ def path(component: Component, surface: Surface, engine: str, lr: float, dtype: 
         parameter.grad = side.native(np.array([surface.gradient(x, y)], dtype))
         return float(surface.value(x, y))
 
-    points = [side.array(parameter)[0]]
-    with np.errstate(all="ignore"):
-        for _ in range(STEPS):
+    yield side.array(parameter)[0]
+    for _ in range(STEPS):
+        with np.errstate(all="ignore"):
             closure()
             optimizer.step(closure)
-            points.append(side.array(parameter)[0])
-    return np.array(points)
+        yield side.array(parameter)[0]
+
+
+def path(component: Component, surface: Surface, engine: str, lr: float, dtype: str = "float32") -> np.ndarray:
+    return np.array([*points(component, surface, engine, lr, dtype)])
 
 
 def best_rate(component: Component, surface: Surface) -> float:
     """The rate whose path has the lowest mean; a path that leaves the window does not count."""
+    left, right, low, high = surface.window
 
     def height(lr: float) -> float:
-        points = path(component, surface, "scratch", lr).astype(np.float64)
-        left, right, low, high = surface.window
-        inside = (points >= (left, low)) & (points <= (right, high))
-        return float(surface.value(*points.T).mean()) if inside.all() else np.inf
+        inside = []
+        for point in points(component, surface, "scratch", lr, "float32"):
+            x, y = point.tolist()
+            if not (left <= x <= right and low <= y <= high):
+                return np.inf
+            inside.append((x, y))
+        return float(surface.value(*np.array(inside).T).mean())
 
     return min(RATES, key=height)
 
