@@ -60,6 +60,22 @@ def nearest(x, n, shift=0.0):
     return x[:, :, at][:, :, :, at]
 
 
+def cubic(x, n, a=-0.75, smooth=False, repeated=True):
+    """Bicubic resizing pixel by pixel."""
+    m = x.shape[-1]
+    rows = torch.zeros(n, m, dtype=x.dtype)
+    width = max(m / n, 1) if smooth else 1
+    for i in range(n):
+        at = (i + 0.5) * m / n - 0.5
+        for j in range(-3 * m, 4 * m):
+            d = abs(at - j) / width
+            k = (a + 2) * d**3 - (a + 3) * d**2 + 1 if d < 1 else a * (d**3 - 5 * d**2 + 8 * d - 4) if d < 2 else 0.0
+            if repeated or 0 <= j < m:
+                rows[i, min(max(j, 0), m - 1)] += k
+    rows /= rows.sum(1, keepdim=True)
+    return rows @ x @ rows.T
+
+
 def windows(x, k, stride, padding=0, filler=0.0):
     return F.pad(x, (padding,) * 4, value=filler).unfold(2, k, stride).unfold(3, k, stride).flatten(-2)
 
@@ -83,6 +99,8 @@ CAUSAL = T.Conv1d(4, 5, 3, padding=1)
 SERIES = normal(2, 4, 11)
 UP = T.Upsample(size=(14, 14), mode="bilinear")
 DOWN = T.Upsample(size=(4, 4), mode="bilinear")
+CUBIC = T.Upsample(size=(4, 4), mode="bicubic")
+LARGER = T.Upsample(scale_factor=14 / 9, mode="bicubic", recompute_scale_factor=True)
 TIES = np.zeros((1, 2, 4, 4), np.float32)
 PLANTS = [
     layer("flipped", "flipped-kernel", CONV, lambda s, x: unfolded(s, x, flip=True), X),
@@ -118,6 +136,10 @@ PLANTS = [
     layer("half-pixel", "half-pixel", UP, lambda s, x: resize(x, 14, half_pixel=False), X),
     layer("antialias", "antialias", DOWN,
           lambda s, x: F.interpolate(x, (4, 4), mode="bilinear", antialias=True), X),
+    layer("cubic-antialias", "antialias", CUBIC, lambda s, x: cubic(x, 4, -0.5, True, False), X),
+    layer("cubic-a", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.5), X),
+    layer("cubic-jax", "cubic-kernel", LARGER, lambda s, x: cubic(x, 14, -0.5, repeated=False), X),
+    layer("cubic-widened", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.75, True, False), X),
     layer("nearest-exact", "nearest-exact", T.Upsample(size=(14, 14)), lambda s, x: nearest(x, 14, 0.5), X),
     layer("shuffle", "channel-order", T.PixelShuffle(2), lambda s, x: shuffle(x, 2, True), normal(2, 8, 3, 3)),
     layer("flatten", "channel-order", T.Flatten(), lambda s, x: x.permute(0, 2, 3, 1).flatten(1), X),
@@ -140,7 +162,7 @@ def test_cause(plant):
 REWRITES = [
     (CONV, unfolded, X), (BACK, transposed, X), (UP, lambda s, x: resize(x, 14), X),
     (GROUPS, lambda s, x: grouped(s, x, False), X), (T.PixelShuffle(2), lambda s, x: shuffle(x, 2), normal(2, 8, 3, 3)),
-    (T.Upsample(size=(14, 14)), lambda s, x: nearest(x, 14), X),
+    (T.Upsample(size=(14, 14)), lambda s, x: nearest(x, 14), X), (CUBIC, lambda s, x: cubic(x, 4), X),
 ]  # fmt: skip
 
 

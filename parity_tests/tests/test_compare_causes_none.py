@@ -52,6 +52,9 @@ UNEXPLAINED = [
     own("one-tap", T.Conv2d(4, 5, 3, padding=1),
         lambda s, x: F.conv2d(x, s.weight * (1 + 0.01 * (torch.arange(3) == 2)), s.bias, padding=1), IMAGE),
     own("smoothed-softmax", T.Softmax(-1), lambda s, x: (x.softmax(-1) + 1e-3) / (1 + 8e-3)),
+    own("cubic-0.6", T.Upsample(size=(4, 4), mode="bicubic"),
+        lambda s, x: 0.6 * F.interpolate(x, (4, 4), mode="bicubic") + 0.4 * F.interpolate(
+            x, (4, 4), mode="bicubic", antialias=True), IMAGE),
     own("power-pool", T.AvgPool2d(2), lambda s, x: F.lp_pool2d(x, 2, 2) / 2, IMAGE),
     between("half-square", lambda h: F.relu(h) ** 2 / 2, F.relu),
     between("lecun-tanh", lambda h: 1.7159 * torch.tanh(h * 2 / 3), torch.tanh),

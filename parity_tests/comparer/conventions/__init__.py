@@ -4,6 +4,7 @@ from parity_tests.comparer.conventions import (
     activations,
     attention,
     convolution,
+    ctc,
     linear,
     losses,
     normalization,
@@ -12,6 +13,7 @@ from parity_tests.comparer.conventions import (
     recognition,
     recurrent,
     regularization,
+    resampling,
     rotary,
     sampling,
     structure,
@@ -21,6 +23,6 @@ from parity_tests.comparer.conventions.tape import Recording, Tape, Values
 
 __all__ = [
     "CATALOG", "FUNCTIONS", "By", "Deviation", "Recording", "Site", "Tape", "Values", "activations", "attention",
-    "called", "convolution", "deviations", "linear", "losses", "normalization", "parts", "precision", "recognition",
-    "recurrent", "regularization", "rotary", "sampling", "structure",
+    "called", "convolution", "ctc", "deviations", "linear", "losses", "normalization", "parts", "precision",
+    "recognition", "recurrent", "regularization", "resampling", "rotary", "sampling", "structure",
 ]  # fmt: skip

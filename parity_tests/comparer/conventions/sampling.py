@@ -126,7 +126,8 @@ def resizes(o: Options) -> Iterator[Deviation]:
         if o.mode in ("bilinear", "bicubic"):
             text = f"with antialias={not o.antialias}"
             if not o.antialias:
-                text += " (PIL, jax.image.resize)"
+                cubic = ", with a = -0.5 and the border left out, CUBIC_PYTORCH too" if o.mode == "bicubic" else ""
+                text += f" (PIL, jax.image.resize{cubic})"
             yield Deviation("antialias", text, {"antialias": not o.antialias})
     out = resized(**{k: v for k, v in o.items() if k not in ADDED}).shape[2:]
     text = "without half pixels: output i from input i n / N (TensorFlow 1, asymmetric)"

@@ -133,6 +133,7 @@ def softplus_without_threshold() -> Any:
     "only with antialias=True. Whether it is torch's with antialias False and True.",
     [False, True],
     "nn.Upsample",
+    causes=("antialias: CUBIC_PYTORCH",),
 )
 def cubic_of_pytorch() -> Any:
     import torch
@@ -329,7 +330,12 @@ def negative_label() -> Any:
     )
 
 
-@OPTAX.shows("ctc_loss of an impossible alignment is finite, about 1e5, where torch's is infinite.", True, "nn.CTCLoss")
+@OPTAX.shows(
+    "ctc_loss of an impossible alignment is finite, about 1e5, where torch's is infinite.",
+    True,
+    "nn.CTCLoss",
+    causes=("ctc-impossible: optax",),
+)
 def impossible_alignment() -> Any:
     loss = optax.ctc_loss(jnp.zeros((1, 1, 3)), jnp.zeros((1, 1)), jnp.array([[1, 2]]), jnp.zeros((1, 2)))
     return bool(1e4 < float(loss[0]) < 1e6)
