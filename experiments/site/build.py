@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from concurrent.futures import as_completed
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -74,17 +73,10 @@ def _written(site: Site, names: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _write_settled(site: Site, name: str) -> Any:
-    """In a worker."""
-    _settle()
-    return _write(site, name)
-
-
-@cache
-def _settle() -> None:
-    """What has been imported stays, so garbage need not be looked for in it again with every million new objects."""
-    import matplotlib.figure  # noqa: F401
-
+    """In a worker. What earlier pieces have left stays, so garbage need not be looked for in it time and again."""
+    gc.collect()
     gc.freeze()
+    return _write(site, name)
 
 
 def _write(site: Site, name: str) -> Any:
