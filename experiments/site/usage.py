@@ -61,6 +61,9 @@ def shown(value: Any) -> str:
         return "array"
     if callable(value) or type(value).__module__.startswith("parity_tests"):
         return "..."
+    if isinstance(value, dict):
+        items = f"{{{', '.join(f'{key!r}: {shown(one)}' for key, one in value.items())}}}"
+        return items if type(value) is dict else f"{type(value).__name__}({items})"
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, tuple):

@@ -135,6 +135,13 @@ def test_no_text_sends_the_reader_to_what_is_not_there(name: str) -> None:
         assert not re.search(r"\b_[A-Z]\w+|\bCorrelation\b", text.partition("\n>>> ")[0])
 
 
+def test_no_argument_is_shown_by_its_address() -> None:
+    """Neither a drawn array nor a function, wherever it is nested."""
+    texts = [component.configuration(row) for row in TABLE]
+    assert "{'keys': array}" in " ".join(texts)
+    assert [text for text in texts if " at 0x" in text or "Recipe(" in text] == []
+
+
 def test_what_a_page_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Bare(scratch.nn.Module):
         pass
