@@ -29,20 +29,6 @@ NEEDS = {
     "test_report_scripts.py": NODE,
     **dict.fromkeys(OF_CHECKOUT, CHECKOUT),
 }
-BY_FILE = (
-    "test_report_component.py",
-    "test_report_runs.py",
-    "test_resume.py",
-    "test_train.py",
-    "test_predict.py",
-    "test_faults.py",
-)
-# Tests that share what takes long to make: one worker makes it, and runs all of them.
-SHARING = {
-    "test_report_site.py": "the small report",
-    "test_report_browser.py": "the small report",
-    **{name: name for name in BY_FILE},
-}
 collect_ignore = [name for name, there in NEEDS.items() if not there]
 
 
@@ -61,15 +47,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one group of SHARING go to one worker, every other test to whoever is free. The groups come first.
-
-    This is what --dist loadgroup promises; xdist 3.8 groups nothing under pytest 9.2, and says nothing of it.
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Sharing(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return SHARING.get(Path(nodeid.partition("::")[0]).name, nodeid)
+    """Where there is no pytest-xdist nobody asks for it, and nothing is imported."""
+    from experiments.tests.sharing import Sharing
 
     return Sharing(config, log) if config.getvalue("dist") == "load" else None
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.tests import without_pictures
 from experiments.training.batches import Batches
 from experiments.training.config import Config
 from experiments.training.data import Part
@@ -33,7 +34,7 @@ def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, 
     """The command runs in a process of its own: Lightning starts the second one by starting it again."""
     config = replace(CURVE, engine=engine)
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    options = [
+    options = (
         "--config",
         tmp_path / "config.yaml",
         "--devices",
@@ -42,8 +43,8 @@ def test_two_processes_with_one_global_batch_give_the_curve_of_one(engine: str, 
         "ddp",
         "--output",
         tmp_path / "two",
-    ]
-    command = [sys.executable, "-m", "experiments.cli", "train", *options]
+    )
+    command = [sys.executable, "-m", without_pictures.__name__, "train", *options]
     done = patience.run(command)
     assert done.returncode == 0, done.stderr[-3000:]
     shared = read_finished(tmp_path / "two" / engine, tmp_path / "two").losses
@@ -189,8 +190,8 @@ def work(rank, address, path):
     signal.pause()
 
 if __name__ == "__main__":
-    spawn = torch.multiprocessing.get_context("spawn")
-    first, second = (spawn.Process(target=work, args=(rank, *sys.argv[1:])) for rank in range(2))
+    fork = torch.multiprocessing.get_context("fork")  # one import for both
+    first, second = (fork.Process(target=work, args=(rank, *sys.argv[1:])) for rank in range(2))
     first.start(), second.start()
     first.join()
     second.kill()

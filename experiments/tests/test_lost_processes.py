@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.tests import without_pictures
 from experiments.training.config import Config
 from experiments.training.results import read_finished
 from experiments.training.run import train
@@ -102,7 +103,7 @@ def test_a_process_is_lost(lost: str, met: bool, tmp_path: Path) -> None:
     )
     assert process.returncode == (-9 if lost == "first" else 2)
     if met and lost == "second":
-        done = run([sys.executable, "-m", "experiments.cli", "train", "--resume", tmp_path / "run"])
+        done = run([sys.executable, "-m", without_pictures.__name__, "train", "--resume", tmp_path / "run"])
         assert done.returncode == 0, done.stderr[-2000:]
         losses = read_finished(tmp_path / "run" / "torch", tmp_path / "run").losses
         alone = train(replace(CONFIG, output=str(tmp_path / "alone"))).runs["torch"].losses

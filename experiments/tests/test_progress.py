@@ -23,6 +23,7 @@ from experiments.fast import measure
 from experiments.fast.recipe import RECIPES
 from experiments.progress import Progress, divergence
 from experiments.site.build import build
+from experiments.tests import without_pictures
 from experiments.training import twins
 from experiments.training.config import Config
 from experiments.training.data import ImageData, Part
@@ -173,7 +174,8 @@ def test_train_prints_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_a_pseudo_terminal_sees_the_bar_while_train_runs(tmp_path: Path) -> None:
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "experiments", "train", "--engine", "scratch", "--epochs", "30", "--output", "run"]
+    options = ("--engine", "scratch", "--epochs", "30", "--output", "run")
+    command = [sys.executable, "-m", without_pictures.__name__, "train", *options]
     code = (
         f"import os, subprocess, sys; sys.exit(subprocess.run({command!r}, stdout={child}, stderr={child}).returncode)"
     )
