@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from parity_tests.comparer import ends
+from parity_tests.comparer import compiled, ends
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.dropout import Masks
 from parity_tests.comparer.errors import told
@@ -46,6 +46,8 @@ def compare_modes(case: Case, mode: str) -> None:
     for run in runs:
         if _failed(case, run):
             return
+        case.training = run.training
+        compiled.note_right(case, run.training, run.truth)
         if not run.training:
             ends.check_no_grad(case, run.truth)
 
@@ -98,8 +100,10 @@ def _failed(case: Case, run: Run) -> bool:
     for m in found:
         if m not in counted:
             report.note(f"inside, {m}: it makes no difference at the end")
+    by_compiling = apart and not failed and compiled.explains(case, training, run.truth, found, end)
     if apart and all(m.ok for m in found):
-        ends.explain(case, training, run.truth, end)
+        if not by_compiling:
+            ends.explain(case, training, run.truth, end)
         for m in end:
             m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
     report.measurements += counted + ([] if failed else end)

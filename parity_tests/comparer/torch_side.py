@@ -39,6 +39,7 @@ class TorchSide(Side):
         self.device = next((p.device for p in self.layers.parameters()), torch.device("cpu"))
         self.precision: torch.dtype | None = None  # that of a twin, in which everything is computed
         self.records = True  # whether gradients are recorded in a run
+        self.eager = False  # whether compiled modules are run as they are without
         self._in_backward = False
         self._fixed = not _can_switch(self.layers)
         self._compiled = model is not self.layers or any(_impl(m) is not None for m in self.layers.modules())
@@ -155,7 +156,7 @@ class TorchSide(Side):
     def run(self, given, target, training, seed, cotangent, probe=None, wanted=(), sink=None):
         self.train(training)
         self.seed(seed)
-        model = self.model if probe is None else self.layers
+        model = self.model if probe is None and not self.eager else self.layers
         sources = packed_for("torch", tensors(given, self.device))
         sources = map_nest(_wants_gradient, sources) if self.records else sources
         xs = sources
@@ -259,7 +260,8 @@ class TorchSide(Side):
     @contextmanager
     def _eager(self, probe: Probe | None) -> Iterator[None]:
         """Modules compiled in place run uncompiled while they are watched."""
-        compiled = [(m, _impl(m)) for m in self.layers.modules() if probe is not None and _impl(m) is not None]
+        without = probe is not None or self.eager
+        compiled = [(m, _impl(m)) for m in self.layers.modules() if without and _impl(m) is not None]
         try:
             for module, _ in compiled:
                 module._compiled_call_impl = None
