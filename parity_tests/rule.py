@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,29 +75,40 @@ def distance(value: Any, truth: Any, dtype: Any = None) -> float:
         return noise(value, truth)
     if name != BFLOAT16 and np.dtype(dtype).kind != "f":
         return 0.0 if np.array_equal(value, truth) else math.inf
-    finite = np.isfinite(truth)
-    if not finite.all():
-        if not np.array_equal(value[~finite], truth[~finite], equal_nan=True):
+    error, largest = _extent(value, truth)
+    if not math.isfinite(error + largest):  # somewhere a number is not finite, or two are far apart
+        finite = np.isfinite(truth)
+        if not np.array_equal(value[~finite], truth[~finite], equal_nan=True) or not np.isfinite(value[finite]).all():
             return math.inf
-        value, truth = value[finite], truth[finite]
-    if not np.isfinite(value).all():
-        return math.inf
-    if not truth.size:
-        return 0.0
-    exact = truth.astype(np.float64)
-    with np.errstate(over="ignore"):
-        error = float(np.abs(value.astype(np.float64) - exact).max())
-    return error / ulp(exact, dtype) if error else 0.0
+        error, largest = _extent(value[finite], truth[finite])
+    return error / _unit(largest, dtype) if error else 0.0
+
+
+def _extent(value: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """The largest |value - truth| and the largest |truth|, in float64."""
+    exact = truth.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = float(np.abs(value - exact).max(initial=0.0))
+    return error, float(np.abs(exact).max(initial=0.0))
 
 
 def ulp(values: np.ndarray, dtype: Any) -> float:
     """One unit in the last place of the largest value: eps times its magnitude, at least the smallest subnormal."""
+    return _unit(float(np.abs(values).max()), dtype)
+
+
+def _unit(largest: float, dtype: Any) -> float:
+    eps, smallest = _precision(dtype)
+    return max(largest * eps, smallest)
+
+
+@cache
+def _precision(dtype: Any) -> tuple[float, float]:
+    """The distance from 1 to the next number, and the smallest subnormal number."""
     if isinstance(dtype, str) and dtype == BFLOAT16:
-        eps, smallest = 2.0**-7, 2.0**-133
-    else:
-        info = np.finfo(dtype)
-        eps, smallest = float(info.eps), float(info.smallest_subnormal)
-    return max(float(np.abs(values).max()) * eps, smallest)
+        return 2.0**-7, 2.0**-133
+    info = np.finfo(dtype)
+    return float(info.eps), float(info.smallest_subnormal)
 
 
 def step(truth: np.ndarray) -> float:
@@ -216,4 +228,4 @@ def _difference(ours: np.ndarray | None, theirs: np.ndarray | None) -> str:
 
 
 def _joined(history: Sequence[np.ndarray | None]) -> np.ndarray:
-    return np.concatenate([np.ravel(x) for x in history if x is not None] or [np.empty(0)])
+    return np.concatenate([x for x in history if x is not None] or [np.empty(0)], axis=None)

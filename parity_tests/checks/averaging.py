@@ -7,12 +7,13 @@ averaging function: {"avg_fn": ("get_ema_avg_fn", 0.9)}.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from parity_tests.checks.draws import over_draws
-from parity_tests.checks.sides import Numbers, generator
+from parity_tests.checks.sides import Numbers, labelled_generator
 from parity_tests.engine import Engine
 from parity_tests.rule import Result
 from parity_tests.table.row import Averaging
@@ -25,7 +26,7 @@ def check_averaging(row: Averaging, dtypes: tuple[str, ...], ours: Engine, their
 def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:
     """The state_dict of the averaged model after all updates, with those before under numbered names."""
     model = network(engine, dtype)
-    batches = [engine.native(_noise(row, number, 99 + i, (7, 5)).astype(dtype)) for i in range(3)]
+    batches = [engine.native(_noise(row.label, number, 99 + i, (7, 5)).astype(dtype)) for i in range(3)]
     if row.name.endswith("update_bn"):
         set_values(engine, model, row, number, 0)
         engine.find(row.name)([batches[0], (batches[1], "label"), [batches[2]]], model)
@@ -39,7 +40,7 @@ def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:
             averaged.update_parameters(model)
         except RuntimeError:
             return numbers | {"refused at update": np.array(update + 1)}
-        numbers |= {f"{name} after {update + 1}": value for name, value in _arrays(engine, averaged).items()}
+        numbers.update({f"{name} after {update + 1}": value for name, value in _arrays(engine, averaged).items()})
     return numbers
 
 
@@ -58,14 +59,17 @@ def _function(engine: Engine, value: Any) -> Any:
 
 def set_values(engine: Engine, model: Any, row: Averaging, number: int, update: int) -> None:
     """Give the model the numbers of an update; counters count."""
-    state = {name: engine.array(value) for name, value in model.state_dict().items()}
-    for i, x in enumerate(state.values()):
-        x[...] = _noise(row, number, update, x.shape, i) if x.dtype.kind == "f" else 3 * update
-    model.load_state_dict({name: engine.native(x) for name, x in state.items()})
+    state = {name: engine.array_view(value) for name, value in model.state_dict().items()}
+    values = {
+        name: _noise(row.label, number, update, x.shape, i) if x.dtype.kind == "f" else np.array(3 * update)
+        for i, (name, x) in enumerate(state.items())
+    }
+    model.load_state_dict({name: engine.native(values[name].astype(x.dtype)) for name, x in state.items()})
 
 
-def _noise(row: Averaging, number: int, update: int, shape: tuple[int, ...], i: int = 0) -> np.ndarray:
-    return np.asarray(generator(row, number, update, i).normal(size=shape), np.float32)
+@lru_cache(1024)  # each engine asks for the same in each precision
+def _noise(label: str, number: int, update: int, shape: tuple[int, ...], i: int = 0) -> np.ndarray:
+    return np.asarray(labelled_generator(label, number, update, i).normal(size=shape), np.float32)
 
 
 def _arrays(engine: Engine, model: Any) -> Numbers:

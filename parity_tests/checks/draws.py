@@ -14,16 +14,19 @@ Run = Callable[[Any, Engine, str, int], Numbers]  # of a row, by an engine, in a
 
 def over_draws(row: Any, dtypes: tuple[str, ...], ours: Engine, theirs: Engine, run: Run) -> list[Result]:
     """The numbers of all draws against the rule, in each precision; their names must be the same, in the same order."""
-    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs, run)]
-
-
-def _results(row: Any, dtype: str, ours: Engine, theirs: Engine, run: Run) -> list[Result]:
-    ledger = Ledger(row.label, dtype)
+    ledgers = {dtype: Ledger(row.label, dtype) for dtype in dtypes}
+    named: dict[str, Result] = {}  # the precisions in which the names differ
     for number in range(DRAWS):
         truth, rough = (run(row, theirs, kind, number) for kind in ("float64", "float32"))
-        numbers = run(row, ours, dtype, number)
-        if list(numbers) != list(truth):
-            return [exactly(row.label, "names", dtype, False, f"{list(numbers)}, torch {list(truth)}")]
-        for what in truth:
-            ledger.record(what, numbers[what], rough[what], truth[what])
-    return list(ledger.results())
+        for dtype in ledgers.keys() - named.keys():
+            numbers = run(row, ours, dtype, number)
+            if list(numbers) != list(truth):
+                named[dtype] = exactly(row.label, "names", dtype, False, f"{list(numbers)}, torch {list(truth)}")
+                continue
+            for what in truth:
+                ledgers[dtype].record(what, numbers[what], rough[what], truth[what])
+    return [
+        result
+        for dtype, ledger in ledgers.items()
+        for result in ([named[dtype]] if dtype in named else ledger.results())
+    ]

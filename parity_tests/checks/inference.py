@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,26 @@ from parity_tests.table.row import Inference
 
 
 def check_inference(row: Inference, dtypes: tuple[str, ...], ours: Engine, theirs: Torch) -> list[Result]:
+    layer = cache(partial(_layer, row))  # in eval mode it is the same in all draws
+
+    def run(row: Inference, engine: Engine, dtype: str, number: int) -> Numbers:
+        return _outputs(layer(engine, dtype), row, engine, dtype, number)
+
     return over_draws(row, dtypes, ours, theirs, run)
 
 
-def run(row: Inference, engine: Engine, dtype: str, number: int) -> Numbers:
-    """The outputs of one draw."""
+def _layer(row: Inference, engine: Engine, dtype: str) -> Any:
+    """The row's layer in eval mode, its parameters off their initial values in float32."""
     layer = _build(row, engine, dtype).eval()
     initial = dict(_build(row, engine, "float32").named_parameters())
     for name, parameter in layer.named_parameters():
         values = engine.array(initial[name]) + parameter_noise(row, name, tuple(parameter.shape))
         parameter.data[...] = engine.native(values.astype(dtype))
+    return layer
+
+
+def _outputs(layer: Any, row: Inference, engine: Engine, dtype: str, number: int) -> Numbers:
+    """The outputs of one draw."""
     rng = generator(row, 0, number)
     arrays = {leaf: engine.native(leaf(rng, dtype)) for leaf in leaves(row.inputs) if isinstance(leaf, Recipe)}
     inputs = map_nest(lambda leaf: arrays[leaf] if isinstance(leaf, Recipe) else leaf, row.inputs)

@@ -42,6 +42,7 @@ class LayerCheck:
         self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
         for dtype in DTYPES:
             self.sides[dtype] = ScratchSide(row, dtype, 7, ours), TorchSide(row, dtype, 7, theirs)
+        self.spare: dict[str, tuple[ScratchSide, TorchSide]] = {}
         self.samples: dict[tuple[int, str], tuple[Any, Any]] = {}
         self.ledgers = {dtype: Ledger(row.label, dtype) for dtype in DTYPES}
         self.modes = (True, False) if "eval" not in row.notes else (True,)
@@ -82,7 +83,7 @@ class LayerCheck:
             )
             if "init" in self.row.notes or self.theirs.device != "cpu":
                 continue
-            for name in ours.keys() & theirs.keys():
+            for name in [name for name in ours if name in theirs]:
                 yield exactly(
                     self.row.label, f"init {name}", dtype, bits_equal(ours[name], theirs[name]), "bits differ"
                 )
@@ -200,6 +201,8 @@ class LayerCheck:
         ours, theirs = self._fresh(dtype)
         values, error = attempt(lambda: ours.run(inputs, call, self.modes[0]))
         expected, torch_error = attempt(lambda: theirs.run(inputs, call, self.modes[0]))
+        if not error and not torch_error and not dict(ours.module.named_buffers()):
+            self.spare[dtype] = ours, theirs
         if expected is None or values is None:
             same = error is not None and torch_error is not None and same_class(error, torch_error)
             note = f"scratch: {verdict(error)}; torch: {verdict(torch_error)}"
@@ -223,7 +226,9 @@ class LayerCheck:
         return list(ledger.results())
 
     def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
-        """New sides with the shared parameters and initial buffers."""
+        """Sides with the shared parameters and initial buffers; no run on them has failed."""
+        if dtype in self.spare:
+            return self.spare.pop(dtype)
         ours = self.sides[dtype][0]
         fresh = ScratchSide(self.row, dtype, 7, self.ours), TorchSide(self.row, dtype, 7, self.theirs)
         values = {name: value.copy() for name, value in ours.parameters().items()}

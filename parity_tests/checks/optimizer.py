@@ -13,7 +13,7 @@ rounding, and in float64 so is scratch's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -73,56 +73,68 @@ class OptimizerCheck:
 
     def __init__(self, row: Optimizer, engine: Engine = SCRATCH, torch: Engine = TORCH) -> None:
         self.row, self.engine, self.torch = row, engine, torch
-        self.torch_runs: dict[Any, Trajectory] = {}
+        self.runs: dict[Any, Trajectory] = {}
+        self.halfway: dict[Any, tuple[Numbers, Any]] = {}  # the parameters and the state of the first draw's runs
         self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(row.name, WEIGHTS)
         self.steps = LBFGS_STEPS if row.name == "optim.LBFGS" else STEPS
+        self.half = int(HANDOVER * self.steps)
 
     def results(self, dtype: str) -> Iterator[Result]:
         ledger = Ledger(self.row.label, dtype)
         for number in range(DRAWS):
-            truth, rough = (self.run([self.torch], kind, number) for kind in ("float64", "float32"))
-            record(ledger, self.run([self.engine], dtype, number), rough, truth)
+            truth, rough = (self.run(self.torch, kind, number) for kind in ("float64", "float32"))
+            record(ledger, self.run(self.engine, dtype, number), rough, truth)
         yield from ledger.results()
         # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
-        truth, rough = (self.run([self.torch, self.torch], kind, 0) for kind in ("float64", "float32"))
-        for legs in ([self.torch, self.engine], [self.engine, self.torch]):
+        truth, rough = (self.continued(self.torch, self.torch, kind) for kind in ("float64", "float32"))
+        for first, second in ((self.torch, self.engine), (self.engine, self.torch)):
             change = Ledger(self.row.label, dtype)
-            record(change, self.run(legs, dtype, 0), rough, truth)
+            record(change, self.continued(first, second, dtype), rough, truth)
             change.u = dict(ledger.u)
             worst = max(change.results(), key=lambda result: result.error / result.limit)
-            yield replace(worst, what=f"{' → '.join(map(str, legs))}: {worst.what}")
+            yield replace(worst, what=f"{first} → {second}: {worst.what}")
 
-    def run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
-        """All numbers after every step. A second engine goes on from the first one's state_dict."""
-        key = (len(engines), dtype, number)
-        known = self.torch_runs if self.engine not in engines else {}
-        if key not in known:
-            with unrounded() if self.row.name == "optim.Muon" and dtype == "float64" else nullcontext():
-                known[key] = self._run(engines, dtype, number)
-        return known[key]
+    def run(self, engine: Engine, dtype: str, number: int) -> Trajectory:
+        """All numbers after every step."""
+        key = engine, dtype, number
+        if key not in self.runs:
+            with self._exactly(dtype):
+                side = Side(self.row, self.weights, engine, {w.name: w.values(number) for w in self.weights}, dtype)
+                first = list(self._steps(side, number, range(self.half)))
+                if number == 0:
+                    self.halfway[engine, dtype] = side.values(), engine.carry(side.optimizer.state_dict(), engine)
+                self.runs[key] = first + list(self._steps(side, number, range(self.half, self.steps)))
+        return self.runs[key]
 
-    def _run(self, engines: list[Engine], dtype: str, number: int) -> Trajectory:
-        first, *second = engines
-        side = Side(self.row, self.weights, first, {w.name: w.values(number).astype(dtype) for w in self.weights})
-        trajectory = []
-        for step in range(self.steps):
+    def continued(self, first: Engine, second: Engine, dtype: str) -> Trajectory:
+        """The same if the second engine goes on, in the middle, from the first one's state_dict."""
+        key = first, second, dtype
+        if key not in self.runs:
+            start = self.run(first, dtype, 0)[: self.half]
+            values, state = self.halfway[first, dtype]
+            with self._exactly(dtype):
+                side = Side(self.row, self.weights, second, values, dtype)
+                side.optimizer.load_state_dict(second.carry(state, first))
+                self.runs[key] = start + list(self._steps(side, 0, range(self.half, self.steps)))
+        return self.runs[key]
+
+    def _steps(self, side: Side, number: int, steps: range) -> Iterator[Numbers]:
+        for step in steps:
             if step == int(DROP * self.steps):
                 side.scale_rates(0.1)
-            if step == int(HANDOVER * self.steps) and second:
-                values, state = side.values(), second[0].carry(side.optimizer.state_dict(), first)
-                side = Side(self.row, self.weights, second[0], values)
-                side.optimizer.load_state_dict(state)
             side.step(number, step)
-            trajectory.append(side.numbers())
-        return trajectory
+            yield side.numbers()
+
+    def _exactly(self, dtype: str) -> AbstractContextManager[None]:
+        return unrounded() if self.row.name == "optim.Muon" and dtype == "float64" else nullcontext()
 
 
 class Side:
     """The row's optimizer and its parameters on one engine."""
 
-    def __init__(self, row: Optimizer, weights: Sequence[Any], engine: Engine, values: Numbers) -> None:
-        self.row, self.weights, self.engine = row, weights, engine
-        self.parameters = {name: engine.parameter(value) for name, value in values.items()}
+    def __init__(self, row: Optimizer, weights: Sequence[Any], engine: Engine, values: Numbers, dtype: str) -> None:
+        self.row, self.weights, self.engine, self.dtype = row, weights, engine, dtype
+        self.parameters = {name: engine.parameter(value.astype(dtype)) for name, value in values.items()}
         groups: Any = [{"params": [*self.parameters.values()][::2]}]
         groups.append({"params": [*self.parameters.values()][1::2], **self.row.second_group})
         if self.row.name == "optim.LBFGS":
@@ -141,8 +153,7 @@ class Side:
         for weight in self.weights:
             parameter = self.parameters[weight.name]
             if step not in weight.absent:
-                gradient = weight.values(number, step).astype(self.engine.array_view(parameter).dtype)
-                parameter.grad = self.engine.native(gradient)
+                parameter.grad = self.engine.native(weight.values(number, step).astype(self.dtype))
         self.optimizer.step()
 
     def objective(self) -> float:
@@ -163,13 +174,12 @@ class Side:
         """Parameters and state by name, copied. A list is one array; Python's numbers take the parameter's dtype."""
         numbers = {f"theta {name}": value for name, value in self.values().items()}
         for name, parameter in self.parameters.items():
-            dtype = self.engine.array_view(parameter).dtype
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, list):
                     value = [self.engine.array_view(part) for part in value if part is not None]
                 if not isinstance(value, list) or value:
                     plain = isinstance(value, int | float | list)
-                    numbers[f"{key} {name}"] = np.array(value, dtype) if plain else self.engine.array(value)
+                    numbers[f"{key} {name}"] = np.array(value, self.dtype) if plain else self.engine.array(value)
         return numbers
 
 

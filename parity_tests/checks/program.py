@@ -15,14 +15,18 @@ from parity_tests.table.row import Program
 
 
 def check_program(row: Program, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
-    return [result for dtype in dtypes for result in _results(row, dtype, ours, theirs)]
+    expected = [
+        {kind: returned(row, theirs, kind, number) for kind in ("float64", "float32")} for number in range(DRAWS)
+    ]
+    return [result for dtype in dtypes for result in _results(row, dtype, ours, expected)]
 
 
-def _results(row: Program, dtype: str, engine: Engine, torch: Engine) -> Iterator[Result]:
+def _results(
+    row: Program, dtype: str, engine: Engine, expected: list[dict[str, tuple[str, Numbers]]]
+) -> Iterator[Result]:
     """Arrays of floats by the rule; other arrays, how all are nested, and everything else, are equal."""
     ledger, apart = Ledger(row.label, dtype), ""
-    for number in range(DRAWS):
-        theirs = {kind: returned(row, torch, kind, number) for kind in ("float64", "float32")}
+    for number, theirs in enumerate(expected):
         (_, truth), (_, rough), (plain, like) = theirs["float64"], theirs["float32"], theirs[dtype]
         ours, numbers = returned(row, engine, dtype, number)
         if ours != plain:

@@ -76,7 +76,7 @@ def _initialiser(row: Initialiser, dtypes: tuple[str, ...], torch: Torch, told: 
 def _optimizer(row: Optimizer, dtypes: tuple[str, ...], torch: Torch, told: Torch) -> Iterator[Result]:
     for dtype in dtypes:
         (installed, error), (listed, wanted) = (
-            attempt(partial(OptimizerCheck(row, engine, engine).run, [engine], dtype, 0)) for engine in (torch, told)
+            attempt(partial(OptimizerCheck(row, engine, engine).run, engine, dtype, 0)) for engine in (torch, told)
         )
         if error or wanted:
             yield _refused(row, error, wanted)

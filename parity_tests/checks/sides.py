@@ -27,10 +27,11 @@ Numbers = dict[str, np.ndarray]
 
 def generator(row: Row, *salt: int) -> np.random.Generator:
     """Numbers that depend only on the row and the salt, so that no row depends on another."""
-    return _generator(row.label, *salt)
+    return labelled_generator(row.label, *salt)
 
 
-def _generator(label: str, *salt: int) -> np.random.Generator:
+def labelled_generator(label: str, *salt: int) -> np.random.Generator:
+    """The same, of the row with this label."""
     return np.random.default_rng([crc32(label.encode()), *salt])
 
 
@@ -51,7 +52,7 @@ def cotangent(row: Row, number: int, shape: tuple[int, ...], dtype: Any) -> np.n
 
 @lru_cache(256)  # a row asks for the same few a hundred times
 def _normal(label: str, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(_generator(label, 2, number).normal(size=shape), np.float32)
+    return np.asarray(labelled_generator(label, 2, number).normal(size=shape), np.float32)
 
 
 def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -92,7 +92,7 @@ def test_an_optimizer_has_the_same_bits(row, tiny_blocks):
     found = []
     for number in NUMBERS:
         scratch.set_num_threads(number)
-        found.append(OptimizerCheck(row, SCRATCH, SCRATCH).run([SCRATCH], "float32", 0))
+        found.append(OptimizerCheck(row, SCRATCH, SCRATCH).run(SCRATCH, "float32", 0))
     assert all(same(*pair) for other in found[1:] for pair in zip(found[0], other, strict=True))
 
 

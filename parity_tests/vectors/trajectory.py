@@ -24,7 +24,7 @@ def optimizer_vector(row: Optimizer) -> Vector:
     vector = Vector(row.label, row.name, "optimizer")
     check = optimizer.OptimizerCheck(row)
     _give_optimizer(vector, check)
-    truths, roughs = ([check.run([TORCH], kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
+    truths, roughs = ([check.run(TORCH, kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
     ledger = Ledger(row.label, "float32")
     for rough, truth in zip(roughs, truths, strict=True):
         optimizer.record(ledger, rough, rough, truth)

@@ -108,7 +108,7 @@ class Training:
                 np.errstate(all="ignore"),
                 unrounded() if dtype == "float64" and self.rule == "Muon" else nullcontext(),
             ):
-                side = Side(row, weights, engine, {w.name: w.values(number).astype(dtype) for w in weights})
+                side = Side(row, weights, engine, {w.name: w.values(number) for w in weights}, dtype)
                 trajectory = []
                 for step in range(len(weights[0].gradients)):
                     side.step(number, step)
