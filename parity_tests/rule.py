@@ -66,6 +66,8 @@ def distance(value: Any, truth: Any, dtype: Any = None) -> float:
     Infinite if the shapes differ or if NaN and infinities are not in the same places. If the truth is zero, only zero
     passes: its unit is the smallest subnormal number, so that any other value exceeds every limit.
     """
+    if value is truth:
+        return 0.0
     value, truth = np.asarray(value), np.asarray(truth)
     dtype = value.dtype if dtype is None else dtype
     if value.shape != truth.shape:
@@ -170,13 +172,20 @@ class Ledger:
         self.error: dict[str, float] = {}
         self.notes: dict[str, str] = {}
 
-    def record(self, what: str, ours: np.ndarray | None, rough: np.ndarray, truth: np.ndarray) -> None:
-        """One draw. A quantity that is missing, or of another dtype or shape than torch's, is infinitely wrong."""
+    def record(
+        self, what: str, ours: np.ndarray | None, rough: np.ndarray, truth: np.ndarray, u: float | None = None
+    ) -> float:
+        """One draw. A quantity that is missing, or of another dtype or shape than torch's, is infinitely wrong.
+
+        Returns the error of rough, which may be given to the ledger of the other precision as u.
+        """
         like = rough if self.dtype == "float32" else truth
         if _kind(ours) != _kind(like):
             self.fail(what, _difference(ours, like))
         error = math.inf if ours is None or what in self.notes else distance(ours, truth)
-        self.measured(what, error, distance(rough, truth))
+        u = distance(rough, truth) if u is None else u
+        self.measured(what, error, u)
+        return u
 
     def record_history(
         self,

@@ -18,13 +18,14 @@ def over_draws(row: Any, dtypes: tuple[str, ...], ours: Engine, theirs: Engine, 
     named: dict[str, Result] = {}  # the precisions in which the names differ
     for number in range(DRAWS):
         truth, rough = (run(row, theirs, kind, number) for kind in ("float64", "float32"))
+        u: dict[str, float] = {}
         for dtype in ledgers.keys() - named.keys():
             numbers = run(row, ours, dtype, number)
             if list(numbers) != list(truth):
                 named[dtype] = exactly(row.label, "names", dtype, False, f"{list(numbers)}, torch {list(truth)}")
                 continue
             for what in truth:
-                ledgers[dtype].record(what, numbers[what], rough[what], truth[what])
+                u[what] = ledgers[dtype].record(what, numbers[what], rough[what], truth[what], u.get(what))
     return [
         result
         for dtype, ledger in ledgers.items()

@@ -120,9 +120,12 @@ class LayerCheck:
                     yield exactly(self.row.label, "names", None, False, f"{sorted(s64)}, torch {sorted(t64)}")
                 for name in t64:
                     what = name if training else f"eval {name}"
-                    own = self.row.noise_per_dtype  # then each precision is its own truth
-                    self.ledgers["float32"].record(what, s32.get(name), t32[name], t32[name] if own else t64[name])
-                    self.ledgers["float64"].record(what, s64.get(name), t64[name] if own else t32[name], t64[name])
+                    if self.row.noise_per_dtype:  # then each precision is its own truth
+                        self.ledgers["float32"].record(what, s32.get(name), t32[name], t32[name])
+                        self.ledgers["float64"].record(what, s64.get(name), t64[name], t64[name])
+                    else:
+                        u = self.ledgers["float32"].record(what, s32.get(name), t32[name], t64[name])
+                        self.ledgers["float64"].record(what, s64.get(name), t32[name], t64[name], u)
         for results in zip(
             *(self.ledgers[dtype].results() for dtype in sorted(self.dtypes, reverse=True)), strict=True
         ):
