@@ -212,7 +212,7 @@ class Torch(Engine):
         return torch.from_numpy(array)
 
     def array_view(self, value: Any) -> np.ndarray:
-        return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        return value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value)
 
     def holds(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor)

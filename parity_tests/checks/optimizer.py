@@ -178,7 +178,7 @@ class Side:
                 if isinstance(value, list):
                     value = [self.engine.array_view(part) for part in value if part is not None]
                 if not isinstance(value, list) or value:
-                    plain = isinstance(value, int | float | list)
+                    plain = isinstance(value, (int, float, list))
                     numbers[f"{key} {name}"] = np.array(value, self.dtype) if plain else self.engine.array(value)
         return numbers
 

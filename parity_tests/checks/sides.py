@@ -46,13 +46,16 @@ def differentiable(row: Layer | Refusal) -> list[bool]:
 
 
 def cotangent(row: Row, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """A random cotangent for one output. Ones would hide a softmax backward that returns zeros."""
-    return _normal(row.label, number, shape).astype(dtype)
+    """A random, read-only cotangent for one output. Ones would hide a softmax backward that returns zeros."""
+    return _normal(row.label, number, shape, np.dtype(dtype))
 
 
 @lru_cache(256)  # a row asks for the same few a hundred times
-def _normal(label: str, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(labelled_generator(label, 2, number).normal(size=shape), np.float32)
+def _normal(label: str, number: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """float32 numbers in this precision, read-only."""
+    numbers = np.asarray(labelled_generator(label, 2, number).normal(size=shape), np.float32).astype(dtype)
+    numbers.flags.writeable = False
+    return numbers
 
 
 def parameter_noise(row: Row, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -76,7 +79,8 @@ class ScratchSide:
         return {name: parameter.data for name, parameter in self.module.named_parameters()}
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
-        self.module.train(training)
+        if self.module.training is not training:
+            self.module.train(training)
         self.engine.seed(seed)
         return self.module(*inputs, **call)
 
@@ -108,9 +112,7 @@ class ScratchSide:
             number = next(count)
             if not _is_float(y):
                 return None
-            dy = cotangent(self.row, number, (*y.shape, *more), y.dtype)
-            dy.flags.writeable = False
-            return dy
+            return cotangent(self.row, number, (*y.shape, *more), y.dtype)
 
         return map_nest(one, output)
 
@@ -142,7 +144,8 @@ class TorchSide:
                 parameter.copy_(self.engine.native(values[name]))
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
-        self.module.train(training)
+        if self.module.training is not training:
+            self.module.train(training)
         self.engine.seed(seed)
         return self.module(*inputs, **map_nest(self._tensor, call))
 
