@@ -17,6 +17,7 @@ from parity_tests.conventions.cli import conventions
 from parity_tests.exits import CODES, refuse_unwritable, run
 from parity_tests.recordings.cli import record_command
 from parity_tests.vectors.cli import app as vectors
+from parity_tests.workers import prepare
 
 app = typer.Typer(
     cls=Commands,
@@ -234,6 +235,7 @@ def demo(output: Annotated[str, typer.Option(help="folder for the results")] = "
     nn-parity demo
     nn-parity demo --output runs/first
     """
+    prepare()
     from experiments.demo import demo
 
     ok = demo(output)

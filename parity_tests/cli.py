@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from parity_tests.choices import choice
 from parity_tests.exits import CODES, one_line, refuse, refuse_unwritable
+from parity_tests.workers import prepare
 
 if TYPE_CHECKING:
     from parity_tests.rule import Result
@@ -60,6 +61,8 @@ def check(
     nn-parity check nn.Linear
     nn-parity check "nn.*Norm*" --dtype float64 --verbose
     """
+    if not (pattern or listing) and device == "cpu":
+        prepare()
     import torch
 
     from parity_tests.checks import DTYPES

@@ -16,7 +16,7 @@ from typing import Any
 from experiments.progress import Progress
 from experiments.site import component, conventions, overview, search
 from experiments.site.pages import HERE, PARTS, Component, Site, components
-from parity_tests.checks.parallel import WORKERS, workers
+from parity_tests.workers import WORKERS, workers
 from parity_tests.environment import environment
 from parity_tests.exits import CannotError
 from parity_tests.table import select

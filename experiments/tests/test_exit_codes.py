@@ -12,7 +12,7 @@ import typer
 from experiments import cli
 from experiments.tests.faults.attack import Faults
 from experiments.tests.faults.cases import CASES, EXAMPLE, Case
-from parity_tests.checks import parallel
+from parity_tests import workers
 from parity_tests.exits import CODES, CannotError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
@@ -182,6 +182,6 @@ def test_without_shared_memory_a_pool_is_refused_in_words(monkeypatch: pytest.Mo
     def no_semaphores(*ignored: object, **options: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", no_semaphores)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", no_semaphores)
     with pytest.raises(CannotError, match=r"cannot be started: .*Read-only.* Is /dev/shm there, and writable\?"):
-        parallel.workers().__enter__()
+        workers.workers().__enter__()

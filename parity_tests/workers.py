@@ -1,0 +1,70 @@
+"""Processes that check rows or write pages at the same time, one for each core."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import forkserver, get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import wait
+
+from parity_tests.exits import CannotError
+
+WORKERS = min(os.cpu_count() or 1, 8)
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SCRATCH_NUM_THREADS")
+METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"  # Windows has the latter alone
+# What every worker needs, imported once for all of them. torch's optimizers import its compiler when they are made.
+PRELOADED = ["parity_tests.checks.parallel", "torch._dynamo"]
+
+
+def prepare() -> None:
+    """Begin to import what workers need, in the background: before a command imports the same itself."""
+    if METHOD == "forkserver" and WORKERS > 1:
+        with _one_thread_each():
+            forkserver.set_forkserver_preload(PRELOADED)
+            forkserver.ensure_running()
+
+
+@contextmanager
+def workers() -> Iterator[ProcessPoolExecutor]:
+    """Processes that compute with one thread each and end with this process, however it ends."""
+    try:
+        made = ProcessPoolExecutor(WORKERS, get_context(METHOD), initializer=end_with_parent)
+    except OSError as error:  # of the semaphores that they share
+        raise CannotError(f"worker processes cannot be started: {error}. Is /dev/shm there, and writable?") from error
+    prepare()
+    with _one_thread_each(), made as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # only what is being computed is waited for
+            raise
+
+
+def end_with_parent() -> None:
+    """In a worker process, which would otherwise wait for work forever without its parent, and report every Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside compute with one thread each; several threads in each would compete for the cores."""
+    before = {name: os.environ[name] for name in THREADS if name in os.environ}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name in THREADS:
+            del os.environ[name]
+        os.environ.update(before)
