@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -47,6 +48,7 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 def end_with_parent() -> None:
     """In a worker process, which would otherwise wait for work forever without its parent, and report every Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what was imported is no garbage: not looking at it saves 3 % of the checks' time
     parent = parent_process()
     assert parent is not None
 
