@@ -29,7 +29,7 @@ class LayerNorm(Module):
               it changes nothing, so g loses its part along x̂. The derivation is in normalize.py.
     Saves     x - μ and r; x̂ is their product.
     Numerics  centers first, then squares; at mean 1000 the output is exact to an ulp.
-    Cost      two dozen passes over an array, forward and backward, where one fused loop would do with 7; arrays of more
+    Cost      29 passes over an array, forward and backward, where fused loops would do with 7; arrays of more
               than half a million numbers are taken in blocks of so many, which threads share out.
     Init      weight 1, bias 0.
     Torch     torch.nn.LayerNorm; same names and defaults.
