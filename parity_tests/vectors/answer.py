@@ -125,7 +125,7 @@ class OptimizerSide(optimizer.Side):
     """The optimizer, its groups and gradients, from the files."""
 
     def __init__(self, manifest: Any, tensors: Numbers, precision: str) -> None:
-        self.manifest, self.tensors, self.engine = manifest, tensors, SCRATCH
+        self.manifest, self.tensors, self.engine, self.dtype = manifest, tensors, SCRATCH, precision
         starts = {name: tensors[tensor].astype(precision) for name, tensor in manifest["parameters"].items()}
         self.parameters = {name: SCRATCH.parameter(start) for name, start in starts.items()}
         args, kwargs = (decoded(manifest[key], np.array, tensors) for key in ("args", "kwargs"))
@@ -146,5 +146,5 @@ class OptimizerSide(optimizer.Side):
         for name, given in self.manifest["gradients"].items():
             if step in given["steps"]:
                 gradient = self.tensors[given["tensor"]][given["steps"].index(step)]
-                self.parameters[name].grad = np.array(gradient, self.parameters[name].data.dtype)
+                self.parameters[name].grad = np.array(gradient, self.dtype)
         self.optimizer.step()
