@@ -16,10 +16,10 @@ from typing import Any
 from experiments.progress import Progress
 from experiments.site import component, conventions, overview, search
 from experiments.site.pages import HERE, PARTS, Component, Site, components
-from parity_tests.workers import WORKERS, workers
 from parity_tests.environment import environment
 from parity_tests.exits import CannotError
 from parity_tests.table import select
+from parity_tests.workers import WORKERS, workers
 from torch_impl.files import write_text
 
 WORTH_A_POOL = 8  # fewer pieces are done before the worker processes have started

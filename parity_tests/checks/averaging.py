@@ -26,10 +26,10 @@ def check_averaging(row: Averaging, dtypes: tuple[str, ...], ours: Engine, their
 def run(row: Averaging, engine: Engine, dtype: str, number: int) -> Numbers:
     """The state_dict of the averaged model after all updates, with those before under numbered names."""
     model = network(engine, dtype)
-    batches = [engine.native(_noise(row.label, number, 99 + i, (7, 5)).astype(dtype)) for i in range(3)]
     if row.name.endswith("update_bn"):
+        first, second, third = (engine.native(batch.astype(dtype)) for batch in batches(row, number))
         set_values(engine, model, row, number, 0)
-        engine.find(row.name)([batches[0], (batches[1], "label"), [batches[2]]], model)
+        engine.find(row.name)([first, (second, "label"), [third]], model)
         return _arrays(engine, model)
     kwargs = {name: _function(engine, value) for name, value in row.kwargs.items()}
     averaged = engine.find("optim.swa_utils.AveragedModel")(model, **kwargs)
@@ -65,6 +65,11 @@ def set_values(engine: Engine, model: Any, row: Averaging, number: int, update: 
         for i, (name, x) in enumerate(state.items())
     }
     model.load_state_dict({name: engine.native(values[name].astype(x.dtype)) for name, x in state.items()})
+
+
+def batches(row: Averaging, number: int) -> list[np.ndarray]:
+    """The inputs from which update_bn computes statistics, in float32."""
+    return [_noise(row.label, number, 99 + i, (7, 5)) for i in range(3)]
 
 
 @lru_cache(1024)  # each engine asks for the same in each precision
