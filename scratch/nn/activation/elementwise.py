@@ -40,8 +40,9 @@ class Elementwise(Activation):
 def _forward_in_blocks(forward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(forward)
     def forward_in_blocks(self: Elementwise, x: np.ndarray) -> np.ndarray:
-        own = not hasattr(type(self).backward, "in_blocks")  # a subclass' own backward takes what forward saves
-        if x.size < LARGE or get_num_threads() == 1 or not x.flags.c_contiguous or own:
+        if x.size < LARGE or get_num_threads() == 1 or not x.flags.c_contiguous:
+            return forward(self, x)
+        if not hasattr(type(self).backward, "in_blocks"):  # a subclass' own backward takes what forward saves
             return forward(self, x)
         y, graded = np.empty_like(x), is_grad_enabled()
 
@@ -62,6 +63,8 @@ def _forward_in_blocks(forward: Callable[..., Any]) -> Callable[..., Any]:
 def _backward_in_blocks(backward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(backward)
     def backward_in_blocks(self: Elementwise, *cotangents: Any, **options: Any) -> np.ndarray:
+        if len(cotangents) == 1 and not options and np.size(cotangents[0]) < LARGE:
+            return backward(self, *cotangents)
         [dy] = given if len(given := [*cotangents, *options.values()]) == 1 else [None]
         if not isinstance(dy, np.ndarray) or dy.size < LARGE:
             return backward(self, *cotangents, **options)
