@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "experiments/articles/__init__.py",  # names of a list that stands there, here and below
     "experiments/bench/cases/__init__.py",
     "experiments/bench/worker.py",
+    "experiments/site/build.py",
     "parity_tests/comparer/foreign/__init__.py",
     "parity_tests/comparer/foreign/keras_side.py",
     "parity_tests/conventions/statement.py",
