@@ -11,10 +11,9 @@ import numpy as np
 
 from experiments.bench.cases.cnn import AXES, EXPECTED
 from experiments.bench.measure import Result, totals
-from experiments.picture import save
+from experiments.picture import COLORS, save
 
 FITTED = 3  # the largest sizes, where constant costs no longer matter
-MARKERS = {"scratch": "ko-", "torch": "ks--", "scratch, 2 threads": "kx-", "torch, 2 threads": "k+--"}
 
 Curves = dict[str, dict[str, list[tuple[int, float]]]]  # axis -> engine -> (size, seconds)
 
@@ -59,7 +58,9 @@ def draw(results: Sequence[Result], path: Path) -> None:
         for engine, points in engines.items():
             sizes, seconds = zip(*points, strict=True)
             label = f"{engine}, exponent {exponent(points):.2f}"
-            axes.plot(sizes, 1e3 * np.array(seconds), MARKERS.get(engine, "k^:"), label=label, markerfacecolor="white")
+            name, _, several = engine.partition(",")
+            style = {"color": COLORS.get(name, "black"), "markerfacecolor": "white"}
+            axes.plot(sizes, 1e3 * np.array(seconds), "s--" if several else "o-", label=label, **style)
         _expected(axes, axis, engines)
         axes.set(xlabel=f"{axis}{_unit(axis)}", ylabel="time of a training step (ms)")
         axes.xaxis.set_major_formatter(ScalarFormatter())

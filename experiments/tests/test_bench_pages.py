@@ -12,6 +12,7 @@ from experiments.bench.cases import (
 from experiments.bench.lines import NO_REASON, Line, lines
 from experiments.bench.lines import value as printed
 from experiments.bench.machine import cores
+from experiments.picture import COLORS, save
 
 PAGES = [Path(__file__).parents[2] / "README.md", run.RESULTS / "SPEED.md"]
 
@@ -148,7 +149,7 @@ def test_a_report_is_written_key_by_key_and_result_by_result(tmp_path):
         stored.write(tmp_path / "b.json", {"value": float("nan")})
 
 
-def test_exponents_and_their_picture(tmp_path):
+def test_exponents_and_their_picture(tmp_path, monkeypatch):
     results = [
         {
             "setting": {"axis": axis, axis: size},
@@ -164,7 +165,12 @@ def test_exponents_and_their_picture(tmp_path):
         assert [*found[axis]] == ["scratch", "torch", "scratch, 2 threads", "torch, 2 threads"]
         assert cost_curves.exponent(found[axis]["scratch"]) == pytest.approx(expected)
     assert "channels^(2.00 scratch, 2.00 torch, 2.00 scratch, 2 threads" in cost_curves.summary(results)
+    figures = []
+    monkeypatch.setattr(cost_curves, "save", lambda figure, *where: (figures.append(figure), save(figure, *where)))
     cost_curves.draw(results, tmp_path / "curves.png")
+    colors = {(line.get_label().split(",")[0], line.get_color()) for a in figures[0].axes for line in a.lines}
+    assert {("scratch", COLORS["scratch"]), ("torch", COLORS["torch"])} <= colors
+    assert len({name for name, _ in colors}) == len(colors)  # one color each
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert cost_curves.summary(made_up()["results"]) == ""
 
