@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import forkserver, get_all_start_methods, get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 
 from parity_tests.exits import CannotError
@@ -23,6 +23,8 @@ PRELOADED = ["parity_tests.checks.parallel"]  # what every worker needs is impor
 def prepare() -> None:
     """Begin to import what workers need, in the background: before a command imports the same itself."""
     if METHOD == "forkserver" and WORKERS > 1:
+        from multiprocessing import forkserver  # other systems may not have it
+
         with _one_thread_each():
             forkserver.set_forkserver_preload(PRELOADED)
             forkserver.ensure_running()
@@ -33,9 +35,9 @@ def workers() -> Iterator[ProcessPoolExecutor]:
     """Processes that compute with one thread each and end with this process, however it ends."""
     try:
         made = ProcessPoolExecutor(WORKERS, get_context(METHOD), initializer=end_with_parent)
-    except OSError as error:  # of the semaphores that they share
+        prepare()
+    except OSError as error:  # of the semaphores that they share, or of the socket through which they are started
         raise CannotError(f"worker processes cannot be started: {error}. Is /dev/shm there, and writable?") from error
-    prepare()
     with _one_thread_each(), made as pool:
         try:
             yield pool
