@@ -18,6 +18,8 @@ LARGE = 2**23  # multiplications, 140 µs: fewer are done before another thread 
 PIECE = 2**22  # multiplications of a block
 NARROW = 256  # rows or columns: a product in narrower blocks takes 1.05 of the time
 
+serial_matmul = np.matmul  # of a loop in which each product needs the one before: inside one_blas_thread
+
 
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
     """The product a @ b, written to `out` if given: of matrices, vectors or stacks of them, as NumPy's.

@@ -15,7 +15,7 @@ from parity_tests.checks.sides import ScratchSide
 from parity_tests.rule import distance
 
 LENGTH = 16
-GATES = {4: "i f g o", 3: "r z n"}
+GATES = {"LSTM": "i f g o", "GRU": "r z n"}
 
 
 @styled
@@ -60,15 +60,11 @@ def _gates(side: ScratchSide, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
     with patch.object(kind, "forward_steps", watched):
         outputs(side, (x,))
-    gates = getattr(seen[0], "gates", None)
-    if gates is None or side.row.args == () or gates.shape[0] != x.shape[0] * x.shape[1]:
+    names = GATES.get(kind.__name__, "").split()
+    if not names or not side.row.args or seen[0].steps.shape[1] != len(x) * x.shape[1] * side.row.args[1]:
         return []
-    count = gates.shape[1] // side.row.args[1]
-    names = GATES.get(count, "").split()
-    if not names:
-        return []
-    of_first = gates.reshape(x.shape[0], x.shape[1], count, -1)[:, 0]
-    return [(name, of_first[:, number].T) for number, name in enumerate(names)]
+    of_first = seen[0].steps.reshape(-1, len(x), side.row.args[1], x.shape[1])[..., 0]
+    return [(name, gate.T) for name, gate in zip(names, of_first, strict=False)]
 
 
 @styled

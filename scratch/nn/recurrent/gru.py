@@ -6,17 +6,25 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratch.nn.activation.sigmoid import sigmoid
-from scratch.nn.recurrent.recurrence import Recurrence, State, Steps, Weights, affine
+from scratch.nn.recurrent.recurrence import (
+    Recurrence,
+    State,
+    Steps,
+    Weights,
+    affine_columns,
+    blocks,
+    columns,
+    transposed,
+)
 from scratch.nn.recurrent.rnn_base import RNNBase
 from scratch.nn.recurrent.rnn_cell_base import RNNCellBase
-from scratch.products import matmul
+from scratch.products import serial_matmul
 from scratch.random import Generator
 
 
 class _Saved(NamedTuple):
-    gates: np.ndarray  # r, z, n (R, 3H)
-    recalled: np.ndarray  # W_hn h + b_hn (R, H)
-    h_before: np.ndarray  # (R, H)
+    steps: np.ndarray  # r, z, n, q and h - n (5, H·R)
+    h_before: np.ndarray  # (H, R)
 
 
 class _GRU(Recurrence):
@@ -36,52 +44,68 @@ class _GRU(Recurrence):
     """
 
     def forward_steps(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[np.ndarray, Any]:
-        (h,) = state
-        size = h.shape[1]
-        gates = affine(x, weights.ih, weights.b_ih)
-        r, z, n = np.split(gates, 3, axis=1)
-        r_and_z = gates[:, : 2 * size]
-        y, h_before, recalled = (np.empty((len(x), size), x.dtype) for _ in range(3))
-        for step in steps:
-            now = h[: step.stop - step.start]
-            h_before[step] = now
-            from_h = affine(now, weights.hh, weights.b_hh)
-            recalled[step] = from_h[:, 2 * size :]
-            r_and_z[step] += from_h[:, : 2 * size]
-            r_and_z[step] = sigmoid(r_and_z[step])
-            n[step] += r[step] * recalled[step]
-            np.tanh(n[step], out=n[step])
-            now -= n[step]
-            now *= z[step]
-            now += n[step]
-            y[step] = now
-        return y, _Saved(gates, recalled, h_before)
+        h = transposed(state[0])
+        size, W = len(h), weights.hh.data
+        b = None if weights.b_hh is None else weights.b_hh.data[:, np.newaxis]
+        from_x = affine_columns(x, steps, weights.ih, weights.b_ih)
+        saved, h_before = np.empty((5, size * len(x)), x.dtype), columns(size, len(x), steps, x.dtype)
+        y = np.empty((len(x), size), x.dtype)
+        for step, now in zip(steps, blocks(saved, size, steps), strict=True):
+            h_now, r_and_z, n, q, change = h[:, : step.stop - step.start], now[:2], now[2], now[3], now[4]
+            h_before[:, step] = h_now
+            from_h = serial_matmul(W, h_now)
+            if b is not None:
+                from_h += b
+            a, q[...] = from_h[: 2 * size], from_h[2 * size :]
+            a += from_x[: 2 * size, step]
+            r_and_z[...] = sigmoid(a).reshape(r_and_z.shape)
+            r, z = r_and_z
+            np.multiply(r, q, out=n)
+            n += from_x[2 * size :, step]
+            np.tanh(n, out=n)
+            np.subtract(h_now, n, out=change)
+            np.multiply(change, z, out=h_now)
+            h_now += n
+            y[step] = h_now.T
+        state[0][...] = h.T
+        return y, _Saved(saved, h_before)
 
     def backward_steps(
         self, dy: np.ndarray, dstate: State, saved: _Saved, weights: Weights, steps: Steps
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gates, recalled, h_before = saved
-        (dh,) = dstate
-        r, z, n = np.split(gates, 3, axis=1)
-        factor_n = (1 - z) * (1 - n * n)
-        dh_gates = 1 - gates  # the factors, until a step multiplies them; σ' = σ (1 - σ)
-        dh_gates *= gates
-        dr, dz, dq = np.split(dh_gates, 3, axis=1)
-        dr *= factor_n
-        dr *= recalled
-        dz *= h_before - n
-        np.multiply(factor_n, r, out=dq)
-        dh_of_step = dy.copy()
-        for step in reversed(steps):
-            rows = step.stop - step.start
-            dh_of_step[step] += dh[:rows]
-            for part in (dr, dz, dq):
-                part[step] *= dh_of_step[step]
-            matmul(dh_gates[step], weights.hh.data, out=dh[:rows])
-            dh[:rows] += dh_of_step[step] * z[step]
-        dx_gates = dh_gates.copy()
-        dx_gates[:, -dh.shape[1] :] = dh_of_step * factor_n
-        return dx_gates, dh_gates, h_before
+        dh = transposed(dstate[0])
+        size, W = len(dh), weights.hh.data.T
+        dx_gates, dh_gates = (columns(3 * size, len(dy), steps, dy.dtype) for _ in range(2))
+        for step, now in zip(reversed(steps), reversed(blocks(_factors(saved), size, steps)), strict=True):
+            count = step.stop - step.start
+            dh_now, da = dh[:, :count], np.empty((4, size, count), dy.dtype)
+            dh_now += transposed(dy[step])
+            np.multiply(now[:4], dh_now, out=da)
+            from_h, dn = da[:3].reshape(3 * size, count), da[3]
+            dh_gates[:, step], dx_gates[2 * size :, step] = from_h, dn
+            dh_now *= now[4]
+            dh_now += serial_matmul(W, from_h)
+        dx_gates[: 2 * size] = dh_gates[: 2 * size]
+        dstate[0][...] = dh.T
+        return dx_gates.T, dh_gates.T, saved.h_before.T
+
+
+def _factors(saved: _Saved) -> np.ndarray:
+    """What the backward of each step multiplies dh' by: for da_r, da_z, dq and da_n, and for its own part in dh."""
+    r, z, n, q, change = saved.steps
+    factors = np.empty_like(saved.steps)
+    by_r, by_z, by_q, by_n, by_h = factors
+    of_gates = np.subtract(1, saved.steps[:2], out=factors[:2])  # σ' = σ (1 - σ)
+    np.multiply(n, n, out=by_n)
+    np.subtract(1, by_n, out=by_n)
+    by_n *= by_z  # 1 - z, so far
+    of_gates *= saved.steps[:2]
+    by_r *= by_n
+    by_r *= q
+    by_z *= change
+    np.multiply(by_n, r, out=by_q)
+    by_h[...] = z
+    return factors
 
 
 class GRU(_GRU, RNNBase):
@@ -103,7 +127,7 @@ class GRU(_GRU, RNNBase):
               with a the arguments of σ and tanh, q = W_hn h + b_hn, and dx = W_ih^T (da_r, da_z, da_n). None means
               zero. The gradient of the initial state is also returned if hx was left out. For a PackedSequence dy may
               be one or its data, and dx is the gradient of its data.
-    Saves     in every layer and direction: x, the gates, W_hn h + b_hn, and h before each step.
+    Saves     in every layer and direction: x, the gates, W_hn h + b_hn, h before each step, and h - n.
     Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
@@ -139,7 +163,7 @@ class GRUCell(_GRU, RNNCellBase):
     Options   input_size I, hidden_size H; bias=False leaves the biases out; dtype of the parameters, float32 or
               float64; generator draws their initial values (None: the global one).
     Backward  (dx, dh) = backward(dh'), the equations of GRU for one step.
-    Saves     x, h, the gates and W_hn h + b_hn.
+    Saves     x, h, the gates, W_hn h + b_hn and h - n.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.GRUCell.
     Raises    ValueError for other than 1 or 2 dimensions; RuntimeError for other sizes or another dtype.
