@@ -8,6 +8,7 @@ import torch
 
 import scratch
 from parity_tests.rule import distance, float64_limit
+from scratch.nn.normalization import rows
 
 RNG = np.random.default_rng(5)
 
@@ -36,14 +37,35 @@ def test_running_statistics_over_several_batches(name, momentum):
 
 
 @pytest.mark.parametrize("shape", [(64, 31), (8, 31, 7)])
-@pytest.mark.parametrize("loc", [0.0, 1000.0, -1e5])
+@pytest.mark.parametrize("loc", [0.0, 0.9, 1.1, 3.0, 1000.0, -1e5])
 def test_the_mean_leaves_no_trace_in_float32(loc, shape):
-    """Ten ulp of the output at any offset, where the rounded mean alone would cost thousands."""
-    x = RNG.normal(loc, 1, shape).astype(np.float32)
+    """Ten ulp of the output and its gradient at any offset, where the rounded mean alone would cost thousands.
+
+    Around 1 some means exceed their deviation, so that x is centered, and others do not.
+    """
+    x, dy = RNG.normal(loc, 1, shape).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
     for name, size in (("BatchNorm1d", 31), ("LayerNorm", shape[1:])):
-        y = getattr(scratch.nn, name)(size)(x)
-        truth = getattr(torch.nn, name)(size).double()(torch.tensor(x, dtype=torch.float64)).detach().numpy()
-        assert distance(y, truth) <= 10
+        ours, theirs = getattr(scratch.nn, name)(size), getattr(torch.nn, name)(size).double()
+        double = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        truth = theirs(double)
+        truth.backward(torch.tensor(dy, dtype=torch.float64))
+        assert distance(ours(x), truth.detach().numpy()) <= 10
+        assert distance(ours.backward(dy), double.grad.numpy()) <= 10
+
+
+def test_rows_are_centered_block_by_block(monkeypatch):
+    """A mean of 1000 in one block of rows does not change the bits of the others."""
+    monkeypatch.setattr(rows, "BLOCK", 4 * 31)
+    x, dy = RNG.normal(size=(2, 12, 31)).astype(np.float32)
+    far = x.copy()
+    far[4:8] += 1000
+    results = []
+    for z in (x, far):
+        layer = scratch.nn.LayerNorm(31)
+        results.append((layer(z), layer.backward(dy)))
+    for near, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(near[[*range(4), *range(8, 12)]], other[[*range(4), *range(8, 12)]])
+        assert distance(other[4:8], near[4:8]) < 2000  # ulp: x + 1000 is rounded
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])

@@ -34,7 +34,7 @@ BLOCKS = {
     scaled_dot_product: {"BLOCK": 8},
     correlation: {"TILE_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
     normalize: {"BLOCK": 16},
-    rows: {"WHOLE": 16, "BLOCK": 16},
+    rows: {"BLOCK": 16},
     max_pool: {"BLOCK": 16},
     flat: {"BLOCK": 8},
     normals: {"BLOCK": 16},

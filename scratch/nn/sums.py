@@ -20,17 +20,32 @@ def sum_leading(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarr
     a row of ones, or of weights, multiplies blocks of 128 rows in BLAS, and the blocks' sums are summed the same way,
     so the error grows with log N: 1 to 2 ulp there, and it is faster too.
     """
+    if weights is not None:
+        weights = weights[:, np.newaxis]
     while len(rows) > BLOCK:
-        count = len(rows) // BLOCK
-        whole = count * BLOCK
-        blocks, rest = rows[:whole].reshape(count, BLOCK, rows.shape[1]), rows[whole:]
-        if weights is None:
-            block_weights, rest_weights = ones(BLOCK, rows.dtype)[np.newaxis], ones(len(rest), rows.dtype)
-        else:
-            block_weights, rest_weights = weights[:whole].reshape(count, 1, BLOCK), weights[whole:]
-        partial = matmul(block_weights, blocks)
-        rows, weights = np.concatenate([partial[:, 0], matmul(rest_weights, rest)[np.newaxis]]), None
-    return matmul(ones(len(rows), rows.dtype) if weights is None else weights, rows)
+        rows, weights = sums_of_blocks(rows, weights)[:, 0], None
+    if len(rows) == 1 and weights is None:
+        return rows[0]
+    return matmul(ones(len(rows), rows.dtype) if weights is None else weights[:, 0], rows)
+
+
+def sums_of_blocks(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """K weighted sums of every 128 rows, (N / 128, K, D), from (N, D) and weights (N, K), which sum_leading can add.
+
+    The last block may be shorter. Without weights there is one sum.
+    """
+    each = ones(min(len(rows), BLOCK), rows.dtype)[np.newaxis] if weights is None else weights.T
+    if len(rows) <= BLOCK:
+        return matmul(each, rows)[np.newaxis]
+    count, rest = divmod(len(rows), BLOCK)
+    whole = len(rows) - rest
+    if weights is not None:
+        each = weights[:whole].reshape(count, BLOCK, weights.shape[1]).swapaxes(1, 2)
+    sums = matmul(each, rows[:whole].reshape(count, BLOCK, rows.shape[1]))
+    if not rest:
+        return sums
+    last = ones(rest, rows.dtype)[np.newaxis] if weights is None else weights[whole:].T
+    return np.concatenate([sums, matmul(last, rows[whole:])[np.newaxis]])
 
 
 def ones(length: int, dtype: np.dtype) -> np.ndarray:

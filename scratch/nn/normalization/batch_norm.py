@@ -22,9 +22,10 @@ class _BatchNorm(NormBase):
               in eval mode, where μ and r are constants:  dx = r * g
     Why       shifting a channel changes nothing, so g loses its mean; stretching it changes nothing, so g loses its
               part along x̂. The derivation is in normalize.py.
-    Saves     x - μ and r.
-    Numerics  centers first, then squares. The output uses the biased variance (divided by n), the running variance
-              is the unbiased one (by n - 1). momentum=None weights all batches equally: momentum = 1 / batches so far.
+    Saves     x, or x - μ if some |μ| > σ; what is left of μ there, and r.
+    Numerics  exact to an ulp at any mean: see normalize.py. Where dy has a mean too, dweight cancels, as in torch. The
+              output uses the biased variance (divided by n), the running variance is the unbiased one (by n - 1).
+              momentum=None weights all batches equally: momentum = 1 / batches so far.
     Init      weight 1, bias 0, running mean 0, running variance 1.
     Torch     torch.nn.BatchNorm1d, 2d, 3d; the buffers too, with num_batches_tracked an int64 scalar array. Without
               track_running_stats, eval mode uses the batch as well.

@@ -24,9 +24,9 @@ class _InstanceNorm(NormBase):
               with running statistics, which are constants:  dx = r * g
     Why       as in BatchNorm, with one channel of one sample in place of a channel of the batch; the derivation is in
               normalize.py.
-    Saves     x - μ and r.
-    Numerics  centers first, then squares. With track_running_stats, eval mode uses running statistics, the mean over
-              the batch of μ and of σ² L / (L - 1), where L is the number of positions.
+    Saves     x, or x - μ if some |μ| > σ; what is left of μ there, and r.
+    Numerics  exact to an ulp at any mean: see normalize.py. With track_running_stats, eval mode uses running
+              statistics, the mean over the batch of μ and of σ² L / (L - 1), where L is the number of positions.
     Init      weight 1, bias 0, running mean 0, running variance 1.
     Torch     torch.nn.InstanceNorm1d, 2d, 3d. As in torch, num_batches_tracked stays 0, and with momentum=None the
               running statistics do not change; without affine another number of channels is accepted with a warning.

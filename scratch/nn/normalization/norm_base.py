@@ -78,7 +78,7 @@ class NormBase(Module):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         normalized = self.take(dy)
-        dx = normalize_backward(dy.reshape(normalized.d.shape), normalized, self.weight, self.bias)
+        dx = normalize_backward(dy.reshape(normalized.x.shape), normalized, self.weight, self.bias)
         return dx.reshape(dy.shape)
 
     def update_running_stats(self, mean: np.ndarray, var: np.ndarray, n: int, length: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
+from scratch.nn.normalization.rows import buffer_a_row
 from scratch.nn.sums import sum_leading, sum_trailing
 from scratch.threads import share_rows
 
@@ -22,10 +23,11 @@ BLOCK = 2**19  # numbers: shorter statements make two threads wait for each othe
 
 
 class Normalized(NamedTuple):
-    """What the backward needs; x̂ is d * r."""
+    """What the backward needs; x̂ is (x - mean) * r."""
 
-    d: np.ndarray  # x - μ (N, G, P, L)
-    r: np.ndarray  # 1 / sqrt(σ² + eps) (N, G, 1, 1), or (1, G, 1, 1) if all n share it
+    x: np.ndarray  # (N, G, P, L): x, or x - μ where μ is large
+    mean: np.ndarray  # μ, or what rounding left of it (N, G, 1, 1), or (1, G, 1, 1) if all n share it
+    r: np.ndarray  # 1 / sqrt(σ² + eps), of the same shape
     constant: bool  # whether μ and r came from outside, so that they do not depend on x
 
 
@@ -40,42 +42,43 @@ def normalize(
 ) -> tuple[np.ndarray, Normalized, np.ndarray, np.ndarray]:
     """Give y (N, G, P, L), what to save, and μ and σ² (N, G), which are (1, G) `over_batch` and if `running`.
 
-        y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)        μ = <x>        σ² = <(x - μ)²>
+        y = x̂ * weight + bias        x̂ = (x - μ) * r        r = 1 / sqrt(σ² + eps)        μ = <x>        σ² = <x²> - μ²
 
     <.> is the mean over p and l, and over n as well `over_batch`; `running` gives μ and σ² from outside.
 
-    Centering comes first: E[x²] - E[x]² would keep about one digit at mean 1000. There the rounded μ is still off by
-    up to 3e-5, so the rest of the mean in x - μ is subtracted too, which makes y exact to an ulp.
+    As long as no μ exceeds its σ, the difference <x²> - μ² loses a bit at most, and y is x times a factor plus a shift,
+    both of them one number for all l. Otherwise x - μ takes the place of x, in which rounding has left a small mean: at
+    mean 1000 <x²> - μ² would keep about one digit, and the rounded μ be off by up to 3e-5. So y is exact to an ulp.
     """
-    y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    if running is not None:
-        mean, var = (statistic.reshape(1, -1, 1, 1) for statistic in running)
-        _by_samples(_subtract, x, d, mean)
-    else:
-        mean = _mean(_by_samples(_sums, x), x.shape, over_batch)
-        sum_d, sum_dd = _by_samples(_center, x, d, mean)
-        rest, var = _mean(sum_d, x.shape, over_batch), _mean(sum_dd, x.shape, over_batch)
-        if (np.square(rest) > var * np.finfo(x.dtype).eps ** 2).any():  # else it is below an ulp of x̂
-            d -= rest
-            var = _mean(_sums(d, d), x.shape, over_batch)
+    buffer_a_row(x)
+    shape = (*x.shape[1:3], 1)
+    mean, var = _moments(x, over_batch) if running is None else (z.reshape(1, -1, 1, 1) for z in running)
+    rest = mean
+    if not (np.square(mean) <= var).all():
+        x, whole = np.empty(x.shape, x.dtype), x
+        _by_samples(_subtract, whole, x, mean)
+        rest, var = _moments(x, over_batch) if running is None else (np.zeros_like(mean), var)
     r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # empty: no variance, no gradient
-    factor = r if weight is None else r * weight.data.reshape(*x.shape[1:3], 1)
-    shift = None if bias is None else bias.data.reshape(1, *x.shape[1:3], 1)
-    _by_samples(_scale, d, y, factor, shift)
-    return y, Normalized(d, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
+    factor = r if weight is None else r * weight.data.reshape(shape)
+    shift = rest * -factor if bias is None else bias.data.reshape(shape) - rest * factor
+    y = np.empty(x.shape, x.dtype)
+    _by_samples(_scale, x, y, factor, shift)
+    return y, Normalized(x, rest, r, running is not None), mean[..., 0, 0], var[..., 0, 0]
+
+
+def _moments(x: np.ndarray, over_batch: bool) -> tuple[np.ndarray, np.ndarray]:
+    """μ and σ² = <x²> - μ²."""
+    mean, square = (_mean(sums, x.shape, over_batch) for sums in _by_samples(lambda x: (_sums(x), _sums(x, x)), x))
+    square -= np.square(mean)
+    return mean, square
 
 
 def _subtract(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> None:
     np.subtract(x, mean, out=d)
 
 
-def _center(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    np.subtract(x, mean, out=d)
-    return _sums(d), _sums(d, d)
-
-
-def _scale(d: np.ndarray, y: np.ndarray, factor: np.ndarray, shift: np.ndarray | None) -> None:
-    np.multiply(d, factor, out=y)
+def _scale(x: np.ndarray, y: np.ndarray, factor: np.ndarray, shift: np.ndarray | None) -> None:
+    np.multiply(x, factor, out=y)
     if shift is not None:
         y += shift
 
@@ -93,12 +96,14 @@ def normalize_backward(
     dr = -r³ dσ²/2 = -r² <x̂ dx>, so dx̂ = r (dx - <dx> - x̂ <x̂ dx>). This linear map is its own transpose. In words:
     shifting x changes nothing, so g loses its mean; stretching x changes nothing, so g loses its part along x̂.
 
-    With x̂ = d r, every sum needed is a small sum over Σ_l dy and Σ_l dy * d: two passes over dy, not four.
+    With x̂ = (x - mean) r, every sum needed is a small sum over Σ_l dy and Σ_l dy * x: two passes over dy, not four.
     """
-    d, r, constant = saved
+    x, mean, r, constant = saved
+    buffer_a_row(dy)
     n, groups, per_group, length = dy.shape
     terms = per_group * length
-    sum_dy, sum_dyd = _by_samples(lambda dy, d: (sum_trailing(dy), sum_trailing(dy, d)), dy, d)  # (N, G, P)
+    sum_dy, sum_dyd = _by_samples(lambda dy, x: (sum_trailing(dy), sum_trailing(dy, x)), dy, x)  # (N, G, P)
+    sum_dyd -= mean[..., 0] * sum_dy
     if len(r) < n:  # all n share one mean
         sum_dy, sum_dyd = (_sum_batch(sums) for sums in (sum_dy, sum_dyd))
         terms *= n
@@ -112,17 +117,18 @@ def normalize_backward(
         _by_samples(_scale, dy, dx, slope, None)
         return dx
     sum_g, sum_gd = ((sums * w).sum(axis=-1)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
-    _by_samples(_differentiate, dy, d, dx, slope, r * r * r * sum_gd / terms, r * sum_g / terms)
+    along = r * r * r * sum_gd / terms
+    _by_samples(_differentiate, dy, x, dx, slope, along, r * sum_g / terms - along * mean)
     return dx
 
 
 def _differentiate(
-    dy: np.ndarray, d: np.ndarray, dx: np.ndarray, slope: np.ndarray, along: np.ndarray, mean: np.ndarray
+    dy: np.ndarray, x: np.ndarray, dx: np.ndarray, slope: np.ndarray, along: np.ndarray, shift: np.ndarray
 ) -> None:
-    """Write dx = slope dy - along d - mean."""
+    """Write dx = slope dy - along x - shift."""
     np.multiply(dy, slope, out=dx)
-    away = d * along
-    away += mean
+    away = x * along
+    away += shift
     dx -= away
 
 

@@ -8,8 +8,17 @@ from numpy.typing import DTypeLike
 from scratch.nn import init
 from scratch.nn.module import Module
 from scratch.nn.normalization.normalize import check_dtype
-from scratch.nn.normalization.rows import as_shape, rows_to_normalize
-from scratch.nn.sums import sum_leading, sum_trailing
+from scratch.nn.normalization.rows import (
+    as_shape,
+    block_length,
+    buffer_a_row,
+    joined,
+    mean_of_rows,
+    rows_to_normalize,
+    times_weight,
+)
+from scratch.nn.sums import sum_leading, sums_of_blocks
+from scratch.threads import share_rows
 
 
 class RMSNorm(Module):
@@ -24,7 +33,7 @@ class RMSNorm(Module):
                   dx = r * (g - x̂ * <g * x̂>)        dweight = Σ dy * x̂
     Why       dr = -r³ <x dx> = -r² <x̂ dx>, so dx̂ = r (dx - x̂ <x̂ dx>), its own transpose: stretching the row changes
               nothing, so g loses its part along x̂. Unlike in LayerNorm, shifting the row does change it.
-    Saves     x̂ and r.
+    Saves     x and r.
     Numerics  eps=None means the machine epsilon of the input's dtype.
     Init      weight 1.
     Torch     torch.nn.RMSNorm; a weight of another dtype than the input is refused here, torch mixes them.
@@ -55,22 +64,36 @@ class RMSNorm(Module):
             raise ValueError(f"{self}: the input must end in dimensions {self.normalized_shape}, got shape {x.shape}.")
         rows = x.reshape(rows_to_normalize(self, x, self.normalized_shape))
         check_dtype(self, x, self.weight)
-        eps = float(np.finfo(x.dtype).eps if self.eps is None else self.eps)
-        r = 1 / np.sqrt(sum_trailing(rows, rows)[:, np.newaxis] / rows.shape[1] + eps)
-        x_hat = rows * r
-        y = x_hat if self.weight is None else x_hat * self.weight.data.reshape(-1)
-        return self.save(y.reshape(x.shape), x_hat, r)
+        buffer_a_row(rows)
+        y, r = np.empty(rows.shape, x.dtype), np.empty((len(rows), 1), x.dtype)
+        share_rows(self._normalize, (rows, y, r), block_length(rows))
+        return self.save(y.reshape(x.shape), rows, r)
+
+    def _normalize(self, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> None:
+        """Write y and r of some rows."""
+        square = mean_of_rows(x, x)
+        square += float(np.finfo(x.dtype).eps if self.eps is None else self.eps)
+        np.divide(1, np.sqrt(square, out=square), out=r)
+        times_weight(x, r, None if self.weight is None else self.weight.data.reshape(-1), y)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x_hat, r = self.take(dy)
-        g = dy.reshape(x_hat.shape)
+        x, r = self.take(dy)
+        rows, dx = dy.reshape(x.shape), np.empty(x.shape, x.dtype)
+        buffer_a_row(rows)
+        sums = share_rows(self._differentiate, (rows, x, r, dx), block_length(x))
         if self.weight is not None:
-            self.weight.accumulate(sum_leading(g * x_hat).reshape(self.weight.shape))
-            g = g * self.weight.data.reshape(-1)
-        dx = x_hat * (sum_trailing(g, x_hat)[:, np.newaxis] / -x_hat.shape[1])
-        dx += g
-        dx *= r
+            self.weight.accumulate(sum_leading(joined(sums)).reshape(self.weight.shape))
         return dx.reshape(dy.shape)
+
+    def _differentiate(self, dy: np.ndarray, x: np.ndarray, r: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """Write dx of some rows, r * g - r³ * <g * x> * x, and give sums of their dweight."""
+        weight = None if self.weight is None else self.weight.data.reshape(-1)
+        away = dy * x
+        dweight = sums_of_blocks(away, r)[:, 0]
+        np.multiply(x, r * r * r * mean_of_rows(away, weight), out=away)
+        times_weight(dy, r, weight, dx)
+        dx -= away
+        return dweight
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
