@@ -6,16 +6,45 @@ import numpy as np
 import pytest
 
 from scratch import nn
-from scratch.nn.conv import correlation
-from scratch.nn.conv.correlation import MAX_TILE_BYTES, Correlation
+from scratch.nn.conv import correlation, lines, plan
+from scratch.nn.conv.correlation import Correlation
+from scratch.nn.conv.plan import MAX_TILE_BYTES
 from scratch.nn.windows import Windows
 
 KERNELS = {
     "1d": (Windows((3,), (2,), (1,)), 1, (17,)),
+    "2d by 2": (Windows((3, 2), (2, 1), (1, 2)), 2, (14, 11)),
     "2d": (Windows((3, 2), (1, 2), (2, 1)), 2, (13, 11)),
     "depthwise": (Windows((2, 3), (2, 1), (1, 2)), 6, (11, 13)),
     "3d": (Windows((2, 3, 1), (1, 1, 1), (1, 2, 1)), 3, (7, 11, 5)),
 }
+
+
+@pytest.mark.parametrize("few", [0, 2**14])
+@pytest.mark.parametrize("case", KERNELS)
+def test_products_are_the_sums_of_the_definition(case, few, monkeypatch):
+    """With the lines of the first axis, and with all axes copied."""
+    windows, groups, sizes = KERNELS[case]
+    form, rng = Correlation(windows, groups), np.random.default_rng(0)
+    x, w = rng.normal(size=(3, 6, *sizes)), rng.normal(size=(12, 6 // groups, *windows.kernel))
+    y = rng.normal(size=(3, 12, *windows.positions(sizes)))
+    monkeypatch.setattr(lines, "FEW", few)
+    monkeypatch.setattr(correlation, "plan", plan.plan.__wrapped__)
+    expected = np.zeros_like(y), np.zeros_like(w), np.zeros_like(x)
+    for o, c in np.ndindex(12, 6 // groups):
+        source = o // (12 // groups) * (6 // groups) + c
+        for k in np.ndindex(windows.kernel):
+            starts = [d * i for d, i in zip(windows.dilation, k, strict=True)]
+            reads = (
+                slice(start, start + stride * (size - 1) + 1, stride)
+                for start, stride, size in zip(starts, windows.stride, y.shape[2:], strict=True)
+            )
+            at = slice(None), source, *reads
+            expected[0][:, o] += w[o, c, *k] * x[at]
+            expected[1][o, c, *k] = (y[:, o] * x[at]).sum()
+            expected[2][at] += w[o, c, *k] * y[:, o]
+    for one, other in zip((form.correlate(x, w), form.weigh(x, y), form.scatter(y, w, sizes)), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-13 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("tile", [1, 1000, 5000])
@@ -26,12 +55,12 @@ def test_tiles_change_nothing(case, tile, monkeypatch):
     form, rng = Correlation(windows, groups), np.random.default_rng(0)
     x, w = rng.normal(size=(5, 6, *sizes)), rng.normal(size=(6, 6 // groups, *windows.kernel))
     y = rng.normal(size=(5, 6, *windows.positions(sizes)))
-    assert sum(map(len, form._tiles(x, y))) == 1
+    assert sum(map(len, form._tiles(form._plan(x, y), x, y))) == 1
     whole = form.correlate(x, w, 0.5), form.weigh(x, y), form.scatter(y, w, sizes)
-    monkeypatch.setattr(correlation, "TILE_BYTES", tile)
-    monkeypatch.setattr(correlation, "SAMPLES_BYTES", tile)
-    monkeypatch.setattr(correlation, "MAX_TILE_BYTES", tile)
-    assert sum(map(len, form._tiles(x, y))) > 1
+    for name in ("TILE_BYTES", "LINES_BYTES", "SAMPLES_BYTES", "MAX_TILE_BYTES"):
+        monkeypatch.setattr(plan, name, tile)
+    monkeypatch.setattr(correlation, "plan", plan.plan.__wrapped__)
+    assert sum(map(len, form._tiles(form._plan(x, y), x, y))) > 1
     tiled = form.correlate(x, w, 0.5), form.weigh(x, y), form.scatter(y, w, sizes)
     for one, other in zip(whole, tiled, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-13 * np.abs(one).max())
@@ -48,7 +77,7 @@ def test_no_tile_takes_more_than_it_may(samples, channels, size, outputs, kernel
     y = np.broadcast_to(np.float32(0), (samples, outputs, *form.windows.positions((size, size))))
     taken = [
         (channels * kernel**2 + outputs) * math.prod(tile.shape[2:]) * len(tile) * tile.itemsize
-        for part in form._tiles(x, y)
+        for part in form._tiles(form._plan(x, y), x, y)
         for _, tile in part
     ]
     assert max(taken) <= MAX_TILE_BYTES

@@ -20,7 +20,7 @@ from parity_tests.table.row import Layer, Optimizer
 from scratch import products, threads
 from scratch.nn.activation import elementwise
 from scratch.nn.attention import scaled_dot_product
-from scratch.nn.conv import correlation
+from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.normalization import normalize, rows
 from scratch.nn.pooling import max_pool
 from scratch.optim import flat
@@ -32,7 +32,9 @@ BLOCKS = {
     products: {"SMALL": 64, "SMALL_VECTOR": 64, "LARGE": 64, "PIECE": 32, "NARROW": 2},
     elementwise: {"BLOCK": 16, "LARGE": 32},
     scaled_dot_product: {"BLOCK": 8},
-    correlation: {"TILE_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
+    plan: {"TILE_BYTES": 512, "LINES_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
+    correlation: {"plan": plan.plan.__wrapped__},  # it keeps what it planned for a shape
+    lines: {"SUMMED": 64},
     normalize: {"BLOCK": 16},
     rows: {"BLOCK": 16},
     max_pool: {"BLOCK": 16},

@@ -39,18 +39,19 @@ class Windows(NamedTuple):
         """The smallest sizes that hold this many positions."""
         return tuple((p - 1) * s + span for p, s, span in zip(positions, self.stride, self.spans, strict=True))
 
-    def view(self, x: np.ndarray, positions: Sequence[int]) -> np.ndarray:
-        """(C, *K, *P, ...): the windows of x (C, *S, ...), without copying anything.
+    def view(self, x: np.ndarray, positions: Sequence[int], leading: int = 1) -> np.ndarray:
+        """(C, *K, *P, ...): the windows of x (C, *S, ...), without copying anything; C may be several axes.
 
         The address of x[stride p + dilation k] is linear in k and in p: one step of k is dilation steps of x, one step
         of p is stride steps. An element of x appears in every window that covers it, so never write to the whole view.
         """
-        channel, *steps = x.strides
-        axes = len(self.kernel)
-        inside = (step * d for step, d in zip(steps[:axes], self.dilation, strict=True))
-        between = (step * s for step, s in zip(steps[:axes], self.stride, strict=True))
-        shape = (len(x), *self.kernel, *positions, *x.shape[axes + 1 :])
-        return np.lib.stride_tricks.as_strided(x, shape, (channel, *inside, *between, *steps[axes:]))
+        end = leading + len(self.kernel)
+        steps = x.strides[leading:end]
+        inside = (step * d for step, d in zip(steps, self.dilation, strict=True))
+        between = (step * s for step, s in zip(steps, self.stride, strict=True))
+        shape = (*x.shape[:leading], *self.kernel, *positions, *x.shape[end:])
+        strides = (*x.strides[:leading], *inside, *between, *x.strides[end:])
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
 
     def shifts(self, x: np.ndarray, positions: Sequence[int]) -> Iterator[tuple[Any, np.ndarray]]:
         """For each element k of the kernel, what it reads at all positions: a view (C, *P, ...) of x."""

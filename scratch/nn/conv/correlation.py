@@ -1,18 +1,16 @@
 """The one derivation behind convolution, transposed convolution and all their gradients."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
 
+from scratch.nn.conv.lines import samples_first, samples_last
+from scratch.nn.conv.plan import Plan, plan
 from scratch.nn.windows import Windows
-from scratch.products import matmul
 from scratch.threads import share
 
-TILE_BYTES = 4 * 2**20
-SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20
-MAX_TILE_BYTES = 256 * 2**20
 TOGETHER = 16  # products that wait for their sum
 
 Tiles = list[tuple[np.ndarray, np.ndarray]]
@@ -31,20 +29,15 @@ class Correlation:
     Why       T is linear in each argument, so T = <y, correlate(x, w)> = <x, scatter(y, w)> = <w, weigh(x, y)>.
               A convolution y = correlate(x, w) therefore has dx = scatter(dy, w) and dw = weigh(x, dy). A transposed
               convolution x = scatter(y, w) has dy = correlate(dx, w) and dw = weigh(dx, y): the same three functions.
-    How       Gather the columns X[(c, k), (p, n)] = x[n, c, stride p + dilation k] into a buffer, and write y as rows
-              Y[o, (p, n)]. Each function is then one matrix product, with groups a stack of G of them:
-                  correlate  Y = W X        weigh  W = Y X^T        scatter  X = W^T Y, its columns added into x.
-    Memory    The columns are the only large temporary, K times x for a kernel of K elements and stride 1. They are made
-              for one tile of the batch at a time: as many samples as take 4 MiB of columns and rows, which stay in the
-              cache; or 8 samples, since fewer make short runs, where 8 take no more than 8 MiB; or twice the bytes of
-              w, so that adding up dw stays cheap; 256 MiB at most. A sample that is too large is cut along its first
-              axis. No layer keeps columns. Threads share out the tiles, so each has one in memory.
-    Cost      from two dozen channels on three quarters of the time is BLAS; the rest writes columns and turns samples
-              from first to last and back. So it depends on BLAS: forward and backward take 1.2 to 1.9 times torch's
-              time with OpenBLAS's AVX-512 kernels, and up to 2.4 times with its AVX2 kernels on the same machine.
-              Layers of one input channel take 0.7 to 1.3 times, depthwise ones 3 times torch's.
-    Layout    Samples count fastest in a tile. A row of an image is short, a dozen numbers, and NumPy is slow on short
-              runs; with the samples of the tile beside each other a run is that many times as long.
+    How       With the columns X[(c, k), (p, n)] = x[n, c, stride p + dilation k], and y as rows Y[o, (p, n)], each
+              function is one matrix product, with groups a stack of G of them:
+                  correlate  Y = W X        weigh  W^T = X Y^T        scatter  X = W^T Y, its columns added into x.
+              lines.py does this for a tile of the batch; plan.py chooses the tiles. Threads share them out.
+    Memory    the columns of a tile are the only large temporary. No layer keeps columns.
+    Cost      from three dozen channels on two thirds of the time is BLAS; the rest writes columns and turns samples
+              from first to last and back. So it depends on BLAS. With OpenBLAS's AVX-512 kernels forward and backward
+              take 1.3 to 1.6 times torch's time from 8 channels on, less with a large stride or from one channel,
+              0.3 to 0.8, and 3 times as depthwise; with its AVX2 kernels they take up to 1.7 of that.
     """
 
     def __init__(self, windows: Windows, groups: int) -> None:
@@ -53,103 +46,79 @@ class Correlation:
 
     def correlate(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray | float = 0.0) -> np.ndarray:
         y = np.empty((len(x), len(w), *self.windows.positions(x.shape[2:])), x.dtype)
-        matrix = self._matrix(w)
+        how = self._plan(x, y)
+        lines = how.lines
+        matrix = lines.matrix(w)
 
         def fill(tiles: Tiles) -> None:
             for x_tile, y_tile in tiles:
-                rows = matmul(matrix, self._columns(x_tile, y_tile))
-                np.add(_samples_first(rows, y_tile), bias, out=y_tile)
+                rows = lines.correlate(x_tile, matrix, y_tile.shape[2:])
+                np.add(samples_first(rows), bias, out=y_tile)
 
-        share(fill, list(self._tiles(x, y)), self._numbers(x, y))
+        share(fill, self._tiles(how, x, y), self._numbers(x, y))
         return y
 
     def scatter(self, y: np.ndarray, w: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-        channels = w.shape[1] * self.groups
-        x = np.zeros((len(y), channels, *sizes), y.dtype)
-        matrix = self._matrix(w).swapaxes(1, 2)
+        x = np.zeros((len(y), w.shape[1] * self.groups, *sizes), y.dtype)
+        how = self._plan(x, y)
+        lines = how.lines
+        phases = lines.phases(w)
 
         def fill(tiles: Tiles) -> None:
             for x_tile, y_tile in tiles:
-                rows = self._rows(y_tile)
-                reached = np.zeros((*x_tile.shape[1:], len(x_tile)), x.dtype)
-                if rows.shape[1] == 1:
-                    self._add_outer(rows.reshape(len(w), 1, *y_tile.shape[2:], -1), w, reached)
+                if len(w) == self.groups:
+                    reached = self._outer(np.ascontiguousarray(samples_last(y_tile)), w)
                 else:
-                    columns = matmul(matrix, rows).reshape(channels, *self.windows.kernel, *y_tile.shape[2:], -1)
-                    self.windows.add(columns, reached)
-                x_tile += np.moveaxis(reached, -1, 0)
+                    reached = lines.scatter(y_tile, phases)
+                x_tile[:, :, *map(slice, reached.shape[1:-1])] += samples_first(reached)
 
-        share(fill, list(self._tiles(x, y)), self._numbers(x, y))
+        share(fill, self._tiles(how, x, y), self._numbers(x, y))
         return x
 
-    def _add_outer(self, y: np.ndarray, w: np.ndarray, x: np.ndarray) -> None:
-        """Add to x (C, *S, N) what scatter makes of y (G, 1, *P, N), for groups of one output, as in depthwise.
+    def _outer(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """What scatter makes of y (G, *P, n), for groups of one output, as in depthwise: (C, *S, n).
 
         A column is then one weight times a row of y. Adding each before the next is made takes half the time of making
         all at once, and BLAS would take ten times as long for such a product.
         """
-        for k, part in self.windows.shifts(x, y.shape[2:-1]):
+        positions = y.shape[1:-1]
+        x = np.zeros((w.shape[1] * self.groups, *self.windows.sizes(positions), y.shape[-1]), y.dtype)
+        for k, part in self.windows.shifts(x, positions):
             part = part.reshape(*w.shape[:2], *part.shape[1:])
-            part += w[:, :, *k].reshape(*w.shape[:2], *(1,) * (y.ndim - 2)) * y
+            part += w[:, :, *k].reshape(*w.shape[:2], *(1,) * (y.ndim - 1)) * y[:, np.newaxis]
+        return x
 
     def weigh(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        channels = x.shape[1] // self.groups
-        dw = np.zeros((self.groups, y.shape[1] // self.groups, channels * math.prod(self.windows.kernel)), x.dtype)
+        how = self._plan(x, y)
+        lines = how.lines
 
         def product(tiles: Tiles) -> np.ndarray:
-            parts = (matmul(self._rows(y), self._columns(x, y).swapaxes(1, 2)) for x, y in tiles)
-            return reduce(np.add, parts)
+            return reduce(np.add, (lines.weigh(x_tile, y_tile) for x_tile, y_tile in tiles))
 
-        parts = list(self._tiles(x, y))
+        of_group = x.shape[1] // self.groups * math.prod(self.windows.kernel), y.shape[1] // self.groups
+        dw = np.zeros((self.groups, *of_group), x.dtype)
+        parts = self._tiles(how, x, y)
         for start in range(0, len(parts), TOGETHER):
             for part in share(product, parts[start : start + TOGETHER], self._numbers(x, y)):
                 dw += part
-        return dw.reshape(-1, channels, *self.windows.kernel)
+        return lines.weights(dw).reshape(y.shape[1], -1, *self.windows.kernel)
+
+    def _plan(self, x: np.ndarray, y: np.ndarray) -> Plan:
+        return plan(self.windows, self.groups, x.shape[1], y.shape, y.itemsize)
 
     def _numbers(self, x: np.ndarray, y: np.ndarray) -> int:
         """The numbers in all columns."""
         return len(x) * x.shape[1] * math.prod(self.windows.kernel) * math.prod(y.shape[2:])
 
-    def _matrix(self, w: np.ndarray) -> np.ndarray:
-        """W: (G, O / G, C / G K)."""
-        return w.reshape(self.groups, len(w) // self.groups, -1)
-
-    def _columns(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """X for the positions of y: (G, C / G K, P N)."""
-        samples_last = np.ascontiguousarray(np.moveaxis(x, 0, -1))
-        columns = self.windows.view(samples_last, y.shape[2:])
-        return columns.reshape(self.groups, x.shape[1] // self.groups * math.prod(self.windows.kernel), -1)
-
-    def _rows(self, y: np.ndarray) -> np.ndarray:
-        """Y: (G, O / G, P N)."""
-        return np.moveaxis(y, 0, -1).reshape(self.groups, y.shape[1] // self.groups, -1)
-
-    def _tiles(self, x: np.ndarray, y: np.ndarray) -> Iterator[Tiles]:
+    def _tiles(self, how: Plan, x: np.ndarray, y: np.ndarray) -> list[Tiles]:
         """Matching views of x and y, for parts of the batch: of some samples, or of one in several pieces.
 
         A piece is some rows, positions along the first axis. Neighbors reach the same x, so they belong to one part.
         """
-        rows = y.shape[2]
-        elements = x.shape[1] * math.prod(self.windows.kernel)
-        bytes_of_w = elements * y.shape[1] // self.groups * x.itemsize
-        bytes_of_row = (elements + y.shape[1]) * math.prod(y.shape[3:]) * x.itemsize
-        few_samples = min(SAMPLES * rows * bytes_of_row, SAMPLES_BYTES)
-        fitting = max(min(max(TILE_BYTES, few_samples, 2 * bytes_of_w), MAX_TILE_BYTES) // bytes_of_row, 1)
-        samples, height = max(fitting // rows, 1), min(fitting, rows)
-        parts = -(-len(x) // samples)
-        if parts % 2 and len(x) >= 2 * SAMPLES and 2 * len(x) * rows * bytes_of_row > TILE_BYTES:
-            parts += 1  # two threads then have the same to do
-        samples = max(-(-len(x) // max(parts, 1)), 1)
-        stride, span = self.windows.stride[0], self.windows.spans[0]
-        for n in range(0, len(x), samples):
-            tiles = []
-            for top in range(0, rows, height):
-                bottom = min(top + height, rows)
-                reach = slice(top * stride, (bottom - 1) * stride + span)
-                tiles.append((x[n : n + samples, :, reach], y[n : n + samples, :, top:bottom]))
-            yield tiles
-
-
-def _samples_first(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A view of rows (G, O / G, P N) in the shape of y (N, O, *P)."""
-    return np.moveaxis(rows.reshape(*y.shape[1:], len(y)), -1, 0)
+        rows, stride, span = y.shape[2], self.windows.stride[0], self.windows.spans[0]
+        pieces = []
+        for top in range(0, rows, how.height):
+            bottom = min(top + how.height, rows)
+            pieces.append((slice(top * stride, (bottom - 1) * stride + span), slice(top, bottom)))
+        parts = (slice(n, n + how.samples) for n in range(0, len(x), how.samples))
+        return [[(x[part, :, reach], y[part, :, piece]) for reach, piece in pieces] for part in parts]
