@@ -29,7 +29,7 @@ from scratch.random import normals
 NUMBERS = (1, 2, 3, 7)
 BLOCKS = {
     threads: {"WORTH": 1},
-    products: {"SMALL": 64, "SMALL_VECTOR": 64, "LARGE": 64, "PIECE": 32, "NARROW": 2},
+    products: {"SMALL": 64, "SMALL_VECTOR": 64, "LARGE": 64, "PIECE": 32, "NARROW": 2, "FLAT_WORK": 32},
     elementwise: {"BLOCK": 16, "LARGE": 32},
     scaled_dot_product: {"BLOCK": 8},
     plan: {"TILE_BYTES": 512, "LINES_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
@@ -160,6 +160,20 @@ def test_products_are_those_of_numpy(tiny_blocks):
             np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-13)
             transposed = np.swapaxes(np.ascontiguousarray(np.swapaxes(a, 0, -1)), 0, -1)
             np.testing.assert_allclose(products.matmul(transposed, b), a @ b, rtol=0, atol=1e-13)
+
+
+def test_a_few_rows_times_the_transpose_of_a_weight(tiny_blocks):
+    """BLAS is given the transposed product; rows are in their order afterwards, in memory too."""
+    rng = np.random.default_rng(0)
+    x, weight = (rng.normal(size=size).astype(np.float32) for size in ((3, 16), (9, 16)))
+    expected = x.astype(np.float64) @ weight.T
+    for number in (1, 2):
+        scratch.set_num_threads(number)
+        out = np.empty((3, 9), np.float32)
+        assert products.matmul(x, weight.T, out=out) is out
+        for y in (out, products.matmul(x, weight.T)):
+            assert y.flags.c_contiguous
+            np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
 
 
 def test_results_come_in_order_and_nothing_is_nested():
