@@ -59,7 +59,7 @@ def _in_blocks(a: np.ndarray, b: np.ndarray, out: np.ndarray, work: int) -> None
 
 
 def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> Any:
-    """A @ b by BLAS; as (b^T a^T)^T, turned afterwards, for the few rows of a batch and the transpose of a weight.
+    """The product a @ b by BLAS; as (b^T a^T)^T, turned afterwards, for few rows and a weight's transpose.
 
     OpenBLAS's AVX-512 kernels then take 0.4 to 0.9 of the time, turning included; its AVX2 kernels 0.9 to 1.1.
     """
