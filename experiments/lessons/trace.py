@@ -21,7 +21,7 @@ HIDDEN = ("check", "_check", "extra_repr", "__repr__", "__init__", "reset_parame
 ROUNDS = 2  # of one statement in a loop that are shown
 OUTERMOST = ("forward", "backward")  # what other functions return is seen where they are called
 LONGEST = 4  # terms of a sum that is spelled out
-PRODUCTS = {"times_transposed": "{0} @ {1}.T", "matmul": "{0} @ {1}", "accumulate_product": "{0} @ {1}"}
+PRODUCTS = {"matmul": "{0} @ {1}", "accumulate_product": "{0} @ {1}"}
 PURE = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.BinOp,
         ast.operator, ast.unaryop, ast.expr_context)  # fmt: skip
 RESHAPES = {"reshape", "swapaxes", "transpose"}

@@ -71,7 +71,7 @@ def test_the_steps_of_linear_are_the_code_with_its_numbers() -> None:
     one = found("nn.Linear")
     first = one.forward[0]
     x, weight = one.inputs["x"], one.parameters["weight"]
-    assert first.code == "y = times_transposed(x, self.weight.data)"
+    assert first.code == "y = matmul(x, self.weight.data.T)"
     np.testing.assert_array_equal(first.values[0][1], x @ weight.T)
     assert first.cell == spelled_sum(x[0], weight[0])
     assert first.cell.endswith(f"= {decimal(x[0] @ weight[0])}")

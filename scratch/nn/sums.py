@@ -10,7 +10,6 @@ from scratch.products import matmul
 BLOCK = 128  # rows
 SHORT = 64  # longer rows are dot products one by one: in a product of a matrix, 512 equal numbers lose 16 ulp
 LONG = 1024  # the longest dot product left to BLAS in one piece: in float32 4 ulp at 1024 equal numbers, 16 ulp at 4096
-FEW_ROWS = range(8, 65)
 
 
 def sum_leading(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -80,15 +79,3 @@ def sum_trailing(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     if a.ndim <= 2:
         return matmul(a, b)
     return matmul(a.reshape(math.prod(a.shape[:-1]), length), b).reshape(a.shape[:-1])
-
-
-def times_transposed(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return x W^T; for few rows of float32 as (W x^T)^T.
-
-    OpenBLAS's AVX-512 kernels need 0.6 to 0.9 of the time for the latter, which is 8 % of a training step of 784-128-10
-    on batches of 32. With AVX2 both ways take the same time.
-    """
-    O, I = weight.shape
-    if x.ndim == 2 and len(x) in FEW_ROWS and x.dtype == np.float32 and O >= 32 and I >= 256:
-        return np.ascontiguousarray(matmul(weight, x.T).T)
-    return matmul(x, weight.T)

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from scratch.nn import init
 from scratch.nn.module import Module
-from scratch.nn.sums import sum_leading, times_transposed
+from scratch.nn.sums import sum_leading
 from scratch.products import matmul
 from scratch.random import Generator
 
@@ -57,7 +57,7 @@ class Linear(Module):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.check_input(x)
-        y = times_transposed(x, self.weight.data)
+        y = matmul(x, self.weight.data.T)
         if self.bias is not None:
             y += self.bias.data
         return self.save(y, x)
