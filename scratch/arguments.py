@@ -18,15 +18,18 @@ import numpy as np
 F = TypeVar("F", bound=Callable[..., Any])
 
 LARGEST = 2**63 - 1
+PLAIN = frozenset({float, int, bool, str, type(None)})  # types of values that need no second look
 SEVERAL = ("Any", "int", "float", "tuple", "list", "Sequence")  # annotations of what may be several numbers
 
 
 def plain(value: Any) -> Any:
     """A NumPy scalar as the Python number of its value, also among the parts of a tuple or list."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, np.generic):
         kinds: dict[str, Callable[[Any], Any]] = {"b": bool, "i": int, "u": int, "f": float}
         return kinds.get(value.dtype.kind, lambda other: other)(value)
-    if type(value) in (tuple, list) and any(isinstance(part, np.generic | tuple | list) for part in value):
+    if type(value) in (tuple, list) and not all(type(part) in PLAIN for part in value):
         return type(value)(plain(part) for part in value)
     return value
 

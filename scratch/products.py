@@ -14,9 +14,9 @@ from scratch.threads import one_blas_thread, share
 
 SMALL, SMALL_VECTOR = 2**18, 2**15  # multiplications: OpenBLAS uses one thread for so few, or adds in one order
 LONG = 10_000  # terms: longer dot products are added up by several threads
-LARGE = 2**23  # multiplications, 140 µs: fewer are done before another thread has woken
-PIECE = 2**22  # multiplications of a block
-NARROW = 256  # rows or columns: a product in narrower blocks takes 1.05 of the time
+PIECE = 3 * 2**22  # multiplications of a block, 120 µs: another thread has woken after half of that
+LARGE = 2 * PIECE
+NARROW = 256  # rows or columns: a product in two blocks of so many takes 1.02 to 1.07 of the time, in four 1.1
 FLAT, FLAT_WORK = 96, 10**6  # rows and multiplications: see _product
 
 serial_matmul = np.matmul  # of a loop in which each product needs the one before: inside one_blas_thread
@@ -25,7 +25,7 @@ serial_matmul = np.matmul  # of a loop in which each product needs the one befor
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
     """The product a @ b, written to `out` if given: of matrices, vectors or stacks of them, as NumPy's.
 
-    From 2^23 multiplications on it is cut into blocks: of a stack, else of the longer of rows and columns.
+    From 25 million multiplications on it is cut into blocks: of a stack, else of the longer of rows and columns.
     """
     vector = a.ndim < 2 or b.ndim < 2
     work = a.size if b.ndim < 2 else a.size * b.shape[-1]
@@ -44,11 +44,14 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
 def _in_blocks(a: np.ndarray, b: np.ndarray, out: np.ndarray, work: int) -> None:
     if out.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and out.flags.c_contiguous:
         a, out = a.reshape(-1, a.shape[-1]), out.reshape(-1, out.shape[-1])  # one tall matrix, not a stack of them
-    length, narrow = (len(out), 1) if out.ndim > 2 else (max(out.shape), NARROW)
-    most = min(work // PIECE, length // narrow)
-    block = -(-length // 2 ** max(most.bit_length() - 1, 0))  # a power of two of blocks
+    stacked, length = out.ndim > 2, len(out) if out.ndim > 2 else max(out.shape)
+    most = min(work // PIECE, length if stacked else max(length // (2 * NARROW), min(length // NARROW, 2)))
+    count = 2 ** max(most.bit_length() - 1, 0)
+    if stacked or (count == 2 and len(out) >= 2 * NARROW):  # two blocks of rows take 0.95 of the time of two of columns
+        length = len(out)
+    block = -(-length // count)
     parts = [slice(start, start + block) for start in range(0, length, block)]
-    if out.ndim > 2:
+    if stacked:
         a, b = (np.broadcast_to(z, (*out.shape[:-2], *z.shape[-2:])) for z in (a, b))
         pieces = [(a[part], b[part], out[part]) for part in parts]
     elif len(out) == length:

@@ -38,7 +38,7 @@ BLOCKS = {
     normalize: {"BLOCK": 16},
     rows: {"BLOCK": 16},
     max_pool: {"BLOCK": 16},
-    flat: {"BLOCK": 8},
+    flat: {"BLOCK": 8, "SHARED": 8, "WORTH": 1},
     normals: {"BLOCK": 16},
 }
 FIRST = {row.name: row for row in reversed(TABLE)}

@@ -27,6 +27,13 @@ def own_names(forward: Callable[..., Any], options: dict[str, Any]) -> dict[str,
     }
 
 
+def check_inputs(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Refuse the first input of a call that a layer cannot compute with; see `check_input`."""
+    for which, x in (*enumerate(inputs), *options.items()):
+        if type(x) is not np.ndarray or x.dtype not in PLAIN:
+            check_input(layer, which, x)
+
+
 def check_input(layer: Any, which: int | str, x: Any) -> None:
     """Refuse what is not an array, or None where an array is needed, before NumPy fails with a less clear message.
 

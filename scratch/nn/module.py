@@ -11,7 +11,7 @@ import numpy as np
 from scratch.arguments import check_fits_call, checked_options, plain
 from scratch.arrays import fault_of
 from scratch.grad_mode import is_grad_enabled
-from scratch.nn.inputs import PLAIN, check_input, own_names
+from scratch.nn.inputs import PLAIN, check_inputs, own_names
 from scratch.nn.parameter import Parameter
 from scratch.nn.quiet import quiet, quiet_backward
 from scratch.nn.saved import Saved, check_cotangent, kind_of
@@ -67,12 +67,10 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if options:
             options = own_names(type(self).forward, options)
-        for i, x in enumerate(inputs):
+        for x in (*inputs, *options.values()) if options else inputs:
             if type(x) is not np.ndarray or x.dtype not in PLAIN:
-                check_input(self, i, x)
-        for name, x in options.items():
-            if type(x) is not np.ndarray or x.dtype not in PLAIN:
-                check_input(self, name, x)
+                check_inputs(self, inputs, options)
+                break
         try:
             return self.forward(*inputs, **options)
         except TypeError:
@@ -105,7 +103,10 @@ class Module:
         Inside `no_grad()` nothing is kept, and what an earlier forward kept is dropped.
         """
         if is_grad_enabled():
-            vars(self).setdefault("_slots", {})[get_ident()] = Saved(kind_of(output), values)
+            slots = self.__dict__.get("_slots")
+            if slots is None:
+                slots = self.__dict__.setdefault("_slots", {})
+            slots[get_ident()] = Saved(kind_of(output), values)
         else:
             self.saved = None
         return output
@@ -115,11 +116,11 @@ class Module:
 
         A cotangent, if given, must have the shape and dtype of the output (None means zero).
         """
-        slots = vars(self).get("_slots", {})
+        slots = self.__dict__.get("_slots") or {}
         owner = get_ident()
-        if owner not in slots and len(slots) == 1:  # the only forward ran in another thread
-            owner = next(iter(slots))
         saved = slots.get(owner)
+        if saved is None and len(slots) == 1:  # the only forward ran in another thread
+            owner, saved = next(iter(slots.items()))
         if saved is None:
             raise RuntimeError(
                 f"{self}.backward: there is nothing saved. Either no forward ran, or it ran inside no_grad(), or this "
@@ -130,7 +131,8 @@ class Module:
         elif isinstance(saved.output, tuple) and not self.has_default_cotangent:
             raise RuntimeError(f"{self}.backward: the cotangent is None. Pass dL/dy, of the output's shape and dtype.")
         del slots[owner]
-        return saved.values[0] if len(saved.values) == 1 else saved.values
+        values = saved.values
+        return values[0] if len(values) == 1 else values
 
     def forget(self) -> None:
         """Drop what forward saved, here and in all submodules, when no backward will follow."""

@@ -10,24 +10,31 @@ import numpy as np
 
 from scratch.arrays import check_own_rules
 from scratch.nn.module import Parameter
-from scratch.threads import share_rows
+from scratch.threads import WORTH, get_num_threads, share_rows
 
 State = dict[Any, dict[str, Any]]
 
-BLOCK = 2**18  # values; five float32 vectors of this length are 5.2 MB
+BLOCK = 2**17  # values; five float32 vectors of this length are 2.6 MB
+SHARED = 2**18  # values of a block for one of several threads
 
 
 def in_blocks(rule: Callable[..., None], vectors: Sequence[np.ndarray], work: int = 0) -> None:
     """Call rule(*pieces, *work arrays) for each piece of vectors of the same length, which threads share out.
 
     What one statement of a rule wrote is then in the cache for the next: Adam on 10 million weights takes 0.6 of the
-    time. The `work` arrays have arbitrary values.
+    time. The `work` arrays have arbitrary values. As a rule treats every weight alone, its blocks may depend on the
+    number of threads, which all receive the same number of equal ones: with 535,000 weights two take 0.55 of the time.
     """
 
     def piece(*pieces: np.ndarray) -> None:
         rule(*pieces, *(np.empty_like(pieces[0]) for _ in range(work)))
 
-    share_rows(piece, vectors, BLOCK)
+    length, threads = len(vectors[0]), get_num_threads()
+    if threads == 1 or length < WORTH:
+        share_rows(piece, vectors, BLOCK)
+    else:
+        each = max(round(length / threads / SHARED), 1)
+        share_rows(piece, vectors, -(-length // (threads * each)))
 
 
 class Flat:

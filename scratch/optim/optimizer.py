@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.arguments import plain, plain_options
+from scratch.arguments import PLAIN, plain, plain_options
 from scratch.nn.module import Parameter
 from scratch.optim.flat import Flat, Run, State
 from scratch.optim.saved import Shapes, check_saved
@@ -246,7 +246,7 @@ class Optimizer:
 def plain_group(group: dict[str, Any]) -> None:
     """The hyperparameters as Python numbers: an np.float64, which a schedule may set, would promote whole arrays."""
     for name, value in group.items():
-        if name != "params" and type(value) is not float:
+        if type(value) not in PLAIN and name != "params":
             group[name] = plain(value)
 
 
