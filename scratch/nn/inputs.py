@@ -29,7 +29,8 @@ def own_names(forward: Callable[..., Any], options: dict[str, Any]) -> dict[str,
 
 def check_inputs(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Refuse the first input of a call that a layer cannot compute with; see `check_input`."""
-    for which, x in (*enumerate(inputs), *options.items()):
+    named: dict[int | str, Any] = {**dict(enumerate(inputs)), **options}
+    for which, x in named.items():
         if type(x) is not np.ndarray or x.dtype not in PLAIN:
             check_input(layer, which, x)
 
