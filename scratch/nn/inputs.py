@@ -29,10 +29,12 @@ def own_names(forward: Callable[..., Any], options: dict[str, Any]) -> dict[str,
 
 def check_inputs(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Refuse the first input of a call that a layer cannot compute with; see `check_input`."""
-    named: dict[int | str, Any] = {**dict(enumerate(inputs)), **options}
-    for which, x in named.items():
+    for i, x in enumerate(inputs):
         if type(x) is not np.ndarray or x.dtype not in PLAIN:
-            check_input(layer, which, x)
+            check_input(layer, i, x)
+    for name, x in options.items():
+        if type(x) is not np.ndarray or x.dtype not in PLAIN:
+            check_input(layer, name, x)
 
 
 def check_input(layer: Any, which: int | str, x: Any) -> None:
