@@ -18,7 +18,7 @@ from parity_tests.engine import SCRATCH
 from parity_tests.table import TABLE
 from parity_tests.table.row import Layer, Optimizer
 from scratch import products, threads
-from scratch.nn.activation import elementwise
+from scratch.nn.activation import elementwise, gelu
 from scratch.nn.attention import scaled_dot_product
 from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.normalization import normalize, rows
@@ -30,7 +30,8 @@ NUMBERS = (1, 2, 3, 7)
 BLOCKS = {
     threads: {"WORTH": 1},
     products: {"SMALL": 64, "SMALL_VECTOR": 64, "LARGE": 64, "PIECE": 32, "NARROW": 2, "FLAT_WORK": 32},
-    elementwise: {"BLOCK": 16, "LARGE": 32},
+    elementwise: {"BLOCK": 16, "LARGE": 32, "COSTLY": 32},
+    gelu: {"BLOCK": 16},
     scaled_dot_product: {"BLOCK": 8},
     plan: {"TILE_BYTES": 512, "LINES_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
     correlation: {"plan": plan.plan.__wrapped__},  # it keeps what it planned for a shape

@@ -23,6 +23,7 @@ class _ExponentialLinear(Elementwise):
               where exp(r x) is small. NumPy's float32 expm1 is within 2.4 ulp, its exp within 2.6.
     """
 
+    costly = True
     s = 1.0
     alpha: float
 

@@ -79,6 +79,8 @@ class SiLU(Elementwise):
     Source    Elfwing, Uchibe, Doya 2017, arXiv:1702.03118; Hendrycks, Gimpel 2016, arXiv:1606.08415.
     """
 
+    costly = True
+
     def __init__(self, inplace: bool = False) -> None:
         pass
 

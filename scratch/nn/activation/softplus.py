@@ -33,6 +33,8 @@ class Softplus(Elementwise):
     Source    Dugas et al. 2001, Incorporating second-order functional knowledge for better option pricing.
     """
 
+    costly = True
+
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = beta
         self.threshold = threshold
@@ -68,6 +70,8 @@ class LogSigmoid(Elementwise):
     Torch     torch.nn.LogSigmoid.
     """
 
+    costly = True
+
     def forward(self, x: np.ndarray) -> np.ndarray:
         return self.save(-softplus(-x), x)
 
@@ -91,6 +95,8 @@ class Mish(Elementwise):
     Torch     torch.nn.Mish; `inplace` is accepted and ignored.
     Source    Misra 2019, arXiv:1908.08681.
     """
+
+    costly = True
 
     def __init__(self, inplace: bool = False) -> None:
         pass
