@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from typer.core import TyperGroup
 
 from parity_tests.choices import choice
 from parity_tests.exits import CODES, one_line, refuse, refuse_unwritable
+from parity_tests.verdicts import number, output, plain, print_table
 from parity_tests.workers import prepare
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from parity_tests.table.row import Row
 
 COMPONENTS = Path(__file__).parent / "table" / "COMPONENTS.md"
-
-PIPE = 10_000  # columns if the output is not a terminal: a label is never cut
 
 
 class Commands(TyperGroup):
@@ -137,21 +135,19 @@ def seeds() -> None:
 
 def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) -> list[Result]:
     """Check rows, print the table and what failed, return every result."""
-    from rich.console import Console
-
     from parity_tests.checks.parallel import check_rows
     from parity_tests.environment import environment
     from parity_tests.table.versions import in_force
 
     reports = check_rows(rows, dtypes, device)
-    console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False, soft_wrap=True)
-    console.print(_table(reports, verbose))
+    console = output()
+    print_table(console, reports, verbose)
     results = [result for _, results in reports for result in results]
     failures = [result for result in results if not result.ok]
     for result in failures[:20]:
         console.print(
-            f"[red]{_plain(result.row)}: {_plain(result.what)} {result.dtype}[/]: {_number(result.error)} ulp, "
-            f"limit {_number(result.limit)}. {_plain(result.note)}"
+            f"[red]{plain(result.row)}: {plain(result.what)} {result.dtype}[/]: {number(result.error)} ulp, "
+            f"limit {number(result.limit)}. {plain(result.note)}"
         )
     exceptions: dict[tuple[str, str], list[str]] = {}
     changed: dict[str, list[str]] = {}
@@ -159,13 +155,13 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
         if any(map(change.concerns, rows)):
             changed.setdefault(change.text, []).append(change.component)
     for text, names in changed.items():
-        console.print(f"{', '.join(names)}: {_plain(text)}; both are checked")
+        console.print(f"{', '.join(names)}: {plain(text)}; both are checked")
     for row in rows:
         for what, reason in getattr(row, "notes", {}).items():
             exceptions.setdefault((what, reason), []).append(row.label)
     for (what, reason), labels in exceptions.items():
         others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-        console.print(f"{_plain(labels[0])}{others}: {what} not checked: {_plain(reason)}")
+        console.print(f"{plain(labels[0])}{others}: {what} not checked: {plain(reason)}")
     tf32 = ", TF32 off" if device == "cuda" else ""
     env = environment(device)
     console.print(
@@ -173,33 +169,3 @@ def run(rows: Sequence[Row], dtypes: Sequence[str], device: str, verbose: bool) 
         f"(scratch: NumPy {env['numpy']}; torch {env['torch']} on {env['device']}{tf32})"
     )
     return results
-
-
-def _table(reports: Sequence[Any], verbose: bool) -> Any:
-    """One line per row, its worst result relative to the limit; with `verbose` one line per result."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table("row", "what", "dtype", "error / ulp", "limit / ulp", "verdict", box=box.SIMPLE_HEAD)
-    for column in table.columns[3:5]:
-        column.justify = "right"
-    for row, results in reports:
-        for result in results if verbose else [max(results, key=_badness)]:
-            verdict = "[green]ok[/]" if result.ok else "[red]FAILED[/]"
-            what = result.what if verbose or not result.ok else f"{len(results)} results, worst {result.what}"
-            table.add_row(
-                _plain(row.label), _plain(what), result.dtype, _number(result.error), _number(result.limit), verdict
-            )
-    return table
-
-
-def _badness(result: Any) -> tuple[bool, float]:
-    return not result.ok, result.error / result.limit if result.limit else result.error
-
-
-def _number(value: float) -> str:
-    return "0" if value == 0 else f"{value:.3g}"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -203,6 +203,8 @@ class Torch(Engine):
     def native(self, array: Any) -> torch.Tensor:
         array = np.asarray(array)
         tensor = torch.tensor(array, device=self.device)
+        if array.flags.c_contiguous:
+            return tensor
         strides = tuple(stride // array.itemsize for stride in array.strides)
         if tensor.stride() == strides:
             return tensor

@@ -43,6 +43,7 @@ FACTOR, FLOOR = 4.0, 4.0
 BFLOAT16 = "bfloat16"  # has no NumPy dtype: its numbers are held in float32
 STEPS = 127  # of int8, from zero to the largest value
 ROUNDED = 12**-0.5  # steps: the root mean square error of rounding to the nearest
+Kind = tuple[np.dtype, tuple[int, ...]]  # of an array: its dtype and shape
 
 
 def float32_limit(u: float) -> float:
@@ -90,8 +91,12 @@ def _extent(value: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """The largest |value - truth| and the largest |truth|, in float64."""
     exact = truth.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        error = float(np.abs(value - exact).max(initial=0.0))
-    return error, float(np.abs(exact).max(initial=0.0))
+        error = _largest(value - exact)
+    return error, _largest(exact)
+
+
+def _largest(x: np.ndarray) -> float:
+    return float(np.maximum.reduce(np.abs(x), axis=None, initial=0.0))
 
 
 def ulp(values: np.ndarray, dtype: Any) -> float:
@@ -181,30 +186,26 @@ class Ledger:
         """
         like = rough if self.dtype == "float32" else truth
         if _kind(ours) != _kind(like):
-            self.fail(what, _difference(ours, like))
+            self.fail(what, _difference(_kind(ours), _kind(like)))
         error = math.inf if ours is None or what in self.notes else distance(ours, truth)
         u = distance(rough, truth) if u is None else u
         self.measured(what, error, u)
         return u
 
-    def record_history(
-        self,
-        what: str,
-        ours: Sequence[np.ndarray | None],
-        rough: Sequence[np.ndarray | None],
-        truth: Sequence[np.ndarray | None],
-    ) -> None:
-        """One draw of what changes step by step; None where a step does not have it.
+    def record_history(self, what: str, ours: History, rough: History, truth: History, u: float | None = None) -> float:
+        """One draw of what changes step by step. Returns the error of rough, as `record` does.
 
         The unit is that of the quantity's largest value in the run: an early error stays in all later steps.
         """
         like = rough if self.dtype == "float32" else truth
-        for step, (a, b) in enumerate(zip(ours, like, strict=True)):
-            if _kind(a) != _kind(b):
-                self.fail(what, f"{_difference(a, b)}, step {step}")  # the first of them is noted
-        exact = _joined(truth)
-        error = math.inf if what in self.notes else distance(_joined(ours), exact)
-        self.measured(what, error, distance(_joined(rough), exact))
+        if ours.kinds != like.kinds:
+            steps = enumerate(zip(ours.kinds, like.kinds, strict=True))
+            step, kinds = next((step, kinds) for step, kinds in steps if kinds[0] != kinds[1])
+            self.fail(what, f"{_difference(*kinds)}, step {step}")
+        error = math.inf if what in self.notes else distance(ours.numbers, truth.numbers)
+        u = distance(rough.numbers, truth.numbers) if u is None else u
+        self.measured(what, error, u)
+        return u
 
     def measured(self, what: str, error: float, u: float) -> None:
         """One draw whose errors are known."""
@@ -226,15 +227,22 @@ class Ledger:
         return map(self.result, self.error)
 
 
-def _kind(x: np.ndarray | None) -> tuple[np.dtype, tuple[int, ...]] | None:
+class History:
+    """A quantity after every step of a run: its numbers one after another, and the kind in each step.
+
+    None stands for a step that does not have it.
+    """
+
+    def __init__(self, steps: Sequence[np.ndarray | None]) -> None:
+        self.kinds = [_kind(x) for x in steps]
+        self.numbers = np.concatenate([x for x in steps if x is not None] or [np.empty(0)], axis=None)
+
+
+def _kind(x: np.ndarray | None) -> Kind | None:
     return None if x is None else (x.dtype, x.shape)
 
 
-def _difference(ours: np.ndarray | None, theirs: np.ndarray | None) -> str:
+def _difference(ours: Kind | None, theirs: Kind | None) -> str:
     """What each has: a dtype and a shape."""
-    a, b = ("nothing" if x is None else f"{x.dtype}{list(x.shape)}" for x in (ours, theirs))
+    a, b = ("nothing" if kind is None else f"{kind[0]}{list(kind[1])}" for kind in (ours, theirs))
     return f"{a}, torch has {b}"
-
-
-def _joined(history: Sequence[np.ndarray | None]) -> np.ndarray:
-    return np.concatenate([x for x in history if x is not None] or [np.empty(0)], axis=None)

@@ -17,7 +17,8 @@ from parity_tests.exits import CannotError
 WORKERS = min(os.cpu_count() or 1, 8)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SCRATCH_NUM_THREADS")
 METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"  # Windows has the latter alone
-PRELOADED = ["parity_tests.checks.parallel"]  # what every worker needs is imported once for all of them
+# What every worker needs is imported once for all of them. Optimizers of torch import its compiler in their first step.
+PRELOADED = ["parity_tests.checks.parallel", "torch._dynamo"]
 
 
 def prepare() -> None:

@@ -42,7 +42,7 @@ class LayerCheck:
         self.sides: dict[str, tuple[ScratchSide, TorchSide]] = {}
         for dtype in DTYPES:
             self.sides[dtype] = ScratchSide(row, dtype, 7, ours), TorchSide(row, dtype, 7, theirs)
-        self.spare: dict[str, tuple[ScratchSide, TorchSide]] = {}
+        self.spare: dict[str, TorchSide] = {}
         self.samples: dict[tuple[int, str], tuple[Any, Any]] = {}
         self.ledgers = {dtype: Ledger(row.label, dtype) for dtype in DTYPES}
         self.modes = (True, False) if "eval" not in row.notes else (True,)
@@ -204,8 +204,8 @@ class LayerCheck:
         ours, theirs = self._fresh(dtype)
         values, error = attempt(lambda: ours.run(inputs, call, self.modes[0]))
         expected, torch_error = attempt(lambda: theirs.run(inputs, call, self.modes[0]))
-        if not error and not torch_error and not dict(ours.module.named_buffers()):
-            self.spare[dtype] = ours, theirs
+        if not torch_error and not theirs.buffers:
+            self.spare[dtype] = theirs
         if expected is None or values is None:
             same = error is not None and torch_error is not None and same_class(error, torch_error)
             note = f"scratch: {verdict(error)}; torch: {verdict(torch_error)}"
@@ -229,16 +229,16 @@ class LayerCheck:
         return list(ledger.results())
 
     def _fresh(self, dtype: str) -> tuple[ScratchSide, TorchSide]:
-        """Sides with the shared parameters and initial buffers; no run on them has failed."""
-        if dtype in self.spare:
-            return self.spare.pop(dtype)
-        ours = self.sides[dtype][0]
-        fresh = ScratchSide(self.row, dtype, 7, self.ours), TorchSide(self.row, dtype, 7, self.theirs)
-        values = {name: value.copy() for name, value in ours.parameters().items()}
-        for name, parameter in fresh[0].module.named_parameters():
+        """Sides with the shared parameters and initial buffers: ours is new, a call of torch's may have succeeded."""
+        ours = ScratchSide(self.row, dtype, 7, self.ours)
+        values = self.sides[dtype][0].parameters()
+        for name, parameter in ours.module.named_parameters():
             parameter.data[...] = values[name]
-        fresh[1].load_parameters(values)
-        return fresh
+        if dtype in self.spare:
+            return ours, self.spare.pop(dtype)
+        theirs = TorchSide(self.row, dtype, 7, self.theirs)
+        theirs.load_parameters(values)
+        return ours, theirs
 
     # --- without torch ----------------------------------------------------------------------------------------------
 

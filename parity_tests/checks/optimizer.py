@@ -12,7 +12,7 @@ rounding, and in float64 so is scratch's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,13 +25,14 @@ import torch
 import scratch
 from parity_tests.checks.sides import Numbers
 from parity_tests.engine import SCRATCH, TORCH, Engine
-from parity_tests.rule import DRAWS, Ledger, Result
+from parity_tests.rule import DRAWS, History, Ledger, Result
 from parity_tests.table.row import Optimizer
 
 STEPS, LBFGS_STEPS = 25, 8
 DROP = 0.4  # the rates drop after this fraction of the steps,
 HANDOVER = 0.5  # and the state changes engines here
 Trajectory = list[Numbers]
+Histories = dict[str, History]
 
 
 def check_optimizer(row: Optimizer, dtypes: tuple[str, ...], ours: Engine, theirs: Engine) -> list[Result]:
@@ -39,7 +40,7 @@ def check_optimizer(row: Optimizer, dtypes: tuple[str, ...], ours: Engine, their
     return [result for dtype in dtypes for result in check.results(dtype)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weight:
     """One parameter of the check."""
 
@@ -74,6 +75,8 @@ class OptimizerCheck:
     def __init__(self, row: Optimizer, engine: Engine = SCRATCH, torch: Engine = TORCH) -> None:
         self.row, self.engine, self.torch = row, engine, torch
         self.runs: dict[Any, Trajectory] = {}
+        self.histories: dict[Any, Histories] = {}
+        self.u: list[dict[str, float]] = [{} for _ in range(DRAWS)]  # torch's own errors, for both precisions
         self.halfway: dict[Any, tuple[Numbers, Any]] = {}  # the parameters and the state of the first draw's runs
         self.weights = {"optim.Muon": MATRICES, "optim.LBFGS": OBJECTIVE}.get(row.name, WEIGHTS)
         self.steps = LBFGS_STEPS if row.name == "optim.LBFGS" else STEPS
@@ -82,17 +85,25 @@ class OptimizerCheck:
     def results(self, dtype: str) -> Iterator[Result]:
         ledger = Ledger(self.row.label, dtype)
         for number in range(DRAWS):
-            truth, rough = (self.run(self.torch, kind, number) for kind in ("float64", "float32"))
-            record(ledger, self.run(self.engine, dtype, number), rough, truth)
+            ours = self.history(self.run, self.engine, dtype, number)
+            rough, truth = (self.history(self.run, self.torch, kind, number) for kind in ("float32", "float64"))
+            self.u[number] = record(ledger, ours, rough, truth, self.u[number])
         yield from ledger.results()
         # One engine starts, the other loads its state_dict and goes on, as if torch had loaded its own.
-        truth, rough = (self.continued(self.torch, self.torch, kind) for kind in ("float64", "float32"))
+        rough, truth = (self.history(self.continued, self.torch, self.torch, kind) for kind in ("float32", "float64"))
         for first, second in ((self.torch, self.engine), (self.engine, self.torch)):
             change = Ledger(self.row.label, dtype)
-            record(change, self.continued(first, second, dtype), rough, truth)
-            change.u = dict(ledger.u)
+            record(change, self.history(self.continued, first, second, dtype), rough, truth, ledger.u)
             worst = max(change.results(), key=lambda result: result.error / result.limit)
             yield replace(worst, what=f"{first} → {second}: {worst.what}")
+
+    def history(self, run: Callable[..., Trajectory], *which: Any) -> Histories:
+        """Every quantity's history in one run."""
+        if which not in self.histories:
+            trajectory = run(*which)
+            names = dict.fromkeys(what for numbers in trajectory for what in numbers)
+            self.histories[which] = {what: History([numbers.get(what) for numbers in trajectory]) for what in names}
+        return self.histories[which]
 
     def run(self, engine: Engine, dtype: str, number: int) -> Trajectory:
         """All numbers after every step."""
@@ -172,14 +183,16 @@ class Side:
 
     def numbers(self) -> Numbers:
         """Parameters and state by name, copied. A list is one array; Python's numbers take the parameter's dtype."""
+        engine, state = self.engine, self.optimizer.state
         numbers = {f"theta {name}": value for name, value in self.values().items()}
         for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+            for key, value in state.get(parameter, {}).items():
                 if isinstance(value, list):
-                    value = [self.engine.array_view(part) for part in value if part is not None]
-                if not isinstance(value, list) or value:
-                    plain = isinstance(value, (int, float, list))
-                    numbers[f"{key} {name}"] = np.array(value, self.dtype) if plain else self.engine.array(value)
+                    value = [engine.array_view(part) for part in value if part is not None]
+                    if not value:
+                        continue
+                plain = isinstance(value, (int, float, list))
+                numbers[f"{key} {name}"] = np.array(value, self.dtype) if plain else engine.array(value)
         return numbers
 
 
@@ -199,8 +212,15 @@ def unrounded() -> Iterator[None]:
         yield
 
 
-def record(ledger: Ledger, ours: Trajectory, rough: Trajectory, truth: Trajectory) -> None:
-    """Every quantity's history in one run."""
-    for what in dict.fromkeys(what for numbers in (*truth, *ours) for what in numbers):
-        histories = ([numbers.get(what) for numbers in run] for run in (ours, rough, truth))
-        ledger.record_history(what, *histories)
+def record(
+    ledger: Ledger, ours: Histories, rough: Histories, truth: Histories, u: dict[str, float]
+) -> dict[str, float]:
+    """One run of every quantity. `u` are torch's own errors, as far as they are known; all of them are returned."""
+    steps = len(next(iter(truth.values())).kinds)
+    absent = History([None] * steps)
+    return {
+        what: ledger.record_history(
+            what, ours.get(what, absent), rough.get(what, absent), truth.get(what, absent), u.get(what)
+        )
+        for what in {**truth, **ours}
+    }

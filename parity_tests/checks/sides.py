@@ -10,7 +10,7 @@ Both engines get the same numbers and return the same names, so that comparing t
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -67,7 +67,7 @@ class ScratchSide:
     """The NumPy component."""
 
     def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Engine = SCRATCH) -> None:
-        self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
+        self.row, self.dtype, self.engine, self.wanted = row, np.dtype(dtype), engine, differentiable(row)
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         engine.seed(seed)
         self.module = engine.build(row.name, args, kwargs, self.dtype)
@@ -79,8 +79,7 @@ class ScratchSide:
         return {name: parameter.data for name, parameter in self.module.named_parameters()}
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
-        if self.module.training is not training:
-            self.module.train(training)
+        self.module.train(training)  # each time: that it was in this mode already must change nothing
         self.engine.seed(seed)
         return self.module(*inputs, **call)
 
@@ -93,7 +92,7 @@ class ScratchSide:
         dx = self.backward(self.cotangents(output))
         gradients = iter(leaves(dx))
         inputs_flat = list(leaves(inputs))
-        for i, wanted in enumerate(differentiable(self.row)):
+        for i, wanted in enumerate(self.wanted):
             if _is_float(inputs_flat[i]):
                 gradient = next(gradients, None)
                 if wanted:
@@ -125,7 +124,7 @@ class TorchSide:
     """The torch component, on a device."""
 
     def __init__(self, row: Layer | Refusal, dtype: Any, seed: int = 0, engine: Torch = REFERENCE) -> None:
-        self.row, self.dtype, self.engine = row, np.dtype(dtype), engine
+        self.row, self.dtype, self.engine, self.wanted = row, np.dtype(dtype), engine, differentiable(row)
         args, kwargs = draw((row.args, row.kwargs), generator(row, 1), self.dtype)
         engine.seed(seed)
         args, kwargs = map_nest(self._tensor, (args, kwargs))
@@ -137,10 +136,18 @@ class TorchSide:
     def state(self) -> Numbers:
         return {name: self.engine.array_view(tensor) for name, tensor in self.module.state_dict().items()}
 
+    @cached_property
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return dict(self.module.named_parameters())
+
+    @cached_property
+    def buffers(self) -> dict[str, torch.Tensor]:
+        return dict(self.module.named_buffers())
+
     def load_parameters(self, values: Numbers) -> None:
         """Copy in place, in this side's precision; from here on both sides compute with the same numbers."""
         with torch.no_grad():
-            for name, parameter in self.module.named_parameters():
+            for name, parameter in self.parameters.items():
                 parameter.copy_(self.engine.native(values[name]))
 
     def forward(self, inputs: Any, call: Any, training: bool, seed: int) -> Any:
@@ -151,13 +158,12 @@ class TorchSide:
 
     def run(self, inputs: Any, call: Any, training: bool = True, seed: int = 0) -> Numbers:
         inputs = map_nest(self._tensor, inputs)
-        wanted = dict(enumerate(leaves(inputs)))
-        wanted = {i: wanted[i].requires_grad_() for i, w in enumerate(differentiable(self.row)) if w}
+        wanted = {i: x.requires_grad_() for i, (x, w) in enumerate(zip(leaves(inputs), self.wanted, strict=True)) if w}
         output = self.forward(inputs, call, training, seed)
         outputs = [y for y in leaves(output) if y is not None]
         numbers = {numbered("output", i): self.engine.array_view(y) for i, y in enumerate(outputs)}
         sources = {numbered("grad input", i): x for i, x in wanted.items()}
-        sources |= {f"grad {name}": p for name, p in self.module.named_parameters()}
+        sources |= {f"grad {name}": p for name, p in self.parameters.items()}
         targets = [(y, self._cotangent(i, y)) for i, y in enumerate(outputs) if y.requires_grad]
         if targets and sources:
             ys, dys = zip(*targets, strict=True)
@@ -169,7 +175,7 @@ class TorchSide:
         for (name, source), gradient in zip(sources.items(), gradients, strict=True):
             gradient = torch.zeros_like(source) if gradient is None else gradient
             numbers[name] = self.engine.array_view(gradient.to_dense() if gradient.is_sparse else gradient)
-        return numbers | {f"buffer {name}": self.engine.array(b) for name, b in self.module.named_buffers()}
+        return numbers | {f"buffer {name}": self.engine.array(b) for name, b in self.buffers.items()}
 
     def _cotangent(self, number: int, y: torch.Tensor) -> torch.Tensor:
         return self.engine.native(cotangent(self.row, number, tuple(y.shape), self.dtype))

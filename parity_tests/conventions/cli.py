@@ -27,10 +27,10 @@ def conventions(
     from rich.markup import escape
     from rich.table import Table
 
-    from parity_tests.cli import PIPE
     from parity_tests.conventions.results import RESULTS, save, seen
     from parity_tests.conventions.run import run
     from parity_tests.conventions.statements import select
+    from parity_tests.verdicts import PIPE
 
     asked = select(pattern)
     if not asked:

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from parity_tests.choices import choice
-from parity_tests.cli import PIPE, Commands, _number, _plain, _table
+from parity_tests.cli import Commands
 from parity_tests.exits import CODES, refuse
 from parity_tests.recordings.cli import INPUT_HELP, guarded, names_a_model, write
+from parity_tests.verdicts import number, output, plain, print_table
 
 app = typer.Typer(
     cls=Commands, epilog=CODES, help="Test vectors for other languages: files of numbers, and a judge of the answers."
@@ -133,16 +134,14 @@ def _say_what_is_missing(rows: list[Any], answered: list[str], missing: Any) -> 
 
 def _show(reports: list[Any], unanswered: int, verbose: bool) -> bool:
     """Print the table, the failures and the count, as `nn-parity check` does; return whether all rows pass."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else PIPE, highlight=False, soft_wrap=True)
-    console.print(_table(reports, verbose))
+    console = output()
+    print_table(console, reports, verbose)
     results = [result for _, row_results in reports for result in row_results]
     failures = [result for result in results if not result.ok]
     for result in failures[:20]:
-        figures = f"{_number(result.error)} ulp, limit {_number(result.limit)}"
+        figures = f"{number(result.error)} ulp, limit {number(result.limit)}"
         console.print(
-            f"[red]{_plain(result.row)}: {_plain(result.what)} {result.dtype}[/]: {figures}. {_plain(result.note)}"
+            f"[red]{plain(result.row)}: {plain(result.what)} {result.dtype}[/]: {figures}. {plain(result.note)}"
         )
     console.print(
         f"{len(reports)} rows, {len(results)} results, {len(failures)} failed; {unanswered} rows have no answer"

@@ -24,11 +24,11 @@ def optimizer_vector(row: Optimizer) -> Vector:
     vector = Vector(row.label, row.name, "optimizer")
     check = optimizer.OptimizerCheck(row)
     _give_optimizer(vector, check)
-    truths, roughs = ([check.run(TORCH, kind, number) for number in range(DRAWS)] for kind in ("float64", "float32"))
     ledger = Ledger(row.label, "float32")
-    for rough, truth in zip(roughs, truths, strict=True):
-        optimizer.record(ledger, rough, rough, truth)
-    truth, rough = truths[0], roughs[0]
+    for number in range(DRAWS):
+        rough_steps, steps_exact = (check.history(check.run, TORCH, kind, number) for kind in ("float32", "float64"))
+        optimizer.record(ledger, rough_steps, rough_steps, steps_exact, {})
+    truth, rough = (check.run(TORCH, kind, 0) for kind in ("float64", "float32"))
     for what, error in ledger.u.items():
         if steps := [step for step, numbers in enumerate(truth) if what in numbers]:
             parts = [truth[step][what] for step in steps]
