@@ -42,6 +42,7 @@ class Module:
     training: bool = True
     needs_input_grad: bool = True
     has_default_cotangent: bool = False  # whether backward() without a cotangent means 1, as a loss's does
+    _dtypes: frozenset[np.dtype] = PLAIN  # of inputs that need no second look
     _buffer_names: tuple[str, ...] = ()
     _not_persistent: tuple[str, ...] = ()
 
@@ -68,14 +69,18 @@ class Module:
         if options:
             options = own_names(type(self).forward, options)
         for x in (*inputs, *options.values()) if options else inputs:
-            if type(x) is not np.ndarray or x.dtype not in PLAIN:
-                check_inputs(self, inputs, options)
+            if type(x) is not np.ndarray or x.dtype not in self._dtypes:
+                self.look_twice(inputs, options)
                 break
         try:
             return self.forward(*inputs, **options)
         except TypeError:
             check_fits_call(type(self).__name__, self.forward, inputs, options)
             raise
+
+    def look_twice(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Refuse what is no plain array, if one of a call's inputs is no array of the usual dtypes."""
+        check_inputs(self, inputs, options)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, x).")

@@ -7,6 +7,8 @@ import numpy as np
 from scratch.arrays import fault_of
 from scratch.nn.module import Module
 
+FLOATS = frozenset(np.dtype(char) for char in "fd")
+
 
 class Activation(Module):
     """A function of float32 or float64 numbers, of one array, without parameters.
@@ -18,15 +20,15 @@ class Activation(Module):
               plain array of numbers.
     """
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        for x in inputs:
-            if type(x) is np.ndarray and x.dtype.char in "fd":  # nearly all are
-                continue
+    _dtypes = FLOATS
+
+    def look_twice(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        for x in (*inputs, *options.values()):
             if isinstance(x, np.ndarray | np.generic) and x.dtype.char not in "fd" and not fault_of(x):
                 raise NotImplementedError(
                     f"{self}: the input must be float32 or float64, got {x.dtype}. Use x.astype(np.float32)."
                 )
-        return super().__call__(*inputs, **options)
+        super().look_twice(inputs, options)
 
     def axis(self, x: np.ndarray, dim: int) -> int:
         """`dim` as an axis of x, counted from the front; a scalar has one axis, as in torch."""
