@@ -14,6 +14,11 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
     Small values keep all their digits, which ½ + ½ tanh(x/2) would lose.
     """
+    return sigmoid_and_far(x)[0]
+
+
+def sigmoid_and_far(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """σ(x), and where exp(x) is subnormal."""
     y = np.negative(x, out=np.empty_like(x))
     np.exp(y, out=y)
     y += 1
@@ -21,7 +26,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     far = far_left(x)
     if far is not None:
         y[far] = np.exp(x[far])
-    return y
+    return y, far
 
 
 def far_left(x: np.ndarray) -> np.ndarray | None:
@@ -85,9 +90,8 @@ class SiLU(Elementwise):
         pass
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        s = sigmoid(x)
+        s, far = sigmoid_and_far(x)
         y = x * s
-        far = far_left(x)
         if far is not None:
             y[far] = times_exp(x[far], x[far])
         return self.save(y, y, s)

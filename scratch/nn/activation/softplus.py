@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.nn.activation.elementwise import Elementwise
 from scratch.nn.activation.select import choose
-from scratch.nn.activation.sigmoid import far_left, sigmoid, times_exp
+from scratch.nn.activation.sigmoid import far_left, sigmoid, sigmoid_and_far, times_exp
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -112,10 +112,10 @@ class Mish(Elementwise):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, t = self.take(dy)
         dx = 1 - t * t
-        dx *= sigmoid(x)
+        slope, far = sigmoid_and_far(x)
+        dx *= slope
         dx *= x
         dx += t
-        far = far_left(x)
         if far is not None:
             dx[far] = times_exp(1 + x[far], x[far])
         dx *= dy
