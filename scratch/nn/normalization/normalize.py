@@ -16,7 +16,7 @@ import numpy as np
 
 from scratch.nn.module import Module, Parameter
 from scratch.nn.normalization.rows import buffer_a_row
-from scratch.nn.sums import sum_leading, sum_trailing
+from scratch.nn.sums import sum_leading, sum_trailing, sums_of_blocks
 from scratch.threads import share_rows
 
 BLOCK = 2**19  # numbers: shorter statements make two threads wait for each other
@@ -103,6 +103,11 @@ def normalize_backward(
     n, groups, per_group, length = dy.shape
     terms = per_group * length
     sum_dy, sum_dyd = _by_samples(lambda dy, x: (sum_trailing(dy), sum_trailing(dy, x)), dy, x)  # (N, G, P)
+    if len(r) < n and length == 1:  # 128 samples at a time: the next statement would take as long as the sums
+        sum_dy, sum_dyd = (
+            sums_of_blocks(sums.reshape(n, groups * per_group))[:, 0].reshape(-1, groups, per_group)
+            for sums in (sum_dy, sum_dyd)
+        )
     sum_dyd -= mean[..., 0] * sum_dy
     if len(r) < n:  # all n share one mean
         sum_dy, sum_dyd = (_sum_batch(sums) for sums in (sum_dy, sum_dyd))
@@ -116,7 +121,7 @@ def normalize_backward(
     if constant:
         _by_samples(_scale, dy, dx, slope, None)
         return dx
-    sum_g, sum_gd = ((sums * w).sum(axis=-1)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
+    sum_g, sum_gd = (sum_trailing(sums, w)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
     along = r * r * r * sum_gd / terms
     _by_samples(_differentiate, dy, x, dx, slope, along, r * sum_g / terms - along * mean)
     return dx
