@@ -8,6 +8,7 @@ from torch.nn.utils import rnn as torch_rnn
 import scratch
 from parity_tests.nests import leaves
 from parity_tests.rule import distance, float32_limit, float64_limit
+from scratch.nn.recurrent import chunks
 from scratch.nn.utils import rnn as scratch_rnn
 
 LENGTHS = (3, 7, 1, 5)
@@ -105,11 +106,15 @@ LAYERS = [
 ]
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one chunk", "chunks"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("hx_given", [True, False])
 @pytest.mark.parametrize(("name", "options"), LAYERS, ids=str)
-def test_layers_take_packed_sequences(name, options, hx_given, dtype):
+def test_layers_take_packed_sequences(name, options, hx_given, dtype, several, monkeypatch):
     """Output, final state, and every gradient, against torch in float64; the limit of the rule with U from torch."""
+    if several:
+        for name_of_bound in ("LONG", "MANY", "ROWS"):
+            monkeypatch.setattr(chunks, name_of_bound, 1)
     ours = run_scratch(name, options, hx_given, dtype)
     theirs, truth = run_torch(name, options, hx_given, dtype), run_torch(name, options, hx_given, "float64")
     u = {what: distance(value, truth[what]) for what, value in run_torch(name, options, hx_given, "float32").items()}

@@ -23,6 +23,7 @@ from scratch.nn.attention import scaled_dot_product
 from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.normalization import normalize, rows
 from scratch.nn.pooling import max_pool
+from scratch.nn.recurrent import chunks
 from scratch.optim import flat
 from scratch.random import normals
 
@@ -39,6 +40,7 @@ BLOCKS = {
     normalize: {"BLOCK": 16},
     rows: {"BLOCK": 16},
     max_pool: {"BLOCK": 16},
+    chunks: {"LONG": 1, "MANY": 2, "ROWS": 1},
     flat: {"BLOCK": 8, "SHARED": 8, "WORTH": 1},
     normals: {"BLOCK": 16},
 }
@@ -206,6 +208,25 @@ def test_an_error_in_a_piece_is_raised_once_all_have_ended():
             threads.share(work, range(40), 10**9)
         assert running == [5]
     assert threads.share(str, range(3), 10**9) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_one_thread_is_ahead_and_others_follow(number):
+    """Each result is passed on as soon as it is there, and an error of the first ends the wait of the others."""
+    scratch.set_num_threads(number)
+    done = []
+
+    def first(k):
+        done.append(k)
+        if k == 7:
+            raise ValueError("the eighth")
+        return 10 * k
+
+    then = [lambda k, x: (k, x), lambda k, x: done.index(k)]
+    assert chunks.one_after_another([3, 1, 2], first, then, 10**9) == [[(3, 30), 0], [(1, 10), 1], [(2, 20), 2]]
+    with pytest.raises(ValueError, match="the eighth"):
+        chunks.one_after_another([4, 7, 5], first, then, 10**9)
+    assert done == [3, 1, 2, 4, 7]
 
 
 def test_several_threads_of_the_host_may_compute_at_once():

@@ -102,8 +102,8 @@ class _LSTM(Recurrence):
         if projection is not None:
             o, tanh_c = saved.steps[3], saved.steps[5]
             shown = np.empty((len(dy), size), dy.dtype)
-            for step, part in zip(steps, blocks(o * tanh_c, size, steps), strict=True):
-                shown[step] = part.T
+            for step, part in zip(steps, blocks((o * tanh_c)[np.newaxis], size, steps), strict=True):
+                shown[step] = part[0].T
             projection.accumulate_product(dh_of_step, shown)
         dstate[0][...], dstate[1][...] = dh.T, dc.T
         return dgates.T, dgates.T, saved.h_before.T

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratch.nn.module import Parameter
+from scratch.nn.recurrent.chunks import Steps, in_chunks, in_order, one_after_another
 from scratch.nn.sums import sum_leading
 from scratch.products import matmul
 from scratch.threads import one_blas_thread
 
 State = tuple[np.ndarray, ...]
-Steps = list[slice]
+Gradients = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 FEW = 16  # rows of a step: a step's columns of an array (F, R) in C's order are shorter than a line of the cache
 
@@ -37,41 +38,78 @@ class Recurrence:
 
     So forward is a loop over in-place updates of the state, and backward the same loop in reverse over the gradient of
     the state, which starts as the gradient of the final state and ends as the gradient of the initial one.
-    Everything else is done for all steps at once: x W_ih^T, dx, and one product for the gradient of each weight.
+    Everything else is done for all steps at once: x W_ih^T, dx, and one product for the gradient of each weight. Of a
+    long sequence it is done in chunks; backward, other threads do it while one is at the steps of the next chunk.
     """
 
     def forward_steps(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[np.ndarray, Any]:
         """Give y (R, P) and what to save; `state` is updated in place."""
         raise NotImplementedError(f"{self}: define forward_steps and backward_steps, or use RNN, LSTM or GRU.")
 
-    def backward_steps(
-        self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def backward_steps(self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps) -> Gradients:
         """The gradients of x W_ih^T + b_ih and h W_hh^T + b_hh, and h before each step; `dstate` changes in place."""
         raise NotImplementedError
 
     def forward_direction(self, x: np.ndarray, state: State, weights: Weights, steps: Steps) -> tuple[Any, State, Any]:
         """Give y (R, P), the final state, and what to save."""
         state = tuple(part.copy() for part in state)
-        with one_blas_thread:
-            y, saved = self.forward_steps(x, state, weights, steps)
-        return y, state, (x, saved)
+        chunks = in_chunks(steps, weights.hh.size)
+        y, saved = [], []
+        for chunk in chunks:
+            with one_blas_thread:
+                part, kept = self.forward_steps(x[chunk.rows], state, weights, chunk.steps)
+            y.append(part)
+            saved.append(kept)
+        return in_order(y, chunks), state, (x, chunks, saved)
 
     def backward_direction(
         self, dy: np.ndarray, dstate: State, saved: Any, weights: Weights, steps: Steps
     ) -> tuple[np.ndarray, State]:
         """Give dx (R, I) and the gradient of the initial state, and add the gradients of the weights."""
-        x, saved = saved
+        x, chunks, saved = saved
         dstate = tuple(part.copy() for part in dstate)
-        with one_blas_thread:
-            dx_gates, dh_gates, h_before = self.backward_steps(dy, dstate, saved, weights, steps)
-        weights.ih.accumulate_product(dx_gates.T, x)
-        weights.hh.accumulate_product(dh_gates.T, h_before)
-        if weights.b_ih is not None and weights.b_hh is not None:
-            db_ih = sum_leading(dx_gates)
-            weights.b_ih.accumulate(db_ih)
-            weights.b_hh.accumulate(db_ih if dh_gates is dx_gates else sum_leading(dh_gates))
-        return matmul(dx_gates, weights.ih.data), dstate
+
+        def of_gates(k: int) -> Gradients:
+            with one_blas_thread:
+                return self.backward_steps(dy[chunks[k].rows], dstate, saved[k], weights, chunks[k].steps)
+
+        if len(chunks) == 1:
+            gates = dx_gates, dh_gates, h_before = of_gates(0)
+            weights.ih.accumulate_product(dx_gates.T, x)
+            weights.hh.accumulate_product(dh_gates.T, h_before)
+            add_biases(weights, of_biases(0, gates))
+            return matmul(dx_gates, weights.ih.data), dstate
+
+        def of_x(_: int, gates: Gradients) -> np.ndarray:
+            return matmul(gates[0], weights.ih.data)
+
+        def of_ih(k: int, gates: Gradients) -> np.ndarray:
+            return matmul(gates[0].T, x[chunks[k].rows])
+
+        def of_hh(_: int, gates: Gradients) -> np.ndarray:
+            return matmul(gates[1].T, gates[2])
+
+        last_first = range(len(chunks) - 1, -1, -1)
+        found = one_after_another(last_first, of_gates, (of_hh, of_ih, of_x, of_biases), dy.size)
+        for dW_hh, dW_ih, _, of_both in found:
+            weights.hh.accumulate(dW_hh)
+            weights.ih.accumulate(dW_ih)
+            add_biases(weights, of_both)
+        return in_order([dx for _, _, dx, _ in reversed(found)], chunks), dstate
+
+
+def of_biases(k: int, gates: Gradients) -> tuple[np.ndarray, np.ndarray]:
+    """The gradients of b_ih and b_hh."""
+    dx_gates, dh_gates, _ = gates
+    db_ih = sum_leading(dx_gates)
+    return db_ih, db_ih if dh_gates is dx_gates else sum_leading(dh_gates)
+
+
+def add_biases(weights: Weights, gradients: tuple[np.ndarray, np.ndarray]) -> None:
+    """Accumulate the gradients of the biases, if there are any."""
+    if weights.b_ih is not None and weights.b_hh is not None:
+        weights.b_ih.accumulate(gradients[0])
+        weights.b_hh.accumulate(gradients[1])
 
 
 def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
@@ -105,11 +143,14 @@ def affine_columns(x: np.ndarray, steps: Steps, weight: Parameter, *biases: Para
 
 
 def blocks(array: np.ndarray, size: int, steps: Steps) -> list[np.ndarray]:
-    """The view (..., H, n) of each step on an array (..., H·R), in which one step follows the other."""
-    parts = (array[..., size * step.start : size * step.stop] for step in steps)
-    return [
-        part.reshape(*array.shape[:-1], size, step.stop - step.start) for part, step in zip(parts, steps, strict=True)
-    ]
+    """The view (K, H, n) of each step on an array (K, H·R), in which one step follows the other."""
+    first, last = steps[0], steps[-1]
+    n = first.stop - first.start
+    if last.stop - last.start == n:  # and so it is in all steps
+        views = array.reshape(len(array), len(steps), size, n).swapaxes(0, 1)
+        return list(views if first.start <= last.start else views[::-1])
+    parts = (array[:, size * step.start : size * step.stop] for step in steps)
+    return [part.reshape(len(array), size, step.stop - step.start) for part, step in zip(parts, steps, strict=True)]
 
 
 def transposed(array: np.ndarray) -> np.ndarray:

@@ -64,10 +64,10 @@ class RNNCellBase(Recurrence, Module):
 
     def backward(self, *dstate: np.ndarray | None) -> Any:
         kept, batch = self.take(dstate if self.state_parts > 1 else dstate[0])
-        x, _ = kept
-        zero = np.zeros((len(x), self.hidden_size), x.dtype)
+        n = math.prod(batch)
+        zero = np.zeros((n, self.hidden_size), self.weight_ih.dtype)
         dh, *others = (zero if part is None else part.reshape(zero.shape) for part in dstate)
-        dx, dhx = self.backward_direction(dh, (zero, *others), kept, self.weights, [slice(0, len(x))])
+        dx, dhx = self.backward_direction(dh, (zero, *others), kept, self.weights, [slice(0, n)])
         dhx = tuple(part.reshape(*batch, self.hidden_size) for part in dhx)
         return dx.reshape(*batch, self.input_size), dhx if self.state_parts > 1 else dhx[0]
 
