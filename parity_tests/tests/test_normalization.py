@@ -91,6 +91,22 @@ def test_bad_numbers_travel_without_warnings(name, args, shape, bad):
         layer.backward(np.ones_like(y))
 
 
+@pytest.mark.parametrize(
+    ("name", "args", "shape"),
+    [("LayerNorm", (600,), (128, 600)), ("RMSNorm", (600,), (128, 600)), ("BatchNorm1d", (64,), (2, 64, 600))],
+)
+def test_numpys_buffer_is_as_before(name, args, shape, monkeypatch):
+    """Rows of 512 and more are computed with a buffer of one row, which ends with the method."""
+    before = np.getbufsize()
+    layer = getattr(scratch.nn, name)(*args)
+    x = RNG.normal(size=shape).astype(np.float32)
+    asked, setbufsize = [], np.setbufsize
+    monkeypatch.setattr(np, "setbufsize", lambda size: asked.append(size) or setbufsize(size))
+    layer.backward(layer(x))
+    assert asked == [592, 592]
+    assert np.getbufsize() == before
+
+
 def test_another_number_of_channels_warns_as_torch_does():
     x = np.ones((2, 4, 5), np.float32)
     with pytest.warns(UserWarning, match="does not match num_features"):

@@ -35,11 +35,13 @@ class LayerNorm(Module):
                   dx = r * (g - <g> - x̂ * <g * x̂>)      dweight = Σ dy * x̂      dbias = Σ dy
     Why       μ and r depend on every x of the row. Shifting the row changes nothing, so g loses its mean; stretching
               it changes nothing, so g loses its part along x̂. The derivation is in normalize.py.
-    Saves     x, r and s = -μ r; x̂ = r x + s.
+    Saves     x, r and s = -μ r; x̂ = r x + s. For blocks with a larger μ, μ, and s = -r times what rounding left of it.
     Numerics  σ² = <x²> - μ² loses a bit at most as long as no μ of a block of rows exceeds its σ; in other blocks x - μ
               takes the place of x, so that at mean 1000 the output is exact to an ulp.
-    Cost      28 times an array is read or written, forward and backward, where fused loops would do with 7. Rows are
-              taken in blocks of 2^18 numbers, which threads share out.
+    Cost      28 times an array is read or written, forward and backward, where fused loops would do with 7: 2 times
+              torch's time for 512 rows of 512 and 3 for 4096, one thread each; 3.5 on two, which share blocks of 2^18
+              numbers. The 17 statements take 0.04 to 0.1 ns a number in the cache, 1.1 in all, and the memory 0.6,
+              which is all that torch takes. Blocks that stay in the cache gain nothing on one thread and lose on two.
     Init      weight 1, bias 0.
     Torch     torch.nn.LayerNorm; same names and defaults.
     Raises    RuntimeError if the last dimensions of x are not normalized_shape, or its dtype is not the weight's.
