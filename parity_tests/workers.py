@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 
 from parity_tests.exits import CannotError
 
-WORKERS = min(os.cpu_count() or 1, 8)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = min(CORES, 8)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SCRATCH_NUM_THREADS")
-METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"  # Windows has the latter alone
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # Windows has the latter alone; the libraries of macOS
+# that NumPy and torch load must not be forked
 # What every worker needs is imported once for all of them. Optimizers of torch import its compiler in their first step.
 PRELOADED = ["parity_tests.checks.parallel", "torch._dynamo"]
 
@@ -24,9 +27,10 @@ PRELOADED = ["parity_tests.checks.parallel", "torch._dynamo"]
 def prepare() -> None:
     """Begin to import what workers need, in the background: before a command imports the same itself."""
     if METHOD == "forkserver" and WORKERS > 1:
-        from multiprocessing import forkserver  # other systems may not have it
+        from multiprocessing import forkserver, resource_tracker  # other systems may not have them
 
-        with _one_thread_each():
+        resource_tracker.ensure_running()  # here, since it would end the block on signals
+        with _one_thread_each(), _never_interrupted():
             forkserver.set_forkserver_preload(PRELOADED)
             forkserver.ensure_running()
 
@@ -59,6 +63,16 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+@contextmanager
+def _never_interrupted() -> Iterator[None]:
+    """Processes started inside, and theirs, do not see Ctrl-C, which a terminal sends to all: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
