@@ -23,7 +23,7 @@ from scratch.nn.attention import scaled_dot_product
 from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.normalization import normalize, rows
 from scratch.nn.pooling import max_pool
-from scratch.nn.recurrent import chunks
+from scratch.nn.recurrent import chunks, rnn_base
 from scratch.optim import flat
 from scratch.random import normals
 
@@ -41,6 +41,7 @@ BLOCKS = {
     rows: {"BLOCK": 16},
     max_pool: {"BLOCK": 16},
     chunks: {"LONG": 1, "MANY": 2, "ROWS": 1},
+    rnn_base: {"STEP": 1},
     flat: {"BLOCK": 8, "SHARED": 8, "WORTH": 1},
     normals: {"BLOCK": 16},
 }

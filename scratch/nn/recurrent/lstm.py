@@ -154,7 +154,10 @@ class LSTM(_LSTM, RNNBase):
     Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
     Cost      16 NumPy calls per step forward and 9 backward, for all sizes. From 64 units on the products take most of
-              it, three quarters at 256. Units and batch 256 and 32 take 0.85 of the time of rows instead of columns.
+              it, three quarters at 256. With 128 inputs, 256 units, 64 steps and a batch of 32 it takes 1.3 times
+              torch's time on one thread, where the products alone take as long as torch, and 1.7 times on two: a
+              step's product takes 90 µs and waking a thread 50, so the steps are one thread's work. Others compute dx
+              and the gradients of the weights meanwhile, and the other direction.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.LSTM; between layers, dropout draws torch's masks from the same seed.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.

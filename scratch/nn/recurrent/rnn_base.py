@@ -14,7 +14,9 @@ from scratch.nn.recurrent.layout import Layout
 from scratch.nn.recurrent.recurrence import Recurrence, State, Weights
 from scratch.nn.utils.rnn import PackedSequence
 from scratch.random import Generator
+from scratch.threads import WORTH, share
 
+STEP = 2**21  # multiplications of a step: of fewer the two directions gain nothing from two threads
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
@@ -97,14 +99,14 @@ class RNNBase(Recurrence, Module):
         for layer in range(self.num_layers):
             drop = self.new_dropout(self.dropout if layer and self.training else 0.0)
             rows = drop(rows)
-            outputs, saved = [], []
+            pieces = []
             for direction in range(self.directions):
-                start = tuple(part[len(final)] for part in state)
-                weights, steps = self.weights(layer, direction), layout.steps(reverse=direction == 1)
-                y, end, to_save = self.forward_direction(rows, start, weights, steps)
-                outputs.append(y)
-                final.append(end)
-                saved.append(to_save)
+                start = tuple(part[len(final) + direction] for part in state)
+                pieces.append((rows, start, self.weights(layer, direction), layout.steps(reverse=direction == 1)))
+            work = layout.batch * pieces[0][2].hh.size
+            directions = share(lambda piece: self.forward_direction(*piece), pieces, work // STEP * WORTH)
+            outputs, ends, saved = zip(*directions, strict=True)
+            final += ends
             rows = outputs[0] if self.directions == 1 else np.concatenate(outputs, axis=1)
             kept.append((drop, drop.saved, saved))
         y = layout.restore(rows)
