@@ -53,6 +53,23 @@ def test_the_mean_leaves_no_trace_in_float32(loc, shape):
         assert distance(ours.backward(dy), double.grad.numpy()) <= 10
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("BatchNorm2d", (0, 3, 4, 5)),
+        ("BatchNorm3d", (2, 3, 0, 4, 5)),
+        ("InstanceNorm1d", (2, 3, 0)),
+        ("InstanceNorm3d", (2, 3, 0, 4, 5)),
+    ],
+)
+def test_an_empty_input_has_gradients_of_zero(name, shape):
+    """The mean of nothing, NaN, does not reach the parameters."""
+    layer = getattr(scratch.nn, name)(3, affine=True)
+    layer.backward(layer(np.empty(shape, np.float32)))
+    for parameter in layer.parameters():
+        np.testing.assert_array_equal(parameter.grad, 0)
+
+
 def test_rows_are_centered_block_by_block(monkeypatch):
     """A mean of 1000 in one block of rows does not change the bits of the others."""
     monkeypatch.setattr(rows, "BLOCK", 4 * 31)

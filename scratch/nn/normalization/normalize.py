@@ -58,7 +58,10 @@ def normalize(
         x, whole = np.empty(x.shape, x.dtype), x
         _by_samples(_subtract, whole, x, mean)
         rest, var = _moments(x, over_batch) if running is None else (np.zeros_like(mean), var)
-    r = 1 / np.sqrt(var + float(eps)) if x.size else np.zeros_like(var)  # empty: no variance, no gradient
+    if x.size:
+        r = 1 / np.sqrt(var + float(eps))
+    else:  # no mean, no variance, no gradient
+        rest, r = np.zeros_like(mean), np.zeros_like(var)
     factor = r if weight is None else r * weight.data.reshape(shape)
     shift = rest * -factor if bias is None else bias.data.reshape(shape) - rest * factor
     y = np.empty(x.shape, x.dtype)
