@@ -60,13 +60,13 @@ def nearest(x, n, shift=0.0):
     return x[:, :, at][:, :, :, at]
 
 
-def cubic(x, n, a=-0.75, smooth=False, repeated=True):
+def cubic(x, n, a=-0.75, smooth=False, repeated=True, scale=None):
     """Bicubic resizing pixel by pixel."""
     m = x.shape[-1]
     rows = torch.zeros(n, m, dtype=x.dtype)
     width = max(m / n, 1) if smooth else 1
     for i in range(n):
-        at = (i + 0.5) * m / n - 0.5
+        at = (i + 0.5) * (scale or m / n) - 0.5
         for j in range(-3 * m, 4 * m):
             d = abs(at - j) / width
             k = (a + 2) * d**3 - (a + 3) * d**2 + 1 if d < 1 else a * (d**3 - 5 * d**2 + 8 * d - 4) if d < 2 else 0.0
@@ -100,6 +100,7 @@ SERIES = normal(2, 4, 11)
 UP = T.Upsample(size=(14, 14), mode="bilinear")
 DOWN = T.Upsample(size=(4, 4), mode="bilinear")
 CUBIC = T.Upsample(size=(4, 4), mode="bicubic")
+SCALED = T.Upsample(scale_factor=1.6, mode="bicubic")
 LARGER = T.Upsample(scale_factor=14 / 9, mode="bicubic", recompute_scale_factor=True)
 TIES = np.zeros((1, 2, 4, 4), np.float32)
 PLANTS = [
@@ -140,6 +141,10 @@ PLANTS = [
     layer("cubic-a", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.5), X),
     layer("cubic-jax", "cubic-kernel", LARGER, lambda s, x: cubic(x, 14, -0.5, repeated=False), X),
     layer("cubic-widened", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.75, True, False), X),
+    layer("cubic-widened-repeated", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.75, True), X),
+    layer("cubic-both-repeated", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.5, True), X),
+    layer("cubic-border", "cubic-kernel", LARGER, lambda s, x: cubic(x, 14, repeated=False), X),
+    layer("cubic-scale", "cubic-kernel", SCALED, lambda s, x: cubic(x, 14, -0.5, scale=1 / 1.6), X),
     layer("nearest-exact", "nearest-exact", T.Upsample(size=(14, 14)), lambda s, x: nearest(x, 14, 0.5), X),
     layer("shuffle", "channel-order", T.PixelShuffle(2), lambda s, x: shuffle(x, 2, True), normal(2, 8, 3, 3)),
     layer("flatten", "channel-order", T.Flatten(), lambda s, x: x.permute(0, 2, 3, 1).flatten(1), X),

@@ -40,6 +40,17 @@ def by_hand(s, probs, targets, frames, sizes, zero=-1e30, blank=0):
     return losses if s.reduction == "none" else losses.sum() if s.reduction == "sum" else (losses / sizes).mean()
 
 
+def in_a_row(s, probs, targets, frames, sizes):
+    """The labels of all sequences, one after another."""
+    ends = sizes.cumsum(0).tolist()
+    rows = [targets[end - size : end] for end, size in zip(ends, sizes.tolist(), strict=True)]
+    return by_hand(s, probs, torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), frames, sizes)
+
+
+def alone(s, probs, targets, frames, sizes):
+    return alpha(probs, targets.tolist(), 0, -1e30)
+
+
 def two_rows(s, probs, targets, frames, sizes, zero=-1e5):
     """optax's: a batch at once, of rows of blanks and of labels, with frames past the end passed over."""
     B, N = targets.shape
@@ -70,7 +81,7 @@ class Probable(T.Module):
         self.loss = loss
 
     def forward(self, x, *others):
-        return self.loss(x.log_softmax(2), *others)
+        return self.loss(x.log_softmax(-1), *others)
 
 
 NONE = T.CTCLoss(reduction="none")
@@ -81,6 +92,15 @@ PLANTS = [
     plant("zero", "ctc-impossible", NONE, lambda s, *a: F.ctc_loss(*a, reduction="none", zero_infinity=True)),
     plant("last-class", "ctc-blank", T.CTCLoss(), lambda s, *a: by_hand(s, *a, blank=3),
           (INPUTS[0], np.array([[1, 2, 1], [2, 1, 2]]), *POSSIBLE[2:])),
+    plant("finite-mean", "ctc-impossible", T.CTCLoss(), by_hand),
+    plant("finite-sum", "ctc-impossible", T.CTCLoss(reduction="sum"), by_hand),
+    plant("finite-flat", "ctc-impossible", NONE, in_a_row,
+          (INPUTS[0], np.array([1, 2, 3, 1, 2]), BOTH[[1, 0]] - [1, 0], np.array([3, 2]))),
+    plant("finite-alone", "ctc-impossible", NONE, alone, (normal(3, 4), np.array([1, 2, 2]), BOTH[1:], INPUTS[3][1:])),
+    plant("infinite", "ctc-impossible", T.CTCLoss(reduction="none", zero_infinity=True),
+          lambda s, *a: F.ctc_loss(*a, reduction="none")),
+    plant("sum", "reduction", T.CTCLoss(), lambda s, *a: F.ctc_loss(*a, reduction="sum"), POSSIBLE),
+    plant("mean", "reduction", T.CTCLoss(reduction="sum"), lambda s, *a: F.ctc_loss(*a), POSSIBLE),
     plant("plain-mean", "reduction", T.CTCLoss(), lambda s, *a: by_hand(NONE, *a).mean(), POSSIBLE),
 ]  # fmt: skip
 
