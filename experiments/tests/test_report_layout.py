@@ -59,6 +59,30 @@ def test_all_texts_have_room(name: str, laid_out: list[Any]) -> None:
 
 
 @styled
+def test_titles_and_labels_may_have_two_lines() -> None:
+    figure = new(8, 4)
+    for axes in figure.subplots(2, 2).flat:
+        axes.plot([0, 1])
+        axes.set(title="one\ntwo", xlabel="x\nx", ylabel="y\ny")
+    picture(figure, "a title", "a caption", "a key")
+    assert faults(figure) == []
+
+
+@pytest.mark.parametrize("numbers", [[-1.23456789e-5, -1.23456788e-5], [1e-9, 2e-9], [1e9, 2e9]])
+def test_a_factor_of_all_tick_labels_has_room_without_a_title(numbers: list[float]) -> None:
+    assert faults(untitled(numbers)) == []
+
+
+@styled
+def untitled(numbers: list[float]) -> Any:
+    figure = new(8, 3)
+    for axes in figure.subplots(2, 1):
+        axes.plot([0, 1], numbers)
+    picture(figure, "a title", "a caption", "a key")
+    return figure
+
+
+@styled
 def test_a_label_as_wide_as_it_may_be_has_room_on_either_side() -> None:
     figure = new(8, 3)
     for axes in figure.subplots(1, 2):

@@ -52,7 +52,16 @@ def arrange(figure: Any) -> None:
 
 
 def _above(axes: Any) -> float:
-    return EDGE + (TITLE + LINE if axes.get_title() else EDGE)
+    """The title, or what all tick labels of the y axis are multiplied by: it is written there too, at the side."""
+    if title := axes.get_title():
+        return EDGE + TITLE + _lines(title)
+    axes.yaxis.get_ticklabels()  # decides on it
+    return EDGE + (EDGE + LINE if axes.yaxis.get_major_formatter().get_offset() else EDGE)
+
+
+def _lines(text: str) -> float:
+    """Points of a text's height."""
+    return LINE * (1 + text.count("\n"))
 
 
 def _below(axes: Any) -> float:
@@ -61,7 +70,7 @@ def _below(axes: Any) -> float:
     if not axes.get_xlabel():
         return EDGE + ticks
     _put(axes, axes.xaxis, (0.5, 0.0), (0.0, -ticks - LABEL))
-    return EDGE + ticks + LABEL + LINE
+    return EDGE + ticks + LABEL + _lines(axes.get_xlabel())
 
 
 def _left(axes: Any) -> float:
@@ -82,7 +91,7 @@ def _beside(axes: Any, side: str) -> float:
         return EDGE + ticks
     beyond = ticks + LABEL
     _put(axes, axis, (0.0, 0.5) if side == "left" else (1.0, 0.5), (-beyond if side == "left" else beyond, 0.0))
-    return EDGE + beyond + LINE
+    return EDGE + beyond + _lines(axes.get_ylabel())
 
 
 class Powers(LogFormatterSciNotation):
