@@ -58,16 +58,15 @@ class CrossEntropyLoss(LabelLoss):
         self.check_class_weight(x)
         axis = class_axis(x)
         logp, p = log_softmax(x, axis)
-        labels, w, ignored = self.label_weights(target, x.shape[axis], x.dtype)
+        labels, w, ignored, total = self.label_weights(target, x.shape[axis], x.dtype)
         picked = places(labels, x.shape)
         losses = w * -logp.take(picked)
         if self.label_smoothing:
             share = self.label_smoothing / x.shape[axis]
             losses *= 1 - self.label_smoothing
-            losses -= share * sum_along(logp, axis, self._weight_like(logp)).reshape(w.shape)
+            losses -= share * sum_along(logp, axis, self._weight_like(logp)).reshape(losses.shape)
         if ignored is not None:
             losses = np.where(ignored, 0, losses)
-        total = w.sum()
         return self.save(self.reduce(losses, total), p, picked, w, ignored, total)
 
     def backward(self, dloss: Any = None) -> np.ndarray:

@@ -41,7 +41,7 @@ class Loss(Module):
 
     def spread(self, dloss: Any, n: Any, dtype: np.dtype) -> Any:
         """dl, the gradient of each of n losses, from the cotangent of the reduced loss; it broadcasts against them."""
-        dl = np.ones((), dtype) if dloss is None else np.asarray(dloss, dtype)
+        dl = dtype.type(1) if dloss is None else np.asarray(dloss, dtype)
         return dl if self.reduction in ("none", "sum") else dl / dtype.type(n)
 
     def take(self, cotangent: Any = None) -> Any:
@@ -102,12 +102,17 @@ def check_signs(loss: Loss, shape: tuple[int, ...], target: np.ndarray) -> None:
 
 def check_labels(loss: object, labels: np.ndarray, classes: int, error: type[Exception] = IndexError) -> None:
     """Labels must lie in [0, classes). NumPy would read a negative one from the end of the row."""
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+    if not in_range(labels, classes):
         bad = labels[(labels < 0) | (labels >= classes)].flat[0]
         raise error(
             f"{loss}: class labels must be in [0, {classes}), got {bad}. "
             "Count classes from 0, and check that the network has one output for each."
         )
+
+
+def in_range(labels: np.ndarray, classes: int) -> bool:
+    """Whether all labels lie in [0, classes)."""
+    return not labels.size or bool(labels.min() >= 0 and labels.max() < classes)
 
 
 def check_weight(loss: Module, name: str, weight: np.ndarray | None, x: np.ndarray) -> None:

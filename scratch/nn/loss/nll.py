@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction
+from scratch.nn.loss.loss import Loss, as_weight, check_labels, check_prediction, in_range
 
 
 class LabelLoss(Loss):
@@ -25,18 +25,24 @@ class LabelLoss(Loss):
         self.register_buffer("weight", as_weight(self, "weight", weight))
         self.ignore_index = ignore_index
 
-    def label_weights(self, labels: np.ndarray, classes: int, dtype: np.dtype) -> tuple[np.ndarray, Any, Any]:
-        """The labels with 0 for the ignored ones, w, and where they are ignored (None if nowhere)."""
-        ignored = labels == self.ignore_index
-        if ignored.any():
-            labels = np.where(ignored, 0, labels)
-            check_labels(self, labels, classes)
-            return labels, np.where(ignored, 0, self._weights_of(labels, dtype)), ignored
-        check_labels(self, labels, classes)
-        return labels, self._weights_of(labels, dtype), None
+    def label_weights(self, labels: np.ndarray, classes: int, dtype: np.dtype) -> tuple[np.ndarray, Any, Any, Any]:
+        """The labels with 0 for the ignored ones, w, where they are ignored (None if nowhere), and Σ w.
 
-    def _weights_of(self, labels: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        return np.ones(labels.shape, dtype) if self.weight is None else self.weight[labels]
+        w is one 1 for all if no label is ignored and no weight given.
+        """
+        if 0 <= self.ignore_index < classes or not in_range(labels, classes):
+            ignored = labels == self.ignore_index
+            if ignored.any():
+                labels = np.where(ignored, 0, labels)
+                check_labels(self, labels, classes)
+                weight = dtype.type(1) if self.weight is None else self.weight[labels]
+                w = np.where(ignored, dtype.type(0), weight)
+                return labels, w, ignored, w.sum()
+            check_labels(self, labels, classes)
+        if self.weight is None:
+            return labels, dtype.type(1), None, dtype.type(labels.size)
+        w = self.weight[labels]
+        return labels, w, None, w.sum()
 
     def check_shapes(self, x: np.ndarray, target: np.ndarray) -> None:
         check_prediction(self, x)
@@ -95,12 +101,11 @@ class NLLLoss(LabelLoss):
     def forward(self, x: np.ndarray, target: np.ndarray) -> Any:
         self.check_shapes(x, target)
         self.check_class_weight(x)
-        labels, w, ignored = self.label_weights(target, x.shape[class_axis(x)], x.dtype)
+        labels, w, ignored, total = self.label_weights(target, x.shape[class_axis(x)], x.dtype)
         picked = places(labels, x.shape)
         losses = w * -x.take(picked)
         if ignored is not None:
             losses = np.where(ignored, 0, losses)
-        total = w.sum()
         return self.save(self.reduce(losses, total), picked, w, ignored, total, x.shape)
 
     def backward(self, dloss: Any = None) -> np.ndarray:
@@ -133,6 +138,8 @@ def places(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The position of each label's class in a flattened (N, C, ...) or (C,) array: (N, ...), or ()."""
     if not labels.ndim:
         return labels.astype(np.int64)
+    if len(shape) == 2:
+        return np.arange(shape[0]) * shape[1] + labels
     n, classes, length = shape[0], shape[1], math.prod(shape[2:])
     place = (np.arange(n) * classes)[:, np.newaxis] + labels.reshape(n, length)
     place *= length
