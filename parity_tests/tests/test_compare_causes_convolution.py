@@ -143,7 +143,7 @@ PLANTS = [
     layer("cubic-widened", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.75, True, False), X),
     layer("cubic-widened-repeated", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.75, True), X),
     layer("cubic-both-repeated", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, -0.5, True), X),
-    layer("cubic-border", "cubic-kernel", LARGER, lambda s, x: cubic(x, 14, repeated=False), X),
+    layer("cubic-border", "cubic-kernel", CUBIC, lambda s, x: cubic(x, 4, repeated=False), X),
     layer("cubic-scale", "cubic-kernel", SCALED, lambda s, x: cubic(x, 14, -0.5, scale=1 / 1.6), X),
     layer("nearest-exact", "nearest-exact", T.Upsample(size=(14, 14)), lambda s, x: nearest(x, 14, 0.5), X),
     layer("shuffle", "channel-order", T.PixelShuffle(2), lambda s, x: shuffle(x, 2, True), normal(2, 8, 3, 3)),
