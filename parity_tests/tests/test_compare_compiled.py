@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from parity_tests import compare
+from parity_tests.comparer import compiled as compiling
+from parity_tests.comparer.torch_side import TorchSide
 from parity_tests.tests.plants import seeded
 
 X = np.full((2, 2**18), 0.1, np.float32)
@@ -90,3 +92,11 @@ def test_what_is_wrapped_is_run_as_before_afterwards():
     before = left(torch.from_numpy(X)).detach().numpy()
     compare(left, seeded(Total), X)
     assert np.array_equal(left(torch.from_numpy(X)).detach().numpy(), before)
+
+
+@pytest.mark.parametrize("place", ["around", "inside"])
+def test_only_the_run_that_asks_for_it_is_without_compilation(place):
+    side = TorchSide(compiled(seeded(Total), place))
+    with compiling._eagerly(side):
+        assert side.eager
+    assert not side.eager
