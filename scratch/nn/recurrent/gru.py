@@ -130,6 +130,8 @@ class GRU(_GRU, RNNBase):
     Saves     in every layer and direction: x, the gates, W_hn h + b_hn, h before each step, and h - n.
     Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
+    Cost      14 statements per step forward and 8 backward. As in LSTM the steps are one thread's work; others compute
+              dx and the gradients of the weights meanwhile, and the other direction.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
     Torch     torch.nn.GRU; as in torch the reset gate multiplies W_hn h + b_hn, not h as in the paper.
     Raises    ValueError for other than 2 or 3 dimensions, or another dtype; RuntimeError for other sizes or no steps.

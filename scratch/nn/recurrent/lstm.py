@@ -153,9 +153,9 @@ class LSTM(_LSTM, RNNBase):
     Saves     in every layer and direction: x, the gates, tanh c', and h and c before each step.
     Numerics  one product x W_ih^T for all steps, then one small product per step; the gradient of each weight is one
               product over all steps. Loops run over steps and layers only.
-    Cost      16 NumPy calls per step forward and 9 backward, for all sizes. From 64 units on the products take most of
+    Cost      14 NumPy calls per step forward and 9 backward, for all sizes. From 64 units on the products take most of
               it, three quarters at 256. With 128 inputs, 256 units, 64 steps and a batch of 32 it takes 1.3 times
-              torch's time on one thread, where the products alone take as long as torch, and 1.7 times on two: a
+              torch's time on one thread, where the products alone take as long as torch, and 1.8 times on two: a
               step's product takes 90 µs and waking a thread 50, so the steps are one thread's work. Others compute dx
               and the gradients of the weights meanwhile, and the other direction.
     Init      all parameters ~ U(-1/sqrt(H), 1/sqrt(H)), torch's draws to the bit.
