@@ -83,11 +83,11 @@ class Recurrence:
         def of_x(_: int, gates: Gradients) -> np.ndarray:
             return matmul(gates[0], weights.ih.data)
 
-        def of_ih(k: int, gates: Gradients) -> np.ndarray:
-            return matmul(gates[0].T, x[chunks[k].rows])
+        def of_ih(k: int, gates: Gradients) -> Any:
+            return matmul(gates[0].T, x[chunks[k].rows]) if weights.ih.requires_grad else None
 
-        def of_hh(_: int, gates: Gradients) -> np.ndarray:
-            return matmul(gates[1].T, gates[2])
+        def of_hh(_: int, gates: Gradients) -> Any:
+            return matmul(gates[1].T, gates[2]) if weights.hh.requires_grad else None
 
         last_first = range(len(chunks) - 1, -1, -1)
         found = one_after_another(last_first, of_gates, (of_hh, of_ih, of_x, of_biases), dy.size)
