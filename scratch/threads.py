@@ -68,16 +68,19 @@ def _default() -> int:
 # --- sharing out ----------------------------------------------------------------------------------------------------
 
 
-def share(work: Callable[[Any], T], pieces: Sequence[Any], numbers: int) -> list[T]:
+def share(
+    work: Callable[[Any], T], pieces: Sequence[Any], numbers: int, release: Callable[[], None] | None = None
+) -> list[T]:
     """[work(piece) for piece in pieces], by all threads if all of it handles `numbers` numbers, enough to be worth it.
 
     The pieces must not depend on each other: each writes its own part of an array, or returns its part of a sum, which
     the caller adds in the order of the list. An error in one of them is raised here, once no other is running: of
     several the first in the list, as by one thread. They compute in the caller's context, np.errstate for example.
+    Pieces that wait for the first one are let go by `release` if the caller is interrupted before it has begun.
     """
     if _pool.size == 1 or len(pieces) < 2 or numbers < WORTH or _here.sharing:
         return [work(piece) for piece in pieces]
-    return _pool.share(work, pieces)
+    return _pool.share(work, pieces, release)
 
 
 def share_rows(work: Callable[..., T], arrays: Sequence[np.ndarray | None], block: int) -> list[T]:
@@ -180,7 +183,9 @@ class _Pool:
         self.threads: list[threading.Thread] = []
         self.starting = threading.RLock()  # a signal's handler may compute too
 
-    def share(self, work: Callable[[Any], T], pieces: Sequence[Any]) -> list[T]:
+    def share(
+        self, work: Callable[[Any], T], pieces: Sequence[Any], release: Callable[[], None] | None = None
+    ) -> list[T]:
         helpers = self._start(min(self.size, len(pieces)) - 1)
         job = _Job(work, pieces)
         with one_blas_thread:
@@ -188,6 +193,10 @@ class _Pool:
                 for _ in range(helpers):
                     self.jobs.put((copy_context(), job))
                 job.take()
+            except BaseException:  # an interrupt between two pieces: that of a piece is in the outcome
+                if release is not None:
+                    release()
+                raise
             finally:
                 job.close()
         return job.outcome()

@@ -47,7 +47,7 @@ class _Recorder(threads._Pool):
         super().__init__(2)
         self.recording = recording
 
-    def share(self, work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
+    def share(self, work: Callable[[Any], Any], pieces: Sequence[Any], release: Any = None) -> list[Any]:
         threads._here.sharing = True
         times, results = [], []
         try:

@@ -19,7 +19,7 @@ from experiments.lessons.exercise import definer, method_of
 MOST = 150
 CALLED = {  # how the project's variables are said
     "mean_g": "the mean of g",
-    "mean_gd": "the mean of g (x - μ)",
+    "mean_gx": "the mean of g x",
     "x_hat": "x̂",
     "along": "the part along x̂",
     "rows_dy": "dy",

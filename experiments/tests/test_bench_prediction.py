@@ -25,7 +25,7 @@ def test_a_piece_goes_to_the_first_thread_that_is_free(pieces, cores, wake, end)
 
 
 def test_a_step_is_recorded_piece_by_piece_on_one_thread():
-    x = np.ones((8192, 512), np.float32)
+    x = np.ones((4096, 512), np.float32)
     layer = scratch.nn.LayerNorm(512)
     before = threads._pool
     recording = record(lambda: layer(x), repeats=3)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,9 @@ def shared(monkeypatch):
     counts = []
     share = threads._Pool.share
 
-    def counted(self, work, pieces):
+    def counted(self, work, pieces, release=None):
         counts.append(len(pieces))
-        return share(self, work, pieces)
+        return share(self, work, pieces, release)
 
     monkeypatch.setattr(threads._Pool, "share", counted)
     return counts
@@ -318,3 +319,20 @@ def test_every_product_of_scratch_goes_through_one_file():
             if (by_operator or by_name) and path.name != "products.py":
                 found.append(f"{path.name}:{node.lineno}")
     assert not found, f"use scratch.products.matmul or dot: {found}"
+
+
+def test_an_interrupt_between_two_pieces_lets_those_go_that_wait_for_the_first(monkeypatch):
+    scratch.set_num_threads(2)
+    caller, take = threading.get_ident(), threads._Job.take
+
+    def interrupted(job):
+        if threading.get_ident() == caller:
+            job.left.popleft()
+            while len(job.left) == 3:  # until another thread waits for what will not come
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+        take(job)
+
+    monkeypatch.setattr(threads._Job, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        chunks.one_after_another(range(3), lambda i: i, (lambda i, x: x,), 10**9)

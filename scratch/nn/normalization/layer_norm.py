@@ -114,19 +114,17 @@ class LayerNorm(Module):
     def _differentiate(
         self, dy: np.ndarray, x: np.ndarray, center: np.ndarray | None, r: np.ndarray, s: np.ndarray, dx: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Write dx of some rows, r * g - r * (<g> + s * q) - r² * q * x with q = <g * x̂>; give sums of their dweight
-        and dbias.
-        """
+        """Write dx = r * g - r * (<g> + x̂ * q) of some rows, q = <g * x̂>; give sums of their dweight and dbias."""
         weight = None if self.weight is None else self.weight.data.reshape(-1)
         if center is not None:
             x = x - center
         away = dy * x
         by_s = sums_of_blocks(dy, s)
         dweight, dbias = sums_of_blocks(away, r)[:, 0] + by_s[:, 0], by_s[:, 1]
-        g, gx, s = mean_of_rows(dy, weight), mean_of_rows(away, weight), s[:, :1]
-        q = r * gx + s * g
-        np.multiply(x, r * r * q, out=away)
-        away += r * (g + s * q)
+        mean_g, mean_gx, s = mean_of_rows(dy, weight), mean_of_rows(away, weight), s[:, :1]
+        q = r * mean_gx + s * mean_g
+        np.multiply(x, r * r * q, out=away)  # x̂ = r x + s
+        away += r * (s * q + mean_g)
         times_weight(dy, r, weight, dx)
         dx -= away
         return dweight, dbias

@@ -62,8 +62,12 @@ def one_after_another(
                 found[i] = first(item)
                 known[i].set()
         finally:
-            for event in known:  # after an error too: nobody waits, and nothing follows
-                event.set()
+            release()
+
+    def release() -> None:
+        """After an error too nobody waits, and nothing follows."""
+        for event in known:
+            event.set()
 
     def follow(i: int, function: Callable[[int, T], Any]) -> Any:
         known[i].wait()
@@ -71,5 +75,5 @@ def one_after_another(
         return None if x is None else function(items[i], x)
 
     pieces = [all_first, *(partial(follow, i, function) for i in range(len(items)) for function in then)]
-    results = share(lambda piece: piece(), pieces, numbers)[1:]
+    results = share(lambda piece: piece(), pieces, numbers, release)[1:]
     return [results[i : i + len(then)] for i in range(0, len(results), len(then))]
