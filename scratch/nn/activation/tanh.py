@@ -42,7 +42,7 @@ class Tanhshrink(Elementwise):
     Why       1 - t' = 1 - (1 - t²).
     Saves     t.
     Numerics  near 0 y is x³/3, and the difference keeps few of its digits, none from 3e-4 down, in torch too; the
-              series below 0.2 would keep them, at more than twice the time. dx is within 3.2 ulp of its own value.
+              series below 0.2 would keep them, at more than twice the time. dx is within 3.3 ulp of its own value.
     Torch     torch.nn.Tanhshrink.
     """
 
