@@ -12,8 +12,6 @@ from scratch.products import matmul
 FEW = 2**14  # weights of a group
 SUMMED = 2**18  # numbers of the gradients of w that wait for their sum
 
-Phases = list[np.ndarray]
-
 
 class Lines:
     """Columns whose first axis is not copied.
@@ -34,7 +32,7 @@ class Lines:
     With a stride of 2 or more each phase has its own: the lines h = phase, phase + stride, ... are reached by the
     elements k0 = phase, phase + stride, ... of the kernel. What is left to add one by one are the elements k'.
 
-    All axes are copied instead, with a first axis of 1, where lines do not follow each other (dilation), where nothing
+    All axes are copied instead, and there is a first axis of 1, where lines do not follow each other (dilation), where nothing
     would be saved (one axis, or a kernel of 1 along the first), and from FEW weights on: there the products take most
     of the time, and one product for all positions is faster than one for each p0.
 
@@ -85,14 +83,14 @@ class Lines:
         dw = dw.reshape(self.groups, self.windows.kernel[0], -1, self.copies, dw.shape[2])
         return dw.transpose(0, 4, 2, 1, 3)
 
-    def phases(self, w: np.ndarray) -> Phases:
+    def phases(self, w: np.ndarray) -> list[np.ndarray]:
         """W^T for `scatter`, (G, 1, C / G K', K0 O / G); of a stride, those K0 that reach each stride-th line."""
         first, stride = self.windows.kernel[0], self.windows.stride[0]
         w = w.reshape(self.groups, len(w) // self.groups, w.shape[1], first, self.copies).transpose(0, 2, 4, 3, 1)
         some = (w[:, :, :, phase::stride][:, :, :, ::-1] for phase in range(min(stride, first)))
         return [part.reshape(self.groups, 1, w.shape[1] * self.copies, -1) for part in some]
 
-    def scatter(self, y: np.ndarray, phases: Phases) -> np.ndarray:
+    def scatter(self, y: np.ndarray, phases: list[np.ndarray]) -> np.ndarray:
         """W^T Y, its columns added into x: (C, *S, n)."""
         positions, stride, (first, *kernel) = self._positions(y.shape[2:]), self.windows.stride[0], self.windows.kernel
         rows, empty = self._rows(y), -(-first // stride) - 1
