@@ -32,9 +32,9 @@ class Lines:
     With a stride of 2 or more each phase has its own: the lines h = phase, phase + stride, ... are reached by the
     elements k0 = phase, phase + stride, ... of the kernel. What is left to add one by one are the elements k'.
 
-    All axes are copied instead, and there is a first axis of 1, where lines do not follow each other (dilation), where nothing
-    would be saved (one axis, or a kernel of 1 along the first), and from FEW weights on: there the products take most
-    of the time, and one product for all positions is faster than one for each p0.
+    All axes are copied instead, and the first one is an axis of 1, where lines do not follow each other (dilation),
+    where nothing would be saved (one axis, or a kernel of 1 along the first), and from FEW weights on: there the
+    products take most of the time, and one product for all positions is faster than one for each p0.
 
     Shapes    x (n, C, *S), y (n, O, *P), w (O, C / G, *K), for the n samples of a tile.
     Layout    samples count fastest. A row of an image is short, a dozen numbers, and NumPy is slow on short runs; with
