@@ -72,9 +72,9 @@ class BCEWithLogitsLoss(Loss):
     Numerics  log(1 - σ(x)) = log σ(x) - x turns l into (1 - t) x - (1 + (p - 1) t) log σ(x), with one logarithm, -log
               σ(x) = max(-x, 0) + log1p(exp(-|x|)), that cannot overflow. Where t = 0 and x is below -17 the two terms
               cancel and l has no digit left, as in torch, in float64 from -37 on: max(x, 0) - t x + log1p(exp(-|x|))
-              would keep them, but scratch is judged by torch's float64. l is within 3.4 ulp of its own value where t = 1,
-              dx within 3.7 where t = 0, torch's are within 1.6 and 2.5: as in Softplus. For other answers that are right
-              σ(x) - t cancels, as in torch.
+              would keep them, but scratch is judged by torch's float64. l is within 3.4 ulp of its own value where
+              t = 1, dx within 3.7 where t = 0, torch's are within 1.6 and 2.5: as in Softplus. For other answers that
+              are right σ(x) - t cancels, as in torch.
     Torch     torch.nn.BCEWithLogitsLoss. mean divides by the number of elements, regardless of the weights.
     Raises    ValueError for unequal shapes; RuntimeError for unequal dtypes and weights that do not fit.
     """
