@@ -34,10 +34,10 @@ class Correlation:
                   correlate  Y = W X        weigh  W^T = X Y^T        scatter  X = W^T Y, its columns added into x.
               lines.py does this for a tile of the batch; plan.py chooses the tiles. Threads share them out.
     Memory    the columns of a tile are the only large temporary. No layer keeps columns.
-    Cost      from three dozen channels on two thirds of the time is BLAS; the rest writes columns and turns samples
-              from first to last and back. So it depends on BLAS. With OpenBLAS's AVX-512 kernels forward and backward
-              take 1.3 to 1.6 times torch's time from 8 channels on, less with a large stride or from one channel,
-              0.3 to 0.8, and 3 times as depthwise; with its AVX2 kernels they take up to 1.7 of that.
+    Cost      with many channels two thirds of the time is BLAS; the rest writes columns and turns samples from first to
+              last and back. So it depends on BLAS. With OpenBLAS's AVX-512 kernels forward and backward take 1.3 to 1.5
+              times torch's time from 8 channels on, 0.3 to 1 from one channel, and 5 as depthwise, one thread each;
+              with its AVX2 kernels on the same machine up to 1.6 of that.
     """
 
     def __init__(self, windows: Windows, groups: int) -> None:
