@@ -30,6 +30,17 @@ CANCEL = {  # what cannot be had in the time, or under the rule; the docstring o
     "Tanhshrink": "x - t cancels near 0",
     "BCEWithLogitsLoss 0": "judged by torch's float64, which cancels",
 }
+CANCELING_SLOPES = {
+    "GELU",
+    "GELU tanh",
+    "SiLU",
+    "Mish",
+    "Sigmoid",
+    "Tanh",
+    "Hardswish",
+    "BCEWithLogitsLoss 1",
+    "PoissonNLLLoss 1",
+}  # near a zero, or where y saved has no digits left for it
 
 
 class Bar:
@@ -141,6 +152,18 @@ def test_scratch_keeps_its_digits() -> None:
     for line in load():
         if (line["kernel"], line["quantity"]) == ("scratch", "y"):
             assert (line["worst"] <= KEPT) == (line["function"] not in CANCEL), line["function"]
+
+
+def test_a_slope_that_loses_digits_is_said() -> None:
+    lost = {
+        one["function"]
+        for one in load()
+        if one["kernel"] == "scratch" and one["quantity"] == "slope" and one["worst"] > KEPT
+    }
+    assert lost == CANCELING_SLOPES
+    for label in lost:
+        text = " ".join((inspect.getdoc(find(scratch, BY_LABEL[label].component)) or "").split())
+        assert re.search(r"(dx|slope|σ\(x\) - t)\b[^.]*(cancel|digit)", text), label
 
 
 SAID = {  # of y, or l of a loss, and of dx
