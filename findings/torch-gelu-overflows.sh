@@ -2,8 +2,8 @@
 # torch 2.13.0 (CPU): gelu, hardswish and their kin are infinite or NaN for finite float32 numbers.
 #   gelu(2e38) is inf, and gelu(inf) is NaN: x (1 + erf) is formed before the factor 1/2
 #   hardswish(1e38) is inf: x relu6(x + 3) is formed before the division by 6
-#   the slope of the tanh form of gelu is NaN from 4e12 on: x² x² overflows, and 0 * inf follows
-# All three functions are x itself there, and 1 is the slope.
+#   the slope of the tanh form of gelu is NaN from 1.8e19 on: x² overflows, and 0 * inf follows
+# All three functions are x itself there, and the slope is 1.
 # Guessed before: x, as for relu and silu, which keep it. Seen: inf, NaN, inf, NaN.
 # Here: found by evaluating all 2^32 float32 numbers (make exhaustive); GELU and Hardswish of scratch give x.
 set -euo pipefail

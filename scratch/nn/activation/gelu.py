@@ -34,7 +34,7 @@ class GELU(Elementwise):
               and leaves no digit from -5.4 down, in dx too, as in torch. x / (1 + exp(-2z)), z the argument of tanh,
               would keep five digits there, but on the right its slope is up to 25 ulp from that of torch's float64,
               where 8 are allowed; float64 would keep all, at 1.8 times the time. dx also cancels near its zero,
-              -0.7525, and is NaN where x² is infinite, from 1.8e19 on in float32, in torch from 4e12 on.
+              -0.7525, and is NaN where x² is infinite, from 1.8e19 on in float32, in torch too.
               An infinite x gives inf * 0 = NaN somewhere: y is NaN at -inf, dx at both ends.
     Cost      none: 25 passes over blocks that stay in the cache and one in backward: as long as ½ (1 + erf) takes for
               (4096, 768) normal numbers, 1.3 times as long for (64, 256), 54 µs. There exp alone takes 6, the other
