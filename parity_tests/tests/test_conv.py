@@ -8,6 +8,7 @@ import pytest
 from scratch import nn
 from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.conv.correlation import Correlation
+from scratch.nn.conv.lines import Lines
 from scratch.nn.conv.plan import MAX_TILE_BYTES
 from scratch.nn.windows import Windows
 
@@ -16,6 +17,9 @@ KERNELS = {
     "2d by 2": (Windows((3, 2), (2, 1), (1, 2)), 2, (14, 11)),
     "2d": (Windows((3, 2), (1, 2), (2, 1)), 2, (13, 11)),
     "depthwise": (Windows((2, 3), (2, 1), (1, 2)), 6, (11, 13)),
+    "2d, as long as x": (Windows((13, 2), (1, 1), (1, 1)), 2, (13, 11)),
+    "2d, nearly as long": (Windows((9, 2), (2, 1), (1, 1)), 1, (13, 11)),
+    "2d by more than the kernel": (Windows((2, 3), (4, 1), (1, 1)), 1, (14, 11)),
     "3d": (Windows((2, 3, 1), (1, 1, 1), (1, 2, 1)), 3, (7, 11, 5)),
 }
 
@@ -45,6 +49,56 @@ def test_products_are_the_sums_of_the_definition(case, few, monkeypatch):
             expected[2][at] += w[o, c, *k] * y[:, o]
     for one, other in zip((form.correlate(x, w), form.weigh(x, y), form.scatter(y, w, sizes)), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-13 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("few", [0, 2**14])
+@pytest.mark.parametrize("case", [case for case in KERNELS if case != "depthwise"])
+def test_products_multiply_no_more_than_the_definition(case, few, monkeypatch):
+    """Of zeros in place of what lies beyond the ends, an infinity would make NaN."""
+    windows, groups, sizes = KERNELS[case]
+    form, rng, counts = Correlation(windows, groups), np.random.default_rng(0), []
+    x, w = rng.normal(size=(3, 6, *sizes)), rng.normal(size=(12, 6 // groups, *windows.kernel))
+    y = rng.normal(size=(3, 12, *windows.positions(sizes)))
+
+    def counted(a, b, out=None):
+        product = np.matmul(a, b, out=out)
+        counts.append(product.size * a.shape[-1])
+        return product
+
+    monkeypatch.setattr(lines, "FEW", few)
+    monkeypatch.setattr(lines, "matmul", counted)
+    monkeypatch.setattr(correlation, "plan", plan.plan.__wrapped__)
+    for function, arguments in ((form.correlate, (x, w)), (form.weigh, (x, y)), (form.scatter, (y, w, sizes))):
+        function(*arguments)
+        assert sum(counts) == 3 * w.size * math.prod(y.shape[2:]), function.__name__
+        counts.clear()
+
+
+@pytest.mark.parametrize("case", KERNELS)
+def test_lines_are_no_more_than_all_columns(case):
+    windows, groups, sizes = KERNELS[case]
+    positions = windows.positions(sizes)
+    columns = Lines(windows, groups, weights=1)._columns(np.ones((3, 6, *sizes)), positions)
+    low, high = np.lib.array_utils.byte_bounds(columns)
+    assert high - low <= 3 * 6 * math.prod(windows.kernel) * math.prod(positions) * columns.itemsize
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_infinite_weight_reaches_what_it_is_multiplied_with(layer, stride, place):
+    """What the layer scatters is infinite there, and finite elsewhere: nowhere NaN."""
+    conv = layer(3, 4, (5, 2), stride=(stride, 1), bias=False)
+    conv.weight.data[...] = 1
+    conv.weight.data[:, :, place] = np.inf
+    if layer is nn.ConvTranspose2d:
+        scattered = conv(np.ones((2, 3, 6, 7), np.float32))
+    else:
+        scattered = conv.backward(np.ones_like(conv(np.ones((2, 3, 4 + 6 * stride, 7), np.float32))))
+    reached = np.zeros(scattered.shape[2], bool)
+    reached[place : place + 6 * stride : stride] = True
+    assert np.isposinf(scattered[:, :, reached]).all()
+    assert np.isfinite(scattered[:, :, ~reached]).all()
 
 
 @pytest.mark.parametrize("tile", [1, 1000, 5000])

@@ -27,13 +27,13 @@ class Lines:
 
     The adjoint adds columns to x. Here too, a line is one product with the rows of K0 neighbors,
 
-        L[h] = Σ_k0 W[k0]^T Y[h - k0]        for stride 1, with K0 - 1 lines of zeros on both sides of Y.
+        L[h] = Σ_k0 W[k0]^T Y[h - k0]        for stride 1, and of fewer near the ends, where there are fewer rows.
 
     With a stride of 2 or more each phase has its own: the lines h = phase, phase + stride, ... are reached by the
     elements k0 = phase, phase + stride, ... of the kernel. What is left to add one by one are the elements k'.
 
     All axes are copied instead, and the first one is an axis of 1, where lines do not follow each other (dilation),
-    where nothing would be saved (one axis, or a kernel of 1 along the first), and from FEW weights on: there the
+    where nothing would be saved (one axis, or a kernel no longer than its stride), and from FEW weights on: there the
     products take most of the time, and one product for all positions is faster than one for each p0.
 
     Shapes    x (n, C, *S), y (n, O, *P), w (O, C / G, *K), for the n samples of a tile.
@@ -43,8 +43,7 @@ class Lines:
     """
 
     def __init__(self, windows: Windows, groups: int, weights: int) -> None:
-        first = windows.kernel[0]
-        saved = len(windows.kernel) > 1 and first > 1 and windows.dilation[0] == 1
+        saved = len(windows.kernel) > 1 and windows.kernel[0] > windows.stride[0] and windows.dilation[0] == 1
         self.all = not saved or weights > FEW
         self.windows = Windows(*((1, *options) for options in windows)) if self.all else windows
         self.rest = Windows(*(options[1:] for options in self.windows))  # of the other axes
@@ -92,19 +91,14 @@ class Lines:
 
     def scatter(self, y: np.ndarray, phases: list[np.ndarray]) -> np.ndarray:
         """W^T Y, its columns added into x: (C, *S, n)."""
-        positions, stride, (first, *kernel) = self._positions(y.shape[2:]), self.windows.stride[0], self.windows.kernel
-        rows, empty = self._rows(y), -(-first // stride) - 1
-        if empty:
-            padded = np.zeros((len(rows), rows.shape[1] + 2 * empty, *rows.shape[2:]), rows.dtype)
-            padded[:, empty:-empty] = rows
-            rows = padded
+        positions, stride, kernel = self._positions(y.shape[2:]), self.windows.stride[0], self.windows.kernel[1:]
+        rows = self._rows(y)
         channels = phases[0].shape[2] // self.copies
         x = np.zeros((self.groups, channels, *self.windows.sizes(positions), len(y)), y.dtype)
         for phase, matrix in enumerate(phases):
-            elements = matrix.shape[3] // rows.shape[2]
-            count = positions[0] + elements - 1
-            reaching = _neighbors(rows, elements, empty + 1 - elements, count) if empty else rows
-            added = matmul(matrix, reaching).reshape(self.groups, count, channels, *kernel, *positions[1:], len(y))
+            lines = _lines(matrix, rows)
+            count = lines.shape[1]
+            added = lines.reshape(self.groups, count, channels, *kernel, *positions[1:], len(y))
             reached = self.rest.view(x[:, :, phase::stride][:, :, :count], positions[1:], leading=3)
             for k in np.ndindex(*kernel):
                 part = reached[:, :, :, *k]
@@ -126,7 +120,7 @@ class Lines:
         view = self.rest.view(x.reshape(self.groups, -1, height, *x.shape[2 - self.all :]), others, leading=3)
         rows = view.shape[1] * self.copies
         lines = np.ascontiguousarray(view.swapaxes(1, 2)).reshape(self.groups, height, rows, -1)
-        return lines if self.all else _neighbors(lines, self.windows.kernel[0], 0, count, self.windows.stride[0])
+        return lines if self.all else _neighbors(lines, self.windows.kernel[0], count, self.windows.stride[0])
 
 
 def samples_last(x: np.ndarray) -> np.ndarray:
@@ -139,10 +133,32 @@ def samples_first(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-def _neighbors(lines: np.ndarray, elements: int, start: int, count: int, stride: int = 1) -> np.ndarray:
-    """A view of lines (G, H, R, N), each joined with those after it: (G, count, elements R, N), from `start` on."""
+def _lines(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Σ_k W[k]^T Y[h - k] for every line h, (G, P0 + K - 1, M, N), from `phases` (G, 1, M, K O) and rows (G, P0, O, N).
+
+    Near the ends it is a product with fewer rows, not with zeros in their place: those would make NaN of an infinite
+    weight, and much work where the kernel is as long as x.
+    """
+    groups, height, outputs, length = rows.shape
+    elements = matrix.shape[3] // outputs
+    if elements == 1:
+        return matmul(matrix, rows)
+    rows, whole = np.ascontiguousarray(rows), range(elements - 1, height)
+    lines = np.empty((groups, height + elements - 1, matrix.shape[2], length), rows.dtype)
+    if whole:
+        matmul(matrix, _neighbors(rows, elements, len(whole)), out=lines[:, whole.start : whole.stop])
+    for h in range(lines.shape[1]):
+        if h not in whole:
+            before, bottom = h - elements + 1, min(h + 1, height)
+            top = max(before, 0)
+            some = matrix[:, 0, :, (top - before) * outputs : (bottom - before) * outputs]
+            matmul(some, rows[:, top:bottom].reshape(groups, -1, length), out=lines[:, h])
+    return lines
+
+
+def _neighbors(lines: np.ndarray, elements: int, count: int, stride: int = 1) -> np.ndarray:
+    """A view of lines (G, H, R, N), each stride-th joined with those after it: (G, count, elements R, N)."""
     groups, height, rows, length = lines.shape
-    shape = groups, count, elements * rows, length
     steps = height * rows * length, stride * rows * length, length, 1
-    item = lines.itemsize
-    return np.ndarray(shape, lines.dtype, lines, start * rows * length * item, tuple(step * item for step in steps))
+    strides = tuple(step * lines.itemsize for step in steps)
+    return np.ndarray((groups, count, elements * rows, length), lines.dtype, lines, 0, strides)
