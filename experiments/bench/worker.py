@@ -23,6 +23,7 @@ class Server:
     """Answers the parent's requests. One Work at a time."""
 
     work: Work
+    memory: Any  # also for layers without parameters: they are measured as in a network that is being trained
 
     def prepare(self, group: str, engine: str, setting: dict[str, Any], threads: int) -> dict[str, Any]:
         """Build and warm up; say how many threads the libraries now use."""
@@ -30,6 +31,10 @@ class Server:
             import torch
 
             torch.set_num_threads(threads)
+        elif engine.startswith("scratch"):
+            from scratch.memory import training
+
+            self.memory = training()
         self.work = import_module(f"experiments.bench.cases.{group}").prepare(engine, **setting)
         self.work.warm_up()
         gc.collect()
