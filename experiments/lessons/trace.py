@@ -7,19 +7,23 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from parity_tests.nests import leaves
 
-HIDDEN = ("check", "_check", "extra_repr", "__repr__", "__init__", "reset_parameters", "blocks", "<")
+HIDDEN = ("check", "_check", "extra_repr", "__repr__", "__init__", "reset_parameters", "blocks", "<",
+          "forward_in_blocks", "backward_in_blocks")  # fmt: skip
 ROUNDS = 2  # of one statement in a loop that are shown
 OUTERMOST = ("forward", "backward")  # what other functions return is seen where they are called
+NOTHING = {"f": -(2.0**-100), "i": -(2**30) - 1}  # what unwritten memory holds: no result is this number
 LONGEST = 4  # terms of a sum that is spelled out
 PRODUCTS = {"matmul": "{0} @ {1}", "accumulate_product": "{0} @ {1}"}
 PURE = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.BinOp,
@@ -36,6 +40,8 @@ class Step:
     code: str
     values: list[tuple[str, np.ndarray]] = field(default_factory=list)
     cell: str = ""  # one element of a product as a sum of numbers
+    before: dict[str, np.ndarray] = field(default_factory=dict)  # the arguments of a call, which it may fill
+    earlier: int = 0  # steps that were taken before this one
 
 
 def trace(kind: Any, run: Callable[[], Any]) -> tuple[list[Step], Any]:
@@ -44,10 +50,28 @@ def trace(kind: Any, run: Callable[[], Any]) -> tuple[list[Step], Any]:
     before = sys.gettrace()
     sys.settrace(tracer.called)
     try:
-        result = run()
+        with _marked_when_empty():
+            result = run()
     finally:
         sys.settrace(before)
     return tracer.steps, result
+
+
+@contextmanager
+def _marked_when_empty() -> Iterator[None]:
+    """Meanwhile np.empty and np.empty_like fill arrays with NOTHING, so that memory not yet written is recognized."""
+
+    def marked(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def made(*args: Any, **kwargs: Any) -> np.ndarray:
+            array = make(*args, **kwargs)
+            if array.dtype.kind in NOTHING and array.dtype.itemsize >= 4:
+                array.fill(NOTHING[array.dtype.kind])
+            return array
+
+        return made
+
+    with patch.object(np, "empty", marked(np.empty)), patch.object(np, "empty_like", marked(np.empty_like)):
+        yield
 
 
 def _files(kind: Any) -> set[str]:
@@ -91,7 +115,13 @@ class _Tracer:
         self.counts[place] = self.counts.get(place, 0) + 1
         if self.counts[place] > ROUNDS:
             return None
-        return Step(_name(frame.f_code), _source(frame.f_code.co_filename, statement), cell=_cell(statement, frame))
+        return Step(
+            _name(frame.f_code),
+            _source(frame.f_code.co_filename, statement),
+            cell=_cell(statement, frame),
+            before=_arguments(statement, frame),
+            earlier=len(self.steps),
+        )
 
     def _finish(self, frame: FrameType, returned: Any = None) -> None:
         statement, step = self.open.pop(frame, (None, None))
@@ -101,9 +131,17 @@ class _Tracer:
             values = {"returned": returned} if frame.f_code.co_name in OUTERMOST else {}
         else:
             values = {text: _value(text, frame) for text in _targets(statement)}
-        step.values = [(name, array) for text, value in values.items() for name, array in _arrays(text, value)]
-        if step.values and "np.empty" not in step.code:
+            if len(self.steps) == step.earlier:  # the call's own statements are not shown
+                values |= _filled(step.before, frame)
+        found = [(name, array) for text, value in values.items() for name, array in _arrays(text, value)]
+        step.values = [(name, array) for name, array in found if _written(array)]
+        if step.values:
             self.steps.append(step)
+
+
+def _written(array: np.ndarray) -> bool:
+    """Whether there are numbers, and all of them have been computed."""
+    return array.size > 0 and not (array == NOTHING.get(array.dtype.kind)).any()
 
 
 def _name(code: CodeType) -> str:
@@ -146,6 +184,20 @@ def _targets(statement: Simple) -> Iterator[str]:
             yield f"{ast.unparse(call.func.value)}.grad"
 
 
+def _arguments(statement: Simple, frame: FrameType) -> dict[str, np.ndarray]:
+    """The arrays that a statement gives to a function whose result it does not use, as they are before the call."""
+    if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
+        return {}
+    given = {ast.unparse(one): _value(ast.unparse(one), frame) for one in statement.value.args if _pure(one)}
+    return {text: value.copy() for text, value in given.items() if isinstance(value, np.ndarray)}
+
+
+def _filled(before: dict[str, np.ndarray], frame: FrameType) -> dict[str, np.ndarray]:
+    """Those of the arguments that the call has changed."""
+    now = {text: _value(text, frame) for text in before}
+    return {text: value for text, value in now.items() if not np.array_equal(before[text], value, equal_nan=True)}
+
+
 def _value(text: str, frame: FrameType) -> Any:
     try:
         return eval(text, frame.f_globals, frame.f_locals)
@@ -174,8 +226,8 @@ def _cell(statement: Simple, frame: FrameType) -> str:
             continue
         a = _value(f"({ast.unparse(left)})", frame)
         b = _value(f"({ast.unparse(right)}){'.T' if form.endswith('.T') else ''}", frame)
-        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.ndim == b.ndim == 2 and a.size and b.size:
-            return spelled_sum(a[0], b[:, 0])
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and min(a.ndim, b.ndim) >= 2 and a.size and b.size:
+            return spelled_sum(a[(0,) * (a.ndim - 1)], b[(0,) * (b.ndim - 2)][:, 0])
     return ""
 
 

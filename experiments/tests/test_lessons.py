@@ -11,7 +11,7 @@ import scratch
 from experiments.lessons.example import Example, example, run
 from experiments.lessons.small import names, small
 from experiments.lessons.snippet import _variable, scratch_program, torch_program
-from experiments.lessons.trace import decimal, spelled_sum
+from experiments.lessons.trace import NOTHING, decimal, spelled_sum
 from experiments.lessons.update import SLOPES, START, update
 from experiments.site.figures.first_row import quietly
 from experiments.site.lesson import numbers
@@ -78,6 +78,27 @@ def test_the_steps_of_linear_are_the_code_with_its_numbers() -> None:
     (of_weight,) = (step for step in one.backward if "accumulate_product" in step.code)
     np.testing.assert_allclose(of_weight.values[0][1], one.cotangents["dy"].T @ x)
     assert one.backward[-1].values[0][0] == "returned"
+
+
+def test_every_statement_that_writes_numbers_is_shown_and_none_that_reserves_memory() -> None:
+    gelu = found("nn.GELU")
+    steps = {step.code: [name for name, _ in step.values] for step in gelu.forward + gelu.backward}
+    assert steps["u, e = np.abs(x), np.empty_like(x) if slope is None else slope"] == ["u"]
+    assert steps["tail(u, y, e)"] == ["y", "e"]
+    assert next(iter(found("nn.Sigmoid").forward)).code == "y = np.negative(x, out=np.empty_like(x))"
+    assert any(step.code.startswith("np.put(dx") for step in found("nn.CrossEntropyLoss").backward)
+    for name in ("nn.GELU", "nn.LSTM", "nn.GRU", "nn.MultiheadAttention", "nn.MaxPool1d"):
+        for step in found(name).forward + found(name).backward:
+            assert "in_blocks" not in step.function
+            for _, array in step.values:
+                assert array.size
+                assert not np.isin(array, list(NOTHING.values())).any(), (name, step.code)
+
+
+def test_a_stack_of_products_spells_out_its_first_element() -> None:
+    conv = found("nn.Conv2d")
+    (product,) = (step for step in conv.forward if step.code.startswith("matmul(matrix, columns"))
+    assert product.cell.endswith(f"= {decimal(product.values[0][1].flat[0])}")
 
 
 def test_numbers_are_laid_out_in_rows_and_blocks() -> None:
