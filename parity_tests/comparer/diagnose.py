@@ -161,7 +161,7 @@ def _question(e: Evidence, tape: Tape) -> Question:
             return {}
         outputs = [y for ref in tape.results if is_float(y := values[ref.index])]
         pairs = [(y, torch.tensor(np.asarray(dy, np.float64))) for y, dy in zip(outputs, dys, strict=False)
-                 if dy is not None and y.requires_grad]  # fmt: skip
+                 if dy is not None and y.requires_grad and not y.is_complex()]  # fmt: skip
         sources = {w: tape.base[i] for w, i in tape.starts.items()
                    if w.startswith("grad ") and tape.base[i].requires_grad}  # fmt: skip
         if not pairs or not sources:

@@ -64,8 +64,13 @@ def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None =
 
 
 def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) -> None:
-    """Where no part is apart: the convention in a layer of the right that explains the whole, such as a mask."""
-    names = [m.what for m in end if not m.ok and m.what.startswith("output") and m.what in truth.rough]
+    """Where no part is apart: the convention in a layer of the right that explains the whole, such as a mask.
+
+    Where the outputs agree, the one that explains the gradients, such as another slope of |x| at 0.
+    """
+    apart = [m.what for m in end if not m.ok and m.what in truth.rough]
+    names = [what for what in apart if what.startswith("output")]
+    names = names or [what for what in apart if what.startswith("grad ")]
     if not names or case.large or case.right.loss is not None:
         return
     wanted = {own for own, link in case.pairing.links.items() if set(link.theirs) & set(case.right.trainable())}
@@ -85,6 +90,23 @@ def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) ->
         m.cause = None if m.ok else causes.get(m.what)
         if m.cause is not None and m.cause.where:
             m.inside, m.inside_kind = m.cause.where, kind_of(case.right, m.cause.where)
+
+
+def explain_slopes(case: Case, training: bool, truth: Truth, end: list[Measurement], found: list[Measurement]) -> None:
+    """Where the code between layers is apart in gradients alone: the convention that explains all of the whole's."""
+    first = next(m for m in found if not m.ok)
+    apart = [m for m in end if not m.ok]
+    if (
+        first.phase != "between"
+        or first.cause is not None
+        or not apart
+        or any(m.what.startswith("output") for m in apart)
+    ):
+        return
+    explain(case, training, truth, end)
+    causes = {m.cause.text: m.cause for m in apart if m.cause is not None}
+    if len(causes) == 1 and all(m.cause is not None and m.cause.name == "kink" for m in apart):
+        (first.cause,) = causes.values()
 
 
 def _gradients_of(names: list[str]) -> str:

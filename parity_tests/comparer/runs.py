@@ -106,6 +106,8 @@ def _failed(case: Case, run: Run) -> bool:
             ends.explain(case, training, run.truth, end)
         for m in end:
             m.note = m.note or ("" if m.ok else "the parts agree, the whole does not")
+    elif apart and not failed and not by_compiling:
+        ends.explain_slopes(case, training, run.truth, end, found)
     report.measurements += counted + ([] if failed else end)
     return failed
 

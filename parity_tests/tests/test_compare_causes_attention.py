@@ -21,6 +21,7 @@ PADDING[0, 3:] = PADDING[1, 1:] = True
 ROWS = np.zeros((L, L), bool)
 SOME = np.indices((L, L)).sum(0) % 2 == 0
 ROWS[1:, :3] = True  # the first query may see nothing
+LEAST = torch.finfo(torch.float32).min
 
 
 def heads(x, interleaved=False, transposed=True):
@@ -191,6 +192,9 @@ PLANTS = [
     fused("masked-rows-nan", "masked-rows", with_mask(ROWS), masked(ROWS)),
     fused("masked-rows-by-hand", "masked-rows", with_mask(ROWS, filler=-1e9),
           lambda q, k, v: scores_to(q, k, v, keep=torch.tensor(ROWS)).nan_to_num()),
+    fused("masked-rows-zero-for-a-mean", "masked-rows", masked(ROWS), with_mask(ROWS, filler=-1e9)),
+    fused("masked-rows-zero-for-the-least", "masked-rows", masked(ROWS),
+          lambda q, k, v: F.scaled_dot_product_attention(q, k, v, torch.where(torch.tensor(ROWS), 0.0, LEAST))),
     fused("mask-inverted", "mask-polarity", with_mask(~SOME), masked(SOME)),
     multi("mha-scale", "attention-scale", scale=1.0),
     multi("mha-interleaved", "heads-interleaved", split=MIXED, join=MIXED),

@@ -7,12 +7,14 @@ from parity_tests.tests import (
     test_compare_causes_normalization,
     test_compare_causes_optimizers,
     test_compare_causes_recurrent,
+    test_compare_causes_slopes,
     test_compare_causes_structure,
 )
 
 LISTS = (
     test_compare_causes_activations, test_compare_causes_attention, test_compare_causes_convolution,
-    test_compare_causes_normalization, test_compare_causes_recurrent, test_compare_causes_structure,
+    test_compare_causes_normalization, test_compare_causes_recurrent, test_compare_causes_slopes,
+    test_compare_causes_structure,
 )  # fmt: skip
 
 

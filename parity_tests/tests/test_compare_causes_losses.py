@@ -70,6 +70,21 @@ def test_loss(cause, left, right, dense):
     assert report.cause.name == cause, str(report)
 
 
+def test_an_ignored_label_that_counts_from_the_end():
+    """A label of -1 takes the last class, as in NumPy and optax, where torch leaves the row out."""
+    labels = np.where(np.arange(13) % 4 == 1, -1, CLASSES)
+
+    class FromTheEnd(torch.nn.Module):
+        def forward(self, x, target):
+            return T.functional.cross_entropy(x, target % x.shape[1])
+
+    sides = FromTheEnd(), T.CrossEntropyLoss(ignore_index=-1)
+    report = compare(T.Linear(7, 5), T.Linear(7, 5), X, labels, sides)
+    assert report.cause is not None, str(report)
+    assert report.cause.name == "ignored-rows"
+    assert "read as an index from the end: class 4" in report.cause.text
+
+
 class OpenHinge(nn.HingeEmbeddingLoss):
     """With the slope 1 of max(z, 0) at 0, as torch had it before 2.14."""
 

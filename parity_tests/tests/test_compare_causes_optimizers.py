@@ -195,6 +195,7 @@ RULES = {
     "adadelta-outside": ("eps-outside", adadelta(0.9, 1e-4, outside=True), "Adadelta", {"eps": 1e-4}),
     "adamax-outside": ("eps-place", adamax(1e-3, outside=True), "Adamax", {"eps": 1e-3}),
     "adamax-uncorrected": ("adam-bias-correction", adamax(corrected=False), "Adamax", {}),
+    "adamw-value": ("decay-value", adam(decay="before", wd=1e-4), "AdamW", {"lr": 0.05}),
     "nadam-optax": ("nadam-schedule", nadam, "NAdam", {}),
     "radam-late": ("radam-early", radam(early=False), "RAdam", {}),
     "radam-paper": ("radam-early", radam(least=4), "RAdam", {}),

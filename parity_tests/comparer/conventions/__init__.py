@@ -16,6 +16,7 @@ from parity_tests.comparer.conventions import (
     resampling,
     rotary,
     sampling,
+    slopes,
     structure,
 )
 from parity_tests.comparer.conventions.convention import CATALOG, FUNCTIONS, By, Deviation, Site, called, deviations
@@ -24,5 +25,5 @@ from parity_tests.comparer.conventions.tape import Recording, Tape, Values
 __all__ = [
     "CATALOG", "FUNCTIONS", "By", "Deviation", "Recording", "Site", "Tape", "Values", "activations", "attention",
     "called", "convolution", "ctc", "deviations", "linear", "losses", "normalization", "parts", "precision",
-    "recognition", "recurrent", "regularization", "resampling", "rotary", "sampling", "structure",
+    "recognition", "recurrent", "regularization", "resampling", "rotary", "sampling", "slopes", "structure",
 ]  # fmt: skip

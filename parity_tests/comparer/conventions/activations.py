@@ -1,4 +1,4 @@
-"""Conventions of activations: another form or constant, gated halves, and the slope at a kink."""
+"""Conventions of activations: another form or constant, and gated halves."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity_tests.comparer.conventions.convention import By, Deviation, Options, convention, function
-from parity_tests.table.versions import CHANGES
 
-CLAMP = next(change for change in CHANGES if "clamp" in change.what)  # the slope at a bound, by release of torch
 SELU_ALPHA = 1.6732632423543772
 
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -230,41 +228,3 @@ def halves(o: Options) -> Iterator[Deviation]:
 def another(o: Options) -> Iterator[Deviation]:
     for name, form in FORMS.items():
         yield Deviation("other-activation", f"with {name}", {"instead": lambda o, form=form: form(o.input)})
-
-
-# --- kinks ------------------------------------------------------------------------------------------------------------
-
-
-def _with_slope(y: Tensor, x: Tensor, at: Tensor, slope: float) -> Tensor:
-    """The same values, with this slope where the mask says."""
-    return torch.where(at, y.detach() + slope * (x - x.detach()), y)
-
-
-@convention("relu")
-def slope_of_relu(o: Options) -> Iterator[Deviation]:
-    for slope, text in ((1.0, "1"), (0.5, "1/2")):
-        instead = lambda o, slope=slope: _with_slope(F.relu(o.input), o.input, o.input == 0, slope)  # noqa: E731
-        yield Deviation("kink", f"with the gradient {text} at 0, where torch's ReLU has 0", {"instead": instead})
-
-
-@convention("abs")
-def slope_of_abs(o: Options) -> Iterator[Deviation]:
-    for slope in (1.0, -1.0):
-        instead = lambda o, slope=slope: _with_slope(o.input.abs(), o.input, o.input == 0, slope)  # noqa: E731
-        yield Deviation("kink", f"with the gradient {slope:g} of |x| at 0, where torch's is 0", {"instead": instead})
-
-
-@convention("clamp", "clip", "clamp_min", "clamp_max", "hardtanh")
-def slope_at_bounds(o: Options) -> Iterator[Deviation]:
-    low, high = (o.min_val, o.max_val) if "min_val" in o else (o.get("min"), o.get("max"))
-    ends = [end for end in (low, high) if isinstance(end, int | float)]
-    (newest, _), (older, _) = CLAMP.sides
-    for slope, text in ((0.0, newest), (1.0, older), (0.5, "gradient 1/2 at the bounds")):
-
-        def instead(o: Options, slope: float = slope) -> Tensor:
-            at = torch.zeros_like(o.input, dtype=torch.bool)
-            for end in ends:
-                at = at | (o.input == end)
-            return _with_slope(torch.clamp(o.input, low, high), o.input, at, slope)
-
-        yield Deviation("kink", f"with the {text}", {"instead": instead})

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from parity_tests.comparer.conventions.convention import ADDED, By, Deviation, Options, convention, function
 
+HIDDEN = -9000.0  # a score below is hidden by a mask: -1e4, -1e9, the lowest number and -inf are in use
+
 
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, scale: float, *, axis: int = -1, rows: str = "zero",
@@ -81,7 +83,7 @@ def finite_rows(mask: Any, causal: bool) -> bool:
     """Whether some query may see nothing."""
     if mask is None or causal:
         return False
-    hidden = ~mask if mask.dtype == torch.bool else mask < -1e30
+    hidden = ~mask if mask.dtype == torch.bool else mask < HIDDEN
     return bool(hidden.all(-1).any())
 
 
@@ -157,12 +159,13 @@ def _forms(o: Options, mask: Any, causal: bool) -> Iterator[Deviation]:
         if mask.dtype != torch.bool and not bool((mask < -1e30).any()):
             yield Deviation("mask-sign", "with the mask subtracted, not added", {"attn_mask": By(lambda m: -m)})
         if finite_rows(mask, causal):
+            hard = {} if mask.dtype == torch.bool else {"attn_mask": By(lambda m: m.masked_fill(m < HIDDEN, -math.inf))}
             for rows, text in (
                 ("mean", "a query that may see nothing gets the mean of the values (a large finite number for -inf)"),
                 ("nan", "a query that may see nothing gets NaN"),
                 ("zero", "a query that may see nothing gets zeros"),
             ):
-                yield Deviation("masked-rows", f"with masked rows of its own: {text}", {"rows": rows})
+                yield Deviation("masked-rows", f"with masked rows of its own: {text}", {**hard, "rows": rows})
 
 
 # --- with its projections ---------------------------------------------------------------------------------------------
@@ -310,10 +313,10 @@ def softmaxes(o: Options) -> Iterator[Deviation]:
         text = "with the diagonal of softmax's Jacobian alone"
         yield Deviation("softmax-diagonal", text, {"instead": _diagonal})
         yield Deviation("softmax-off-by-one", "with 1 added to the sum (softmax1)", {"instead": _off_by_one})
-        dead = (o.input < -1e30).all(o.dim, keepdim=True)
+        dead = (o.input < HIDDEN).all(o.dim, keepdim=True)
         if bool(dead.any()):
             for value, text in ((0.0, "zeros"), (1 / o.input.shape[o.dim], "equal weights"), (math.nan, "NaN")):
-                said = f"with masked rows of its own: a row of -inf alone gets {text}"
+                said = f"with masked rows of its own: a row that may see nothing gets {text}"
                 by = By(lambda y, v=value: torch.where(dead, v, y))
                 yield Deviation("masked-rows", said, {"output": by})
     elif own is log_softmax:

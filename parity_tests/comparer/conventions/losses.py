@@ -42,6 +42,10 @@ def classes(o: Options) -> Iterator[Deviation]:
     hard = not o.target.is_floating_point()
     if hard and bool((o.target == o.ignore_index).any()):
         yield Deviation("ignored-rows", "with ignored rows counted in the mean", {"instead": by_count})
+        k = o.input.shape[1] if o.input.ndim > 1 else o.input.shape[0]
+        if -k <= o.ignore_index < 0:
+            text = f"with the ignored label {o.ignore_index} read as an index from the end: class {k + o.ignore_index}"
+            yield Deviation("ignored-rows", text, {"target": By(lambda t: t % k)})
     if o.function == "cross_entropy":
         yield from _smoothing(o, hard)
         text = "with a softmax before the loss, which has one of its own"

@@ -67,9 +67,8 @@ def deviations(kind: str, own: Options) -> Iterator[Deviation]:
     if kind == "NAdam":
         text = "with 0.96^t in the schedule of momentum, momentum_decay=1"
         yield from other("nadam-schedule", text, momentum_decay=1.0)
-        text = "with a constant beta1, without the schedule of momentum"
+        text = "with a constant beta1, without the schedule of momentum (optax)"
         yield from other("nadam-schedule", text, schedule=False)
-        yield from other("nadam-schedule", f"{text} (optax)", form="optax")
         yield from other("eps-inside", "with epsilon inside the root", eps_place="inside")
     if kind == "Adamax":
         yield from other("eps-place", "with epsilon added to the maximum", eps_place="outside")
@@ -157,6 +156,9 @@ def _decays(own: Options) -> Iterator[Deviation]:
         for form, (name, text) in forms.items():
             if form != own["decay"]:
                 yield Deviation(name, text, {"decay": form})
+        for wd, whose in ((1e-4, " (optax)"), (0.004, " (Keras)"), (0.01, "")):
+            if wd != own["weight_decay"]:
+                yield Deviation("decay-value", f"with weight_decay={wd:g}{whose}", {"weight_decay": wd})
         yield Deviation("decay-missing", "without weight decay", {"weight_decay": 0})
         yield Deviation("decay-half", "with half the weight decay", {"weight_decay": own["weight_decay"] / 2})
         yield Deviation("decay-half", "with twice the weight decay", {"weight_decay": own["weight_decay"] * 2})

@@ -118,8 +118,6 @@ def nadam(theta: Array, gradients: Array, rates: Array, o: Options) -> Iterator[
         second = v / corrections(t, o)[1]
         root = np.sqrt(second + eps) if o.get("eps_place") == "inside" else np.sqrt(second) + eps
         mean = (1 - now) / (1 - product) * g + following / (1 - product * following) * m
-        if o.get("form") == "optax":  # the mean corrected by the next step's count
-            mean = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
         theta = _stepped(theta, lr * mean / root, lr, o)
         yield theta
 

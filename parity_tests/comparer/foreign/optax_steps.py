@@ -25,23 +25,24 @@ class OptaxSteps:
         self.transformation, self.parameters = transformation, list(parameters)
         self.rate = 1.0
         with self._precision():
-            self.inner = transformation.init(self._arrays("data"))
+            self.inner = transformation.init(self._arrays())
 
     def _precision(self) -> Any:
         return jax.enable_x64(any(np.asarray(p.data).dtype == np.float64 for p in self.parameters))
 
-    def _arrays(self, what: str) -> list[Any]:
-        return [jnp.asarray(np.asarray(getattr(p, what))) for p in self.parameters]
+    def _arrays(self) -> list[Any]:
+        return [jnp.asarray(np.asarray(p.data)) for p in self.parameters]
+
+    def _gradients(self) -> list[Any]:
+        return [jnp.asarray(np.asarray(p.data * 0 if p.grad is None else p.grad)) for p in self.parameters]
 
     def step(self) -> None:
-        """Updates of those parameters that have a gradient; the others get zeros."""
-        for p in self.parameters:
-            if p.grad is None:
-                p.grad = np.zeros_like(p.data)
+        """An update of each parameter; one without a gradient has zeros for it."""
         with self._precision():
-            updates, self.inner = self.transformation.update(self._arrays("grad"), self.inner, self._arrays("data"))
+            updates, self.inner = self.transformation.update(self._gradients(), self.inner, self._arrays())
             for p, update in zip(self.parameters, updates, strict=True):
-                p.data[...] = np.asarray(jnp.asarray(np.asarray(p.data)) + update * self.rate)
+                data = np.asarray(p.data)  # a tensor's own memory, if it is one
+                data[...] = np.asarray(jnp.asarray(data) + update * self.rate)
 
     @property
     def state(self) -> dict[Any, dict[str, np.ndarray]]:

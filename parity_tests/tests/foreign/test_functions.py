@@ -80,3 +80,22 @@ def test_parameters_in_two_arguments():
     function = functools.partial(apart, {"kernel": drawn(8, 4)}, {"bias": drawn(4)})
     report = compare(function, torch.nn.Linear(8, 4), X, parameters=names)
     assert report.ok, str(report)
+
+
+def test_the_slopes_of_another_framework_are_named():
+    class Of(torch.nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            return self.function(x)
+
+    x = np.array([[0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [1.0, -1.0, 0.5]], np.float32)
+    for left, right, text in (
+        (lambda x: mygrad.linalg.norm(x, axis=1), lambda x: torch.linalg.norm(x, dim=1), "NaN of a norm at 0"),
+        (lambda x: anp.std(x, 1), lambda x: x.std(1, unbiased=False), "NaN where all values are equal"),
+    ):
+        report = compare(left, Of(right), x)
+        assert report.cause is not None, str(report)
+        assert text in report.cause.text

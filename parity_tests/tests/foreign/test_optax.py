@@ -55,6 +55,8 @@ def test_it_agrees(left, right):
         pytest.param(
             optax.adamw(1e-3, weight_decay=1e-2), lambda p: T.AdamW(p, 1e-3), "float32-correction", id="AdamW"
         ),
+        pytest.param(optax.adamw(5e-2), lambda p: T.AdamW(p, 5e-2), "decay-value", id="AdamW's own decay"),
+        pytest.param(optax.nadam(1e-3), lambda p: T.NAdam(p, 1e-3), "nadam-schedule", id="NAdam"),
         pytest.param(optax.rmsprop(1e-3), lambda p: T.RMSprop(p, 1e-3), "alpha", id="RMSprop"),
         pytest.param(optax.adagrad(1e-2), lambda p: T.Adagrad(p, 1e-2), "accumulator-start", id="Adagrad"),
         pytest.param(optax.sgd(1e-2), lambda p: T.SGD(p, 1e-2, momentum=0.9), "momentum-missing", id="no momentum"),
@@ -83,3 +85,13 @@ def test_states_have_torchs_names():
     report = report_of(optax.sgd(1e-2, momentum=0.9), lambda p: T.SGD(p, 1e-2, momentum=0.9))
     assert any(m.what.startswith("momentum_buffer") for m in report.measurements)
     assert not any("momentum_buffer" in text for text in report.uncompared)
+
+
+def test_a_torch_module_may_be_stepped_by_optax():
+    pair = (optax.sgd(1e-2, momentum=0.9), lambda p: T.SGD(p, 1e-2, momentum=0.9))
+    left, right = torch.nn.Linear(8, 4), torch.nn.Linear(8, 4)
+    left.unused = torch.nn.Parameter(torch.ones(()))
+    right.unused = torch.nn.Parameter(torch.ones(()))
+    report = compare(left, right, X, optimizer=pair, steps=3)
+    assert report.ok, str(report)
+    assert len(report.steps) == 3
