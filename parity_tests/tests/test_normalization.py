@@ -53,6 +53,66 @@ def test_the_mean_leaves_no_trace_in_float32(loc, shape):
         assert distance(ours.backward(dy), double.grad.numpy()) <= 10
 
 
+LAYERS = [
+    ("BatchNorm1d", (31,), (64, 31)),
+    ("BatchNorm1d", (7,), (8, 7, 600)),
+    ("InstanceNorm1d", (7, 1e-5, 0.1, True), (8, 7, 600)),
+    ("GroupNorm", (2, 6), (8, 6, 50)),
+    ("LayerNorm", (600,), (40, 600)),
+    ("RMSNorm", (600, 1e-5), (40, 600)),
+]
+
+
+def with_truth(name, args, x, dy):
+    """What a layer returns for x and dy, and torch's in float64."""
+    ours, theirs = getattr(scratch.nn, name)(*args), getattr(torch.nn, name)(*args).double()
+    double = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    truth = theirs(double)
+    truth.backward(torch.tensor(dy, dtype=torch.float64))
+    return (ours(x), ours.backward(dy)), (truth.detach().numpy(), double.grad.numpy())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e8, 1e12, 1e16, 1e19, 1e-12, 1e-23])
+@pytest.mark.parametrize(("name", "args", "shape"), LAYERS[:-1], ids=str)
+def test_what_is_constant_becomes_the_bias(name, args, shape, scale):
+    """However large it is: the rounding of its mean is no deviation."""
+    layer = getattr(scratch.nn, name)(*args)
+    for parameter in layer.parameters():
+        parameter.data[...] = RNG.normal(size=parameter.shape)
+    bias = layer.bias.data if name == "LayerNorm" else layer.bias.data.reshape(-1, *(1,) * (len(shape) - 2))
+    for _ in range(20):
+        values = RNG.uniform(1, 2, (1, shape[1], 1)[: len(shape)] if name == "BatchNorm1d" else (len(shape) - 1) * (1,))
+        x = np.broadcast_to((scale * values).astype(np.float32), shape)
+        np.testing.assert_array_equal(layer(x), np.broadcast_to(bias, shape))
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e12, 1e15, 1e17])
+@pytest.mark.parametrize("loc", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize(("name", "args", "shape"), LAYERS, ids=str)
+def test_numbers_of_any_size(name, args, shape, loc, scale):
+    """Between their powers 1 / σ² and 1 / σ³, which are 0 in float32 beyond 1e23 and 1e15."""
+    x, dy = (scale * RNG.normal(loc, 1, shape)).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+    for value, truth in zip(*with_truth(name, args, x, dy), strict=True):
+        assert distance(value, truth) <= 20
+
+
+@pytest.mark.parametrize(("name", "args", "shape"), LAYERS[:-1], ids=str)
+def test_squares_overflow_only_where_those_of_the_deviation_do(name, args, shape):
+    x, dy = (RNG.normal(1e19, 1e16, shape)).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+    for value, truth in zip(*with_truth(name, args, x, dy), strict=True):
+        assert distance(value, truth) <= 20
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e30])
+@pytest.mark.parametrize(("name", "args", "shape"), LAYERS, ids=str)
+def test_an_infinite_variance_gives_no_nan(name, args, shape, scale):
+    """As in torch: of r = 0 the output is 0, and so is the gradient."""
+    x, dy = (scale * RNG.normal(0.3, 1, shape)).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+    layer = getattr(scratch.nn, name)(*args)
+    assert np.isfinite(layer(x)).all()
+    assert np.isfinite(layer.backward(dy)).all()
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratch.nn.module import Module, Parameter
-from scratch.nn.normalization.rows import buffer_a_row
+from scratch.nn.normalization.rows import CENTERINGS, buffer_a_row, is_exact, variance
 from scratch.nn.sums import sum_leading, sum_trailing, sums_of_blocks
 from scratch.threads import share_rows
 
@@ -48,15 +48,19 @@ def normalize(
 
     As long as no μ exceeds its σ, the difference <x²> - μ² loses a bit at most, and y is x times a factor plus a shift,
     both of them one number for all l. Otherwise x - μ takes the place of x, in which rounding has left a small mean: at
-    mean 1000 <x²> - μ² would keep about one digit, and the rounded μ be off by up to 3e-5. So y is exact to an ulp.
+    mean 1000 <x²> - μ² would keep about one digit, and the rounded μ be off by up to 3e-5. So y is exact to an ulp. Of
+    a constant x only that mean is left, and no σ, so that it is taken out too.
     """
     buffer_a_row(x)
     shape = (*x.shape[1:3], 1)
     mean, var = _moments(x, over_batch) if running is None else (z.reshape(1, -1, 1, 1) for z in running)
-    rest = mean
-    if not (np.square(mean) <= var).all():
-        x, whole = np.empty(x.shape, x.dtype), x
-        _by_samples(_subtract, whole, x, mean)
+    rest, given = mean, x
+    for _ in range(CENTERINGS):
+        if is_exact(rest, var):
+            break
+        d = np.empty(x.shape, x.dtype) if x is given else x
+        _by_samples(_subtract, x, d, rest)
+        x = d
         rest, var = _moments(x, over_batch) if running is None else (np.zeros_like(mean), var)
     if x.size:
         r = 1 / np.sqrt(var + float(eps))
@@ -72,8 +76,7 @@ def normalize(
 def _moments(x: np.ndarray, over_batch: bool) -> tuple[np.ndarray, np.ndarray]:
     """μ and σ² = <x²> - μ²."""
     mean, square = (_mean(sums, x.shape, over_batch) for sums in _by_samples(lambda x: (_sums(x), _sums(x, x)), x))
-    square -= np.square(mean)
-    return mean, square
+    return mean, variance(mean, square)
 
 
 def _subtract(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> None:
@@ -125,7 +128,7 @@ def normalize_backward(
         _by_samples(_scale, dy, dx, slope, None)
         return dx
     sum_g, sum_gd = (sum_trailing(sums, w)[..., np.newaxis, np.newaxis] for sums in (sum_dy, sum_dyd))
-    along = r * r * r * sum_gd / terms
+    along = r * (r * (r * sum_gd / terms))  # r³ alone is 0 from σ = 1e15 on
     _by_samples(_differentiate, dy, x, dx, slope, along, r * sum_g / terms - along * mean)
     return dx
 

@@ -13,6 +13,7 @@ BLOCK = 2**18  # numbers, of which rows are taken at a time: of fewer, two threa
 BUFFERED = range(512, 8192)  # the lengths of rows for which a buffer of a row is faster, in arrays of MANY numbers
 MANY = 2**16
 LARGE = 2**15  # numbers: from here on a product of BLAS takes less time than a broadcast one
+CENTERINGS = 2  # a second one for constant rows, of which the first leaves only the rounding of their mean
 
 
 def block_length(rows: np.ndarray) -> int:
@@ -52,6 +53,20 @@ def rows_to_normalize(layer: Module, x: np.ndarray, shape: tuple[int, ...]) -> t
 def mean_of_rows(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """<a b>, or <a> without b, one per row: (N, 1). b has a's shape, or is one row for all."""
     return sum_trailing(a, b)[:, np.newaxis] / a.shape[1]
+
+
+def variance(mean: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """σ² = <x²> - μ², written to `square`; it is infinite where x² overflows, even if μ² does so too."""
+    square -= np.minimum(mean * mean, np.finfo(mean.dtype).max)
+    return square
+
+
+def is_exact(mean: np.ndarray, var: np.ndarray) -> bool:
+    """Whether <x²> - μ² has lost a bit at most: no μ exceeds its σ, and nothing has overflowed.
+
+    Where squares of small numbers are 0, so is σ, which then only a μ of 0 does not exceed.
+    """
+    return bool(((np.abs(mean) <= np.sqrt(var)) & np.isfinite(var)).all())
 
 
 def times_weight(a: np.ndarray, r: np.ndarray, weight: np.ndarray | None, out: np.ndarray) -> None:
