@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch_impl.bridge.nest import Shape, leaves
 from torch_impl.bridge.run import Run
 from torch_impl.bridge.seen import Link, Seen, refuse_double
 from torch_impl.bridge.shared import HALF, Known, as_array, as_tensor, same_memory
+from torch_impl.bridge.traced import refuse_traced, uncompiled
 
 
 class TorchModule(torch.nn.Module):
@@ -30,8 +32,12 @@ class TorchModule(torch.nn.Module):
     for example, which torch's tools take for the twin: it is an instance of torch.nn.BatchNorm1d where scratch's is a
     BatchNorm1d, and its settings, such as momentum or p, are scratch's.
 
+    torch.compile leaves it as it is. Its gradients cannot be differentiated again, and torch.func's transforms, tracing
+    and export cannot follow it: they are refused.
+
     Raises    RuntimeError when moved to another device or dtype: NumPy computes on the CPU, in the dtype of its arrays;
-              if a parameter, buffer or child has become something that NumPy does not compute with.
+              if a parameter, buffer or child has become something that NumPy does not compute with; where it is to be
+              differentiated twice, transformed by torch.func, traced or exported. TypeError for anything but a Module.
     """
 
     scratch_module: Module
@@ -43,7 +49,10 @@ class TorchModule(torch.nn.Module):
 
     def __init__(self, module: Module) -> None:
         torch.nn.Module.__init__(self)
-        self._mirror(module, {}, {})
+        module, holders = _parts_of(module)
+        if not isinstance(module, Module):
+            raise TypeError(f"TorchModule: expected a scratch Module, got {type(module).__name__}.")
+        self._mirror(module, {}, holders)
 
     def _mirror(self, module: Module, twins: dict[int, tuple], holders: dict[int, TorchModule]) -> None:
         """Get the parameters, buffers and children of `module`, in its order, sharing memory."""
@@ -71,6 +80,12 @@ class TorchModule(torch.nn.Module):
     # --- computing ----------------------------------------------------------------------------------------------------
 
     def forward(self, *inputs: Any) -> Any:
+        refuse_traced()
+        if torch.compiler.is_compiling() or "torch._dynamo" in sys.modules:
+            return self._uncompiled(*inputs)
+        return self._compute(*inputs)
+
+    def _compute(self, *inputs: Any) -> Any:
         seen = self._found()
         tensors = [*leaves(inputs), *(link.tensor for link in seen.links)]
         recording = torch.is_grad_enabled() and any(isinstance(t, torch.Tensor) and t.requires_grad for t in tensors)
@@ -81,6 +96,8 @@ class TorchModule(torch.nn.Module):
         if not seen.has_its_buffers():
             self._link()
         return shape.output.fill(iter(outputs))
+
+    _uncompiled = uncompiled(_compute)
 
     def pairs(self) -> list[tuple[Parameter, torch.nn.Parameter]]:
         """The scratch and torch views of each parameter, linked again if an optimizer has moved scratch's arrays."""
@@ -279,6 +296,19 @@ class TorchModule(torch.nn.Module):
     def __reduce_ex__(self, protocol: Any) -> Any:
         parts = getattr(type(self), "_parts", (type(self), None))
         return _blank, parts, self.__getstate__()
+
+
+def _parts_of(module: Any) -> tuple[Any, dict[int, TorchModule]]:
+    """The scratch module to wrap, and the TorchModules that its parts have already.
+
+    torch's Sequential and ModuleList make net[:2] of a dict or a list of parts; those keep their parameters.
+    """
+    parts = dict(enumerate(module)) if isinstance(module, list) else module
+    if not isinstance(parts, Mapping) or not all(isinstance(part, TorchModule) for part in parts.values()):
+        return module, {}
+    made = {str(name): part.scratch_module for name, part in parts.items()}
+    whole = scratch.nn.ModuleList(made.values()) if isinstance(module, list) else scratch.nn.Sequential(made)
+    return whole, {id(part.scratch_module): part for part in parts.values()}
 
 
 def _is_setting(module: Module, name: str) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 import scratch
 from torch_impl.bridge.nest import Shape, leaves
+from torch_impl.bridge.once import once
 from torch_impl.bridge.seen import Seen
 from torch_impl.bridge.shared import as_array, as_tensor, same_memory
 
@@ -36,15 +36,14 @@ class Run(torch.autograd.Function):
         return tuple(None if y is None else torch.from_numpy(np.asarray(y)) for y in leaves(output))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *cotangents: Any) -> Any:
         saved = ctx.saved_tensors
         weights = saved[len(saved) - len(ctx.links) :]
         needed = ctx.needs_input_grad[3:]
-        with _as_in_forward(ctx, weights, needed[len(ctx.inputs) :], any(needed[: len(ctx.inputs)])):
+        with torch.no_grad(), _as_in_forward(ctx, weights, needed[len(ctx.inputs) :], any(needed[: len(ctx.inputs)])):
             dx = ctx.module.backward(*_as_arguments(ctx.output.fill(map(as_array, cotangents))))
-            gradients = [link.parameter.grad for link in ctx.links]
-        return None, None, None, *_input_gradients(ctx.inputs, dx), *(as_tensor(g) for g in gradients)
+            gradients = [*_input_gradients(ctx.inputs, dx), *(as_tensor(link.parameter.grad) for link in ctx.links)]
+        return None, None, None, *once(gradients, (*saved, *cotangents))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def same_memory(tensor: torch.Tensor, array: np.ndarray) -> bool:
 def as_array(value: Any) -> Any:
     """A tensor as an array that shares its memory; anything else is returned unchanged.
 
-    Raises    RuntimeError for a tensor of another device, or in half precision.
+    Raises    RuntimeError for a tensor of another device, in half precision, or whose numbers cannot be seen.
     """
     if not isinstance(value, torch.Tensor):
         return value
@@ -33,7 +33,13 @@ def as_array(value: Any) -> Any:
             f"TorchModule: NumPy computes in float32 or float64, got {value.dtype}, as torch.autocast makes it. "
             "Convert the input, net(x.float()), and exclude this module from the conversion to half precision."
         )
-    return value.detach().numpy()
+    try:
+        return value.numpy(force=True)
+    except (RuntimeError, TypeError) as error:
+        raise RuntimeError(
+            f"TorchModule: NumPy computes with the numbers of dense tensors, which a {type(value).__name__} here does "
+            f"not show, as under vmap or is_grads_batched: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def as_tensor(value: Any) -> torch.Tensor | None:
