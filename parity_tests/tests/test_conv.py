@@ -1,10 +1,12 @@
 """What no row can say of convolution: its tiles, and a gradient that nobody needs."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+import scratch
 from scratch import nn
 from scratch.nn.conv import correlation, lines, plan
 from scratch.nn.conv.correlation import Correlation
@@ -135,6 +137,25 @@ def test_no_tile_takes_more_than_it_may(samples, channels, size, outputs, kernel
         for _, tile in part
     ]
     assert max(taken) <= MAX_TILE_BYTES
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_few_gradients_of_a_large_weight_wait_for_their_sum(number, monkeypatch):
+    """16 parts of the batch, each in three pieces: on one thread there are dw, the part's and the piece's."""
+    windows, rng = Windows((3, 3), (1, 1), (1, 1)), np.random.default_rng(0)
+    monkeypatch.setattr(correlation, "WAITING_BYTES", 1)
+    monkeypatch.setattr(correlation, "plan", lambda *_: plan.Plan(Lines(windows, 1, 256 * 256 * 9), 1, 1))
+    x, y = (rng.random((16, 256, size, size), np.float32) for size in (5, 3))
+    before = scratch.get_num_threads()
+    scratch.set_num_threads(number)
+    tracemalloc.start()
+    try:
+        dw = Correlation(windows, 1).weigh(x, y)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        scratch.set_num_threads(before)
+    assert peak < (1.5 + 2 * number) * dw.nbytes
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
