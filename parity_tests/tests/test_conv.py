@@ -173,3 +173,24 @@ def test_an_input_gradient_that_nobody_needs_is_not_computed(layer, monkeypatch)
     assert conv.backward(dy) is None
     for parameter, gradient in zip(conv.parameters(), expected, strict=True):
         np.testing.assert_array_equal(parameter.grad, gradient)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_of_a_frozen_weight_no_gradient_is_computed(layer, monkeypatch):
+    rng = np.random.default_rng(0)
+    conv, x = layer(3, 5, 3, padding=1), rng.normal(size=(2, 3, 7, 11)).astype(np.float32)
+    dy = rng.normal(size=conv(x).shape).astype(np.float32)
+    dx = conv.backward(dy)
+    gradient = conv.bias.grad
+    conv.zero_grad()
+    conv.weight.requires_grad = False
+    monkeypatch.delattr(Correlation, "weigh")
+    conv(x)
+    np.testing.assert_array_equal(conv.backward(dy), dx)
+    np.testing.assert_array_equal(conv.bias.grad, gradient)
+    assert conv.weight.grad is None
+    conv.zero_grad()
+    conv.bias.requires_grad = False
+    conv(x)
+    np.testing.assert_array_equal(conv.backward(dy), dx)
+    assert conv.bias.grad is None

@@ -83,12 +83,13 @@ class _Conv(_Convolution):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x = self.take(dy)
-        xp, dy, correlation = self._padded(x), self._with_batch(dy), self._correlation()
-        self.weight.accumulate(correlation.weigh(xp, dy))
+        dy, correlation = self._with_batch(dy), self._correlation()
+        if self.weight.requires_grad:
+            self.weight.accumulate(correlation.weigh(self._padded(x), dy))
         self._accumulate_bias(dy)
         if not self.needs_input_grad:
             return None
-        dxp = correlation.scatter(dy, self.weight.data, xp.shape[2:])
+        dxp = correlation.scatter(dy, self.weight.data, self._padded_sizes(x))
         if self.padding_mode == "zeros":
             dx = pad_constant(dxp, opposite(self._widths()))
         else:
@@ -100,6 +101,10 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             return pad_constant(x, self._widths())
         return pad(x, self._widths(), self.padding_mode)
+
+    def _padded_sizes(self, x: np.ndarray) -> tuple[int, ...]:
+        sizes = zip(x.shape[-self.axes :], self._widths(), strict=True)
+        return tuple(size + left + right for size, (left, right) in sizes)
 
     def _widths(self) -> Widths:
         if self.padding == "same":
@@ -116,10 +121,10 @@ class _Conv(_Convolution):
             check_widths(self, x, widths, self.padding_mode)
         elif any(left < 0 for left, _ in widths):
             raise RuntimeError(f"{self}: padding must not be negative.")
-        sizes = [size + left + right for size, (left, right) in zip(x.shape[-self.axes :], widths, strict=True)]
+        sizes = self._padded_sizes(x)
         if min(self._windows().positions(sizes)) < 1:
             raise RuntimeError(
-                f"{self}: the kernel spans {self._windows().spans}, more than the padded input, {tuple(sizes)}."
+                f"{self}: the kernel spans {self._windows().spans}, more than the padded input, {sizes}."
             )
 
 

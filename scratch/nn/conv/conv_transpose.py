@@ -87,7 +87,8 @@ class _ConvTranspose(_Convolution):
         x, widths = self.take(dy)
         xb, dy, correlation = self._with_batch(x), self._with_batch(dy), self._correlation()
         dz = pad_constant(dy, opposite(widths))
-        self.weight.accumulate(correlation.weigh(dz, xb))
+        if self.weight.requires_grad:
+            self.weight.accumulate(correlation.weigh(dz, xb))
         self._accumulate_bias(dy)
         if not self.needs_input_grad:
             return None

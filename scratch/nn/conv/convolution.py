@@ -86,7 +86,7 @@ class _Convolution(Module):
 
     def _accumulate_bias(self, dy: np.ndarray) -> None:
         """The gradient db = Σ dy over samples and positions: within each plane first, then over the planes."""
-        if self.bias is not None:
+        if self.bias is not None and self.bias.requires_grad:
             planes = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
             self.bias.accumulate(sum_leading(sum_trailing(planes)))
 

@@ -69,9 +69,10 @@ class Bilinear(Module):
         dx1 = matmul(row_dy, _times_weight(x2, self.weight.data.transpose(0, 2, 1)))[..., 0, :]
         dx2 = matmul(row_dy, a)[..., 0, :]
         N = math.prod(x1.shape[:-1])
-        products = (x1[..., :, np.newaxis] * x2[..., np.newaxis, :]).reshape(N, I * J)
         rows_dy = dy.reshape(N, O)
-        self.weight.accumulate(matmul(rows_dy.T, products).reshape(O, I, J))
+        if self.weight.requires_grad:
+            products = (x1[..., :, np.newaxis] * x2[..., np.newaxis, :]).reshape(N, I * J)
+            self.weight.accumulate(matmul(rows_dy.T, products).reshape(O, I, J))
         if self.bias is not None:
             self.bias.accumulate(sum_leading(rows_dy))
         return dx1, dx2
