@@ -37,7 +37,9 @@ def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None =
 
     plain = all(link.plain for link in case.pairing.links.values())
     ours = case.run(case.left, training, probe, wanted, sink=take if case.large and plain else None)
-    ours = judge.in_order(case.pairing.translate(ours), truth.rough)
+    given = case.pairing.translate(ours)
+    ours = judge.in_order(given, truth.rough)
+    _say_names(case, list(given), list(truth.rough))
     found: list[Measurement] = []
     absent = []
     for what in truth.exact:
@@ -61,6 +63,15 @@ def compare_ends(case: Case, training: bool, truth: Truth, probe: Probe | None =
                                      f"the right has no {what}"))  # fmt: skip
     _was_backward_compared(case, truth, found)
     return found
+
+
+def _say_names(case: Case, ours: list[str], theirs: list[str]) -> None:
+    """That outputs which both sides name are compared in order, as all their names are others."""
+    mine, other = ([w.partition(" ")[2] for w in names if w.startswith("output")] for names in (ours, theirs))
+    named = all(name and not name[0].isdigit() for name in (*mine, *other))
+    if named and mine and not set(mine) & set(other) and len(mine) == len(other):
+        pairs = ", ".join(f"{a} as {b}" for a, b in zip(mine, other, strict=True))
+        case.report.note(f"the left's outputs have other names, they were compared in order: {pairs}")
 
 
 def explain(case: Case, training: bool, truth: Truth, end: list[Measurement]) -> None:
@@ -107,6 +118,9 @@ def explain_slopes(case: Case, training: bool, truth: Truth, end: list[Measureme
     causes = {m.cause.text: m.cause for m in apart if m.cause is not None}
     if len(causes) == 1 and all(m.cause is not None and m.cause.name == "kink" for m in apart):
         (first.cause,) = causes.values()
+        return
+    for m in apart:
+        m.cause = None
 
 
 def _gradients_of(names: list[str]) -> str:

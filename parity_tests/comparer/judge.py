@@ -132,11 +132,14 @@ def _same_kind(value: np.ndarray, other: np.ndarray) -> bool:
 
 
 def in_order(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """The left's outputs under the right's names: a left that packs as many in another way has them in order."""
+    """The left's outputs under the right's names: a left that packs as many in another way has them in order.
+
+    Where some names are the same, the others are taken at their word: an output is missing, and another is too many.
+    """
     renamed = dict(ours)
     for head in ("output", "prediction"):
         mine, other = ([w for w in n if w.split(" ")[0] == head] for n in (ours, theirs))
-        if set(mine) != set(other) and len(mine) == len(other):
+        if len(mine) == len(other) and not set(mine) & set(other):
             for a in mine:
                 del renamed[a]
             renamed |= {b: ours[a] for a, b in zip(mine, other, strict=True)}

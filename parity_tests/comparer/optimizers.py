@@ -58,9 +58,12 @@ def take_step(optimizer: Any, *closure: Any) -> None:
 
 
 def needs_closure(optimizer: Any) -> bool:
-    """Whether step() needs a function that computes the gradients again, as LBFGS's does."""
+    """Whether step() needs a function that computes the gradients again, as LBFGS's does.
+
+    torch's schedulers put a function in its place whose signature begins with self.
+    """
     try:
-        found = inspect.signature(optimizer.step).parameters.values()
+        found = [p for p in inspect.signature(optimizer.step).parameters.values() if p.name != "self"]
     except (TypeError, ValueError):
         return False
     return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found)

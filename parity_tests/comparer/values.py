@@ -61,9 +61,15 @@ def tensors(nest: Any, device: Any = "cpu") -> Any:
         if isinstance(x, torch.Tensor):
             return x.detach().clone().to(device)
         known = isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc"
-        return torch.tensor(np.asarray(x), device=device) if known else x
+        return torch.tensor(_plain(np.asarray(x)), device=device) if known else x
 
     return map_nest(one, nest)
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """An array as torch takes it: no axis backwards, the bytes of a number in the machine's order."""
+    x = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+    return x.copy() if min(x.strides, default=0) < 0 else x
 
 
 def cast(nest: Any, dtype: Any) -> Any:

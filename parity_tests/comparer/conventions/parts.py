@@ -50,19 +50,25 @@ def _residual(tape: Tape, index: int, node: Node) -> Iterator[Site]:
             texts.append(tape.labels.get(i) or f"the result of {tape.nodes[tape.producer[i]].name}")
         if len(others) == RESIDUALS:
             break
-    given = {"a": operands[0], "b": operands[1], "others": others, "texts": texts}
+    makers = [tape.producer.get(x.index) for x in operands]
+    made = any(i is not None and not list(tape.nodes[i].inputs()) for i in makers)  # of nothing, as eye(n) is
+    plain = len(shape) < 2 or made
+    given = {"a": operands[0], "b": operands[1], "others": others, "texts": texts, "plain": plain}
     yield Site(tape, index, "residual", given)
 
 
 @function("residual")
-def residual(a: Tensor, b: Tensor, others: Any, texts: Any) -> Tensor:
+def residual(a: Tensor, b: Tensor, others: Any, texts: Any, plain: bool) -> Tensor:
     return a + b
 
 
 @convention("residual")
 def residuals(o: Options) -> Iterator[Deviation]:
-    yield Deviation("residual-missing", "without the residual", {"instead": lambda o: o.b * 1})
-    yield Deviation("residual-missing", "with the residual alone", {"instead": lambda o: o.a * 1})
+    """A sum of two; `plain` where it is no residual, as of two losses or with a constant."""
+    parts = "with the second part of the sum alone", "with the first part of the sum alone"
+    second, first = parts if o.plain else ("without the residual", "with the residual alone")
+    yield Deviation("residual-missing", second, {"instead": lambda o: o.b * 1})
+    yield Deviation("residual-missing", first, {"instead": lambda o: o.a * 1})
     for i, text in enumerate(o.texts):
         said = f"with the residual from {text}"
         yield Deviation("residual", said, {"instead": lambda o, i=i: o.others[i] + o.b})

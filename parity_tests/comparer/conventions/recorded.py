@@ -25,15 +25,19 @@ def of_layer(module: torch.nn.Module, args: Any, kwargs: Any, training: bool, se
     names |= {f"grad {name}": p for name, p in module.named_parameters()}
     names |= {f"buffer {name}": b for name, b in module.named_buffers()}
     recording = Recording()
-    for name, tensor in names.items():
+    for tensor in names.values():
         recording.ref(tensor)
-        if name.startswith("grad input"):
-            recording.label(tensor, "the input")
+    _label_inputs(recording, floats((xs, options)))
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), recording.naming(module):
         torch.default_generator.manual_seed(seed)
         with recording:
             output = module(*xs, **options)
     return Tape(recording, output, names, seed)
+
+
+def _label_inputs(recording: Recording, xs: list[Any]) -> None:
+    for i, x in enumerate(xs):
+        recording.label(x, f"input {i}" if len(xs) > 1 else "the input")
 
 
 def _leaf(x: Any) -> Any:
@@ -79,8 +83,7 @@ def of_gap(
         torch.default_generator.manual_seed(seed)
         right.train(training)
         xs, aim = packed_for("torch", tensors(given)), tensors(target)
-        for x in floats(xs):
-            recording.label(x, "the input")
+        _label_inputs(recording, floats(xs))
         try:
             with recording:
                 output = model(*xs.args, **xs.kwargs)

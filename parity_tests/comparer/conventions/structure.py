@@ -89,7 +89,8 @@ def factors(o: Options) -> Iterator[Deviation]:
     name = "attention-scale" if _is_root(c) and o.follows & {"softmax", "matmul"} else "constant"
     yield Deviation(name, f"without {said}", by(1.0))
     yield Deviation(name, f"with {said} squared", by(factor * factor))
-    yield Deviation(name, f"with {said} inverted", by(1 / factor))
+    turned = f"{'divisor' if divided else 'factor'} {1 / c:.6g}"
+    yield Deviation(name, f"with the {turned}, not {c:.6g}", by(1 / factor))
     yield Deviation(name, f"with the root of {said}", by(math.copysign(abs(factor) ** 0.5, factor)))
 
 
@@ -134,6 +135,8 @@ def reductions(o: Options) -> Iterator[Deviation]:
             yield Deviation("reduction-axis", text, {"instead": changed})
     if isinstance(o.dim, int) and not o.keepdim:
         text = f"with the largest value, not the {o.function}"
+        if bool((o.input.amax(o.dim) == 1).all()):  # of a mask, an adjacency matrix, one-hot vectors
+            text = f"with 1 in the place of the {o.function}"
         yield Deviation("pool-kind", text, {"instead": lambda o: o.input.amax(o.dim, keepdim=o.keepdim)})
         first = lambda o: o.input.select(o.dim, 0)  # noqa: E731
         yield Deviation("pool-kind", f"with the first position alone, not the {o.function}", {"instead": first})

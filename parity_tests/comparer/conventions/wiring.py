@@ -47,6 +47,8 @@ def _given(tape: Tape, target: int, calls: Sequence[Call]) -> Iterator[tuple[str
             if text not in known:
                 yield text, exact
             if exact.ndim == 3:
-                for step, places in (("last", -1), ("first", 0)):
-                    yield f"the {step} step of {text}", exact[places]
-                    yield f"the {step} step of {text}", exact[:, places]
+                for axis, over in ((0, exact), (1, exact.swapaxes(0, 1))):
+                    yield f"the last step of {text}", over[-1]
+                    yield f"the first step of {text}", over[0]
+                    yield f"the mean over the steps of {text}", np.asarray(exact.mean(axis))
+                    yield f"the largest value over the steps of {text}", np.asarray(exact.max(axis))
