@@ -113,7 +113,7 @@ def test_tiles_change_nothing(case, tile, monkeypatch):
     y = rng.normal(size=(5, 6, *windows.positions(sizes)))
     assert sum(map(len, form._tiles(form._plan(x, y), x, y))) == 1
     whole = form.correlate(x, w, 0.5), form.weigh(x, y), form.scatter(y, w, sizes)
-    for name in ("TILE_BYTES", "LINES_BYTES", "SAMPLES_BYTES", "MAX_TILE_BYTES"):
+    for name in ("TILE_BYTES", "SAMPLES_BYTES", "MAX_TILE_BYTES"):
         monkeypatch.setattr(plan, name, tile)
     monkeypatch.setattr(correlation, "plan", plan.plan.__wrapped__)
     assert sum(map(len, form._tiles(form._plan(x, y), x, y))) > 1
@@ -137,6 +137,14 @@ def test_no_tile_takes_more_than_it_may(samples, channels, size, outputs, kernel
         for _, tile in part
     ]
     assert max(taken) <= MAX_TILE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "samples"), [((3, 3), (1, 2), 1), ((3, 3), (2, 1), 6), ((1, 1), (1, 1), 1)]
+)
+def test_samples_whose_runs_are_no_longer_together_are_taken_one_by_one(kernel, stride, samples):
+    windows = Windows(kernel, stride, (1, 1))
+    assert plan.plan(windows, 1, 64, (6, 64, 16, 16), itemsize=8).samples == samples
 
 
 @pytest.mark.parametrize("number", [1, 2])

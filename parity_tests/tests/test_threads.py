@@ -35,7 +35,7 @@ BLOCKS = {
     elementwise: {"BLOCK": 16, "LARGE": 32, "COSTLY": 32},
     gelu: {"BLOCK": 16},
     scaled_dot_product: {"BLOCK": 8},
-    plan: {"TILE_BYTES": 512, "LINES_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
+    plan: {"TILE_BYTES": 512, "SAMPLES_BYTES": 512, "MAX_TILE_BYTES": 512},
     correlation: {"plan": plan.plan.__wrapped__},  # it keeps what it planned for a shape
     lines: {"SUMMED": 64},
     normalize: {"BLOCK": 16},

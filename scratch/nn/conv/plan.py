@@ -7,12 +7,12 @@ from typing import NamedTuple
 from scratch.nn.conv.lines import Lines
 from scratch.nn.windows import KEPT, Windows
 
-LINES_BYTES = 2 * 2**20  # of lines and rows, which stay in the cache
-TILE_BYTES = 4 * 2**20  # of columns and rows, where all axes are copied
+TILE_BYTES = 2 * 2**20  # of columns or lines, and rows: they stay in the cache
 MAX_TILE_BYTES = 256 * 2**20
 PRODUCT = 10**6  # multiplications: for larger products OpenBLAS copies the factors first
 SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20
 LONG, ALONE_BYTES = 24, 2**19
+APART_BYTES = 2**17
 
 
 class Plan(NamedTuple):
@@ -31,6 +31,7 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
 
         at least 8, if they take no more than 8 MiB: fewer make short runs
         one, if its rows are long (24 positions) and many (half a MiB): then nothing has to be turned
+        one, if it takes 128 KiB and others would not make its runs longer: see `_apart`
         no more than make products that OpenBLAS is quick at, where there is one for each line
         as many as take twice the bytes of w, where there is one for all, so that adding up dw stays cheap
 
@@ -47,9 +48,21 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
     if lines.all:
         most = max(most, TILE_BYTES, 2 * weights * groups * itemsize)
     else:
-        most = max(most, min(LINES_BYTES, PRODUCT // (weights * math.prod(row)) * bytes_of_sample))
+        most = max(most, min(TILE_BYTES, PRODUCT // (weights * math.prod(row)) * bytes_of_sample))
     fitting = max(min(most, MAX_TILE_BYTES) // bytes_of_row, 1)
-    parts = -(-samples // (1 if alone else max(fitting // rows, 1)))
-    if parts % 2 and samples >= 2 * SAMPLES and 2 * samples * bytes_of_sample > TILE_BYTES:
+    together = 1 if alone else min(max(fitting // rows, 1), samples)
+    if bytes_of_sample >= max(APART_BYTES, weights * groups * itemsize) and _apart(windows, together, shape[-1]):
+        together = 1
+    parts = -(-samples // max(together, 1))
+    if parts % 2 and samples >= 2 * SAMPLES and samples * bytes_of_sample > TILE_BYTES:
         parts += 1  # two threads then have the same to do
     return Plan(lines, max(-(-samples // max(parts, 1)), 1), min(fitting, rows))
+
+
+def _apart(windows: Windows, samples: int, row: int) -> bool:
+    """Whether samples beside each other make no longer runs than a row of one.
+
+    Where the last axis has a stride, its positions lie apart: a run is the samples of one. Of a kernel of one element
+    the columns are x itself, and those of one sample are not even copied.
+    """
+    return samples < row and (windows.stride[-1] > 1 or math.prod(windows.kernel) == 1)
