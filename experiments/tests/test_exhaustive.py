@@ -140,7 +140,7 @@ def test_results_with_fewer_inputs_do_not_replace_others(tmp_path: Path) -> None
 
 
 def test_every_function_has_results_for_every_kernel() -> None:
-    found = {(line["function"], line["quantity"], line["kernel"]) for line in load()}
+    found = {(line["function"], line["quantity"], line["kernel"]) for line in load() if line["inputs"] == 2**32}
     for function in FUNCTIONS:
         for quantity in QUANTITIES:
             for kernel in ("scratch", "torch AVX512", "torch AVX2", "torch DEFAULT"):
