@@ -43,6 +43,7 @@ def _between(trial: Trial, right: Numbers, draws: int) -> Found:
     limits = {place: case.left.noise or float64_limit(u.get(place, 0.0)) for place in _places(trial)}
     probe = StandIns(calls, None, limits=limits, sides=(case.left, case.right), holders=trial.holders)
     left = case.run(case.left, trial.training, probe, own)
+    trial.arrived = probe.dys
     left = judge.in_order(case.pairing.translate(left), right)
     found: Found = {}
     for (key, what), others in probe.others.items():
@@ -129,6 +130,7 @@ def _other(trial: Trial, key: Key, what: str, other: Other) -> Measurement:
     """An argument or a state that differs, at the beginning of a call or at its end."""
     m = _arrival(trial, (key, what, 0), math.inf, 0.0)
     name, m.note, ours, theirs = other
+    trial.places[id(m)].other = other
     m.what = f"{name} {'of' if what == 'input' else 'at the end of'} {key[0]}"
     m.cause = diagnose.argument(m.what, ours, theirs)
     return m
@@ -164,6 +166,7 @@ def _arrival(trial: Trial, place: Place, error: float, limit: float) -> Measurem
         line.backward, line.backward_limit = max((line.backward, line.backward_limit), (error, limit))
     else:
         line.forward, line.limit = max((line.forward, line.limit), (error, limit))
+    trial.put(m, key, what, line)
     return m
 
 

@@ -128,6 +128,7 @@ class LayerLine:
     accumulated_backward: float = 0.0
     accumulated_backward_limit: float = 4.0
     ok: bool = True
+    idle: bool = False  # it differs, but nothing follows from that
     left: str = ""  # the left's own name, where that is another
 
 

@@ -12,6 +12,7 @@ from parity_tests.comparer.between import between
 from parity_tests.comparer.case import Case
 from parity_tests.comparer.errors import told
 from parity_tests.comparer.findings import Measurement
+from parity_tests.comparer.idle import at_a_dead_end, without_idle
 from parity_tests.comparer.kinks_between import code_at_kinks
 from parity_tests.comparer.own import own
 from parity_tests.comparer.side import ROOT, Key
@@ -20,8 +21,9 @@ from parity_tests.comparer.trial import Trial
 from parity_tests.rule import float64_limit
 
 
-def compare_layers(case: Case, training: bool, apart: bool) -> list[Measurement]:
+def compare_layers(case: Case, training: bool, end: list[Measurement]) -> list[Measurement]:
     """What every layer and the code between them does, in the order of the run; with causes if the end is apart."""
+    apart = any(not m.ok for m in end)
     trace = Recorder(case.right)
     right = case.run(case.right, training, trace)
     follower = Follower(trace)
@@ -51,7 +53,11 @@ def compare_layers(case: Case, training: bool, apart: bool) -> list[Measurement]
         found += gaps.pop((key, "cotangent" if step == "leave" else "gradient"), [])
         found += backwards.pop(key, [])
     found += [m for rest in gaps.values() for m in rest] + kinks
-    if apart:
+    if apart and case.left.noise is None:
+        found = without_idle(trial, found, end)
+    elif not apart and (unseen := at_a_dead_end(trial, found)) is not None:
+        case.report.reason = unseen
+    if apart or case.left.noise is not None:
         trial.explain(found, {(m.where, m.what) for m in case.report.measurements if m.cause is not None})
     case.report.layers += trial.report_lines()
     return found
@@ -85,6 +91,8 @@ def _structure(trial: Trial, follower: Follower) -> dict[Event, list[Measurement
         note = note if ours[name] else f"{name} is called only on the right"
         m = Measurement(parent[0], trial.kind(parent[0]), "structure", f"calls of {name}", math.inf, 0.0, trial.mode)
         m.note = note
+        if not ours[name]:
+            trial.put(m, call.key, "absent")
         found.setdefault(("enter", parent) if parent in trial.lines else event, []).append(m)
 
     seen: set[tuple[str, str]] = set()

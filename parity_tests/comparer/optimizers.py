@@ -60,10 +60,11 @@ def take_step(optimizer: Any, *closure: Any) -> None:
 def needs_closure(optimizer: Any) -> bool:
     """Whether step() needs a function that computes the gradients again, as LBFGS's does.
 
-    torch's schedulers put a function in its place whose signature begins with self.
+    The class is asked first: torch's schedulers put a function in the place of step() whose signature begins with self.
     """
+    own = inspect.isfunction(getattr(type(optimizer), "step", None))
     try:
-        found = [p for p in inspect.signature(optimizer.step).parameters.values() if p.name != "self"]
+        found = list(inspect.signature(type(optimizer).step if own else optimizer.step).parameters.values())[own:]
     except (TypeError, ValueError):
         return False
     return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found)

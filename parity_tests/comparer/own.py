@@ -64,6 +64,8 @@ def own(trial: Trial, call: Call, seed: int) -> tuple[list[Measurement], list[Me
     apart = [m for m in found if not m.ok and m.what in ours]
     if apart:
         names, limits = [m.what for m in apart], {m.what: m.limit for m in found}
+        for m in apart:
+            trial.put(m, call.key, "output", trial.lines[call.key])
         evidence = diagnose.Evidence(name, case.right, given, trial.training, seed, ours, rough, truth, limits, names,
                                      case.pairing.other_numbers(name))  # fmt: skip
         trial.ask(apart, lambda: diagnose.layer(evidence))

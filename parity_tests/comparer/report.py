@@ -98,7 +98,7 @@ class Report(Findings):
             forward = f"{number(layer.forward)} / {number(layer.limit)}"
             backward = f"{number(layer.backward)} / {number(layer.backward_limit)}"
             accumulated = "" if "→" in layer.name or math.isnan(layer.accumulated) else number(layer.accumulated)
-            says = "ok" if layer.ok else "differs" if self.ok else "DIVERGES"
+            says = "ok" if layer.ok else "differs" if self.ok or layer.idle else "DIVERGES"
             lines.append(f"  {name:<{width}} {forward:>18} {backward:>18} {accumulated:>12}   {says}")
         return lines
 

@@ -85,7 +85,7 @@ def _failed(case: Case, run: Run) -> bool:
         report.measurements += end
         return False
     coarse = case.left.noise is not None  # the end of a coarse side says little: each of its layers counts
-    found = ends.ties(case, training) + _layers(case, training, apart or coarse)
+    found = ends.ties(case, training) + _layers(case, training, end)
     apart = apart or (coarse and any(not m.ok for m in found))
     if case.other_draws and apart:
         end = ends.compare_ends(case, training, run.truth, Masks(case.other_draws))
@@ -112,10 +112,10 @@ def _failed(case: Case, run: Run) -> bool:
     return failed
 
 
-def _layers(case: Case, training: bool, apart: bool) -> list[Measurement]:
+def _layers(case: Case, training: bool, end: list[Measurement]) -> list[Measurement]:
     """The layers show where. If they cannot be watched in a model that runs by itself, only the end is judged."""
     try:
-        return compare_layers(case, training, apart)
+        return compare_layers(case, training, end)
     except Exception as error:
         for side in case.sides:
             case.rewind(side)

@@ -196,6 +196,7 @@ class StandIns(Probe):
         self.arrays: dict[Place, tuple[np.ndarray, np.ndarray]] = {}
         self.others: dict[tuple[Key, str], list[Other]] = {}  # by the call, and "input" or "output"
         self.cuts: list[tuple[Key, int]] = []  # outputs of holders that no gradient reaches
+        self.dys: dict[Key, dict[int, np.ndarray]] = {}  # of the left
         self.reached: set[Key] = set()
 
     def enter(self, key: Key, around: tuple[str, ...] = ()) -> None:
@@ -242,6 +243,8 @@ class StandIns(Probe):
 
     def cotangent(self, key: Key, number: int, dy: np.ndarray) -> None:
         call = self.around.get(key)
+        if self.sides is not None and call is not None:
+            self.dys.setdefault(key, {})[number] = np.array(dy)
         if call is not None and number in call.dys:
             self._arrive((key, "cotangent", number), dy, call.dys[number])
         elif key in self.calls and np.any(dy):

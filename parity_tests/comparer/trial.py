@@ -20,6 +20,17 @@ EXPLAINED = 3  # places whose cause is looked for
 
 
 @dataclass
+class Placed:
+    """Where a measurement belongs: the call, what of it ("input", "cotangent", "absent" ...), its line."""
+
+    measurement: Measurement
+    key: Key
+    what: str
+    line: LayerLine | None = None
+    other: Any = None  # an argument that differs and is no floating number
+
+
+@dataclass
 class Trial:
     """`calls` are the layers that both sides call and in which no other such call happens, in order."""
 
@@ -31,6 +42,8 @@ class Trial:
     lines: dict[Any, LayerLine] = field(default_factory=dict)
     questions: dict[int, tuple[list[Measurement], Any]] = field(default_factory=dict)
     gaps: dict[int, LayerLine] = field(default_factory=dict)  # code before an event that diverges
+    places: dict[int, Placed] = field(default_factory=dict)
+    arrived: dict[Key, dict[int, np.ndarray]] = field(default_factory=dict)  # the left's cotangents at stand-ins
 
     def __post_init__(self) -> None:
         self.mode = "train" if self.training else "eval"
@@ -40,6 +53,9 @@ class Trial:
         for call in self.calls:
             name = call.key[0]
             self.lines[call.key] = LayerLine(name, self.kind(name), self.mode)
+
+    def put(self, m: Measurement, key: Key, what: str, line: LayerLine | None = None, other: Any = None) -> None:
+        self.places[id(m)] = Placed(m, key, what, line, other)
 
     def ask(self, measurements: list[Measurement], why: Callable[[], Mapping[str, Cause | None]]) -> None:
         """Remember what finds the cause of each of these, by what was measured: it takes longer than to measure."""
