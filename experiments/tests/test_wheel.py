@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from parity_tests.conventions.statement import LIBRARIES
+from parity_tests.conventions.statements import STATEMENTS
 from parity_tests.installed import EXTRAS, FLOORS, ROOT, lacking
 from parity_tests.tests import patience
 
@@ -95,6 +97,13 @@ def python(wheel: Path, folder: Path, *arguments: str) -> subprocess.CompletedPr
 
 def run(wheel: Path, folder: Path, commands: tuple[str, ...], *without: str) -> list[str]:
     return python(wheel, folder, "-P", "-c", COMMANDS, ";".join(commands), *without).stderr.splitlines()
+
+
+def test_the_extra_conventions_brings_every_library_of_the_table() -> None:
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["torch"], *extras["all"], *extras["conventions"]]
+    brought = {re.split(r"[<>=\[]", line)[0] for line in lines}
+    assert {name for one in STATEMENTS if one.show for name in LIBRARIES[one.library]} - brought == set()
 
 
 def test_numpy_alone_is_enough_for_scratch_and_for_one_line(wheel: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,7 +18,10 @@ import numpy as np
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
     "torch.onnx": ("torch", "onnxscript", "onnxruntime"),
+    "torch.compile": ("torch",),
+    "torch.backends.cpu": ("torch",),
     "NumPy": ("numpy",),
+    "NumPy's OpenBLAS": ("numpy",),
     "scikit-learn": ("scikit-learn",),
     "Lightning": ("lightning",),
     "safetensors": ("safetensors",),
@@ -33,6 +37,12 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "autograd": ("autograd",),
     "other code": (),
 }
+# What else must be there: a compiler, or the processor that a statement is about.
+NEEDS: dict[str, Callable[[], bool]] = {
+    "torch.compile": lambda: shutil.which("g++") is not None or shutil.which("clang++") is not None,
+    "torch.backends.cpu": lambda: _instructions() == "AVX512",
+    "NumPy's OpenBLAS": lambda: _instructions() in ("AVX512", "AVX2") and "openblas" in _blas(),
+}
 CLOSE = 1e-4  # relative: what is printed and what is computed are the same number
 
 
@@ -44,6 +54,15 @@ class Late:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+def _instructions() -> str:
+    return importlib.import_module("torch").backends.cpu.get_cpu_capability()
+
+
+def _blas() -> str:
+    dependencies = np.show_config(mode="dicts")["Build Dependencies"]
+    return str(dependencies["blas"].get("name", ""))
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,8 @@ class Statement:
     @property
     def runs(self) -> bool:
         """Whether it can be run here."""
-        return self.show is not None and self.version is not None and self.covers(self.version)
+        there = self.show is not None and self.version is not None and self.covers(self.version)
+        return there and NEEDS.get(self.library, lambda: True)()
 
     def covers(self, installed: str) -> bool:
         """Whether it is a statement about this version."""

@@ -156,5 +156,12 @@ def test_how_a_statement_is_known() -> None:
     assert seen(one).startswith("run with NumPy 2.")
 
 
+def test_what_needs_more_than_a_library_is_not_run_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = next(one for one in STATEMENTS if one.library == "torch.compile")
+    assert one.version is not None
+    monkeypatch.setattr(statement.shutil, "which", lambda name: None)
+    assert not one.runs
+
+
 def test_every_table_has_statements() -> None:
     assert all(table.statements for table in TABLES)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from typing import Any
 
 import numpy as np
 import torch
 
-from parity_tests.conventions.statement import Late, Table, plain, which
+from parity_tests.conventions.statement import Late, Table, plain, raises, which
 
 TABLE = Table("Keras")
 shows = TABLE.shows
@@ -194,6 +195,31 @@ def epsilons() -> Any:
     return [layers.LayerNormalization().epsilon, layers.RMSNormalization().epsilon]
 
 
+@shows(
+    "On torch BatchNormalization computes the variance as E[x²] - E[x]² in float32: at mean 10^4 one draw gives NaN, "
+    "another an output of 80 for 3; LayerNormalization takes two passes. The largest outputs.",
+    [math.nan, 80.3, True],
+    BATCH_NORMS,
+    causes=("variance-cancelled",),
+)
+def cancelled_variance() -> Any:
+    found = []
+    for seed in (0, 2):
+        x = (np.random.RandomState(seed).randn(64, 4) + 1e4).astype(np.float32)
+        found.append(round(float(np.abs(array(layers.BatchNormalization()(x, training=True))).max()), 1))
+    return [*found, float(np.abs(array(layers.LayerNormalization()(x))).max()) < 3]
+
+
+@shows(
+    "On torch a Sequential registers each tensor under two names.",
+    [2, 4],
+    "nn.Sequential",
+)
+def names_of_a_sequential() -> Any:
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    return [len(list(model.parameters())), len(model.state_dict())]
+
+
 @shows("BatchNormalization's statistics are torch parameters of the module, without gradients.", [4, 2], BATCH_NORMS)
 def statistics_are_parameters() -> Any:
     norm = layers.BatchNormalization()
@@ -273,6 +299,7 @@ def average_of_same_padding() -> Any:
     "Resizing with interpolation 'nearest' picks pixels 0, 2, 4 of 5 for an output of 3, where torch picks 0, 1, 3.",
     [0.0, 2.0, 4.0],
     "nn.Upsample nn.UpsamplingNearest2d",
+    causes=("nearest-exact",),
 )
 def nearest_pixels() -> Any:
     x = np.tile(np.arange(5, dtype=np.float32), (5, 1))[None, :, :, None]
@@ -280,13 +307,41 @@ def nearest_pixels() -> Any:
 
 
 @shows(
-    "MultiHeadAttention of a row that may attend to nothing: the mean of the values.",
-    [0.5],
+    "On torch MultiHeadAttention of a row that may attend to nothing gives the mean of the values, and zeros if the "
+    "scores are asked for too.",
+    [0.5, 0.0],
     "nn.MultiheadAttention nn.ScaledDotProductAttention",
+    causes=("masked-rows: the mean", "masked-rows: zeros"),
 )
 def forbidden_row() -> Any:
     layer = layers.MultiHeadAttention(1, 1, use_bias=False)
     q, kv, mask = np.zeros((1, 1, 1), np.float32), np.array([[[0.0], [1.0]]], np.float32), np.zeros((1, 1, 2), bool)
     layer.build((1, 1, 1), (1, 2, 1))
     layer.set_weights([np.ones(w.shape) for w in layer.weights])
-    return array(layer(q, kv, attention_mask=mask)).ravel().tolist()
+    scored = layer(q, kv, attention_mask=mask, return_attention_scores=True)[0]
+    return [float(array(y).ravel()[0]) for y in (layer(q, kv, attention_mask=mask), scored)]
+
+
+@shows(
+    "MultiHeadAttention takes the mask that its inputs carry, such as that of Embedding(mask_zero=True), without being "
+    "given one. Whether its output is that for the same numbers without a mask.",
+    False,
+    "nn.MultiheadAttention nn.Embedding",
+)
+def mask_of_the_inputs() -> Any:
+    x, attention = layers.Embedding(5, 4, mask_zero=True)(np.array([[1, 2, 0, 0]])), layers.MultiHeadAttention(1, 4)
+    plain_x = torch.tensor(array(x), dtype=torch.float32)
+    return bool(np.allclose(array(attention(x, x)), array(attention(plain_x, plain_x)), atol=1e-6))
+
+
+@shows(
+    "A model's export for torch (.pt2) is fixed at a batch of 1. What it does with 1 and with 4 rows.",
+    [[1, 2], "AssertionError"],
+)
+def exported_batch() -> Any:
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/model.pt2"
+        model.export(file, format="torch", verbose=False)
+        exported = torch.export.load(file).module()
+    return [list(exported(torch.ones(1, 3)).shape), raises(lambda: exported(torch.ones(4, 3)))]

@@ -74,7 +74,7 @@ def decay_in_sgd() -> Any:
     return which([p, second], decoupled=[0.95, 0.95**2], coupled=[0.95, 0.95 - 0.045 - 0.0475])
 
 
-@shows("AdamW's weight_decay is 0.004.", 0.004, "optim.AdamW")
+@shows("AdamW's weight_decay is 0.004.", 0.004, "optim.AdamW", causes=("decay-value: weight_decay=0.004",))
 def adamw_default() -> Any:
     return keras.optimizers.AdamW().weight_decay
 

@@ -116,33 +116,9 @@ STATEMENTS: list[Statement] = [
         "nn.Linear nn.Conv?d",
     ),
     read(
-        "compiled sums",
-        "torch.compile's loops add in a few vector accumulators: the sum of a million float32 numbers 0.1 is off by "
-        "5.6e-5, where the eager sum is off by 6e-8, and x.var(0) by eight times the eager error.",
-        "seen with torch 2.13.0",
-        "nn.BatchNorm?d nn.LayerNorm",
-    ),
-    read(
-        "compiled cache",
-        "torch.compile's cache on disk does not know ATEN_CPU_CAPABILITY: a run with another value needs a folder of "
-        "its own, TORCHINDUCTOR_CACHE_DIR.",
-        "seen with torch 2.13.0",
-    ),
-    read(
         "skorch's split",
         "skorch holds the validation part out without shuffling, stratified for classifiers.",
         "https://skorch.readthedocs.io/en/stable/user/dataset.html#validsplit",
-    ),
-    read(
-        "NumPy's multivariate normal",
-        "NumPy's multivariate_normal from one seed gives other samples by processor where an eigenvalue repeats, and "
-        "A @ B other last bits with other versions of its BLAS; its streams are the same everywhere.",
-        "seen with NumPy 2.4.6",
-    ),
-    read(
-        "Keras' exported batch",
-        "A Keras model's torch export (.pt2) is fixed at a batch of 1; its ONNX export takes any.",
-        "seen with Keras 3.15.1",
     ),
     read(
         "GPT-2's GELU",

@@ -112,6 +112,7 @@ def adam_epsilon() -> Any:
     "-1 stays in it.",
     ["kept rows", "all rows"],
     "nn.CrossEntropyLoss",
+    causes=("ignored-rows: counted in the mean",),
 )
 def ignored_rows() -> Any:
     x = tinygrad.Tensor([[1.0, 2.0, 0.5], [0.3, -1.0, 2.0]])
@@ -167,7 +168,8 @@ def mygrad_kinks() -> Any:
     return found
 
 
-@MYGRAD.shows("The gradient of the norm at 0 is NaN.", "nan", "nn.utils.clip_grad_norm_")
+@MYGRAD.shows("The gradient of the norm at 0 is NaN.", "nan", "nn.utils.clip_grad_norm_",
+              causes=("kink: NaN of a norm at 0",))  # fmt: skip
 def mygrad_norm_at_0() -> Any:
     x = mygrad.tensor([0.0, 0.0])
     mygrad.linalg.norm(x).backward()
@@ -185,7 +187,8 @@ def autograd_kinks() -> Any:
     return [float(autograd.grad(form)(x)) for form, x in ((wrapped.abs, 0.0), (lambda x: wrapped.maximum(x, 1.0), 1.0))]
 
 
-@AUTOGRAD.shows("The gradient of the standard deviation of a constant is NaN.", "nan", "nn.LayerNorm")
+@AUTOGRAD.shows("The gradient of the standard deviation of a constant is NaN.", "nan", "nn.LayerNorm",
+                causes=("kink: NaN where all values are equal",))  # fmt: skip
 def deviation_of_a_constant() -> Any:
     wrapped = Late("autograd.numpy")
     return str(float(autograd.grad(lambda x: wrapped.std(x))(np.ones(2))[0]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from parity_tests.conventions.statement import Table
@@ -14,15 +15,27 @@ TABLE = Table("torch")
 shows = TABLE.shows
 
 
-@shows("Another number of threads adds in another order: the last bits of a sum change, in float32.", [True, True])
-def threads_and_sums() -> Any:
-    rows = torch.randn(8, 2**18)
+@shows(
+    "Another number of threads adds in another order: last bits of a long sum, of mse_loss, of batch_norm in training "
+    "and of softmax over a first axis change, in float32. Whether the bits are those of one thread.",
+    {"sum": False, "mse_loss": False, "batch_norm": False, "softmax": False, "softmax over the last axis": True},
+    "nn.BatchNorm?d nn.MSELoss nn.Softmax",
+)
+def threads_and_bits() -> Any:
+    x, y, rows = torch.randn(2**20), torch.randn(2**20), torch.randn(64, 1000)
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        found.append(torch.stack([row.sum() for row in rows]))
+        found.append({
+            "sum": torch.stack([part.sum() for part in x.view(4, -1)]),
+            "mse_loss": torch.stack([F.mse_loss(a, b) for a, b in zip(x.view(4, -1), y.view(4, -1), strict=True)]),
+            "batch_norm": F.batch_norm(x.view(-1, 256)[:1000], None, None, training=True),
+            "softmax": F.softmax(rows, 0),
+            "softmax over the last axis": F.softmax(rows, 1),
+        })  # fmt: skip
     one, two = found
-    return [torch.allclose(one, two, rtol=1e-3, atol=1e-2), not torch.equal(one, two)]
+    assert all(torch.allclose(one[name], two[name], rtol=1e-3, atol=1e-2) for name in one)
+    return {name: torch.equal(one[name], two[name]) for name in one}
 
 
 @shows(

@@ -17,15 +17,19 @@ shows = TABLE.shows
 
 
 @shows(
-    "cuDNN may use TF32 by default (10 bits of mantissa), matrix products may not.",
-    [True, False, "highest"],
+    "cuDNN may use TF32 by default (10 bits of mantissa), in convolutions and recurrent layers; matrix products may "
+    "not.",
+    [True, False, "highest", "tf32", "tf32"],
     "nn.Conv?d nn.ConvTranspose?d nn.LSTM nn.GRU nn.RNN",
 )
 def tf32_by_default() -> Any:
+    cudnn: Any = torch.backends.cudnn
     return [
-        torch.backends.cudnn.allow_tf32,
+        cudnn.allow_tf32,
         torch.backends.cuda.matmul.allow_tf32,
         torch.get_float32_matmul_precision(),
+        cudnn.conv.fp32_precision,
+        cudnn.rnn.fp32_precision,
     ]
 
 
@@ -102,14 +106,19 @@ def _uniform(often: int) -> Any:
     return [len(x.unique()), 0.8 < int((x == 0).sum()) * often / 100000 < 1.2]
 
 
+@shows("torch.rand in float16 gives an exact 0 once in 4096 draws.", True, since="2.12")
+def zeros_of_rand_in_float16() -> Any:
+    return 0.8 < int((torch.rand(200 * 4096, dtype=torch.float16) == 0).sum()) / 200 < 1.2
+
+
 @shows("A Linear of a batch of 32 rows and the same rows one by one: most bits differ.", [True, True], "nn.Linear")
 def rows_one_by_one() -> Any:
     layer, x = nn.Linear(256, 64), torch.randn(32, 256)
     whole, single = layer(x), torch.cat([layer(x[i : i + 1]) for i in range(32)])
-    return [bool(torch.allclose(whole, single, atol=1e-5)), bool((whole == single).float().mean() < 1)]
+    return [bool(torch.allclose(whole, single, atol=1e-5)), bool((whole == single).float().mean() < 0.5)]
 
 
-@shows("A DataLoader without shuffle draws from the global generator once an iteration.", [True, 1])
+@shows("A DataLoader without shuffle draws from the global generator once an iteration.", True)
 def loader_draws() -> Any:
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(4, 1)))
     torch.manual_seed(0)
@@ -117,7 +126,7 @@ def loader_draws() -> Any:
     after_one = torch.get_rng_state()
     torch.manual_seed(0)
     list(loader)
-    return [bool(torch.equal(torch.get_rng_state(), after_one)), 1]
+    return bool(torch.equal(torch.get_rng_state(), after_one))
 
 
 @shows("manual_seed takes a negative seed modulo 2^64.", 2**64 - 1)
@@ -126,12 +135,16 @@ def negative_seed() -> Any:
 
 
 @shows(
-    "softmax of a long row of equal numbers: its float32 sum over 2^20 elements is right to one part in 10^4.",
-    True,
+    "softmax of one long row adds its exponentials in float32, less exactly than sum does: over 2^24 numbers it is off "
+    "by more than 2e-6, the sum of the same exponentials by less than 2e-7 (over 2^27 once by 0.7 %).",
+    [True, True],
     "nn.Softmax nn.LogSoftmax",
 )
 def softmax_of_a_long_row() -> Any:
-    return bool(abs(F.softmax(torch.zeros(2**20), 0)[0].item() * 2**20 - 1) < 1e-4)
+    x = torch.randn(2**24)
+    true = sum(part.double().exp().sum().item() for part in x.split(2**22))
+    first = F.softmax(x, 0)[0].item() / x[0].double().exp().item()
+    return [abs(first * true - 1) > 2e-6, abs(x.exp_().sum().item() / true - 1) < 2e-7]
 
 
 @shows("A tensor written into a view raises the version counter of both.", [1, 1])

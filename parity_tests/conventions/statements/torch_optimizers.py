@@ -199,12 +199,12 @@ def muon_momentum() -> Any:
 
 @shows(
     "Muon: the update of a transposed weight is not the transpose of the update: rows and columns count differently "
-    "in its rate. The norms of both, for a 2 x 8 weight.",
-    [0.5, 1.0],
+    "in its rate. The norms of both, for a 16 x 64 weight and its transpose.",
+    [3.66, 7.32],
     "optim.Muon",
 )
 def muon_is_not_symmetric() -> Any:
-    gradient = torch.randn(2, 8)
+    gradient = torch.randn(16, 64)
     norms = []
     for g in (gradient, gradient.T.contiguous()):
         p = torch.nn.Parameter(torch.zeros_like(g))
@@ -212,7 +212,7 @@ def muon_is_not_symmetric() -> Any:
         p.grad = g
         optimizer.step()
         norms.append(p.detach().norm().item())
-    return [round(norms[0] / norms[1], 1), 1.0]
+    return [round(norm, 2) for norm in norms]
 
 
 @shows(

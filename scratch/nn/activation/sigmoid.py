@@ -53,7 +53,7 @@ class Sigmoid(Elementwise):
     Numerics  y is within 3.7 ulp of its own value, torch's within 2.5: NumPy's float32 exp alone is off by up to 2.6,
               torch's by 1. dx is not, on the right: 1 - y has one digit less for each 2.3 that x grows, and none from
               17 on. To save exp(-x) too would take a third more time; torch does as here.
-    Torch     torch.nn.Sigmoid. From -88.7 on the true value is subnormal: it is 0 in torch, not here.
+    Torch     torch.nn.Sigmoid. Below -88.72 torch's float32 y is 0, where the true value is a subnormal number.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ class SiLU(Elementwise):
     Numerics  on the far left σ is subnormal and has lost digits where y is still a normal number, down to -91.9: there
               y is x exp(x). dx cancels near its zero, -1.278. An infinite x gives inf * 0 = NaN somewhere, as in torch:
               y is NaN at -inf, dx is NaN at both ends.
-    Torch     torch.nn.SiLU; `inplace` is accepted and ignored. Below -88.7 torch's y is 0.
+    Torch     torch.nn.SiLU; `inplace` is accepted and ignored. Below -88.72 torch's float32 y is 0.
     Source    Elfwing, Uchibe, Doya 2017, arXiv:1702.03118; Hendrycks, Gimpel 2016, arXiv:1606.08415.
     """
 

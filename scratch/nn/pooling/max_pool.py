@@ -31,7 +31,7 @@ class _MaxPool(Module):
     Numerics  exact. Padding is -infinity, so it never wins: windows are cut off at the border instead. NaN is larger
               than everything, and of several NaN torch's scan keeps the last.
     Cost      four passes over the outputs for each position of the kernel; one argmax where the window is the image.
-    Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d; integers are accepted too.
+    Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d. Integers are accepted, in torch in 2d and 3d alone.
     Raises    RuntimeError for another number of dimensions, an empty image, a window that does not fit, or a padding
               of more than half a window; TypeError for options that are not ints.
 
