@@ -24,8 +24,8 @@ class SGD(Optimizer):
     State     momentum_buffer: v. None with momentum 0.
     Differs   lr is outside the velocity. Keras and scikit-learn keep it inside, v = momentum v - lr g: the same numbers
               while lr is constant, different ones after lr changes. Sutskever's form is theirs. With nesterov θ is
-              the textbook's look-ahead point, and the gradient is taken there, as in every deep learning library. Keras'
-              weight_decay is decoupled from the gradient, here it is L2.
+              the textbook's look-ahead point, and the gradient is taken there, as in every deep learning library.
+              Keras' weight_decay is decoupled from the gradient, here it is L2.
     Torch     torch.optim.SGD; same names and defaults.
     Raises    ValueError for a negative lr, momentum or weight_decay; for nesterov without momentum or with dampening.
     Source    Polyak 1964; Nesterov 1983; Sutskever, Martens, Dahl, Hinton 2013.
