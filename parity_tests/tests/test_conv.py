@@ -202,3 +202,41 @@ def test_of_a_frozen_weight_no_gradient_is_computed(layer, monkeypatch):
     conv(x)
     np.testing.assert_array_equal(conv.backward(dy), dx)
     assert conv.bias.grad is None
+
+
+LATER = [
+    (nn.Conv2d, "stride", 2), (nn.Conv2d, "stride", [2, 1]), (nn.Conv2d, "padding", 1), (nn.Conv2d, "padding", "same"),
+    (nn.Conv2d, "dilation", (2,)), (nn.Conv2d, "dilation", np.int64(2)), (nn.ConvTranspose2d, "stride", 2),
+    (nn.ConvTranspose2d, "padding", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "option", "value"), LATER)
+def test_an_option_assigned_later_is_as_if_built_with_it(layer, option, value):
+    x = np.random.default_rng(0).normal(size=(2, 3, 7, 9)).astype(np.float32)
+    conv = layer(3, 4, 3, generator=scratch.Generator().manual_seed(1))
+    setattr(conv, option, value)
+    built = layer(3, 4, 3, **{option: value}, generator=scratch.Generator().manual_seed(1))
+    np.testing.assert_array_equal(conv(x), built(x))
+    assert getattr(conv, option) == getattr(built, option)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "words"),
+    [
+        ("stride", 1.5, TypeError, "stride must be an int"),
+        ("padding", "samt", TypeError, "padding must be an int"),
+        ("padding_mode", "mirror", ValueError, "padding_mode must be"),
+        ("groups", 3, RuntimeError, "the weight does not fit"),
+        ("groups", 0, RuntimeError, "the weight does not fit"),
+        ("kernel_size", (9, 1), RuntimeError, "the weight does not fit"),
+        ("padding", "same", RuntimeError, "needs stride 1"),
+    ],
+)
+def test_an_option_assigned_later_that_does_not_fit_is_refused(option, value, error, words):
+    def assign_and_call(conv):
+        setattr(conv, option, value)
+        conv(np.ones((2, 6, 9, 9), np.float32))
+
+    with pytest.raises(error, match=words):
+        assign_and_call(nn.Conv2d(6, 6, 3, stride=2))

@@ -184,6 +184,15 @@ def test_numpys_buffer_is_as_before(name, args, shape, monkeypatch):
     assert np.getbufsize() == before
 
 
+@pytest.mark.parametrize("name", ["BatchNorm1d", "InstanceNorm1d"])
+def test_running_statistics_that_are_asked_for_later_have_no_arrays(name):
+    x = RNG.normal(size=(2, 3, 5))
+    ours = getattr(scratch.nn, name)(3, track_running_stats=False, dtype=np.float64)
+    theirs = getattr(torch.nn, name)(3, track_running_stats=False).double()
+    ours.track_running_stats = theirs.track_running_stats = True
+    np.testing.assert_allclose(ours(x), theirs(torch.tensor(x)).detach().numpy(), rtol=1e-12)
+
+
 def test_another_number_of_channels_warns_as_torch_does():
     x = np.ones((2, 4, 5), np.float32)
     with pytest.warns(UserWarning, match="does not match num_features"):

@@ -42,6 +42,9 @@ class _Conv(_Convolution):
     (5, 8, 28, 28)
     """
 
+    named_paddings = ("same", "valid")
+    padding_modes = ("zeros", "reflect", "replicate", "circular")
+
     def __init__(
         self,
         in_channels: int,
@@ -56,7 +59,7 @@ class _Conv(_Convolution):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        if isinstance(padding, str) and padding not in ("same", "valid"):
+        if isinstance(padding, str) and padding not in self.named_paddings:
             raise ValueError(f"{type(self).__name__}: padding must be ints, 'same' or 'valid', got {padding!r}.")
         super().__init__(
             in_channels,
@@ -69,7 +72,6 @@ class _Conv(_Convolution):
             groups=groups,
             bias=bias,
             padding_mode=padding_mode,
-            transposed=False,
             dtype=dtype,
             generator=generator,
         )
@@ -116,6 +118,8 @@ class _Conv(_Convolution):
 
     def check_input(self, x: np.ndarray) -> None:
         super().check_input(x)
+        if self.padding == "same" and max(self.stride) > 1:
+            raise RuntimeError(f"{self}: padding='same' needs stride 1.")
         widths = self._widths()
         if self.padding_mode != "zeros":
             check_widths(self, x, widths, self.padding_mode)

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from scratch.nn.conv.convolution import _Convolution
 from scratch.nn.padding.index_map import Widths, opposite, pad_constant
+from scratch.nn.windows import per_axis
 from scratch.random import Generator
 
 
@@ -41,6 +42,8 @@ class _ConvTranspose(_Convolution):
     Source    Dumoulin, Visin 2016, arXiv:1603.07285, section 4; Zeiler et al. 2010, Deconvolutional networks.
     """
 
+    transposed = True
+
     def __init__(
         self,
         in_channels: int,
@@ -56,20 +59,17 @@ class _ConvTranspose(_Convolution):
         dtype: DTypeLike = np.float32,
         generator: Generator | None = None,
     ) -> None:
-        if padding_mode != "zeros":
-            raise ValueError(f"{type(self).__name__}: padding_mode must be 'zeros', got {padding_mode!r}.")
         super().__init__(
             in_channels,
             out_channels,
             kernel_size,
             stride=stride,
-            padding=tuple(padding) if isinstance(padding, str) else padding,
+            padding=padding,
             dilation=dilation,
             output_padding=output_padding,
             groups=groups,
             bias=bias,
             padding_mode=padding_mode,
-            transposed=True,
             dtype=dtype,
             generator=generator,
         )
@@ -115,6 +115,7 @@ class _ConvTranspose(_Convolution):
         largest = [size + s - 1 for size, s in zip(smallest, self.stride, strict=True)]
         if len(wanted) != self.axes:
             raise ValueError(f"{self}: output_size needs {self.axes} or {x.ndim} sizes, got {output_size}.")
+        wanted = per_axis(self, "output_size", wanted, self.axes)
         if any(not low <= size <= high for low, size, high in zip(smallest, wanted, largest, strict=True)):
             raise ValueError(
                 f"{self}: output_size must lie between {smallest} and {largest} for an input of shape {x.shape}, "

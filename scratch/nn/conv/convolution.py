@@ -13,14 +13,21 @@ from scratch.nn.sums import sum_leading, sum_trailing
 from scratch.nn.windows import Windows, per_axis
 from scratch.random import Generator
 
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+PER_AXIS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
 
 
 class _Convolution(Module):
     """A Correlation with parameters, which are drawn from U(-1/√fan, 1/√fan), fan = the size of weight[0]."""
 
     axes: int
-    padding: Any  # an int for each axis, 'same' or 'valid'
+    transposed: bool = False
+    named_paddings: tuple[str, ...] = ()
+    padding_modes: tuple[str, ...] = ("zeros",)
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any
+    output_padding: Any
 
     def __init__(
         self,
@@ -35,7 +42,6 @@ class _Convolution(Module):
         groups: int,
         bias: bool,
         padding_mode: str,
-        transposed: bool,
         dtype: DTypeLike,
         generator: Generator | None,
     ) -> None:
@@ -46,23 +52,30 @@ class _Convolution(Module):
             raise ValueError(
                 f"{name}: groups must divide the channels, got {in_channels} in, {out_channels} out, {groups} groups."
             )
-        if padding_mode not in PADDING_MODES:
-            raise ValueError(f"{name}: padding_mode must be one of {', '.join(PADDING_MODES)}, got {padding_mode!r}.")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes, one_for_all=False)
-        self.stride = per_axis(name, "stride", stride, self.axes)
-        self.padding = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.axes)
-        self.dilation = per_axis(name, "dilation", dilation, self.axes)
-        self.output_padding = per_axis(name, "output_padding", output_padding, self.axes)
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.output_padding = output_padding
         self.groups = groups
         self.padding_mode = padding_mode
         if min(self.kernel_size) < 0:
             raise RuntimeError(f"{name}: kernel_size must be positive, got {self.kernel_size}.")
-        outer, inner = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        self.weight = self.new_parameter(outer, inner // groups, *self.kernel_size, dtype=dtype)
+        self.weight = self.new_parameter(*self._weight_shape(), dtype=dtype)
         self.bias = self.new_parameter(out_channels, dtype=dtype) if bias else None
         self.reset_parameters(generator)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Options are one int for each axis, also those that are assigned later."""
+        owner = type(self).__name__
+        if name in PER_AXIS and not (name == "padding" and isinstance(value, str) and value in self.named_paddings):
+            value = per_axis(owner, name, value, self.axes, one_for_all=name != "kernel_size")
+        if name == "padding_mode" and value not in self.padding_modes:
+            modes = " or ".join(map(repr, self.padding_modes))
+            raise ValueError(f"{owner}: padding_mode must be {modes}, got {value!r}.")
+        super().__setattr__(name, value)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         init.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
@@ -70,6 +83,12 @@ class _Convolution(Module):
             fan_in = math.prod(self.weight.shape[1:])
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound, generator)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        outer, inner = self.out_channels, self.in_channels
+        if self.transposed:
+            outer, inner = inner, outer
+        return (outer, inner // self.groups, *self.kernel_size)
 
     def _windows(self) -> Windows:
         return Windows(self.kernel_size, self.stride, self.dilation)
@@ -101,6 +120,8 @@ class _Convolution(Module):
             raise RuntimeError(f"{self}: the input must have {self.in_channels} channels, got shape {x.shape}.")
         if x.dtype != self.weight.dtype:
             raise RuntimeError(f"{self}: the input must be {self.weight.dtype} like the weight, got {x.dtype}.")
+        if self.groups < 1 or len(self.weight.data) % self.groups or self.weight.shape[1:] != self._weight_shape()[1:]:
+            raise RuntimeError(f"{self}: the weight does not fit these options, its shape is {self.weight.shape}.")
         if self.weight.size == 0 or 0 in sizes:
             raise RuntimeError(
                 f"{self}: only the batch may be empty, got input {x.shape} and weight {self.weight.shape}."

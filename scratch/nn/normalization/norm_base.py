@@ -72,7 +72,7 @@ class NormBase(Module):
             over_batch=self.over_batch,
             running=None if own else (self.running_mean, self.running_var),
         )
-        if own and self.track_running_stats:
+        if own and self.track_running_stats and self.running_mean is not None:
             self.update_running_stats(mean, var, n, length)
         return self.save(y.reshape(x.shape), normalized)
 

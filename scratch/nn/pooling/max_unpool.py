@@ -31,13 +31,21 @@ class _MaxUnpool(Module):
     """
 
     dimensions: int
+    kernel_size: Any
+    stride: Any
+    padding: Any
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
-        n = self.dimensions
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.kernel_size = per_axis(self, "kernel_size", kernel_size, n)
-        self.stride = per_axis(self, "stride", stride, n) if stride is not None else self.kernel_size
-        self.padding = per_axis(self, "padding", padding, n)
+        vars(self).update(kernel_size=kernel_size, stride=stride, padding=padding)  # for the text of an error
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Options are one int for each axis, also those that are assigned later."""
+        if name in ("kernel_size", "stride", "padding"):
+            value = per_axis(self, name, value, self.dimensions)
+        super().__setattr__(name, value)
 
     def forward(self, x: np.ndarray, indices: np.ndarray, output_size: Sequence[int] | None = None) -> np.ndarray:
         n = self.dimensions
