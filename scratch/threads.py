@@ -76,7 +76,7 @@ def share(
     The pieces must not depend on each other: each writes its own part of an array, or returns its part of a sum, which
     the caller adds in the order of the list. An error in one of them is raised here, once no other is running: of
     several the first in the list, as by one thread. They compute in the caller's context, np.errstate for example.
-    Pieces that wait for the first one are let go by `release` if the caller is interrupted before it has begun.
+    Pieces that wait for the first one are let go by `release`, should it never be through with its work.
     """
     if _pool.size == 1 or len(pieces) < 2 or numbers < WORTH or _here.sharing:
         return [work(piece) for piece in pieces]
@@ -147,20 +147,12 @@ class _Job:
         finally:
             _here.sharing = False
 
-    def close(self) -> None:
-        """Wait until no other thread is at it. What a signal's handler raises meanwhile is raised afterwards."""
-        interrupt, waiting = None, True
-        while waiting:
-            try:
-                self.left.clear()
-                self.closed = True  # who comes now does nothing
-                while len(self.ended) < len(self.begun):
-                    self.news.get()
-                waiting = False
-            except BaseException as error:
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+    def wait(self) -> None:
+        """Until no other thread is at it."""
+        self.left.clear()
+        self.closed = True  # who comes now does nothing
+        while len(self.ended) < len(self.begun):
+            self.news.get()
 
     def outcome(self) -> list[Any]:
         """The results, or the error that one thread alone would have met; what interrupts the program goes first."""
@@ -187,19 +179,28 @@ class _Pool:
         self, work: Callable[[Any], T], pieces: Sequence[Any], release: Callable[[], None] | None = None
     ) -> list[T]:
         helpers = self._start(min(self.size, len(pieces)) - 1)
-        job = _Job(work, pieces)
+        job, interrupt, waiting = _Job(work, pieces), None, True
         with one_blas_thread:
             try:
                 for _ in range(helpers):
                     self.jobs.put((copy_context(), job))
                 job.take()
-            except BaseException:  # an interrupt between two pieces: that of a piece is in the outcome
-                if release is not None:
-                    release()
-                raise
-            finally:
-                job.close()
-        return job.outcome()
+            except BaseException as error:  # between two pieces: that of a piece is in the outcome
+                interrupt = error
+            while waiting:
+                try:
+                    if release is not None and (interrupt is not None or job.errors):
+                        release()
+                    job.wait()
+                    waiting = False
+                except BaseException as error:  # is raised once nobody writes any more
+                    interrupt = error
+        try:
+            if interrupt is not None:
+                raise interrupt
+            return job.outcome()
+        finally:
+            del interrupt  # else it would hold this frame, which holds it
 
     def _start(self, wanted: int) -> int:
         """The number of threads that can help, `wanted` at most: a process may not have more, or may be ending."""
@@ -218,8 +219,7 @@ class _Pool:
         with self.starting:
             self.ended = True
             threads, self.threads = self.threads, []
-            for _ in threads:
-                self.jobs.put(None)
+            self.jobs.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -230,6 +230,7 @@ def _serve(jobs: SimpleQueue[Any]) -> None:
         context, job = job
         context.run(job.help)  # the caller's: NumPy's warnings are its own
         del context, job  # the arrays of the last one would live until the next
+    jobs.put(None)  # for the next one, also if an interrupt came before it was counted
 
 
 # --- BLAS -----------------------------------------------------------------------------------------------------------
@@ -264,19 +265,26 @@ class _OneBlasThread:
 
     def __enter__(self) -> None:
         global _holders, _before
-        if _blas is not None:
+        if _blas is None:
+            return
+        counted = False
+        try:
             with _holding:
-                if _holders == 0:
+                _holders, counted = _holders + 1, True
+                if _holders == 1:
                     _before = _blas[0]()
                     if _before > 1:
                         _blas[1](1)
-                _holders += 1
+        except BaseException:  # an interrupt: nobody will leave what is not entered
+            if counted:
+                self.__exit__()
+            raise
 
     def __exit__(self, *exception: object) -> None:
         global _holders
         if _blas is not None:
             with _holding:
-                _holders = max(_holders - 1, 0)  # a fork inside has set it to 0
+                _holders -= _holders > 0  # a fork inside has set it to 0; no call, after which an interrupt could come
                 if _holders == 0 and _before > 1:
                     _blas[1](_before)
 

@@ -46,3 +46,17 @@ def test_nearest_picks_torchs_pixel_for_every_pair_of_sizes(mode, dtype):
             expected = torch.nn.Upsample(mode=mode, **options)(torch.tensor(x))
             y = scratch.nn.Upsample(mode=mode, **options)(x)
             np.testing.assert_array_equal(y, expected.numpy(), err_msg=f"{size} {options}")
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("AvgPool3d", ()), ("LPPool3d", (2.0,)), ("AvgPool2d", ()), ("LPPool2d", (2.0,))]
+)
+def test_with_ceil_mode_an_input_smaller_than_the_kernel_has_a_window_in_2d_alone(name, args):
+    x = np.ones((2, 3, *(5, 7, 2)[-int(name[-2]) :]), np.float32)
+    refused = []
+    for nn, array in ((scratch.nn, x), (torch.nn, torch.tensor(x))):
+        try:
+            getattr(nn, name)(*args, 3, ceil_mode=True)(array)
+        except RuntimeError:
+            refused.append(nn)
+    assert refused == ([scratch.nn, torch.nn] if name.endswith("3d") else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from threading import Event
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -53,25 +53,25 @@ def one_after_another(
 
     What `then` returned, a list for each item.
     """
-    known = [Event() for _ in items]
-    found: list[T | None] = [None for _ in items]
+    known = [SimpleQueue[T | None]() for _ in items]  # no Event: an interrupt may leave its lock closed
 
     def all_first() -> None:
         try:
-            for i, item in enumerate(items):
-                found[i] = first(item)
-                known[i].set()
+            for item, found in zip(items, known, strict=True):
+                x = first(item)
+                for _ in then:
+                    found.put(x)
         finally:
             release()
 
     def release() -> None:
         """After an error too nobody waits, and nothing follows."""
-        for event in known:
-            event.set()
+        for found in known:
+            for _ in then:
+                found.put(None)
 
     def follow(i: int, function: Callable[[int, T], Any]) -> Any:
-        known[i].wait()
-        x = found[i]
+        x = known[i].get()
         return None if x is None else function(items[i], x)
 
     pieces = [all_first, *(partial(follow, i, function) for i in range(len(items)) for function in then)]
