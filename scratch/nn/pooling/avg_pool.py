@@ -7,7 +7,13 @@ import numpy as np
 
 from scratch.nn.axis_matrix import apply_each, transposed
 from scratch.nn.module import Module
-from scratch.nn.pooling.sliding import check_floating, check_images, pooling_windows, window_sums
+from scratch.nn.pooling.sliding import (
+    check_floating,
+    check_holds_kernel,
+    check_images,
+    pooling_windows,
+    window_sums,
+)
 from scratch.nn.windows import AxisWindows, per_axis
 
 
@@ -117,9 +123,7 @@ class AvgPool3d(_AvgPool):
 
     def windows(self, x: np.ndarray) -> list[AxisWindows]:
         windows = super().windows(x)
-        kernel = per_axis(self, "kernel_size", self.kernel_size, 3)
-        if any(size < k for size, k in zip(x.shape[-3:], kernel, strict=True)):
-            raise RuntimeError(f"{self}: the input, even without padding, must hold the kernel, got shape {x.shape}.")
+        check_holds_kernel(self, x, self.kernel_size)
         return windows
 
 

@@ -9,7 +9,13 @@ from scratch.nn.axis_matrix import apply_each, transposed
 from scratch.nn.module import Module
 from scratch.nn.pooling.avg_pool import outer
 from scratch.nn.pooling.max_pool import add_at, largest
-from scratch.nn.pooling.sliding import check_floating, check_images, pooling_windows, window_sums
+from scratch.nn.pooling.sliding import (
+    check_floating,
+    check_holds_kernel,
+    check_images,
+    pooling_windows,
+    window_sums,
+)
 from scratch.nn.windows import AxisWindows, per_axis
 
 
@@ -96,6 +102,11 @@ class LPPool2d(_LPPool):
 class LPPool3d(_LPPool):
     __doc__ = _LPPool.__doc__
     dimensions = 3
+
+    def windows(self, x: np.ndarray) -> list[AxisWindows]:
+        windows = super().windows(x)
+        check_holds_kernel(self, x, self.kernel_size)
+        return windows
 
 
 def power(x: np.ndarray, p: float) -> np.ndarray:

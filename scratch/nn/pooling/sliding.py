@@ -56,3 +56,10 @@ def check_images(module: Module, x: np.ndarray, n: int, only_batch_empty: bool =
 def check_floating(module: Module, x: np.ndarray) -> None:
     if x.dtype.char not in "fd":
         raise NotImplementedError(f"{module}: the input must be float32 or float64, got {x.dtype}. Convert it first.")
+
+
+def check_holds_kernel(module: Module, x: np.ndarray, kernel_size: Any) -> None:
+    """What torch's sums ask in 3d alone: without ceil_mode a smaller input has no window anyway."""
+    kernel = per_axis(module, "kernel_size", kernel_size, 3)
+    if any(size < k for size, k in zip(x.shape[-3:], kernel, strict=True)):
+        raise RuntimeError(f"{module}: the input, even without padding, must hold the kernel, got shape {x.shape}.")
