@@ -60,6 +60,10 @@ class Run:
             "capturable": self.device.type == "cuda",
         }
         self.optimizer: Any = torch_impl.optim.Adam(self.network.parameters(), **rule)
+        if compiled:
+            from experiments.training.compiling import own_cache  # which takes a second to import
+
+            own_cache()
         self.forward: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.network) if compiled else self.network
         self.backward: Callable[[torch.Tensor], None] = torch.Tensor.backward
         self.chunk: Callable[[], None] = self.chunk_of_steps

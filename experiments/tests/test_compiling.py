@@ -1,6 +1,7 @@
 """--compile: what torch compiles is compiled, counted and recorded, and what it does not is said."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from experiments.training import compiling, models
 from experiments.training.checkpoints import TrainingError, read
@@ -102,3 +104,20 @@ def test_where_torch_cannot_compile_one_line_says_so(tmp_path: Path, monkeypatch
     with pytest.raises(TrainingError, match=r"compile: torch cannot compile here: .*Omit --compile") as caught:
         train(replace(CONFIG, output=str(tmp_path)))
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [({}, default_cache_dir()), ({"ATEN_CPU_CAPABILITY": "avx2"}, f"{default_cache_dir()}_avx2"),
+     ({"ATEN_CPU_CAPABILITY": "avx2", "TORCHINDUCTOR_CACHE_DIR": "mine"}, "mine")],
+)  # fmt: skip
+def test_other_vectors_have_a_cache_of_their_own(
+    given: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, "")  # which is restored at the end
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    compiled(torch.nn.Linear(4, 2), torch.ones(3, 4))
+    assert os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == folder

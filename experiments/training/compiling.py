@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch._dynamo import lookup_backend
 from torch._dynamo.exc import TorchDynamoException
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 BACKEND = "inductor"
 Compute = Callable[[torch.Tensor], torch.Tensor]
@@ -44,6 +46,7 @@ def compiled(network: torch.nn.Module, images: torch.Tensor) -> tuple[Compute, C
     `torch.nn.Module.compile` does nothing for a Sequential (torch 2.13), so what is compiled is a function that calls
     it. A trial on `images`, with a copy and without a compiler backend, shows what torch can trace.
     """
+    own_cache()
     found = Compilation()
     if _traceable(copy.deepcopy(network), images):
         found.compiled.append("the network")
@@ -55,6 +58,17 @@ def compiled(network: torch.nn.Module, images: torch.Tensor) -> tuple[Compute, C
             found.compiled.append(f"{name} ({type(child).__name__})")
             child.forward = _in_training(child, torch.compile(_call(child.forward), backend=found.backend))
     return network.forward, found
+
+
+def own_cache() -> None:
+    """With ATEN_CPU_CAPABILITY set, a folder for compiled code of its own.
+
+    torch's key of a compiled graph does not know the variable (torch 2.13): the same folder would give the code of
+    other vectors.
+    """
+    capability, usual = os.environ.get("ATEN_CPU_CAPABILITY"), default_cache_dir()
+    if capability and os.environ.get("TORCHINDUCTOR_CACHE_DIR", usual) == usual:  # torch puts its own there
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{usual}_{capability}"
 
 
 def why_not(error: BaseException) -> str | None:

@@ -133,6 +133,15 @@ def test_bad_input_to_a_schedule(case):
 SCHEDULES = {"StepLR": (3,), "OneCycleLR": (0.1, 9), "CyclicLR": (0.1, 0.2), "ReduceLROnPlateau": ()}
 
 
+def test_half_precision_is_refused_however_it_came():
+    """In float16 torch's Adam loses eps, and a gradient of 0 becomes NaN."""
+    layer = scratch.nn.Linear(2, 2)
+    layer.weight.data = layer.weight.data.astype("float16")
+    for kind in (scratch.optim.Adam, scratch.optim.SGD):
+        with pytest.raises(RuntimeError, match=rf"{kind.__name__}: only float32 and float64 .* got float16"):
+            kind(layer.parameters())
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_of_something_else_are_refused(name):
     assert_refused_alike(lambda engine: getattr(engine.lib.optim.lr_scheduler, name)("SGD", *SCHEDULES[name]), name)

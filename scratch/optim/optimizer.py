@@ -152,6 +152,11 @@ class Optimizer:
                     f"{self._name}: only scratch Parameters can be optimized, got {type(parameter).__name__}. "
                     "Pass model.parameters()."
                 )
+            if parameter.dtype not in (np.float32, np.float64):
+                raise RuntimeError(
+                    f"{self._name}: only float32 and float64 parameters can be trained, got {parameter.dtype}. Half "
+                    "precision would lose epsilon and small gradients; keep the data in float32."
+                )
         if names and len(names) != len(parameters):
             raise ValueError(f"{self._name}: either all parameters of a group have names or none.")
         if any(("param_names" in group) != ("param_names" in other) for other in self.param_groups):

@@ -183,8 +183,11 @@ class Torch(Training):
 def compiled(net: Any) -> Any:
     import torch
 
+    from experiments.training.compiling import own_cache
+
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         raise Unavailable("torch.compile needs a C++ compiler on the PATH.")
+    own_cache()
     return torch.compile(net, dynamic=False)
 
 

@@ -121,7 +121,7 @@ class KerasSide(WatchedSide):
         with keras.StatelessScope(state_mapping=mapping) as scope:
             layer._get_call_context().set_value("training", training)  # which every layer below it inherits
             try:
-                output = layer(*given.args, **given.kwargs)
+                output = layer(*_together(layer, given.args), **given.kwargs)
             finally:
                 layer._maybe_reset_call_context()
             changed = {n: scope.get_current_value(self._variables[n]) for n in getattr(self, "_buffers", ())}
@@ -179,6 +179,12 @@ class KerasSide(WatchedSide):
 def _native(side: KerasSide, given: Given) -> Given:
     said = map_nest(lambda x: side.said(side.model, x), arrays(given))
     return map_nest(lambda x: side.ops.tensor(x) if isinstance(x, np.ndarray) else x, said)
+
+
+def _together(layer: Any, args: Any) -> Any:
+    """Several inputs as one list, as a functional model takes them."""
+    inputs = getattr(layer, "inputs", None) if isinstance(layer, keras.Model) else None
+    return ([*args],) if inputs is not None and len(inputs) == len(args) > 1 else args
 
 
 @contextmanager

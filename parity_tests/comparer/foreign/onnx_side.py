@@ -6,6 +6,7 @@ parameters. The whole is run by onnxruntime as it is; the layers are run one by 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class OnnxSide(Side):
         opset = next((one.version for one in graph.model.opset_import if not one.domain), None)
         self.title = graph.model.graph.name + (f", opset {opset}" if opset else "")  # masks differ by it
         self._fixed: dict[str, Any] = {}
+        self._kinds: dict[str, np.dtype] = {}
         self._given = given
         self.coarse = graph.coarse()
         self.noise = NOISE.get(self.coarse)
@@ -92,8 +94,9 @@ class OnnxSide(Side):
     def local(self, name, args, kwargs, dys, training, seed):
         if name == ROOT:
             return self.run(Given(args, kwargs), None, training, seed, None)
-        if not self._fixed:
-            self._by_blocks(self._feeds(self._given), self._given, Probe())
+        if not self._kinds:
+            with suppress(Exception):  # a block after this one may not run
+                self._by_blocks(self._feeds(self._given), self._given, Probe())
         block = self.modules[name]
         given = [np.asarray(array(x)) for x in leaves((args, kwargs)) if hasattr(x, "dtype")]
         if len(given) < len(block.inputs):
@@ -110,26 +113,31 @@ class OnnxSide(Side):
         names = {id(block): name for name, block in self.modules.items()}
         probe.enter((ROOT, 0))
         probe.stand_in((ROOT, 0), given.args, given.kwargs)
-        for block in self.graph.blocks:
-            name = names.get(id(block))
-            if name is None:
-                values |= self.graph.run(block, values)
-                continue
-            key = name, 0
-            args = tuple(_wide(values[n]) for n in block.inputs)
-            probe.enter(key)
-            given_back = probe.stand_in(key, args, {})
-            if given_back is None:
-                values |= (made := self.graph.run(block, values))
-                output = tuple(_wide(made[n]) for n in block.outputs)
-                probe.forward(key, args, {}, output[0] if len(output) == 1 else output)
-            else:
-                values |= self._given_back(block, given_back, values)
-        self._kinds = {name: np.asarray(value).dtype for name, value in values.items()}
-        self._fixed = {n: values[n] for block in self.graph.blocks for n in block.fixed}
+        try:
+            for block in self.graph.blocks:
+                self._run_block(block, names.get(id(block)), values, probe)
+        finally:
+            self._kinds = {name: np.asarray(value).dtype for name, value in values.items()}
+            self._fixed = {n: values[n] for block in self.graph.blocks for n in block.fixed if n in values}
         outputs = [values[name] for name in self.graph.results]
         probe.forward((ROOT, 0), given.args, given.kwargs, _wide(outputs[0] if len(outputs) == 1 else tuple(outputs)))
         return outputs
+
+    def _run_block(self, block: Any, name: str | None, values: dict[str, Any], probe: Probe) -> None:
+        """One block on the values so far, to which its own are added."""
+        if name is None:
+            values |= self.graph.run(block, values)
+            return
+        key = name, 0
+        args = tuple(_wide(values[n]) for n in block.inputs)
+        probe.enter(key)
+        given_back = probe.stand_in(key, args, {})
+        if given_back is not None:
+            values |= self._given_back(block, given_back, values)
+            return
+        values |= (made := self.graph.run(block, values))
+        output = tuple(_wide(made[n]) for n in block.outputs)
+        probe.forward(key, args, {}, output[0] if len(output) == 1 else output)
 
     def _given_back(self, block: Any, outputs: Any, values: dict[str, Any]) -> dict[str, np.ndarray]:
         """The outputs of a replaced layer, in the file's precision."""

@@ -145,3 +145,28 @@ def test_a_run_leaves_the_model_as_it_was():
     side.restore(before)
     assert not side.state()["norm.moving_mean"].any()
     assert keras.layers.Layer.__call__ is call
+
+
+def test_a_functional_model_of_several_inputs():
+    x, mask = keras.Input((5, 8)), keras.Input((5, 5), dtype="bool")
+    model = keras.Model([x, mask], K.MultiHeadAttention(2, 4, name="attention")(x, x, attention_mask=mask))
+
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x, mask):
+            return self.attention(x, x, x, attn_mask=~mask.repeat_interleave(2, 0), need_weights=False)[0]
+
+    rng = np.random.default_rng(0)
+    seen = rng.random((3, 5, 5)) < 0.6
+    seen[:, :, 0] = True
+    sequences = rng.normal(size=(3, 5, 8)).astype(np.float32)
+    report = compare(model, Attends(), (sequences, seen))
+    assert report.ok, str(report)
+    seen[1, 2] = False
+    report = compare(model, Attends(), (sequences, seen), mode="train")
+    assert report.cause is not None, str(report)
+    assert report.cause.name == "masked-rows"
+    assert any(text.startswith("as Keras ") for text in report.seen)

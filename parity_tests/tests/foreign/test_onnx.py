@@ -157,3 +157,24 @@ def test_wrong_inputs_are_told(tmp_path):
     path = exported(tmp_path, Net())
     with pytest.raises(CompareError, match=r"takes 1 inputs \(x\), got 2"):
         compare(load_side(path), Net(), (X, X))
+
+
+def test_a_part_that_onnxruntime_refuses_is_not_blamed_on_the_layer_before_it(tmp_path):
+    """At opset 23 a mask of one row for all queries is refused by its Attention, after q has run."""
+
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q = nn.Linear(8, 8)
+
+        def forward(self, x, mask):
+            q = self.q(x).view(3, 5, 2, 4).transpose(1, 2)
+            return nn.functional.scaled_dot_product_attention(q, q, q, mask).transpose(1, 2).flatten(2)
+
+    net, given = Attends().eval(), (torch.randn(3, 5, 8), torch.ones(3, 1, 1, 5, dtype=torch.bool))
+    file = str(tmp_path / "attends.onnx")
+    torch.onnx.export(net, given, file, dynamo=True, opset_version=23, verbose=False)
+    report = compare(load_side(file), net, given)
+    assert "opset 23" in report.verdict()
+    assert report.first_divergence.where == "", str(report)
+    assert "Attention" in report.first_divergence.note
