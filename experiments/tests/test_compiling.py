@@ -106,18 +106,17 @@ def test_where_torch_cannot_compile_one_line_says_so(tmp_path: Path, monkeypatch
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("given", "folder"),
-    [({}, default_cache_dir()), ({"ATEN_CPU_CAPABILITY": "avx2"}, f"{default_cache_dir()}_avx2"),
-     ({"ATEN_CPU_CAPABILITY": "avx2", "TORCHINDUCTOR_CACHE_DIR": "mine"}, "mine")],
-)  # fmt: skip
+@pytest.mark.parametrize("capability", ["", "avx2"])
+@pytest.mark.parametrize("own", [False, True])
 def test_other_vectors_have_a_cache_of_their_own(
-    given: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+    capability: str, own: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CACHE_DIR"):
-        monkeypatch.setenv(name, "")  # which is restored at the end
-        monkeypatch.delenv(name)
+    given = {"ATEN_CPU_CAPABILITY": capability, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path) if own else ""}
     for name, value in given.items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value)  # and restored at the end
+        if not value:
+            monkeypatch.delenv(name)
     compiled(torch.nn.Linear(4, 2), torch.ones(3, 4))
-    assert os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == folder
+    usual = default_cache_dir()
+    wanted = str(tmp_path) if own else f"{usual}_{capability}" if capability else usual
+    assert os.environ.get("TORCHINDUCTOR_CACHE_DIR", usual) == wanted
