@@ -80,7 +80,7 @@ def test_products_multiply_no_more_than_the_definition(case, few, monkeypatch):
 def test_lines_are_no_more_than_all_columns(case):
     windows, groups, sizes = KERNELS[case]
     positions = windows.positions(sizes)
-    columns = Lines(windows, groups, weights=1)._columns(np.ones((3, 6, *sizes)), positions)
+    columns = Lines(windows, groups, weights=1, positions=1)._columns(np.ones((3, 6, *sizes)), positions)
     low, high = np.lib.array_utils.byte_bounds(columns)
     assert high - low <= 3 * 6 * math.prod(windows.kernel) * math.prod(positions) * columns.itemsize
 
@@ -152,7 +152,7 @@ def test_few_gradients_of_a_large_weight_wait_for_their_sum(number, monkeypatch)
     """16 parts of the batch, each in three pieces: on one thread there are dw, the part's and the piece's."""
     windows, rng = Windows((3, 3), (1, 1), (1, 1)), np.random.default_rng(0)
     monkeypatch.setattr(correlation, "WAITING_BYTES", 1)
-    monkeypatch.setattr(correlation, "plan", lambda *_: plan.Plan(Lines(windows, 1, 256 * 256 * 9), 1, 1))
+    monkeypatch.setattr(correlation, "plan", lambda *_: plan.Plan(Lines(windows, 1, 256 * 256 * 9, 9), 1, 1))
     x, y = (rng.random((16, 256, size, size), np.float32) for size in (5, 3))
     before = scratch.get_num_threads()
     scratch.set_num_threads(number)

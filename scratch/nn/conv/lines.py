@@ -34,7 +34,8 @@ class Lines:
 
     All axes are copied instead, and the first one is an axis of 1, where lines do not follow each other (dilation),
     where nothing would be saved (one axis, or a kernel no longer than its stride), and from FEW weights on: there the
-    products take most of the time, and one product for all positions is faster than one for each p0.
+    products take most of the time, and one product for all positions is faster than one for each p0. Also if there are
+    fewer than an eighth as many positions as weights of an element k: turning W would cost more than lines save.
 
     Shapes    x (n, C, *S), y (n, O, *P), w (O, C / G, *K), for the n samples of a tile.
     Layout    samples count fastest. A row of an image is short, a dozen numbers, and NumPy is slow on short runs; with
@@ -42,9 +43,9 @@ class Lines:
     Source    Cho, Brand 2017, arXiv:1706.06873, for the columns; the adjoint is the same idea read backwards.
     """
 
-    def __init__(self, windows: Windows, groups: int, weights: int) -> None:
+    def __init__(self, windows: Windows, groups: int, weights: int, positions: int) -> None:
         saved = len(windows.kernel) > 1 and windows.kernel[0] > windows.stride[0] and windows.dilation[0] == 1
-        self.all = not saved or weights > FEW
+        self.all = not saved or weights > min(FEW, 8 * positions * math.prod(windows.kernel))
         self.windows = Windows(*((1, *options) for options in windows)) if self.all else windows
         self.rest = Windows(*(options[1:] for options in self.windows))  # of the other axes
         self.copies = math.prod(self.rest.kernel)  # of an element of x, in the lines

@@ -39,7 +39,7 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
     """
     samples, outputs, rows, *row = shape
     weights = channels // groups * outputs // groups * math.prod(windows.kernel)
-    lines = Lines(windows, groups, weights)
+    lines = Lines(windows, groups, weights, samples * rows * math.prod(row))
     copies = lines.copies if lines.all else lines.copies * windows.stride[0]
     bytes_of_row = (channels * copies + outputs) * math.prod(row) * itemsize
     bytes_of_sample = rows * bytes_of_row
