@@ -89,7 +89,7 @@ class _Test:
             return self._absent(key)
         if what == "cotangent":
             return self._gradients_change(key)
-        if what not in ("input", "output") or m.phase in ("buffer", "backward", "state"):
+        if what not in ("input", "after", "output") or m.phase in ("buffer", "backward", "state"):
             return True
         if other is not None and what == "input" and not self._argument_counts(key, other):
             return False
@@ -112,7 +112,7 @@ class _Test:
             self.free = case.run(case.left, training, backward=False)
         other = case.run(case.left, training, _Given(self.trial.trace.calls, key[0]), backward=False)
         return any(
-            other[w].shape != y.shape or apart(other[w], y) > max(SAME, self.limits.get(w, FLOOR))
+            other[w].shape != y.shape or apart(other[w], y) > 2 * self.limits.get(w, FLOOR)
             for w, y in self.free.items()
             if w.startswith(("output", "prediction")) and is_float(y)
         )
