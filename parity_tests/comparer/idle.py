@@ -26,20 +26,26 @@ TESTS = 8  # differences that are tested, each by a run or less
 def without_idle(trial: Trial, found: list[Measurement], end: list[Measurement]) -> list[Measurement]:
     """What was found, in order, but for the first of the differences, as long as nothing follows from them.
 
-    They become notes. If nothing follows from any, all remain.
+    They become notes. If nothing follows from any, all remain. One that was tested in the forward pass alone may still
+    be the reason for gradients that are apart: it remains where the first that matters is one of those.
     """
     bad = [m for m in found if not m.ok and not m.at_kinks]
     idle: list[Measurement] = []
     test = _Test(trial, end, bad)
+    first = None
     for m in bad[:TESTS] if len(bad) > 1 else ():
         try:
             if test.matters(m):
+                first = m
                 break
         except Exception:  # anything a user's own code may raise when it is run in another way
+            first = m
             break
         idle.append(m)
-    if not 0 < len(idle) < min(len(bad), TESTS):
+    if first is None or not idle:
         return found
+    if first.phase == "backward" or first.what.startswith(("grad ", "cotangent", "gradient")):
+        idle = idle[: next((i for i, m in enumerate(idle) if id(m) in test.ahead), len(idle))]
     ids = {id(m) for m in idle}
     rest = [m for m in found if id(m) not in ids]
     busy = {id(trial.places[id(m)].line) for m in rest if not m.ok and id(m) in trial.places}
@@ -79,6 +85,7 @@ class _Test:
         self.gradients = {m.what.removeprefix("grad ") for m in end if not m.ok and m.what.startswith("grad ")}
         self.free: Numbers | None = None
         self.known: dict[Key, bool] = {}
+        self.ahead: set[int] = set()  # measurements that were tested in the forward pass alone
 
     def matters(self, m: Measurement) -> bool:
         placed = self.trial.places.get(id(m))
@@ -91,8 +98,11 @@ class _Test:
             return self._gradients_change(key)
         if what not in ("input", "after", "output") or m.phase in ("buffer", "backward", "state"):
             return True
+        if other is not None and other[0] in ("state", "random state"):
+            return True  # whoever drew a random number more is to be found, or who changed the mode
         if other is not None and what == "input" and not self._argument_counts(key, other):
             return False
+        self.ahead.add(id(m))
         return self._output_counts(key)
 
     def _output_counts(self, key: Key) -> bool:
@@ -121,7 +131,7 @@ class _Test:
         """Whether the right's layer gives something else if one argument is the left's."""
         name, _, ours, _ = other
         call = self.trial.trace.calls[key]
-        if name in ("state", "random state") or "." in name or name.startswith("argument"):
+        if "." in name or name.startswith("argument"):
             return True
         return self._local(key, call.kwargs | {name: ours}, call.cotangents())
 
@@ -149,11 +159,12 @@ class _Test:
     def _absent(self, key: Key) -> bool:
         """A layer of the right that the left does not call.
 
-        If the left uses its parameters, it computes the layer in code of its own, which is compared as that. Otherwise
-        it matters if the code in its place gives anything else.
+        If it has parameters and the left uses them, it computes the layer in code of its own, which is compared as
+        that. If it has none, it matters if what arrives next is something else.
         """
-        if self._used(f"{key[0]}."):
-            return False
+        asked = [n for n in self.trial.case.right.trainable() if n.startswith(f"{key[0]}.")]
+        if asked:
+            return not self._used(f"{key[0]}.")
         events = self.trial.trace.events
         after = events[events.index(("enter", key)) + 1 :]
         step, place = next(event for event in after if event in self.trial.number and event[1] != key)

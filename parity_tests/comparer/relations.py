@@ -25,9 +25,9 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
         return None
     got = value.astype(np.float64)
     apart = distance(value, exact)
-    of = f"{what} " if what else ""
+    of, it = f"{what} " if what else "", what or "it"
     if not got.any():
-        return Cause("zeros", f"{of}is zero on the left") if exact.any() and apart > limit else None
+        return Cause("zeros", f"{it} is zero on the left") if exact.any() and apart > limit else None
     if value.size < 2:
         return None
 
@@ -38,7 +38,7 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
     norm = float((exact * exact).sum())
     factor = float((got * exact).sum()) / norm if norm else math.nan
     if math.isfinite(factor) and factor and (after := explains(exact * factor)) is not None:
-        return Cause("factor", f"{of}on the left is {_factor(factor, exact.shape)} times the right's", apart, after)
+        return Cause("factor", f"{it} on the left is {_factor(factor, exact.shape)} times the right's", apart, after)
     trials = [("transposed", "transposed", np.swapaxes(exact, -1, -2))] if exact.ndim > 1 else []
     trials += [("reversed", f"reversed along axis {d}", np.flip(exact, d)) for d in range(exact.ndim)]
     for name, text, other in trials:
@@ -46,7 +46,7 @@ def relation(value: Any, truth: Any, limit: float, what: str = "") -> Cause | No
             return Cause(name, f"{of}with the right's {text}", apart, after)
     shift = float((got - exact).mean())
     if (after := explains(exact + shift)) is not None:
-        return Cause("shift", f"{of}on the left is the right's plus {shift:g}", apart, after)
+        return Cause("shift", f"{it} on the left is the right's plus {shift:g}", apart, after)
     return None
 
 

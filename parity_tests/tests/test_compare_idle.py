@@ -154,6 +154,51 @@ def test_a_cause_before_and_within_it_is_named():
     assert first(lambda: Inlined(norm=unbiased), Inlined, X)[0].cause.name == "variance-unbiased"
 
 
+def test_a_scale_that_a_norm_takes_away_is_in_the_gradients():
+    """The variance of the weight is biased: the norm after it hides that, and the gradient before it does not."""
+
+    class Standardized(nn.Module):
+        def __init__(self, unbiased):
+            super().__init__()
+            self.c, self.n, self.unbiased = nn.Conv2d(3, 4, 3, bias=False), nn.GroupNorm(2, 4), unbiased
+
+        def forward(self, x):
+            w = self.c.weight.flatten(1)
+            w = (w - w.mean(1, keepdim=True)) / (w.var(1, keepdim=True, unbiased=self.unbiased) + 1e-5).sqrt()
+            return self.n(F.conv2d(x, w.view_as(self.c.weight)))
+
+    given = normal(2, 3, 6, 6)
+    assert first(lambda: Standardized(False), lambda: Standardized(True), given)[1] == ("", "input of n")
+
+
+def test_who_draws_another_random_number_is_found():
+    class Drops(nn.Module):
+        def __init__(self, p):
+            super().__init__()
+            self.a, self.b, self.c, self.p = nn.Linear(8, 6), nn.Linear(8, 6), nn.Linear(6, 2), p
+
+        def forward(self, x):
+            h = F.dropout(self.a(x), self.p) if self.p else self.a(x)
+            return self.c(torch.relu(h + self.b(x)))
+
+    assert first(lambda: Drops(0.1), lambda: Drops(0.0), X)[1] == ("", "random state of b")
+
+
+def test_one_norm_in_the_place_of_another():
+    class Norms(nn.Module):
+        def __init__(self, same=False):
+            super().__init__()
+            self.a, self.n, self.m, self.b = nn.Linear(8, 6), nn.LayerNorm(6), nn.LayerNorm(6), nn.Linear(8, 6)
+            self.same = same
+
+        def forward(self, x):
+            h = torch.tanh(self.n(self.a(x)))
+            h = (self.n if self.same else self.m)(h)
+            return torch.relu(h + self.b(x))
+
+    assert first(lambda: Norms(True), Norms, X)[1] == ("", "calls of m")
+
+
 # --- the order of calls, and of gradients -----------------------------------------------------------------------------
 
 

@@ -187,7 +187,7 @@ def joined(moved: Tensor, input: Tensor, shape: Any) -> Tensor:
 
 @convention("joined")
 def joins(o: Options) -> Iterator[Deviation]:
-    whole = o.moved.ndim < 4
+    whole = o.moved.ndim != 4
     text = "without the transpose" if whole else "with the heads not transposed back before they are joined"
     yield Deviation("heads-not-transposed", text, {"instead": lambda o: o.input.reshape(o.shape)})
     if o.moved.ndim == 4:
