@@ -226,3 +226,15 @@ def test_every_half_of_torch(dtype: str) -> None:
             assert found.not_numbers == 0, (function.label, found)
     assert measure_half(BY_LABEL["GELU"], "bfloat16").worst > 250  # no digit is right
     assert measure_half(BY_LABEL["Tanhshrink"], "float16").worst > 250
+
+
+def test_a_plot_shows_its_curves_to_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slope of Tanh is 10^7 times as far off as its y: each has an axis of its own."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(every_float, "picture", lambda figure, *rest: drawn.append(figure))
+    every_float.draw(next(one for one in components() if one.name == "nn.Tanh"))
+    (figure,) = drawn
+    for axes in figure.axes:
+        tops = [float(max(line.get_ydata())) for line in axes.lines]
+        assert tops
+        assert axes.get_ylim()[1] >= max(tops)

@@ -31,13 +31,14 @@ def _results() -> list[dict[str, Any]]:
 def _picture(name: str, lines: list[dict[str, Any]]) -> Picture:
     figure = new(8, 3.2)
     starts = [x for x, _ in bins()]
-    for axes, quantity in zip(figure.subplots(1, 2, sharey=True), ("y", "slope"), strict=True):
+    for axes, quantity in zip(figure.subplots(1, 2), ("y", "slope"), strict=True):
         for line in lines:
             if line["quantity"] == quantity and line["curve"]:
                 engine = line["kernel"].split()[0]
                 style = ENGINE_STYLES[engine] | {"linewidth": 2.4 if engine == "torch" else 1.0}
                 axes.step(range(len(starts)), line["curve"], where="post", label=engine, **style)
-        axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+        if axes.dataLim.y1 > 10:
+            axes.set_yscale("symlog", linthresh=1, linscale=0.5)
         axes.set_xticks([bisect_left(starts, x) for x in TICKS], [f"{x:g}" for x in TICKS])
         axes.minorticks_off()
         axes.set(title="y" if quantity == "y" else "dy/dx", xlabel="x", ylim=(0, None))
