@@ -3,7 +3,8 @@
 # It draws four normal numbers for each that is wanted and takes the first within two deviations; if none of the four is,
 # with probability 0.0455^4, it takes the first of them as it is. HeNormal and GlorotNormal draw by it too.
 # Guessed before: every number lies within two deviations, as documented.
-# Seen: 2.68 among 160,000 numbers. Here: an entry of `nn-parity conventions`; a bound of 2 must not be asserted of Keras.
+# Seen: 2.68 among 160,000 numbers.
+# Here: an entry of `nn-parity conventions`; a bound of 2 must not be asserted of Keras.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"

@@ -3,6 +3,7 @@
 # ModelCheckpoint.load_state_dict compares the saved folder with its own; if they differ, best_model_score and
 # best_k_models are dropped with a UserWarning, and the next epoch, better or not, takes the place of best.ckpt.
 # Guessed before: the score is kept, since the score does not depend on the folder. Seen: None and an empty dict.
+# Here: train --resume after a run's folder was moved; experiments/training/checkpoints.py puts the new folder's name first.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"

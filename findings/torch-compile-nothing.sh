@@ -4,6 +4,7 @@
 #   torch.compile(net), net uses nn.LSTM   the whole frame is skipped, the Linear after the LSTM too
 # The same Sequential by torch.compile(net) makes one graph.
 # Guessed before: one graph in each of the three. Seen: 0, 0 and 1.
+# Here: an entry of `nn-parity conventions`; train --compile compiles a function that calls the network, and counts graphs.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"

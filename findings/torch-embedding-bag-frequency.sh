@@ -3,6 +3,7 @@
 # The i-th distinct index gets the count of the i-th smallest entry, repeats included: right only while nothing repeats
 # before it. nn.Embedding does it right on the same indices. Fixed in torch 2.14.
 # Guessed before: the gradient of row v is divided by how often v occurs, as documented and as Embedding does.
+# Seen: 1, 2/3 and 1/3 for gradients that should all be 1.
 # Here: the row of nn.EmbeddingBag, and its test that a bag divides each gradient by its own frequency.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT

@@ -3,6 +3,7 @@
 # eps=None stands for the machine epsilon of the input's dtype: 1.2e-7 in float32, 2.2e-16 in float64. Where the mean
 # square is near 1e-7 the two differ by a factor of the square root of 2, which no rounding explains.
 # Guessed before: float64 gives the same up to 1e-6. Seen: 0.707 against 1.
+# Here: an entry of `nn-parity conventions`; the docstring of RMSNorm, whose epsilon is the input's too.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"

@@ -22,7 +22,7 @@ FOLDER = os.environ.get(DATA_DIR)
 CHROMIUM = executable()
 NODE = shutil.which("node")
 CHECKOUT = (ROOT / "pyproject.toml").is_file()
-OF_CHECKOUT = ("test_bench_pages.py", "test_ci.py", "test_pages.py", "test_wheel.py")
+OF_CHECKOUT = ("test_bench_pages.py", "test_ci.py", "test_findings.py", "test_pages.py", "test_wheel.py")
 NEEDS = {
     "test_mnist.py": FOLDER,
     "test_report_browser.py": CHROMIUM,
