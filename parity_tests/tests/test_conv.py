@@ -140,11 +140,13 @@ def test_no_tile_takes_more_than_it_may(samples, channels, size, outputs, kernel
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "samples"), [((3, 3), (1, 2), 1), ((3, 3), (2, 1), 6), ((1, 1), (1, 1), 1)]
+    ("kernel", "stride", "samples", "together"),
+    [((3, 3), (1, 2), 1, 1), ((3, 3), (2, 1), 6, 6), ((1, 1), (1, 1), 6, 1)],
 )
-def test_samples_whose_runs_are_no_longer_together_are_taken_one_by_one(kernel, stride, samples):
+def test_samples_whose_runs_are_no_longer_together_are_taken_one_by_one(kernel, stride, samples, together):
+    """But small ones make one part: their gradients of w are summed before they are added to those of others."""
     windows = Windows(kernel, stride, (1, 1))
-    assert plan.plan(windows, 1, 64, (6, 64, 16, 16), itemsize=8).samples == samples
+    assert plan.plan(windows, 1, 64, (6, 64, 16, 16), itemsize=8)[1:3] == (samples, together)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -152,7 +154,7 @@ def test_few_gradients_of_a_large_weight_wait_for_their_sum(number, monkeypatch)
     """16 parts of the batch, each in three pieces: on one thread there are dw, the part's and the piece's."""
     windows, rng = Windows((3, 3), (1, 1), (1, 1)), np.random.default_rng(0)
     monkeypatch.setattr(correlation, "WAITING_BYTES", 1)
-    monkeypatch.setattr(correlation, "plan", lambda *_: plan.Plan(Lines(windows, 1, 256 * 256 * 9, 9), 1, 1))
+    monkeypatch.setattr(correlation, "plan", lambda *_: plan.Plan(Lines(windows, 1, 256 * 256 * 9, 9), 1, 1, 1))
     x, y = (rng.random((16, 256, size, size), np.float32) for size in (5, 3))
     before = scratch.get_num_threads()
     scratch.set_num_threads(number)

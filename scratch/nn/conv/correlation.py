@@ -118,7 +118,7 @@ class Correlation:
         return len(x) * x.shape[1] * math.prod(self.windows.kernel) * math.prod(y.shape[2:])
 
     def _tiles(self, how: Plan, x: np.ndarray, y: np.ndarray) -> list[Tiles]:
-        """Matching views of x and y, for parts of the batch: of some samples, or of one in several pieces.
+        """Matching views of x and y, for parts of the batch: of some samples, one by one or together, or one in pieces.
 
         A piece is some rows, positions along the first axis. Neighbors reach the same x, so they belong to one part.
         """
@@ -127,5 +127,9 @@ class Correlation:
         for top in range(0, rows, how.height):
             bottom = min(top + how.height, rows)
             pieces.append((slice(top * stride, (bottom - 1) * stride + span), slice(top, bottom)))
-        parts = (slice(n, n + how.samples) for n in range(0, len(x), how.samples))
-        return [[(x[part, :, reach], y[part, :, piece]) for reach, piece in pieces] for part in parts]
+        parts = []
+        for start in range(0, len(x), how.samples):
+            end = min(start + how.samples, len(x))
+            tiles = [slice(n, min(n + how.together, end)) for n in range(start, end, how.together)]
+            parts.append([(x[tile, :, reach], y[tile, :, piece]) for tile in tiles for reach, piece in pieces])
+        return parts

@@ -12,14 +12,15 @@ MAX_TILE_BYTES = 256 * 2**20
 PRODUCT = 10**6  # multiplications: for larger products OpenBLAS copies the factors first
 SAMPLES, SAMPLES_BYTES = 8, 8 * 2**20
 LONG, ALONE_BYTES = 24, 2**19
-APART_BYTES = 2**17
+APART_BYTES = 2**17  # of a sample: a tile takes some 20 µs besides its columns and products
 
 
 class Plan(NamedTuple):
-    """How a convolution is computed: how many samples at a time, and how many rows of one."""
+    """How a convolution is computed: how many samples make a part, and how many of them, and of their rows, a tile."""
 
     lines: Lines
     samples: int
+    together: int
     height: int
 
 
@@ -27,15 +28,15 @@ class Plan(NamedTuple):
 def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], itemsize: int) -> Plan:
     """The plan for x of so many channels and y of this shape.
 
-    A tile has as many samples as its bytes allow; but
+    A part has as many samples as its bytes allow; but
 
         at least 8, if they take no more than 8 MiB: fewer make short runs
         one, if its rows are long (24 positions) and many (half a MiB): then nothing has to be turned
-        one, if it takes 128 KiB and others would not make its runs longer: see `_apart`
         no more than make products that OpenBLAS is quick at, where there is one for each line
         as many as take twice the bytes of w, where there is one for all, so that adding up dw stays cheap
 
-    A sample that is too large is cut along its first axis.
+    Its samples are one tile, or several of one sample where others would not make its runs longer: see `_apart`. A
+    sample that is too large is cut along its first axis.
     """
     samples, outputs, rows, *row = shape
     weights = channels // groups * outputs // groups * math.prod(windows.kernel)
@@ -50,17 +51,20 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
     else:
         most = max(most, min(TILE_BYTES, PRODUCT // (weights * math.prod(row)) * bytes_of_sample))
     fitting = max(min(most, MAX_TILE_BYTES) // bytes_of_row, 1)
-    together = 1 if alone else min(max(fitting // rows, 1), samples)
-    if bytes_of_sample >= max(APART_BYTES, weights * groups * itemsize) and _apart(windows, together, shape[-1]):
-        together = 1
-    parts = -(-samples // max(together, 1))
+    each = 1 if alone else max(fitting // rows, 1)
+    large = bytes_of_sample >= max(APART_BYTES, weights * groups * itemsize)
+    apart = large and _apart(windows, min(each, samples), shape[-1])
+    if apart:
+        each = max(min(each, TILE_BYTES // bytes_of_sample), 1)
+    parts = -(-samples // each)
     if parts % 2 and samples >= 2 * SAMPLES and samples * bytes_of_sample > TILE_BYTES:
         parts += 1  # two threads then have the same to do
-    return Plan(lines, max(-(-samples // max(parts, 1)), 1), min(fitting, rows))
+    each = max(-(-samples // max(parts, 1)), 1)
+    return Plan(lines, each, 1 if apart else each, min(fitting, rows))
 
 
 def _apart(windows: Windows, samples: int, row: int) -> bool:
-    """Whether samples beside each other make no longer runs than a row of one.
+    """Whether a tile of one sample has longer runs than one of several.
 
     Where the last axis has a stride, its positions lie apart: a run is the samples of one. Of a kernel of one element
     the columns are x itself, and those of one sample are not even copied.
