@@ -103,7 +103,8 @@ def test_the_extra_conventions_brings_every_library_of_the_table() -> None:
     extras = PROJECT["optional-dependencies"]
     lines = [*PROJECT["dependencies"], *extras["torch"], *extras["all"], *extras["conventions"]]
     brought = {re.split(r"[<>=\[]", line)[0] for line in lines}
-    assert {name for one in STATEMENTS if one.show for name in LIBRARIES[one.library]} - brought == set()
+    by_hand = {"thinc", "skorch", "openvino"}  # a few statements each, with many dependencies
+    assert {name for one in STATEMENTS if one.show for name in LIBRARIES[one.library]} - brought == by_hand
 
 
 def test_numpy_alone_is_enough_for_scratch_and_for_one_line(wheel: Path, tmp_path: Path) -> None:

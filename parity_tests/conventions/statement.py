@@ -31,10 +31,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "Flax": ("flax",),
     "optax": ("optax",),
     "Equinox": ("equinox",),
+    "ONNX": ("onnx",),
     "ONNX Runtime": ("onnxruntime", "onnx"),
+    "OpenVINO": ("openvino", "torch"),
     "tinygrad": ("tinygrad",),
     "MyGrad": ("mygrad",),
     "autograd": ("autograd",),
+    "thinc": ("thinc",),
+    "skorch": ("skorch", "torch"),
     "other code": (),
 }
 # What else must be there: a compiler, or the processor that a statement is about.

@@ -15,6 +15,7 @@ from parity_tests.conventions.statements import (
     other_code,
     sklearn_estimators,
     small_libraries,
+    toolkits,
     torch_execution,
     torch_kinks,
     torch_layers,
@@ -44,11 +45,15 @@ TABLES: tuple[Table, ...] = (
     optax_functions.TABLE,
     onnx_exports.TABLE,
     onnx_operators.TABLE,
+    toolkits.ONNX,
+    toolkits.OPENVINO,
     small_libraries.TINYGRAD,
     small_libraries.MYGRAD,
     small_libraries.AUTOGRAD,
     small_libraries.SAFETENSORS,
     small_libraries.PYTORCH_OPTIMIZER,
+    toolkits.THINC,
+    toolkits.SKORCH,
 )
 STATEMENTS: list[Statement] = [statement for table in TABLES for statement in table.statements]
 STATEMENTS += other_code.STATEMENTS

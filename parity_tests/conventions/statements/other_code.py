@@ -7,7 +7,6 @@ from parity_tests.conventions.statement import Statement
 SCRATCH = "https://github.com/eriklindernoren/ML-From-Scratch"
 NUMPY_ML = "https://github.com/ddbourgin/numpy-ml"
 JOELNET = "https://github.com/joelgrus/joelnet"
-THINC = "https://github.com/explosion/thinc"
 
 
 def read(name: str, text: str, source: str, about: str = "", *causes: str) -> Statement:
@@ -57,19 +56,11 @@ STATEMENTS: list[Statement] = [
     read("numpy-ml Adam", "numpy-ml's Adam has eps 1e-7 outside the corrected root.", NUMPY_ML, "optim.Adam"),
     read(
         "numpy-ml hard sigmoid",
-        "numpy-ml's and thinc's hard sigmoid is 0.2 x + 0.5.",
-        f"{NUMPY_ML}, {THINC}",
+        "numpy-ml's hard sigmoid is 0.2 x + 0.5.",
+        NUMPY_ML,
         "nn.Hardsigmoid nn.Hardswish",
     ),
     read("numpy-ml batch norm", "numpy-ml's running variance is the biased one.", NUMPY_ML, "nn.BatchNorm?d"),
-    read(
-        "thinc Adam",
-        "thinc's Adam clips each gradient to norm 1, decays weights decoupled and keeps averages beside them: switch "
-        "these off before comparing.",
-        THINC,
-        "optim.Adam optim.AdamW",
-    ),
-    read("thinc layer norm", "thinc's layer normalization has eps 1e-8.", THINC, "nn.LayerNorm"),
     read(
         "TensorFlow's Bessel",
         "TensorFlow's fused batch normalization keeps the unbiased variance, the unfused the biased one.",
@@ -83,20 +74,6 @@ STATEMENTS: list[Statement] = [
         "nn.AvgPool?d nn.Conv?d",
     ),
     read(
-        "ONNX Momentum",
-        "ONNX's Momentum multiplies the gradient by beta except in the first step: beta = 1 - dampening is "
-        "torch's SGD.",
-        "https://github.com/onnx/onnx/blob/main/docs/Operators.md#ai.onnx.preview.training.Momentum",
-        "optim.SGD",
-    ),
-    read(
-        "ONNX Adam",
-        "ONNX's Adam adds epsilon to the uncorrected root (epsilon-hat).",
-        "https://github.com/onnx/onnx/blob/main/docs/Operators.md#ai.onnx.preview.training.Adam",
-        "optim.Adam",
-        "adam-eps-hat",
-    ),
-    read(
         "Transformers' Adafactor",
         "The Transformers library's Adafactor scales lr by rms(θ) only with scale_parameter.",
         "https://huggingface.co/docs/transformers/main_classes/optimizer_schedules",
@@ -107,18 +84,6 @@ STATEMENTS: list[Statement] = [
         "SciPy's L-BFGS-B always searches along the line; LBFGS does with line_search_fn alone.",
         "https://docs.scipy.org/doc/scipy/reference/optimize.minimize-lbfgsb.html",
         "optim.LBFGS",
-    ),
-    read(
-        "OpenVINO's precision",
-        "OpenVINO's CPU plugin computes in bfloat16 where the processor has it (errors of 2e-3), and writes float16 "
-        "weights, both by default.",
-        "https://docs.openvino.ai, seen with 2026.4.1",
-        "nn.Linear nn.Conv?d",
-    ),
-    read(
-        "skorch's split",
-        "skorch holds the validation part out without shuffling, stratified for classifiers.",
-        "https://skorch.readthedocs.io/en/stable/user/dataset.html#validsplit",
     ),
     read(
         "GPT-2's GELU",
