@@ -34,7 +34,11 @@ class Report(Findings):
     @property
     def seen(self) -> list[str]:
         """Libraries that were run and seen to do what the cause says."""
-        return [] if self.cause is None else evidence(self.cause.name, self.cause.text)
+        first = self.first_divergence
+        if first is None or first.cause is None:
+            return []
+        kind = "" if first.phase in ("between", "end") else first.kind
+        return evidence(first.cause.name, first.cause.text, first.inside_kind or kind)
 
     # --- printing -----------------------------------------------------------------------------------------------------
 

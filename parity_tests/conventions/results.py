@@ -85,10 +85,15 @@ def seen(statement: Statement) -> str:
     return f"run with {statement.library} {versions} on {runs[-1].run_on}"
 
 
-def evidence(cause: str, text: str) -> list[str]:
-    """Libraries that were seen to do what a cause of `compare` says: "as Keras 3.15.1 does, run on 2026-11-30"."""
+def evidence(cause: str, text: str, kind: str = "") -> list[str]:
+    """Libraries that were seen to do what a cause of `compare` says: "as Keras 3.15.1 does, run on 2026-11-30".
+
+    If the table knows the class that it was found in, such as LayerNorm or Adam, only what is said of that: an epsilon
+    of layers is none of optimizers.
+    """
+    known = [one for one in STATEMENTS if one.concerns(f"nn.{kind}") or one.concerns(f"optim.{kind}")]
     found = []
-    for statement in STATEMENTS:
+    for statement in known or STATEMENTS:
         runs = recorded().get(statement.key, [])
         if runs and runs[-1].holds and statement.explains(cause, text):
             found.append(f"as {statement.library} {runs[-1].version} does, run on {runs[-1].run_on}: {statement.name}")

@@ -123,6 +123,31 @@ def test_a_cause_says_who_was_seen_to_do_so() -> None:
     assert evidence("no such cause", "") == []
 
 
+@pytest.mark.parametrize(
+    ("cause", "text", "kind", "seen", "not_seen"),
+    [
+        ("eps-value", "with eps=0.001", "LayerNorm", "Keras", "thinc"),
+        ("eps-value", "with eps=1e-08", "LayerNorm", "thinc", "Keras"),
+        ("eps-value", "with eps=1e-08", "Adam", "", "thinc"),
+        ("eps-place", "with epsilon outside the root, x / (sqrt(var) + eps)", "LayerNorm", "", "Keras"),
+        ("eps-inside", "with epsilon inside the root", "NAdam", "", "Keras"),
+        ("count-include-pad", "with count_include_pad=True, with padding in the mean", "AvgPool2d", "", "Keras"),
+        ("count-include-pad", "with count_include_pad=False, without padding", "AvgPool2d", "Keras", "tiny"),
+        ("mask-polarity", "with the mask inverted: True read as 'blocked'", "", "torch", "JAX"),
+        ("masked-rows", "with masked rows of its own: a query that may see nothing gets NaN", "", "OpenVINO", "onnx"),
+        ("float32-correction", "with 1 - beta^t computed by a product in float32 (tinygrad)", "Adam", "tiny", "Keras"),
+        ("sgd-lr-inside", "with lr inside the momentum buffer", "RMSprop", "", "scikit-learn"),
+        ("nearest-exact", "with mode='nearest'", "Upsample", "", "Keras"),
+    ],
+)  # fmt: skip
+def test_no_library_is_said_to_do_what_it_was_not_seen_to_do(
+    cause: str, text: str, kind: str, seen: str, not_seen: str
+) -> None:
+    found = "; ".join(evidence(cause, text, kind))
+    assert seen in found
+    assert not_seen not in found
+
+
 def test_the_causes_of_statements_are_causes_of_compare() -> None:
     names = {cause.partition(": ")[0] for one in STATEMENTS for cause in one.causes}
     code = "".join(file.read_text() for file in Path(comparer.__file__).parent.rglob("*.py"))

@@ -116,7 +116,12 @@ def forbidden_row() -> Any:
     return float(nn.dot_product_attention(q, jnp.zeros_like(v), v, mask=jnp.zeros((1, 1, 1, 2), bool)).squeeze())
 
 
-@shows("The weights of a Boolean mask: True attends.", 1.0, "nn.ScaledDotProductAttention", causes=("mask-polarity",))
+@shows(
+    "The weights of a Boolean mask: True attends.",
+    1.0,
+    "nn.ScaledDotProductAttention",
+    causes=("mask-polarity: read as 'attend'",),
+)
 def meaning_of_a_mask() -> Any:
     q, v = jnp.zeros((1, 1, 1, 1)), jnp.array([0.0, 1.0]).reshape(1, 2, 1, 1)
     mask = jnp.array([False, True]).reshape(1, 1, 1, 2)

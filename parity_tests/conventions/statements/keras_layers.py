@@ -287,7 +287,7 @@ def clipped_probabilities() -> Any:
     "AveragePooling with padding='same' does not count padding.",
     [1.0, 1.0],
     "nn.AvgPool?d",
-    causes=("count-include-pad",),
+    causes=("count-include-pad: count_include_pad=False",),
 )
 def average_of_same_padding() -> Any:
     return array(layers.AveragePooling1D(2, strides=2, padding="same")(np.ones((1, 3, 1), np.float32)))[
@@ -299,7 +299,7 @@ def average_of_same_padding() -> Any:
     "Resizing with interpolation 'nearest' picks pixels 0, 2, 4 of 5 for an output of 3, where torch picks 0, 1, 3.",
     [0.0, 2.0, 4.0],
     "nn.Upsample nn.UpsamplingNearest2d",
-    causes=("nearest-exact",),
+    causes=("nearest-exact: nearest-exact",),
 )
 def nearest_pixels() -> Any:
     x = np.tile(np.arange(5, dtype=np.float32), (5, 1))[None, :, :, None]

@@ -27,7 +27,12 @@ def steps(optimizer: Any, gradients: list[float], start: float = 0.0, rates: lis
     return found
 
 
-@shows("SGD keeps lr inside the velocity: v = m v - lr g.", "inside", "optim.SGD", causes=("sgd-lr-inside",))
+@shows(
+    "SGD keeps lr inside the velocity: v = m v - lr g.",
+    "inside",
+    "optim.SGD",
+    causes=("sgd-lr-inside: inside the velocity",),
+)
 def lr_inside_the_velocity() -> Any:
     last = steps(keras.optimizers.SGD(1.0, momentum=0.9), [1.0, 1.0], rates=[1.0, 0.1])[-1]
     return which(last, outside=-(1 + 0.1 * 1.9), inside=-(1 + 0.9 + 0.1))
@@ -54,8 +59,8 @@ def adam_epsilon() -> Any:
 @shows(
     "Adam computes 1 - β2^t in float32: 6.7e-6 from the exact step at step 1.",
     6.7e-6,
-    "optim.Adam",
-    causes=("float32-correction",),
+    "optim.Adam optim.AdamW",
+    causes=("float32-correction: computed in float32",),
 )
 def float32_correction() -> Any:
     (p,) = steps(keras.optimizers.Adam(1.0, epsilon=0.0), [1.0])
@@ -65,7 +70,7 @@ def float32_correction() -> Any:
 @shows(
     "weight_decay is decoupled in every optimizer, in SGD too.",
     "decoupled",
-    "optim.SGD optim.AdamW",
+    "optim.SGD optim.Adam optim.AdamW optim.RMSprop",
     causes=("decay-decoupled",),
 )
 def decay_in_sgd() -> Any:
@@ -115,7 +120,12 @@ def adadelta_defaults() -> Any:
     return [plain(given.learning_rate), given.epsilon]
 
 
-@shows("Adamax: epsilon is added to the maximum in the denominator.", "outside", "optim.Adamax", causes=("eps-place",))
+@shows(
+    "Adamax: epsilon is added to the maximum in the denominator.",
+    "outside",
+    "optim.Adamax",
+    causes=("eps-place: added to the maximum",),
+)
 def adamax_epsilon() -> Any:
     (p,) = steps(keras.optimizers.Adamax(1.0, epsilon=0.5), [1.0])
     p2 = steps(keras.optimizers.Adamax(1.0, epsilon=0.5), [1.0, 0.0])[-1] - p

@@ -43,7 +43,7 @@ def exported(mask: torch.Tensor, opset: int | None) -> tuple[int, Any, Any]:
     "at opset 23, as in torch. The opsets, and the two rows of each file, of which the second sees nothing.",
     [[20, [0.0, 1.0]], [23, [0.0, 0.0]]],
     "nn.ScaledDotProductAttention nn.MultiheadAttention",
-    causes=("masked-rows",),
+    causes=("masked-rows: the mean",),
 )
 def forbidden_row() -> Any:
     mask = torch.tensor([[True, False, False], [False, False, False]]).view(1, 1, 2, 3)

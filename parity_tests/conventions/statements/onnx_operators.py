@@ -91,7 +91,12 @@ def batch_norm() -> Any:
     return [momentum, which(var, biased=[x.var()], unbiased=[x.var(ddof=1)])]
 
 
-@shows("AveragePool does not count padding by default.", [1.0, 1.0], "nn.AvgPool?d", causes=("count-include-pad",))
+@shows(
+    "AveragePool does not count padding by default.",
+    [1.0, 1.0],
+    "nn.AvgPool?d",
+    causes=("count-include-pad: count_include_pad=False",),
+)
 def average_pool() -> Any:
     y = run("AveragePool", [np.ones((1, 1, 2), np.float32)], kernel_shape=[2], pads=[1, 1], strides=[2])[0]
     return y.ravel().tolist()

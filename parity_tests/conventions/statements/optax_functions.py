@@ -35,8 +35,8 @@ def adam_epsilon() -> Any:
 @shows(
     "Adam computes 1 - β2^t in float32: 6.7e-6 from the exact step at step 1.",
     6.7e-6,
-    "optim.Adam",
-    causes=("float32-correction",),
+    "optim.Adam optim.AdamW",
+    causes=("float32-correction: computed in float32",),
 )
 def float32_correction() -> Any:
     (p,) = steps(optax.adam(1.0, eps=0.0), [1.0])
@@ -46,7 +46,7 @@ def float32_correction() -> Any:
 @shows(
     "AdamW's weight_decay is 1e-4, multiplied by the rate.",
     [1e-4, "times lr"],
-    "optim.AdamW",
+    "optim.AdamW optim.Adam",
     causes=("decay-extra: weight_decay=0.0001", "decay-value: weight_decay=0.0001"),
 )
 def adamw_decay() -> Any:

@@ -28,7 +28,7 @@ def steps(optimizer: Any, params: list[np.ndarray], gradients: list[float]) -> l
     "SGD keeps lr inside the velocity: v = m v - lr g.",
     "inside",
     "optim.SGD",
-    causes=("sgd-lr-inside",),
+    causes=("sgd-lr-inside: inside the velocity",),
 )
 def lr_inside_the_velocity() -> Any:
     params = [np.zeros(1)]

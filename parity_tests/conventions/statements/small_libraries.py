@@ -147,7 +147,7 @@ def average_counts_padding() -> Any:
     "A true entry of a Boolean mask attends in scaled_dot_product_attention.",
     1.0,
     "nn.ScaledDotProductAttention",
-    causes=("mask-polarity",),
+    causes=("mask-polarity: read as 'attend'",),
 )
 def meaning_of_a_mask() -> Any:
     v = tinygrad.Tensor([[[[0.0], [1.0]]]])
