@@ -143,7 +143,7 @@ def test_no_tile_takes_more_than_it_may(samples, channels, size, outputs, kernel
     ("kernel", "stride", "samples", "together"),
     [((3, 3), (1, 2), 1, 1), ((3, 3), (2, 1), 6, 6), ((1, 1), (1, 1), 6, 1)],
 )
-def test_samples_whose_runs_are_no_longer_together_are_taken_one_by_one(kernel, stride, samples, together):
+def test_samples_are_taken_one_by_one_where_their_columns_are_copied_faster_so(kernel, stride, samples, together):
     """But small ones make one part: their gradients of w are summed before they are added to those of others."""
     windows = Windows(kernel, stride, (1, 1))
     assert plan.plan(windows, 1, 64, (6, 64, 16, 16), itemsize=8)[1:3] == (samples, together)

@@ -35,8 +35,8 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
         no more than make products that OpenBLAS is quick at, where there is one for each line
         as many as take twice the bytes of w, where there is one for all, so that adding up dw stays cheap
 
-    Its samples are one tile, or several of one sample where others would not make its runs longer: see `_apart`. A
-    sample that is too large is cut along its first axis.
+    Its samples are one tile, or several of one sample where that is faster: see `_apart`. A sample that is too large is
+    cut along its first axis.
     """
     samples, outputs, rows, *row = shape
     weights = channels // groups * outputs // groups * math.prod(windows.kernel)
@@ -64,9 +64,10 @@ def plan(windows: Windows, groups: int, channels: int, shape: tuple[int, ...], i
 
 
 def _apart(windows: Windows, samples: int, row: int) -> bool:
-    """Whether a tile of one sample has longer runs than one of several.
+    """Whether a tile of one sample is faster than one of several.
 
-    Where the last axis has a stride, its positions lie apart: a run is the samples of one. Of a kernel of one element
-    the columns are x itself, and those of one sample are not even copied.
+    Where the last axis has a stride, its positions lie apart: a run is the samples of one position. Then a row of twice
+    as many positions is the faster run. Of a kernel of one element the columns are x itself, and those of one sample
+    are not even copied.
     """
-    return samples < row and (windows.stride[-1] > 1 or math.prod(windows.kernel) == 1)
+    return max(*windows.kernel, *windows.stride) == 1 or (windows.stride[-1] > 1 and 2 * samples <= row)
