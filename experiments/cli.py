@@ -14,7 +14,7 @@ from parity_tests.choices import choice
 from parity_tests.cli import Commands, check, seeds, table
 from parity_tests.comparer.cli import compare_command
 from parity_tests.conventions.cli import conventions
-from parity_tests.exits import CODES, refuse_unwritable, run
+from parity_tests.exits import CODES, refuse, refuse_unwritable, run
 from parity_tests.recordings.cli import record_command
 from parity_tests.vectors.cli import app as vectors
 from parity_tests.workers import prepare
@@ -259,6 +259,8 @@ def replay(
     from experiments.articles import ARTICLES
     from experiments.articles import replay as articles
 
+    if names and everything:
+        refuse("replay: give the names of articles, or --all.")
     if listing or not (names or everything):
         articles.show_all()
         raise typer.Exit(0)

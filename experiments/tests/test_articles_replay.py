@@ -258,6 +258,12 @@ def test_missing_data_stop_no_other_article(tmp_path: Path, monkeypatch: pytest.
     assert done.stderr.splitlines()[-1] == "nn-parity: MNIST: there is no folder nowhere."
 
 
+def test_names_beside_all_are_refused() -> None:
+    done = CliRunner().invoke(app, ["replay", "--all", "tree-age"])
+    assert done.exit_code == 2
+    assert "give the names of articles, or --all" in done.stderr
+
+
 def test_a_name_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no article 'tre-age'\. Did you mean tree-age"):
         articles.replay(["toy-16", "tre-age"], tmp_path)

@@ -47,7 +47,7 @@ def compare_command(
     mode: Annotated[
         str, choice("exported models are always compared in eval mode", ("train", "eval", "both"))
     ] = "both",
-    seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of everything that is drawn", min=0, max=2**32 - 1)] = 0,
     precision: Annotated[
         str | None,
         choice("how the left is judged against a folder; its own by default", ("float16", "bfloat16", "int8")),
@@ -80,9 +80,12 @@ def compare_command(
 
     for option, path in (("--html", html), ("--json", json_file), ("--write-map", write_map)):
         refuse_unwritable("compare", option, path)
+    beside_a_folder = Path(left).is_dir() or Path(right).is_dir()
+    if precision is not None and not beside_a_folder:
+        refuse("compare: --precision has a meaning only beside a folder: two live sides are judged in their own.")
     try:
-        if Path(left).is_dir() or Path(right).is_dir():
-            report = _with_files(left, right, input_, steps, parameters, map_file, mode, precision)
+        if beside_a_folder:
+            report = _with_files(left, right, input_, steps, parameters, map_file, mode, precision, seed)
         else:
             report = run(left, right, input_, steps, parameters, map_file, seed, mode)
     except StoppedError:
@@ -112,12 +115,14 @@ def _with_files(
     map_file: Path | None,
     mode: str,
     precision: str | None,
+    seed: int,
 ) -> Any:
     """A folder says itself with what the model was called."""
     from parity_tests.comparer.findings import CompareError
     from parity_tests.recordings.cli import compare_with_files
 
-    for option, given in (("--input", inputs is not None), ("--parameters", parameters != "copy"), ("--steps", steps)):
+    set_ = {"--input": inputs is not None, "--parameters": parameters != "copy", "--steps": steps, "--seed": seed}
+    for option, given in set_.items():
         if given:
             raise CompareError(f"compare: {option} has no meaning beside a folder, which holds what was given.")
     if mode not in ("eval", "train", "both"):

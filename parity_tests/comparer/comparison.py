@@ -76,6 +76,8 @@ def compare(
         raise CompareError(f"compare: steps must be 0 or more, got {steps}.")
     if steps and optimizer is None:
         raise CompareError("compare: steps need an optimizer, such as lambda parameters: torch.optim.SGD(parameters).")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise CompareError(f"compare: seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}.")
     if mode not in ("eval", "train", "both"):
         raise CompareError(f"compare: mode must be 'eval', 'train' or 'both', got {mode!r}.")
     given = given_of(inputs)

@@ -10,8 +10,9 @@ import torch
 
 import scratch
 
-ROOM = Path(__file__).parent
-LIBRARIES = (ROOM, Path(torch.__file__).parent, Path(np.__file__).parent, Path(scratch.__file__).parent)
+ROOM = Path(__file__).parents[1]
+OWN = [ROOM / name for name in ("comparer", "recordings", "vectors")]
+LIBRARIES = (*OWN, Path(torch.__file__).parent, Path(np.__file__).parent, Path(scratch.__file__).parent)
 
 
 def told(error: BaseException) -> str:

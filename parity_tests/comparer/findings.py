@@ -176,6 +176,7 @@ class Findings:
     reason: str = ""
     proposal: Any = None  # of a map, if names do not pair
     seconds: float = 0.0
+    unit: str = "ulp of the largest value / limit"  # what the table's numbers are
 
     @property
     def divergences(self) -> list[Measurement]:

@@ -91,9 +91,7 @@ class Report(Findings):
             f"{layer.left} ↔ " * bool(layer.left) + f"{layer.name or 'the whole'} ({layer.kind})" for layer in shown
         ]
         width = max(map(len, names), default=5)
-        lines.append(
-            f"  {'ulp of the largest value / limit':<{width}} {'forward':>18} {'backward':>18} {'accumulated':>12}"
-        )
+        lines.append(f"  {self.unit:<{width}} {'forward':>18} {'backward':>18} {'accumulated':>12}")
         mode = ""
         for name, layer in zip(names, shown, strict=True):
             if layer.mode != mode:

@@ -330,6 +330,8 @@ class Files:
             m.note = "" if m.ok else f"{int((value != exact).sum())} of {value.size} differ"
         else:
             m.error = error_of(value, exact, precision)
+            if precision == "int8":
+                self.report.unit = "root mean square in steps of max / 127, and its limit"
             self._tell(m, precision, value, exact)
         m.what += f" in {precision}" * (precision != self._usual()) + AT_KINKS * query.kinks
         return m

@@ -114,6 +114,8 @@ def test_command_on_the_example(tmp_path):
         ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,15"), "right side failed"),
         ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--steps", "2"), "optimizer"),
         ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--html", "no/where.html"), "does not exist"),
+        ((f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--precision", "int8"), "only beside a folder"),
+        (("parity_tests", f"{EXAMPLE}:right", "--seed", "3"), "--seed has no meaning beside a folder"),
     ],
 )
 def test_command_says_in_one_line_what_it_could_not_do(arguments, says):
@@ -121,6 +123,13 @@ def test_command_says_in_one_line_what_it_could_not_do(arguments, says):
     assert result.exit_code == 2, result.output
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("seed", ["-1", "9" * 20])
+def test_a_seed_out_of_range_is_named(seed):
+    result = command(f"{EXAMPLE}:left", f"{EXAMPLE}:right", "--input", "2,8,16", "--seed", seed)
+    assert result.exit_code == 2
+    assert "Invalid value for '--seed'" in result.stderr
 
 
 def test_command_with_steps_and_a_checkpoint(tmp_path):

@@ -104,3 +104,9 @@ def test_a_traced_module_is_refused_by_name():
     traced = torch.jit.trace(nn.Linear(8, 4), torch.tensor(X))
     with pytest.raises(CompareError, match=r"torch\.jit"):
         compare(traced, nn.Linear(8, 4), X)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "0"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(CompareError, match=r"compare: seed must be a whole number from 0 to 4294967295, got"):
+        compare(nn.Linear(8, 4), nn.Linear(8, 4), X, seed=seed)

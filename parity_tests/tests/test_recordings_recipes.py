@@ -70,6 +70,8 @@ def test_a_worse_quantization_is_a_divergence(commands, home):
     done = run(commands, shlex.split("compare model.py:quantized float --precision int8"))
     assert done.exit_code == 1
     assert "fc1 (Linear), eval mode: output in int8" in done.output
+    assert "root mean square in steps of max / 127, and its limit" in done.output
+    assert "ulp of the largest value" not in done.output
     assert re.search(r"signal to noise [\d.]+ dB, at least [\d.]+ dB asked", done.output)
 
 
