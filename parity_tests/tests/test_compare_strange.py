@@ -35,7 +35,7 @@ FEW, MANY = 60, 4000
 def is_own(error: BaseException) -> bool:
     """Whether this error was raised by compare's own code."""
     frames = traceback.extract_tb(error.__traceback__)
-    inside = bool(frames) and errors.ROOM in Path(frames[-1].filename).parents
+    inside = bool(frames) and bool({*errors.OWN}.intersection(Path(frames[-1].filename).parents))
     return inside and isinstance(error, OWN) and not any(text in str(error) for text in CALLS)
 
 
