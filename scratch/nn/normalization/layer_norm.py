@@ -94,7 +94,7 @@ class LayerNorm(Module):
             x = rows - center
             mean, var = moments(x)
         var += float(self.eps)
-        np.divide(1, np.sqrt(var, out=var), out=r)
+        np.reciprocal(np.sqrt(var), out=r)
         np.multiply(mean, -r, out=s[:, :1])
         s[:, 1] = 1
         weight = None if self.weight is None else self.weight.data.reshape(-1)

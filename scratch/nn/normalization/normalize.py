@@ -63,7 +63,7 @@ def normalize(
         x = d
         rest, var = _moments(x, over_batch) if running is None else (np.zeros_like(mean), var)
     if x.size:
-        r = 1 / np.sqrt(var + float(eps))
+        r = np.reciprocal(np.sqrt(var + float(eps)))
     else:  # no mean, no variance, no gradient
         rest, r = np.zeros_like(mean), np.zeros_like(var)
     factor = r if weight is None else r * weight.data.reshape(shape)

@@ -73,7 +73,7 @@ class RMSNorm(Module):
         """Write y and r of some rows."""
         square = mean_of_rows(x, x)
         square += float(np.finfo(x.dtype).eps if self.eps is None else self.eps)
-        np.divide(1, np.sqrt(square, out=square), out=r)
+        np.reciprocal(np.sqrt(square), out=r)
         times_weight(x, r, None if self.weight is None else self.weight.data.reshape(-1), y)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:

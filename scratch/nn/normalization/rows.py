@@ -71,15 +71,14 @@ def is_exact(mean: np.ndarray, var: np.ndarray) -> bool:
 
 def times_weight(a: np.ndarray, r: np.ndarray, weight: np.ndarray | None, out: np.ndarray) -> None:
     """Write a * r * weight to `out`: (N, D) times (N, 1) times (D), without weight a * r."""
-    if (
-        weight is not None and a.size >= LARGE and len(weight) % 1024
-    ):  # else BLAS's rows displace each other in the cache
-        outer(r, weight, out=out)
-        out *= a
+    if weight is None:
+        np.multiply(a, r, out=out)
         return
-    np.multiply(a, r, out=out)
-    if weight is not None:
-        out *= weight
+    if a.size >= LARGE and len(weight) % 1024:  # else BLAS's rows displace each other in the cache
+        outer(r, weight, out=out)
+    else:
+        np.multiply(r, weight, out=out)
+    out *= a
 
 
 def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
