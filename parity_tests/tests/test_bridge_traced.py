@@ -6,7 +6,7 @@ import torch
 
 import scratch
 import torch_impl
-from torch_impl.bridge import TorchModule, copy_parameters
+from torch_impl.bridge import TorchModule, TorchOptimizer, copy_parameters
 
 
 def network(lib):
@@ -148,3 +148,73 @@ def test_a_tensor_whose_sign_is_turned_lazily():
 def test_anything_but_a_scratch_module_is_refused(module):
     with pytest.raises(TypeError, match="TorchModule: expected a scratch Module, got"):
         TorchModule(module)
+
+
+# --- what else is done to an optimizer --------------------------------------------------------------------------------
+
+
+def adam(net):
+    if not isinstance(net, TorchModule):
+        return torch.optim.Adam(net.parameters(), lr=0.1)
+    return TorchOptimizer(scratch.optim.Adam(net.scratch_module.parameters(), lr=0.1), net)
+
+
+def go_on(net, optimizer, steps=3):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        net(inputs()).square().mean().backward()
+        optimizer.step()
+
+
+def test_the_state_is_read_and_changed_in_place_as_torchs():
+    results = []
+    for net in both():
+        optimizer = adam(net)
+        assert not optimizer.state
+        go_on(net, optimizer)
+        for p in net.parameters():
+            optimizer.state[p]["exp_avg"].zero_()
+            assert float(optimizer.state[p]["step"]) == 3
+        go_on(net, optimizer)
+        results.append([*(p.detach() for p in net.parameters()), *(s["exp_avg_sq"] for s in optimizer.state.values())])
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-12)
+
+
+RESETS = {
+    "set": lambda optimizer: setattr(optimizer, "state", {}),
+    "clear": lambda optimizer: optimizer.state.clear(),
+    "del": lambda optimizer: optimizer.state.__delitem__(next(iter(optimizer.state))),
+    "an entry": lambda optimizer: optimizer.state.__setitem__(next(iter(optimizer.state)), {}),
+}
+
+
+@pytest.mark.parametrize("how", RESETS)
+def test_a_state_that_is_reset_is_refused(how):
+    net, _ = both()
+    optimizer = adam(net)
+    go_on(net, optimizer)
+    with pytest.raises(RuntimeError, match="the state is kept by scratch"):
+        RESETS[how](optimizer)
+
+
+def test_a_state_may_be_set_to_what_it_is():
+    net, _ = both()
+    optimizer = adam(net)
+    go_on(net, optimizer)
+    state = optimizer.state
+    for p, entries in list(state.items()):
+        state[p] = dict(entries)
+
+
+def test_other_parameters_than_the_optimizer_trains_are_refused():
+    """Torch's would go on training the old ones; the numbers that were loaded must not be lost."""
+    net, _ = both()
+    optimizer = adam(net)
+    go_on(net, optimizer)
+    loaded = {name: 2 * value for name, value in net.state_dict().items()}
+    net.load_state_dict(loaded, assign=True)
+    net(inputs()).sum().backward()
+    with pytest.raises(RuntimeError, match="the module has other parameters now"):
+        optimizer.step()
+    assert all(torch.equal(value, loaded[name]) for name, value in net.state_dict().items())
+    go_on(net, adam(net))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 import scratch
 from torch_impl.bridge.module import TorchModule
-from torch_impl.bridge.shared import as_array, on_cpu, same_memory
+from torch_impl.bridge.shared import as_array, as_tensor, on_cpu, same_memory
 
 
 class TorchOptimizer(torch.optim.Optimizer):
@@ -18,11 +18,15 @@ class TorchOptimizer(torch.optim.Optimizer):
 
     The hyperparameters are those of `param_groups` here: a scheduler that sets their lr sets scratch's. `state_dict` is
     torch's layout, so a checkpoint can be continued by the torch twin, and the other way round. A step begins with the
-    torch parameters' numbers and ends in them, also where torch has given a parameter other memory.
+    torch parameters' numbers and ends in them, also where torch has given a parameter other memory. `state` is
+    scratch's, with shared memory: it can be read, and its arrays changed in place.
+
+    Raises    RuntimeError where entries of the state are set or removed, or where the module has other parameters than
+              those that it had, as after load_state_dict(assign=True): torch's optimizer would train the old ones.
     """
 
     def __init__(self, optimizer: scratch.optim.Optimizer, module: TorchModule) -> None:
-        self.scratch_optimizer = optimizer
+        self.scratch_optimizer, self.module = optimizer, module
         self.pairs = module.pairs()
         self._views = self._find_views()
         twins = {id(parameter): twin for parameter, twin in self.pairs}
@@ -48,13 +52,33 @@ class TorchOptimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle, together with the TorchModule that it trains: copied alone, it trains a copy."""
-        return {**super().__getstate__(), "scratch_optimizer": self.scratch_optimizer, "pairs": self.pairs}
+        own = {name: getattr(self, name) for name in ("scratch_optimizer", "module", "pairs")}
+        return {**super().__getstate__(), "state": {}, **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._views = self._find_views()
 
+    @property  # type: ignore[override]
+    def state(self) -> State:
+        twins = dict(self.pairs)
+        kept = {twins[p]: entries for p, entries in self.scratch_optimizer.state.items()}
+        return State(
+            (twin, {key: as_tensor(v) if isinstance(v, np.ndarray | np.generic) else v for key, v in entries.items()})
+            for twin, entries in kept.items()
+        )
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        if value or hasattr(self, "param_groups"):
+            refuse_state()
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        if any(twin is not now for (_, twin), (_, now) in zip(self.pairs, self.module.pairs(), strict=True)):
+            raise RuntimeError(
+                "TorchOptimizer: the module has other parameters now, as after load_state_dict(assign=True) or "
+                "module.weight = .... Build the optimizer anew, of them."
+            )
         for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
         self._take()
@@ -94,6 +118,32 @@ class TorchOptimizer(torch.optim.Optimizer):
         """Take over what was set on the scratch side."""
         for group, own in zip(self.param_groups, self.scratch_optimizer.param_groups, strict=True):
             group.update({key: value for key, value in own.items() if key != "params"})
+
+
+class State(dict[Any, Any]):
+    """What scratch keeps for each torch parameter. Entries are not set or removed here."""
+
+    def __setitem__(self, parameter: Any, entries: Any) -> None:
+        """Only what is there already, as Lightning sets it when it moves a state to the device where it is."""
+        own = self.get(parameter, {})
+        if entries.keys() != own.keys() or any(value is not own[key] for key, value in entries.items()):
+            refuse_state()
+
+    def clear(self) -> None:
+        refuse_state()
+
+    def __delitem__(self, parameter: Any) -> None:
+        refuse_state()
+
+    def pop(self, *_: Any) -> Any:
+        refuse_state()
+
+
+def refuse_state() -> NoReturn:
+    raise RuntimeError(
+        "TorchOptimizer: the state is kept by scratch. Change it in place or by load_state_dict, or build the "
+        "optimizer anew for an empty one."
+    )
 
 
 class TorchScheduler(torch.optim.lr_scheduler.LRScheduler):
