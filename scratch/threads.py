@@ -76,7 +76,7 @@ def share(
     The pieces must not depend on each other: each writes its own part of an array, or returns its part of a sum, which
     the caller adds in the order of the list. An error in one of them is raised here, once no other is running: of
     several the first in the list, as by one thread. They compute in the caller's context, np.errstate for example.
-    Pieces that wait for the first one are let go by `release`, should it never be through with its work.
+    If pieces wait for another one, `release` lets them go, should that one fail or be interrupted.
     """
     if _pool.size == 1 or len(pieces) < 2 or numbers < WORTH or _here.sharing:
         return [work(piece) for piece in pieces]

@@ -77,7 +77,8 @@ class Recurrence:
             gates = dx_gates, dh_gates, h_before = of_gates(0)
             weights.ih.accumulate_product(dx_gates.T, x)
             weights.hh.accumulate_product(dh_gates.T, h_before)
-            add_biases(weights, of_biases(0, gates))
+            for bias, gradient in of_biases(weights, gates):
+                bias.accumulate(gradient)
             return matmul(dx_gates, weights.ih.data), dstate
 
         def of_x(_: int, gates: Gradients) -> np.ndarray:
@@ -89,27 +90,26 @@ class Recurrence:
         def of_hh(_: int, gates: Gradients) -> Any:
             return matmul(gates[1].T, gates[2]) if weights.hh.requires_grad else None
 
+        def of_b(_: int, gates: Gradients) -> Any:
+            return of_biases(weights, gates)
+
         last_first = range(len(chunks) - 1, -1, -1)
-        found = one_after_another(last_first, of_gates, (of_hh, of_ih, of_x, of_biases), dy.size)
-        for dW_hh, dW_ih, _, of_both in found:
+        found = one_after_another(last_first, of_gates, (of_hh, of_ih, of_x, of_b), dy.size)
+        for dW_hh, dW_ih, _, db in found:
             weights.hh.accumulate(dW_hh)
             weights.ih.accumulate(dW_ih)
-            add_biases(weights, of_both)
+            for bias, gradient in db:
+                bias.accumulate(gradient)
         return in_order([dx for _, _, dx, _ in reversed(found)], chunks), dstate
 
 
-def of_biases(k: int, gates: Gradients) -> tuple[np.ndarray, np.ndarray]:
-    """The gradients of b_ih and b_hh."""
+def of_biases(weights: Weights, gates: Gradients) -> list[tuple[Parameter, np.ndarray]]:
+    """b_ih and b_hh, if there are any, each with its gradient."""
+    if weights.b_ih is None or weights.b_hh is None:
+        return []
     dx_gates, dh_gates, _ = gates
     db_ih = sum_leading(dx_gates)
-    return db_ih, db_ih if dh_gates is dx_gates else sum_leading(dh_gates)
-
-
-def add_biases(weights: Weights, gradients: tuple[np.ndarray, np.ndarray]) -> None:
-    """Accumulate the gradients of the biases, if there are any."""
-    if weights.b_ih is not None and weights.b_hh is not None:
-        weights.b_ih.accumulate(gradients[0])
-        weights.b_hh.accumulate(gradients[1])
+    return [(weights.b_ih, db_ih), (weights.b_hh, db_ih if dh_gates is dx_gates else sum_leading(dh_gates))]
 
 
 def affine(x: np.ndarray, weight: Parameter, *biases: Parameter | None) -> np.ndarray:
