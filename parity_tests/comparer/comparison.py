@@ -72,8 +72,8 @@ def compare(
     began = time.perf_counter()
     if parameters not in ("copy", "seed") and not isinstance(parameters, Mapping):
         raise CompareError(f"compare: parameters must be 'copy', 'seed' or a map of names, got {parameters!r}.")
-    if steps < 0:
-        raise CompareError(f"compare: steps must be 0 or more, got {steps}.")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise CompareError(f"compare: steps must be 0 or more, a whole number, got {steps!r}.")
     if steps and optimizer is None:
         raise CompareError("compare: steps need an optimizer, such as lambda parameters: torch.optim.SGD(parameters).")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
@@ -91,6 +91,10 @@ def compare(
         except (TypeError, ValueError) as error:
             raise CompareError(str(error)) from None
     report = Report(label_of(side_l), label_of(side_r), seed)
+    if model_l is model_r and hasattr(model_l, "__dict__"):
+        report.not_compared("two models: left and right are one object")
+    if target is not None and loss is None:
+        report.not_compared("the target: there is no loss to use it")
     case = Case(side_l, side_r, pairing, given, as_arrays(target), report, seed)
     with generators_kept(), threads_for(side_r), _left_as_found(case):
         if _pair(case, parameters == "seed"):

@@ -37,6 +37,11 @@ def loss_for(loss: Any, model: Any, position: int) -> Any:
         if len(loss) != 2:
             raise ValueError(f"compare: loss must be one loss or a pair, got {len(loss)} of them.")
         loss = loss[position]
+    if not (isinstance(loss, str) or callable(loss) or callable(getattr(loss, "forward", None))):
+        raise ValueError(
+            f"compare: a loss is a module, an object with forward(prediction, target), a function of these or "
+            f"the name of a class, got {type(loss).__name__}."
+        )
     is_torch = isinstance(model, torch.nn.Module)
     if isinstance(loss, str):
         package = torch.nn if is_torch else scratch.nn

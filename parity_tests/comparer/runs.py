@@ -63,7 +63,8 @@ def _run(case: Case, training: bool, before: Run | None) -> Run | None:
     except CompareError:
         raise
     except Exception as error:
-        raise CompareError(f"compare: the right side failed: {told(error)}.") from error
+        hint = " The loss was given no target." if case.right.loss is not None and case.target is None else ""
+        raise CompareError(f"compare: the right side failed: {told(error)}.{hint}") from error
     try:
         end = ends.compare_ends(case, training, truth)
         if any(not m.ok and math.isfinite(m.error) for m in end) and widen(case, training, truth):

@@ -110,3 +110,25 @@ def test_a_traced_module_is_refused_by_name():
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(CompareError, match=r"compare: seed must be a whole number from 0 to 4294967295, got"):
         compare(nn.Linear(8, 4), nn.Linear(8, 4), X, seed=seed)
+
+
+WRONG = {
+    "steps of a fraction": ({"steps": 2.5, "optimizer": "SGD"}, "steps must be 0 or more, a whole number, got 2.5"),
+    "steps as text": ({"steps": "3", "optimizer": "SGD"}, "steps must be 0 or more, a whole number, got '3'"),
+    "a number for a loss": ({"loss": 3}, "a loss is a module, .* got int"),
+    "a loss without a target": ({"loss": nn.MSELoss()}, "The loss was given no target"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_are_one_sentence(name):
+    options, says = WRONG[name]
+    with pytest.raises(CompareError, match=says):
+        compare(nn.Linear(8, 4), nn.Linear(8, 4), X, **options)
+
+
+def test_what_cannot_part_or_is_not_used_is_said_in_the_first_lines():
+    net = nn.Linear(8, 4)
+    assert "one object" in compare(net, net, X).uncompared[0]
+    assert "there is no loss" in compare(nn.Linear(8, 4), nn.Linear(8, 4), X, X).uncompared[0]
+    assert not compare(lambda: nn.Linear(8, 4), lambda: nn.Linear(8, 4), X).uncompared
