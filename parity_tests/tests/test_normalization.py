@@ -58,8 +58,8 @@ LAYERS = [
     ("BatchNorm1d", (7,), (8, 7, 600)),
     ("InstanceNorm1d", (7, 1e-5, 0.1, True), (8, 7, 600)),
     ("GroupNorm", (2, 6), (8, 6, 50)),
-    ("LayerNorm", (600,), (40, 600)),
-    ("RMSNorm", (600, 1e-5), (40, 600)),
+    ("LayerNorm", (600,), (128, 600)),  # enough for products by BLAS and for a buffer of a row
+    ("RMSNorm", (600, 1e-5), (128, 600)),
 ]
 
 
