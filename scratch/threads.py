@@ -157,7 +157,8 @@ class _Job:
     def outcome(self) -> list[Any]:
         """The results, or the error that one thread alone would have met; what interrupts the program goes first."""
         if not self.errors:
-            return self.results
+            results, self.results = self.results, []  # a thread of the pool may hold the job a little longer
+            return results
         _, error = min(self.errors, key=lambda found: (isinstance(found[1], Exception), found[0]))
         self.errors.clear()
         try:

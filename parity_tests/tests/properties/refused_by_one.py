@@ -160,12 +160,6 @@ REFUSED_BY_ONE = [
         torch_refuses("Padding size"),
         Example("nn.Conv2d[options as lists]", (Option("padding_mode", "reflect"),)),
     ),
-    Disagreement(
-        "nn.LPPool3d",
-        "torch refuses images smaller than the window in ceil_mode, where its two-dimensional pooling was not seen to",
-        torch_refuses("smaller than kernel size"),
-        Example("nn.LPPool3d[overlap, ceil_mode]", (Resize(5, 2),)),
-    ),
     # --- which error comes of several, or by accident ---
     Disagreement(
         "nn.NLLLoss nn.CrossEntropyLoss",
