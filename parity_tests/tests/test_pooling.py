@@ -19,6 +19,27 @@ def test_max_pool_takes_integers(dtype):
     np.testing.assert_array_equal(index, expected_index.numpy())
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 4, 9, 33])
+@pytest.mark.parametrize("with_nan", [False, True])
+def test_long_windows_have_the_first_of_equal_maxima(outputs, with_nan):
+    """They are searched one by one: sliding with padding and dilation, adaptive, and all pixels of an image."""
+    x = np.random.default_rng(outputs).integers(0, 40, (3, 2, 36, 38)).astype(np.float32)
+    if with_nan:
+        x[0, 1, ::5, 7] = np.nan
+    kinds = [
+        ("MaxPool1d", (64, 1300 // outputs), {"padding": 32, "dilation": 3}),
+        ("MaxPool1d", (40, 1300 // outputs), {"ceil_mode": True}),
+        ("AdaptiveMaxPool1d", (outputs,), {}),
+        ("AdaptiveMaxPool2d", (1 if outputs == 1 else (outputs, 1),), {}),
+    ]
+    for name, args, options in kinds:
+        images = x if name.endswith("2d") else x.reshape(3, 2, -1)
+        y, index = getattr(scratch.nn, name)(*args, return_indices=True, **options)(images)
+        expected = getattr(torch.nn, name)(*args, return_indices=True, **options)(torch.tensor(images))
+        np.testing.assert_array_equal(y, expected[0].numpy(), err_msg=f"{name} {args}")
+        np.testing.assert_array_equal(index, expected[1].numpy(), err_msg=f"{name} {args}")
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(20))
 def test_fractional_max_pool_draws_torchs_windows_and_leaves_torchs_stream(seed, dtype):

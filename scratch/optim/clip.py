@@ -115,7 +115,7 @@ def _scale(gradients: list[np.ndarray], max_norm: float, norm: np.floating | flo
     with np.errstate(all="ignore"):
         factor = np.minimum(float(max_norm) / (norm + 1e-6), 1.0)
         for gradient in gradients:
-            gradient *= factor
+            gradient *= gradient.dtype.type(factor)  # a float64 would be multiplied with in float64
 
 
 def _gradients(call: str, parameters: Any) -> list[np.ndarray]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from scratch.nn.module import Module
 from scratch.nn.pooling.sliding import check_images, pooling_windows
-from scratch.nn.windows import KEPT, AxisWindows
+from scratch.nn.windows import KEPT, AxisWindows, adaptive_windows
 from scratch.threads import share_rows
 
 BLOCK = 2**18  # numbers of some samples that one thread reads
+LONG = 32  # windows of one axis as long as that, and no more of them, are faster one by one
 
 
 class _MaxPool(Module):
@@ -30,7 +31,8 @@ class _MaxPool(Module):
     Saves     i.
     Numerics  exact. Padding is -infinity, so it never wins: windows are cut off at the border instead. NaN is larger
               than everything, and of several NaN torch's scan keeps the last.
-    Cost      four passes over the outputs for each position of the kernel; one argmax where the window is the image.
+    Cost      four passes over the outputs for each position of the kernel; one argmax for each window where the window
+              is the image, or long and of one axis.
     Torch     torch.nn.MaxPool1d, MaxPool2d, MaxPool3d. Integers are accepted, in torch in 2d and 3d alone.
     Raises    RuntimeError for another number of dimensions, an empty image, a window that does not fit, or a padding
               of more than half a window; TypeError for options that are not ints.
@@ -98,15 +100,18 @@ class MaxPool3d(_MaxPool):
 def largest(x: np.ndarray, windows: Sequence[AxisWindows]) -> tuple[np.ndarray, np.ndarray]:
     """The largest value of every window, and where it lies in its flattened image."""
     n = len(windows)
+    if n > 1 and all(window.whole for window in windows):
+        pixels = math.prod(x.shape[-n:])
+        y, index = largest(x.reshape(*x.shape[:-n], pixels), [adaptive_windows(pixels, 1)])
+        return y.reshape(*x.shape[:-n], *(1,) * n), index.reshape(*x.shape[:-n], *(1,) * n)
     has_nan = x.dtype.kind == "f" and bool(np.isnan(x.min(initial=0)))
-    if all(window.whole for window in windows) and not has_nan:
-        images = x.reshape(*x.shape[:-n], *(1,) * n, math.prod(x.shape[-n:]))
-        index = images.argmax(axis=-1, keepdims=True)
-        return np.take_along_axis(images, index, axis=-1)[..., 0], index[..., 0]
     positions = flat_positions(tuple(windows))
     kernel, outputs = positions.shape
+    in_turn = n == 1 and not has_nan and (outputs == 1 or LONG <= kernel >= outputs)
 
     def some(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if in_turn:
+            return largest_in_turn(x, windows[0])
         y, winner = first_largest(read(x, windows), kernel, has_nan)
         index = winner.astype(np.intp)
         index *= outputs
@@ -118,6 +123,13 @@ def largest(x: np.ndarray, windows: Sequence[AxisWindows]) -> tuple[np.ndarray, 
     parts = share_rows(some, (x,), max(BLOCK * len(x) // x.size, 1))
     y, index = (np.concatenate(part) for part in zip(*parts, strict=True))
     return y, index
+
+
+def largest_in_turn(x: np.ndarray, windows: AxisWindows) -> tuple[np.ndarray, np.ndarray]:
+    """One argmax for each window of the last axis, without NaN."""
+    reads = zip(windows.first.tolist(), windows.last.tolist(), strict=True)
+    index = np.stack([x[..., a : b + 1 : windows.step].argmax(-1) * windows.step + a for a, b in reads], axis=-1)
+    return np.take_along_axis(x, index, axis=-1), index
 
 
 def read(x: np.ndarray, windows: Sequence[AxisWindows]) -> Iterator[np.ndarray]:
