@@ -8,6 +8,7 @@ import torch
 
 from parity_tests import compare
 from parity_tests.tests.plants import Net, Plant, check, planted
+from parity_tests.tests.test_compare_causes_activations import SlopedAbs
 
 T = torch.nn
 FLAT = np.array([[1.0, 2.0, -1.0], [2.0, 2.0, 2.0], [0.0, 0.5, 4.0], [-1.0, 0.0, 0.0]], np.float32)  # row 1 is constant
@@ -45,19 +46,6 @@ class Angle(torch.autograd.Function):
         return dy * b / square, -dy * a / square
 
 
-class RisingAbs(torch.autograd.Function):
-    """The slope 1 at 0, as JAX has it."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.abs()
-
-    @staticmethod
-    def backward(ctx, dy):
-        return torch.where(ctx.saved_tensors[0] >= 0, dy, -dy)
-
-
 def rooted(x):
     return (x - x.mean(1, keepdim=True)).square().mean(1, keepdim=True).sqrt()
 
@@ -83,7 +71,7 @@ PLANTS = [
     kink("length-of-a-vector", length, lambda x: torch.linalg.vector_norm(x, dim=1), ZEROS),
     kink("length-by-method", length, lambda x: x.norm(dim=1), ZEROS),
     kink("deviation", rooted, lambda x: x.std(1, unbiased=False, keepdim=True), FLAT),
-    before_layers("abs-before-layers", RisingAbs.apply, torch.abs, ZEROS),
+    before_layers("abs-before-layers", SlopedAbs.apply, torch.abs, ZEROS),
     before_layers("deviation-before-layers", lambda x: x / (rooted(x) + 0.1),
                   lambda x: x / (x.std(1, unbiased=False, keepdim=True) + 0.1), FLAT),
 ]  # fmt: skip
@@ -112,7 +100,7 @@ class Opaque:
 
 @pytest.mark.parametrize(
     ("left", "right", "text"),
-    [(RisingAbs.apply, torch.abs, "gradient 1 of |x| at 0"), (length, lambda x: x.norm(dim=1), "NaN of a norm at 0")],
+    [(SlopedAbs.apply, torch.abs, "gradient 1 of |x| at 0"), (length, lambda x: x.norm(dim=1), "NaN of a norm at 0")],
 )
 def test_a_side_that_shows_only_its_ends(left, right, text):
     report = compare(Opaque(left), Net(lambda s, x: right(x)), ZEROS)
